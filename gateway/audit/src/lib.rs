@@ -1,0 +1,1 @@
+//! What happened: the append-only log of entries.

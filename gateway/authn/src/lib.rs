@@ -1,0 +1,1 @@
+//! Who is asking? Exactly one credential, one caller.

@@ -1,0 +1,1 @@
+//! May they do this? Cedar, and nothing of Cedar outside.

@@ -1,0 +1,1 @@
+//! Which API is this, and is it asked properly?.

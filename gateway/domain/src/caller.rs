@@ -1,0 +1,61 @@
+//! Who is asking, as authenticated.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{KeyId, LineageId, Scope, TenantId, TierName, Timestamp};
+
+/// The one who showed a good credential. Only `authn` makes one.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// What does not change from request to request.
+    pub standing: Arc<Standing>,
+    /// How it was shown who is asking.
+    pub method: AuthMethod,
+    /// Whether the source address is on the credential's list; true where there is no list.
+    pub in_allowlist: bool,
+    /// When this credential stops working because a rotated one took its place.
+    pub retires: Option<Timestamp>,
+}
+
+/// The rights of a credential, made once when the credential is loaded and shared by all its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The key, as logs and entries name it.
+    pub key: KeyId,
+    /// What limits are counted by.
+    pub lineage: LineageId,
+    /// The user or service account that holds the key, where there is one.
+    pub owner: Option<String>,
+    /// Whose resources it may reach.
+    pub tenant: TenantId,
+    /// The ceiling of what it may do; sorted, without repeats.
+    pub scopes: Vec<Scope>,
+    /// How much it may use.
+    pub tier: TierName,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+    /// Whether the key, its owner or its tenant is suspended.
+    pub suspended: bool,
+}
+
+/// How a caller was authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// An API key in `Authorization: Bearer`.
+    ApiKey,
+    /// An access key that signed the request (AWS Signature Version 4).
+    SigV4,
+}
+
+impl AuthMethod {
+    /// The word written to entries and given to policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::SigV4 => "sigv4",
+        }
+    }
+}

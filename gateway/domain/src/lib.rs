@@ -1,0 +1,33 @@
+//! The nouns that every room of the gateway shares.
+//!
+//! A type here is named for what has been proved of it: an [`Arrival`] has one normalised path, a [`Call`] names an
+//! operation of a known API, a [`Caller`] has shown a good credential. No IO, no async, no clock of its own but the one
+//! in [`clock`].
+
+mod arrival;
+mod blame;
+mod call;
+mod caller;
+pub mod clock;
+mod fault;
+mod key;
+mod name;
+mod operation;
+mod path;
+mod random;
+mod tier;
+mod told;
+
+pub use arrival::{Arrival, RequestId, Source, TraceParent};
+pub use blame::Blame;
+pub use call::Call;
+pub use caller::{AuthMethod, Caller, Standing};
+pub use clock::{Clock, Moment, Tick, Timestamp};
+pub use fault::{Fault, Faults};
+pub use key::{Digest, KeyRecord, KeySecret};
+pub use name::{ApiName, BadName, KeyId, LineageId, OperationId, Scope, TenantId, TierName};
+pub use operation::{Alternative, Api, Body, Class, Operation, Requirement, Upstream};
+pub use path::{NormalPath, PathMode, PathRefused};
+pub use random::Random;
+pub use tier::{CountedBy, RateRule, Tier};
+pub use told::Told;

@@ -1,0 +1,115 @@
+//! What can be asked of an API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{ApiName, OperationId, Scope};
+
+/// One fronted API, as far as every room may know it.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The folder of its profile.
+    pub name: ApiName,
+    /// The Cedar namespace of its actions and resources, such as `Novastraxis`.
+    pub namespace: String,
+    /// Every operation of its documents, in their order.
+    pub operations: Vec<Arc<Operation>>,
+}
+
+/// One method and path template of an API.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// The API it belongs to.
+    pub api: ApiName,
+    /// Where that API stands in the catalog; only good for the catalog the operation came from.
+    pub api_index: usize,
+    /// The document's `operationId`.
+    pub id: OperationId,
+    /// The method.
+    pub method: http::Method,
+    /// The whole path template, base path included: `/v2/compute/instances/{id}`.
+    pub template: String,
+    /// Path parameters, in the order of the template.
+    pub parameters: Vec<String>,
+    /// Whether it reads, writes or deletes.
+    pub class: Class,
+    /// Which credentials and scopes the document asks for.
+    pub requirement: Requirement,
+    /// The document's tags.
+    pub tags: Vec<String>,
+    /// Answered by the gateway itself rather than forwarded.
+    pub native: bool,
+    /// Marked `deprecated` in the document.
+    pub deprecated: bool,
+    /// What becomes of the request body.
+    pub body: Body,
+    /// From arrival to the last byte of the answer; `None` for streams and other long-lived answers.
+    pub deadline: Option<Duration>,
+    /// Answered only once its entry is durable.
+    pub strict: bool,
+}
+
+/// What an operation does to its resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Changes nothing.
+    Read,
+    /// Creates or changes.
+    Write,
+    /// Removes.
+    Delete,
+}
+
+impl Class {
+    /// The action group of this class.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// How a request body is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The document declares none; one that is sent anyway is refused when it is not empty.
+    None,
+    /// Read whole and validated before forwarding, at most `max` bytes.
+    Checked {
+        /// Bytes.
+        max: u64,
+    },
+    /// Passed on as it arrives, at most `max` bytes.
+    Streamed {
+        /// Bytes.
+        max: u64,
+    },
+}
+
+/// The document's `security`: alternatives are OR. Empty means that anybody may ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Requirement(pub Vec<Alternative>);
+
+impl Requirement {
+    /// Whether a request without any credential is let through to the policies.
+    pub fn admits_anonymous(&self) -> bool {
+        self.0.is_empty() || self.0.iter().any(|it| it.0.is_empty())
+    }
+}
+
+/// Schemes that must all be met, each with the scopes that must all be held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Alternative(pub Vec<(String, Vec<Scope>)>);
+
+/// Where requests of an API are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Whether TLS is spoken, verified against `host`.
+    pub tls: bool,
+}

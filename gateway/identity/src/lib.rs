@@ -1,0 +1,1 @@
+//! Tenants, their keys, and the life of a key.

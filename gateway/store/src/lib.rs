@@ -1,0 +1,1 @@
+//! Where control state is kept: the SQL adapters.
