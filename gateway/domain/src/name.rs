@@ -79,6 +79,13 @@ names! {
     TierName is a "tier name";
 }
 
+impl KeyId {
+    /// The lineage that this key founds: it bears the name of its first key and shares its memory.
+    pub fn founds(&self) -> LineageId {
+        LineageId(Arc::clone(&self.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,16 @@
+//! What changes while the gateway runs, and how it is numbered.
+
+use crate::{KeyRecord, Tenant};
+
+/// The number of the last change that has been taken in. Grows by at least one with every change; zero is before the
+/// first.
+pub type Version = u64;
+
+/// A tenant or key as it is from now on. Taking the same change in twice is taking it in once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A tenant was made, renamed, suspended or resumed.
+    Tenant(Tenant),
+    /// A key was made, replaced or revoked.
+    Key(Box<KeyRecord>),
+}

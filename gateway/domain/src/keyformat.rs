@@ -1,0 +1,166 @@
+//! What a key of ours looks like: `<prefix>`, 43 base62 digits of 256 random bits, 6 base62 digits of a checksum.
+//!
+//! The checksum (CRC-32 over all that stands before it) turns away typos before any hash and lets a scanner of leaked
+//! secrets be certain. It proves nothing: anyone can compute it.
+
+use crate::Random;
+
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const BODY: usize = 43;
+const CHECKSUM: usize = 6;
+
+/// Writes a key whose body says `bits`. They are all zero afterwards.
+pub fn write(prefix: &str, bits: &mut [u8; 32]) -> String {
+    let mut key = String::with_capacity(prefix.len() + BODY + CHECKSUM);
+    key.push_str(prefix);
+    for _ in 0..BODY {
+        // Long division by 62: the remainder is the next digit, least significant first.
+        let digit = bits.iter_mut().fold(0_u32, |carry, byte| {
+            let value = carry << 8 | u32::from(*byte);
+            *byte = u8::try_from(value / 62).unwrap_or(u8::MAX);
+            value % 62
+        });
+        key.push(base62(digit));
+    }
+    key.extend(checksum(&key));
+    key
+}
+
+/// The prefix of a key whose form and checksum are ours, whoever made it.
+pub fn prefix(key: &str) -> Option<&str> {
+    let (signed, sum) = key.split_at_checked(key.len().checked_sub(CHECKSUM)?)?;
+    let (prefix, body) = signed.split_at_checked(signed.len().checked_sub(BODY)?)?;
+    let whole = body.bytes().all(|it| it.is_ascii_alphanumeric()) && checksum(signed).eq(sum.chars());
+    whole.then_some(prefix)
+}
+
+/// Whether `text` can stand before a key: 3 to 32 letters, digits, `-` and `_`, the last of them no letter or digit.
+pub fn is_prefix(text: &str) -> bool {
+    (3..=32).contains(&text.len())
+        && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
+        && text.ends_with(['-', '_'])
+}
+
+/// `len` random base62 digits after `prefix`: an id that nobody can foresee and that is no secret.
+pub fn draw_id(prefix: &str, len: usize, random: &dyn Random) -> String {
+    draw(prefix, len, DIGITS, random)
+}
+
+/// A new access key id: 20 upper-case letters and digits.
+pub fn draw_access_key_id(random: &dyn Random) -> String {
+    draw("AKID", 16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", random)
+}
+
+fn draw(prefix: &str, len: usize, digits: &[u8], random: &dyn Random) -> String {
+    // Bytes from the largest multiple of the base upward are drawn again, else the first digits would come up more often.
+    let fair = 256 - 256 % digits.len();
+    let mut text = String::with_capacity(prefix.len() + len);
+    text.push_str(prefix);
+    while text.len() < prefix.len() + len {
+        let mut bytes = [0; 32];
+        random.fill(&mut bytes);
+        let drawn = bytes.iter().map(|it| usize::from(*it)).filter(|it| *it < fair);
+        let left = prefix.len() + len - text.len();
+        text.extend(drawn.filter_map(|it| digits.get(it % digits.len())).map(|it| char::from(*it)).take(left));
+    }
+    text
+}
+
+fn checksum(signed: &str) -> impl Iterator<Item = char> + use<> {
+    let sum = crc32fast::hash(signed.as_bytes());
+    (0..6).map(move |place| base62(sum / 62_u32.pow(place) % 62))
+}
+
+fn base62(digit: u32) -> char {
+    usize::try_from(digit).ok().and_then(|it| DIGITS.get(it)).copied().map_or('0', char::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every byte differs from the last; good enough for telling ids apart.
+    struct Counter(AtomicU64);
+
+    impl Random for Counter {
+        fn fill(&self, bytes: &mut [u8]) {
+            for byte in bytes {
+                *byte = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).to_be_bytes()[0];
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_its_prefix_and_49_digits() {
+        let mut bits = [0xff; 32];
+        let key = write("nsx_live_", &mut bits);
+        assert_eq!(key.len(), "nsx_live_".len() + 49);
+        assert_eq!(prefix(&key), Some("nsx_live_"));
+        assert_eq!(bits, [0; 32], "the bits are gone once they are written");
+    }
+
+    #[test]
+    fn the_form_never_changes() {
+        let key = write("nx_live_sk_", &mut std::array::from_fn(|it| u8::try_from(it).unwrap()));
+        assert_eq!(key, "nx_live_sk_flDIBkGwcRKRL9GXCgaFM3UNu2jQTCljt7CJTlUa3006DBin3");
+    }
+
+    #[test]
+    fn the_largest_number_is_told_from_its_neighbours() {
+        let mut below = [0xff; 32];
+        below[31] = 0xfe;
+        assert_ne!(write("a_", &mut [0xff; 32]), write("a_", &mut below));
+    }
+
+    #[test]
+    fn what_is_not_of_our_form_has_no_prefix() {
+        for bad in ["", "nsx_live_", "nsx_live_a1b2c3d4e5f6", &"x".repeat(49), &"é".repeat(40), &"-".repeat(60)] {
+            assert_eq!(prefix(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_where_the_key_begins() {
+        for good in ["nsx_live_", "nx_live_sk_", "ab-"] {
+            assert!(is_prefix(good), "{good}");
+        }
+        for bad in ["", "_", "nsx", "nsx live_", "é__", &"x_".repeat(17)] {
+            assert!(!is_prefix(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_have_the_length_asked_for_and_do_not_repeat() {
+        let random = Counter(AtomicU64::new(1));
+        let ids: HashSet<String> = (0..1000).map(|_| draw_id("key_", 16, &random)).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|it| it.len() == 20 && it.starts_with("key_")));
+        let access = draw_access_key_id(&random);
+        assert!(
+            access.len() == 20 && access.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit()),
+            "{access}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_flipped_byte_is_noticed(bits: [u8; 32], at in 0_usize..58, flip in 1_u8..128) {
+            let key = write("nsx_live_", &mut bits.clone());
+            let mut bytes = key.clone().into_bytes();
+            bytes[at] ^= flip;
+            // Flipping the seven low bits of ASCII leaves ASCII.
+            prop_assert_eq!(prefix(std::str::from_utf8(&bytes).unwrap()), None);
+            prop_assert_eq!(prefix(&key), Some("nsx_live_"));
+        }
+
+        #[test]
+        fn reading_never_panics(text in "\\PC{0,80}") {
+            let _ = prefix(&text);
+        }
+    }
+}

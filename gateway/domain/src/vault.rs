@@ -1,0 +1,29 @@
+//! What becomes of a secret before it is kept.
+
+use crate::{Digest, KeySecret};
+
+/// Turns secrets into what may be kept of them. The peppers and the master key stay inside.
+pub trait Vault: Send + Sync {
+    /// What is kept of a key that the gateway made.
+    fn keep_minted(&self, key: &str) -> KeySecret;
+
+    /// What is kept of a key that was made elsewhere.
+    fn keep_imported(&self, key: Imported<'_>) -> KeySecret;
+
+    /// What is kept of the secret half of an access key.
+    fn keep_access_key(&self, access_key_id: &str, secret: &str) -> Result<KeySecret, SealFault>;
+}
+
+/// How a key that was made elsewhere was handed over.
+#[derive(Clone, Copy)]
+pub enum Imported<'a> {
+    /// The key itself.
+    Plain(&'a str),
+    /// The SHA-256 of the key.
+    Sha256(Digest),
+}
+
+/// The secret could not be sealed under the master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the secret could not be sealed under the master key")]
+pub struct SealFault;
