@@ -1,1 +1,105 @@
-//! How much may they use?.
+//! How much may they use?
+//!
+//! Promises that no counter ever admits more than its tier allows in any window, wherever the window begins; that a
+//! refused request costs its caller nothing; and that whoever sleeps as long as told is let in. Knows addresses, tiers
+//! and time. Does not know what was asked for, who may ask it, or how a refusal is worded.
+
+mod allowance;
+mod bounded;
+mod counter;
+mod plan;
+mod record;
+mod ring;
+pub mod settings;
+mod shield;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use domain::{Moment, Tick, Tier};
+
+use crate::bounded::Bounded;
+use crate::counter::CounterKey;
+use crate::plan::Plans;
+use crate::record::Record;
+use crate::shield::Shield;
+
+pub use allowance::{Allowance, HeaderNames, OverLimit};
+pub use counter::Counter;
+pub use settings::{LimitsSettings, ShieldSettings};
+pub use shield::Shielded;
+
+/// Every count the gateway keeps. It outlives any one configuration: reloads and tier changes reset nothing.
+#[derive(Debug)]
+pub struct Limiter {
+    counters: Bounded<CounterKey, Record>,
+    plans: Plans,
+    shield: Shield,
+}
+
+impl Limiter {
+    /// A limiter that has counted nothing yet.
+    pub fn new(settings: &LimitsSettings) -> Self {
+        Self {
+            counters: Bounded::new(settings.counters),
+            plans: Plans::default(),
+            shield: Shield::new(&settings.shield),
+        }
+    }
+
+    /// The coarse limit of one source address, asked before anything is verified.
+    pub fn shield(&self, source: IpAddr, now: Tick) -> Result<(), Shielded> {
+        self.shield.pass(source, now)
+    }
+
+    /// Counts one failed credential against its source address.
+    pub fn failed_credential(&self, source: IpAddr, now: Tick) {
+        self.shield.failed(source, now);
+    }
+
+    /// Whether an address has failed so often that only cheap and certain work goes on for it.
+    pub fn failures_spent(&self, source: IpAddr, now: Tick) -> bool {
+        self.failures_refusal(source, now).is_some()
+    }
+
+    /// The refusal for whatever is not cheap and certain, once [`Self::failures_spent`].
+    pub fn failures_refusal(&self, source: IpAddr, now: Tick) -> Option<Shielded> {
+        self.shield.failures_spent(source, now)
+    }
+
+    /// Spends one request of a tier, or says how long to wait.
+    pub fn admit(&self, tier: &Arc<Tier>, counter: Counter<'_>, at: Moment) -> Result<Allowance, OverLimit> {
+        self.admit_cost(NonZeroU32::MIN, tier, counter, at)
+    }
+
+    /// Spends `cost` requests at once, or none of them.
+    pub fn admit_cost(
+        &self,
+        cost: NonZeroU32,
+        tier: &Arc<Tier>,
+        counter: Counter<'_>,
+        at: Moment,
+    ) -> Result<Allowance, OverLimit> {
+        let fresh = || Record::new(self.plans.of(tier));
+        self.counters.enter(&counter, at.tick, fresh, |record| {
+            if !record.follows(tier) {
+                record.adopt(self.plans.of(tier), at.tick);
+            }
+            record.admit(cost.get(), at)
+        })
+    }
+
+    /// How many counters are held now.
+    pub fn counters(&self) -> usize {
+        self.counters.len()
+    }
+
+    /// How many source addresses are remembered now.
+    pub fn addresses(&self) -> usize {
+        self.shield.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

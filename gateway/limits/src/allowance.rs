@@ -1,0 +1,133 @@
+//! What is left, and the headers that say so on every answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Blame, Timestamp, Told};
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+
+use crate::plan::{Plan, seconds_ceil};
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What a caller has left once this request is counted.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    plan: Arc<Plan>,
+    rule: usize,
+    remaining: u32,
+    reset: Timestamp,
+    reset_in: u64,
+}
+
+/// What one API calls its three headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderNames {
+    /// The documented limit.
+    pub limit: HeaderName,
+    /// What is left.
+    pub remaining: HeaderName,
+    /// When more will be left.
+    pub reset: HeaderName,
+}
+
+impl Default for HeaderNames {
+    fn default() -> Self {
+        Self {
+            limit: HeaderName::from_static("x-ratelimit-limit"),
+            remaining: HeaderName::from_static("x-ratelimit-remaining"),
+            reset: HeaderName::from_static("x-ratelimit-reset"),
+        }
+    }
+}
+
+impl Allowance {
+    pub(crate) fn new(plan: Arc<Plan>, rule: usize, remaining: u32, wait: Duration, now: Timestamp) -> Self {
+        let reset = Timestamp::from_seconds((now + wait).seconds_ceil());
+        Self { plan, rule, remaining, reset, reset_in: seconds_ceil(wait) }
+    }
+
+    /// The documented limit of the tier.
+    pub fn limit(&self) -> u32 {
+        self.plan.tier.rules.first().map_or(0, |it| it.limit.get())
+    }
+
+    /// The least that any rule leaves.
+    pub fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// The whole second in which the rule that binds leaves more.
+    pub fn reset(&self) -> Timestamp {
+        self.reset
+    }
+
+    /// The rule that binds.
+    pub fn rule(&self) -> &str {
+        self.plan.tier.rules.get(self.rule).map_or("", |it| &it.name)
+    }
+
+    /// Sets the API's own three headers and the two of the IETF draft (draft-ietf-httpapi-ratelimit-headers-11) in
+    /// place of any that the upstream sent.
+    pub fn write(&self, names: &HeaderNames, headers: &mut HeaderMap) {
+        headers.insert(&names.limit, self.plan.limit.clone());
+        headers.insert(&names.remaining, HeaderValue::from(self.remaining));
+        headers.insert(&names.reset, HeaderValue::from(self.reset.seconds()));
+        headers.insert(RATELIMIT_POLICY, self.plan.policy.clone());
+        if let Some(value) = self.ratelimit() {
+            headers.insert(RATELIMIT, value);
+        }
+    }
+
+    /// `"sustained";r=847;t=12`, put together without the formatting machinery.
+    fn ratelimit(&self) -> Option<HeaderValue> {
+        let opening = self.plan.openings.get(self.rule)?;
+        let mut text = String::with_capacity(opening.len() + 36);
+        text.push_str(opening);
+        text.push_str(itoa::Buffer::new().format(self.remaining));
+        text.push_str(";t=");
+        text.push_str(itoa::Buffer::new().format(self.reset_in));
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
+/// More was asked for than the tier allows. The request has cost nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("over the limit of rule `{}` for {} s", .allowance.rule(), .retry_after)]
+pub struct OverLimit {
+    allowance: Allowance,
+    retry_after: u64,
+}
+
+impl OverLimit {
+    pub(crate) fn new(allowance: Allowance, retry_after: u64) -> Self {
+        Self { allowance, retry_after }
+    }
+
+    /// What is left, which is too little.
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// Whole seconds, at least one, after which the same request is admitted if no other came in between.
+    pub fn retry_after(&self) -> Duration {
+        Duration::from_secs(self.retry_after)
+    }
+
+    /// Sets the headers of the allowance and `Retry-After`.
+    pub fn write(&self, names: &HeaderNames, headers: &mut HeaderMap) {
+        self.allowance.write(names, headers);
+        headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
+    }
+
+    /// What the caller is told.
+    pub fn told(&self) -> Told {
+        Told::new("rate_limited", "rate limit exceeded; retry after the time given in Retry-After")
+    }
+
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        Blame::Caller
+    }
+}

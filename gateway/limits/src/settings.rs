@@ -1,0 +1,98 @@
+//! What an operator may write about counting; the limits themselves are written in each API's profile.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+const COUNTERS: NonZeroU32 = positive(1_000_000);
+const ADDRESSES: NonZeroU32 = positive(200_000);
+const RATE: NonZeroU32 = positive(200);
+const BURST: NonZeroU32 = positive(400);
+const FAILURES: NonZeroU32 = positive(20);
+const FAILURES_WINDOW: Duration = Duration::from_mins(1);
+
+/// The table `[limits]` of the settings file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSettings {
+    /// How many keys, users and tenants are counted at once; beyond it the one longest idle is forgotten. A counter
+    /// with a window of 60 s and one of 10 s takes about 1.2 kB.
+    pub counters: NonZeroU32,
+    /// What one source address may do before anyone knows who is asking.
+    pub shield: ShieldSettings,
+}
+
+impl Default for LimitsSettings {
+    fn default() -> Self {
+        Self { counters: COUNTERS, shield: ShieldSettings::default() }
+    }
+}
+
+/// The table `[limits.shield]` of the settings file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShieldSettings {
+    /// Requests a second that one address (IPv4) or one /64 (IPv6) may keep up.
+    pub rate: NonZeroU32,
+    /// Requests it may send at once after a pause.
+    pub burst: NonZeroU32,
+    /// Failed credentials that spend its budget.
+    pub failures: NonZeroU32,
+    /// How long a failed credential is held against it: `"60s"`.
+    #[serde(deserialize_with = "duration")]
+    pub failures_window: Duration,
+    /// How many addresses are remembered at once; beyond it the one longest idle is forgotten.
+    pub addresses: NonZeroU32,
+}
+
+impl Default for ShieldSettings {
+    fn default() -> Self {
+        Self { rate: RATE, burst: BURST, failures: FAILURES, failures_window: FAILURES_WINDOW, addresses: ADDRESSES }
+    }
+}
+
+/// Zero would be one; no default is zero.
+const fn positive(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    let read = text.parse::<jiff::SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
+    read.filter(|it| !it.is_zero())
+        .ok_or_else(|| de::Error::custom(format_args!("`{text}` is not a duration such as `60s`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_written_has_its_default() {
+        assert_eq!(toml::from_str::<LimitsSettings>("").unwrap(), LimitsSettings::default());
+        let read: LimitsSettings =
+            toml::from_str("counters = 5\n[shield]\nrate = 7\nfailures_window = \"2m\"").unwrap();
+        assert_eq!((read.counters.get(), read.shield.rate.get(), read.shield.burst), (5, 7, BURST));
+        assert_eq!(read.shield.failures_window, Duration::from_mins(2));
+    }
+
+    #[test]
+    fn a_zero_a_misspelt_name_or_a_number_without_a_unit_is_refused() {
+        for bad in [
+            "counters = 0",
+            "counter = 1",
+            "[shield]\nrate = 0",
+            "[shield]\nfailures_window = \"0s\"",
+            "[shield]\nfailures_window = \"-5s\"",
+            "[shield]\nfailures_window = \"60\"",
+            "[shield]\nfailures_window = 60",
+            "[shield]\nper_second = 1",
+        ] {
+            assert!(toml::from_str::<LimitsSettings>(bad).is_err(), "{bad}");
+        }
+    }
+}

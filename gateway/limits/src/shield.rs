@@ -1,0 +1,163 @@
+//! What one source address may do before anyone knows who is asking.
+//!
+//! An address is a whole IPv4 address or the first half of an IPv6 one, for a /64 is what one subscriber is given.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use domain::{Blame, Tick, Told};
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+use crate::bounded::{Bounded, Fades, Probe};
+use crate::plan::seconds_ceil;
+use crate::settings::ShieldSettings;
+
+/// An address that sends too much, or too much that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Shielded {
+    /// More requests than one address may send.
+    #[error("source address over the coarse limit for {retry_after} s")]
+    TooMany {
+        /// Whole seconds, at least one.
+        retry_after: u64,
+    },
+    /// More failed credentials than one address may show.
+    #[error("source address has spent its failed credentials for {retry_after} s")]
+    TooManyFailures {
+        /// Whole seconds, at least one.
+        retry_after: u64,
+    },
+}
+
+impl Shielded {
+    /// Whole seconds, at least one, after which a request from there is let through if no other came in between.
+    pub fn retry_after(&self) -> Duration {
+        let (Self::TooMany { retry_after } | Self::TooManyFailures { retry_after }) = *self;
+        Duration::from_secs(retry_after)
+    }
+
+    /// Sets `Retry-After`.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after().as_secs()));
+    }
+
+    /// What the caller is told.
+    pub fn told(&self) -> Told {
+        match self {
+            Self::TooMany { .. } => Told::new("address_limited", "too many requests from this address; retry later"),
+            Self::TooManyFailures { .. } => {
+                Told::new("address_failures", "too many failed credentials from this address; retry later")
+            }
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        Blame::Caller
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shield {
+    addresses: Bounded<Prefix, Address>,
+    /// What one request costs, in nanoseconds of waiting.
+    cost: u64,
+    /// How far ahead of time an address may be.
+    burst: u64,
+    failures: usize,
+    failures_window: Duration,
+}
+
+/// What is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Prefix {
+    V4(u32),
+    V6(u64),
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    /// When its bucket is full again, in nanoseconds: every request moves this on by its cost.
+    full: u64,
+    /// When a credential last failed, oldest first; never more than the budget.
+    failures: VecDeque<Tick>,
+    /// When the last failure is forgiven.
+    forgiven: Tick,
+}
+
+impl Shield {
+    pub(crate) fn new(settings: &ShieldSettings) -> Self {
+        let cost = 1_000_000_000u64.div_ceil(u64::from(settings.rate.get()));
+        Self {
+            addresses: Bounded::new(settings.addresses),
+            cost,
+            burst: cost.saturating_mul(u64::from(settings.burst.get())),
+            failures: usize::try_from(settings.failures.get()).unwrap_or(usize::MAX),
+            failures_window: settings.failures_window,
+        }
+    }
+
+    pub(crate) fn pass(&self, source: IpAddr, now: Tick) -> Result<(), Shielded> {
+        self.addresses.enter(&Prefix::of(source), now, Address::default, |address| {
+            let full = address.full.max(now.nanos()).saturating_add(self.cost);
+            let over = full.saturating_sub(now.nanos()).saturating_sub(self.burst);
+            if over > 0 {
+                return Err(Shielded::TooMany { retry_after: whole_seconds(Duration::from_nanos(over)) });
+            }
+            address.full = full;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn failed(&self, source: IpAddr, now: Tick) {
+        self.addresses.enter(&Prefix::of(source), now, Address::default, |address| {
+            if address.failures.len() >= self.failures {
+                address.failures.pop_front();
+            }
+            address.failures.push_back(now);
+            address.forgiven = address.forgiven.max(now + self.failures_window);
+        });
+    }
+
+    pub(crate) fn failures_spent(&self, source: IpAddr, now: Tick) -> Option<Shielded> {
+        self.addresses.look(&Prefix::of(source), |address| {
+            let oldest = address.failures.front().filter(|_| address.failures.len() >= self.failures)?;
+            let wait = (*oldest + self.failures_window).since(now);
+            (!wait.is_zero()).then(|| Shielded::TooManyFailures { retry_after: whole_seconds(wait) })
+        })?
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.addresses.len()
+    }
+}
+
+impl Prefix {
+    fn of(source: IpAddr) -> Self {
+        match source.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.to_bits()),
+            IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or(0)),
+        }
+    }
+}
+
+impl Probe<Self> for Prefix {
+    fn is(&self, kept: &Self) -> bool {
+        self == kept
+    }
+
+    fn keep(&self) -> Self {
+        *self
+    }
+}
+
+impl Fades for Address {
+    fn has_faded(&self, now: Tick) -> bool {
+        self.full <= now.nanos() && self.forgiven <= now
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    seconds_ceil(wait).max(1)
+}
