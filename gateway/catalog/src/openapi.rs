@@ -1,0 +1,108 @@
+//! An OpenAPI 3.1 document as operations, each with what its requests must be.
+//!
+//! Reads the whole document before it gives up: every fault is found at once and has its line. What the gateway would
+//! not hold a request to, such as a parameter style it does not know, is a fault rather than a gap.
+
+mod body;
+mod node;
+mod operation;
+mod page;
+mod parameter;
+mod path;
+mod schema;
+mod security;
+mod survey;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{ApiName, Fault, Faults, Operation};
+
+use crate::validate::{UnknownQuery, Validator};
+use node::Node;
+use page::Page;
+use path::PathKey;
+use schema::Schemas;
+
+/// What a profile says of one document.
+#[derive(Clone, Copy, Debug)]
+pub struct Surface<'a> {
+    /// The API.
+    pub api: &'a ApiName,
+    /// Where it stands in the catalog.
+    pub api_index: usize,
+    /// What comes before the document's paths; empty or `/like/this`.
+    pub base_path: &'a str,
+    /// What becomes of query parameters the document does not name.
+    pub unknown_query: UnknownQuery,
+    /// The deadline of operations that are neither streams nor streamed to.
+    pub long_lived_total: Duration,
+}
+
+/// All operations of a document, in its order.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The operations.
+    pub operations: Vec<Documented>,
+}
+
+/// One operation and what is asked of its requests.
+#[derive(Clone, Debug)]
+pub struct Documented {
+    /// The operation.
+    pub operation: Arc<Operation>,
+    /// Query parameters whose presence selects it.
+    pub selectors: Vec<String>,
+    /// Whether its last path parameter takes the rest of the path.
+    pub rest: bool,
+    /// Holds requests to the document.
+    pub validator: Validator,
+}
+
+/// The methods an operation can have.
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Reads a document and finds everything that is wrong with it.
+pub fn load(file: &Path, surface: &Surface<'_>) -> Result<Document, Faults> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| vec![Fault::of(file, format!("document cannot be read: {error}"))])?;
+    let root = Node::parse(file, &text).map_err(|fault| vec![fault])?;
+    let page = Page::new(file, &root);
+    survey::document(&page);
+    // What follows trusts that references lead somewhere and end.
+    page.done()?;
+    let schemas = Schemas::new(&root).map_err(|message| vec![Fault::at(file, 1, 1, message)])?;
+    let operations = operations(&page, &schemas, surface);
+    page.done()?;
+    Ok(Document { operations })
+}
+
+fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<Documented> {
+    let mut documented: Vec<Documented> = Vec::new();
+    let mut shapes = HashMap::new();
+    let mut ids = HashMap::new();
+    let paths = page.root.get("paths").map_or(&[][..], Node::entries);
+    for (key, item) in paths.iter().filter(|(key, _)| !key.text.starts_with("x-")) {
+        let Some(path) = PathKey::read(page, key, surface) else { continue };
+        if let Some(line) = shapes.insert(path.shape(), key.place.line) {
+            page.fault(key.place, format!("`{}` names the same paths as line {line}", key.text));
+        }
+        let Some(item) = page.resolve(item) else { continue };
+        for (method, node) in item.entries() {
+            if !METHODS.contains(&method.text.as_str()) {
+                page.known_key(method, &["$ref", "summary", "description", "servers", "parameters"]);
+                continue;
+            }
+            let reader = operation::Reader { page, schemas, surface, path: &path, item };
+            let Some(read) = reader.read(method, node) else { continue };
+            if let Some(line) = ids.insert(read.operation.id.clone(), method.place.line) {
+                let place = node.get("operationId").map_or(method.place, |it| it.place);
+                page.fault(place, format!("`operationId` `{}` is that of line {line} too", read.operation.id));
+            }
+            documented.push(read);
+        }
+    }
+    documented
+}

@@ -1,0 +1,87 @@
+//! The `requestBody` of an operation, and how much of it the gateway reads.
+
+use domain::Body;
+
+use super::node::{Node, Tree};
+use super::page::Page;
+use super::schema::Schemas;
+use crate::validate::{BodyRule, Media, MediaRule};
+
+/// The longest body that is read whole, unless the document says otherwise.
+const CHECKED: u64 = 64 * 1024;
+
+/// The longest body the document can ask to be read whole.
+const MOST_CHECKED: u64 = 1024 * 1024;
+
+/// The longest body that is passed on, unless the document says otherwise.
+const STREAMED: u64 = 5 * 1024 * 1024 * 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Treatment {
+    Stream,
+    Check,
+}
+
+/// Reads what an operation says of its body.
+pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, operation: &'a Node) -> BodyRule {
+    let asked =
+        page.word(operation, "x-portcullis-body", &[("stream", Treatment::Stream), ("checked", Treatment::Check)]);
+    let max = max_bytes(page, operation);
+    let Some(body) = operation.get("requestBody").and_then(|it| page.resolve(it)) else {
+        for key in ["x-portcullis-body", "x-portcullis-max-bytes"] {
+            if let Some(node) = operation.get(key) {
+                page.fault(node.place, format!("`{key}` speaks of a body, but there is no `requestBody`"));
+            }
+        }
+        return BodyRule { treatment: Body::None, required: false, media: Vec::new() };
+    };
+    page.known_keys(body, &["description", "required", "content"]);
+    let required = page.flag(body, "required").unwrap_or_default();
+    let content = body.get("content").filter(|it| !it.entries().is_empty());
+    let Some(content) = content else {
+        page.fault(body.place, "request body has no `content`");
+        return BodyRule { treatment: Body::None, required, media: Vec::new() };
+    };
+    let media: Vec<MediaRule> = content.entries().iter().filter_map(|it| media_rule(page, schemas, it)).collect();
+    let usual = if media.iter().any(|it| it.media.is_json()) { Treatment::Check } else { Treatment::Stream };
+    let treatment = match asked.unwrap_or(usual) {
+        Treatment::Stream => Body::Streamed { max: max.unwrap_or(STREAMED) },
+        Treatment::Check => {
+            if let Some(max) = max.filter(|it| *it > MOST_CHECKED) {
+                let place = operation.get("x-portcullis-max-bytes").map_or(operation.place, |it| it.place);
+                page.fault(
+                    place,
+                    format!("a body that is read whole can have {MOST_CHECKED} bytes at most, not {max}"),
+                );
+            }
+            Body::Checked { max: max.unwrap_or(CHECKED) }
+        }
+    };
+    BodyRule { treatment, required, media }
+}
+
+fn max_bytes(page: &Page<'_>, operation: &Node) -> Option<u64> {
+    let node = operation.get("x-portcullis-max-bytes")?;
+    let max = if let Tree::Number(number) = &node.tree { number.as_u64().filter(|it| *it > 0) } else { None };
+    if max.is_none() {
+        page.fault(node.place, "`x-portcullis-max-bytes` must be a whole number of bytes");
+    }
+    max
+}
+
+fn media_rule<'a>(page: &Page<'a>, schemas: &Schemas, (key, node): &'a (super::node::Key, Node)) -> Option<MediaRule> {
+    let Some(media) = Media::parse(&key.text) else {
+        page.fault(key.place, format!("`{}` is not a media type", key.text));
+        return None;
+    };
+    page.known_keys(node, &["schema", "example", "examples", "encoding"]);
+    let schema = match node.get("schema").filter(|_| media.is_json()).map(|it| (it, schemas.compile(it))) {
+        Some((_, Ok(schema))) => Some(schema),
+        Some((node, Err(error))) => {
+            page.fault(node.place, format!("schema of the body does not compile: {error}"));
+            None
+        }
+        None => None,
+    };
+    Some(MediaRule { media, schema })
+}

@@ -1,0 +1,146 @@
+//! One method of one path.
+
+use std::sync::Arc;
+
+use domain::{Body, Class, Operation, OperationId};
+use http::Method;
+
+use super::node::{Key, Node};
+use super::page::Page;
+use super::parameter::Parameters;
+use super::path::PathKey;
+use super::schema::Schemas;
+use super::{Documented, Surface, body, security};
+use crate::validate::{Parameter, Validator};
+use crate::written::Place;
+
+const KEYS: [&str; 12] = [
+    "tags",
+    "summary",
+    "description",
+    "externalDocs",
+    "operationId",
+    "parameters",
+    "requestBody",
+    "responses",
+    "callbacks",
+    "deprecated",
+    "security",
+    "servers",
+];
+
+/// Extensions an operation can carry that are ours.
+pub(super) const EXTENSIONS: [&str; 5] = [
+    "x-portcullis-native",
+    "x-portcullis-stream",
+    "x-portcullis-body",
+    "x-portcullis-max-bytes",
+    "x-portcullis-strict",
+];
+
+/// What the operations of one path have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'r, 'a> {
+    pub(super) page: &'r Page<'a>,
+    pub(super) schemas: &'r Schemas,
+    pub(super) surface: &'r Surface<'r>,
+    pub(super) path: &'r PathKey,
+    pub(super) item: &'a Node,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Reads the operation under a method; `None`, with a fault, where it has no name to be known by.
+    pub(super) fn read(&self, method: &Key, node: &'a Node) -> Option<Documented> {
+        let page = self.page;
+        page.known_keys(node, &KEYS);
+        let id = self.id(method, node);
+        let verb = Method::from_bytes(method.text.to_ascii_uppercase().as_bytes()).ok()?;
+        let classes = [("read", Class::Read), ("write", Class::Write), ("delete", Class::Delete)];
+        let class = page.word(node, "x-cedar-class", &classes).unwrap_or_else(|| class(&verb));
+        let body = body::read(page, self.schemas, node);
+        let parameters = Parameters::read(page, self.schemas, self.item, node);
+        let rest = self.path.rest || self.rest(&parameters);
+        let path = self.in_order(method.place, parameters.path);
+        let streams = page.flag(node, "x-portcullis-stream").unwrap_or_default();
+        let long_lived = streams || matches!(body.treatment, Body::Streamed { .. });
+        let operation = Operation {
+            api: self.surface.api.clone(),
+            api_index: self.surface.api_index,
+            id: id?,
+            method: verb,
+            template: self.path.template.clone(),
+            parameters: self.path.parameters.clone(),
+            class,
+            requirement: security::requirement(page, node, method.place),
+            tags: self.tags(node),
+            native: page.flag(node, "x-portcullis-native").unwrap_or_default(),
+            deprecated: page.flag(node, "deprecated").unwrap_or_default(),
+            body: body.treatment,
+            deadline: (!long_lived).then_some(self.surface.long_lived_total),
+            strict: page.flag(node, "x-portcullis-strict").unwrap_or(class != Class::Read),
+        };
+        let validator = Validator {
+            path,
+            query: parameters.query,
+            headers: parameters.headers,
+            selectors: self.path.selectors.clone(),
+            unknown_query: self.surface.unknown_query,
+            body,
+        };
+        let selectors = self.path.selectors.clone();
+        Some(Documented { operation: Arc::new(operation), selectors, rest, validator })
+    }
+
+    fn id(&self, method: &Key, node: &'a Node) -> Option<OperationId> {
+        if node.get("operationId").is_none() {
+            self.page.fault(method.place, format!("operation `{}` has no `operationId`", method.text));
+        }
+        let text = self.page.text(node, "operationId")?;
+        let place = node.get("operationId").map_or(method.place, |it| it.place);
+        text.parse().map_err(|error: domain::BadName| self.page.fault(place, error.to_string())).ok()
+    }
+
+    fn tags(&self, node: &'a Node) -> Vec<String> {
+        let text = |it: &Node| {
+            if it.text().is_none() {
+                self.page.fault(it.place, "a tag must be a text");
+            }
+            it.text().map(str::to_owned)
+        };
+        node.get("tags").map_or(&[][..], Node::items).iter().filter_map(text).collect()
+    }
+
+    /// Whether a path parameter is marked to take the rest; only the last segment can.
+    fn rest(&self, parameters: &Parameters) -> bool {
+        let last = self.path.parameters.last().filter(|it| self.path.template.ends_with(&format!("{{{it}}}")));
+        for (place, name) in &parameters.rest {
+            if Some(name) != last {
+                self.page.fault(*place, format!("`{name}` cannot take the rest: it is not the last segment"));
+            }
+        }
+        parameters.rest.iter().any(|(_, name)| Some(name) == last)
+    }
+
+    /// The documented path parameters in the order of the template, which must name the same ones.
+    fn in_order(&self, place: Place, mut documented: Vec<(Place, Parameter)>) -> Vec<Parameter> {
+        let mut ordered = Vec::new();
+        for name in &self.path.parameters {
+            match documented.iter().position(|(_, it)| it.name == *name) {
+                Some(at) => ordered.push(documented.remove(at).1),
+                None => self.page.fault(place, format!("path parameter `{name}` is not among the `parameters`")),
+            }
+        }
+        for (place, extra) in documented {
+            self.page.fault(place, format!("path parameter `{}` is not in `{}`", extra.name, self.path.template));
+        }
+        ordered
+    }
+}
+
+fn class(method: &Method) -> Class {
+    match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE => Class::Read,
+        Method::DELETE => Class::Delete,
+        _ => Class::Write,
+    }
+}

@@ -1,0 +1,188 @@
+//! The `parameters` of an operation and of the path it stands on.
+
+use std::collections::HashMap;
+
+use http::HeaderName;
+
+use super::node::{Node, Tree};
+use super::page::Page;
+use super::schema::Schemas;
+use crate::validate::{Media, Parameter, Scalar, Shape};
+use crate::written::Place;
+
+const KEYS: [&str; 11] = [
+    "name",
+    "in",
+    "description",
+    "required",
+    "deprecated",
+    "style",
+    "explode",
+    "schema",
+    "content",
+    "example",
+    "examples",
+];
+
+/// Headers that other parts of a document describe (OpenAPI 3.1 section 4.8.12.1).
+const NOT_PARAMETERS: [&str; 3] = ["accept", "content-type", "authorization"];
+
+/// Where a parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum In {
+    Path,
+    Query,
+    Header,
+}
+
+/// All parameters of one operation, sorted out.
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    /// Parameters of the path, with their places.
+    pub(super) path: Vec<(Place, Parameter)>,
+    /// Parameters of the query.
+    pub(super) query: Vec<Parameter>,
+    /// Parameters in headers.
+    pub(super) headers: Vec<(HeaderName, Parameter)>,
+    /// Path parameters marked to take the rest of the path.
+    pub(super) rest: Vec<(Place, String)>,
+}
+
+impl Parameters {
+    /// Reads the parameters of a path and those of one of its operations, which go before.
+    pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, item: &'a Node, operation: &'a Node) -> Self {
+        let mut effective: Vec<(In, &'a str, &'a Node)> = Vec::new();
+        for holder in [item, operation] {
+            let Some(list) = holder.get("parameters") else { continue };
+            if !matches!(list.tree, Tree::List(_)) {
+                page.fault(list.place, "`parameters` must be a list");
+            }
+            let mut here = HashMap::new();
+            for node in list.items() {
+                let Some((stands, name, node)) = identity(page, node) else { continue };
+                if let Some(line) = here.insert((stands, name.to_ascii_lowercase()), node.place.line) {
+                    page.fault(node.place, format!("parameter `{name}` is named twice, first on line {line}"));
+                }
+                effective.retain(|(it, other, _)| *it != stands || *other != name);
+                effective.push((stands, name, node));
+            }
+        }
+        let mut read = Self::default();
+        for (stands, name, node) in effective {
+            read.sort_in(page, stands, node, parameter(page, schemas, stands, name, node));
+        }
+        read
+    }
+
+    fn sort_in(&mut self, page: &Page<'_>, stands: In, node: &Node, parameter: Option<Parameter>) {
+        let Some(parameter) = parameter else { return };
+        match stands {
+            In::Path => {
+                if let Some(mark) = node.get("x-portcullis-rest").filter(|it| matches!(it.tree, Tree::Bool(true))) {
+                    self.rest.push((mark.place, parameter.name.clone()));
+                }
+                self.path.push((node.place, parameter));
+            }
+            In::Query => self.query.push(parameter),
+            In::Header => match parameter.name.parse::<HeaderName>() {
+                Ok(header) if NOT_PARAMETERS.contains(&header.as_str()) => {}
+                Ok(header) => self.headers.push((header, parameter)),
+                Err(_) => page.fault(node.place, format!("`{}` cannot be a header", parameter.name)),
+            },
+        }
+    }
+}
+
+/// Where a parameter stands, its name, and what its reference leads to.
+fn identity<'a>(page: &Page<'a>, node: &'a Node) -> Option<(In, &'a str, &'a Node)> {
+    let node = page.resolve(node)?;
+    page.known_keys(node, &KEYS);
+    for key in ["name", "in"] {
+        if node.get(key).is_none() {
+            page.fault(node.place, format!("parameter has no `{key}`"));
+        }
+    }
+    let name = page.text(node, "name")?;
+    let stands = page.word(node, "in", &[("path", In::Path), ("query", In::Query), ("header", In::Header)])?;
+    Some((stands, name, node))
+}
+
+fn parameter<'a>(page: &Page<'a>, schemas: &Schemas, stands: In, name: &str, node: &'a Node) -> Option<Parameter> {
+    let required = page.flag(node, "required").unwrap_or_default();
+    if stands == In::Path && !required {
+        page.fault(node.place, format!("path parameter `{name}` must be `required: true`"));
+    }
+    let (shape, schema) = match (node.get("schema"), node.get("content")) {
+        (Some(schema), None) => (shape(page, stands, node, schema)?, schema),
+        (None, Some(content)) => (Shape::Json, json_content(page, content)?),
+        _ => {
+            page.fault(node.place, format!("parameter `{name}` must have either a `schema` or a `content`"));
+            return None;
+        }
+    };
+    match schemas.compile(schema) {
+        Ok(schema) => Some(Parameter { name: name.to_owned(), required, shape, schema }),
+        Err(error) => {
+            page.fault(schema.place, format!("schema of parameter `{name}` does not compile: {error}"));
+            None
+        }
+    }
+}
+
+/// The schema of the one JSON media type of a parameter's `content`.
+fn json_content<'a>(page: &Page<'a>, content: &'a Node) -> Option<&'a Node> {
+    if let [(key, media)] = content.entries()
+        && Media::parse(&key.text).is_some_and(|it| it.is_json())
+        && let Some(schema) = media.get("schema")
+    {
+        return Some(schema);
+    }
+    page.fault(content.place, "the `content` of a parameter must be one JSON media type with a `schema`");
+    None
+}
+
+/// How the text of a parameter is read, from its `style`, its `explode` and the type its schema names.
+fn shape<'a>(page: &Page<'a>, stands: In, node: &'a Node, schema: &'a Node) -> Option<Shape> {
+    let usual = if stands == In::Query { "form" } else { "simple" };
+    if let Some(style) = node.get("style").filter(|it| it.text() != Some(usual)) {
+        let style_text = style.text().unwrap_or_default();
+        page.fault(style.place, format!("parameter style `{style_text}` is not supported here, only `{usual}`"));
+        return None;
+    }
+    let explode = page.flag(node, "explode").unwrap_or(stands == In::Query);
+    let schema = page.resolve(schema)?;
+    if type_of(schema) == Some("array") {
+        let items = schema.get("items").and_then(|it| page.resolve(it));
+        let Some(scalar) = items.and_then(scalar) else {
+            page.fault(schema.place, "the `items` of a list parameter need one scalar `type`");
+            return None;
+        };
+        return Some(if explode && stands == In::Query { Shape::Repeated(scalar) } else { Shape::Commas(scalar) });
+    }
+    let scalar = scalar(schema);
+    if scalar.is_none() {
+        page.fault(
+            schema.place,
+            "the schema of a parameter needs one `type`: string, integer, number, boolean or array",
+        );
+    }
+    scalar.map(Shape::One)
+}
+
+fn scalar(schema: &Node) -> Option<Scalar> {
+    match type_of(schema) {
+        Some("string") => Some(Scalar::Text),
+        Some("integer") => Some(Scalar::Integer),
+        Some("number") => Some(Scalar::Number),
+        Some("boolean") => Some(Scalar::Boolean),
+        _ => None,
+    }
+}
+
+/// The one type of a schema, `null` aside.
+fn type_of(schema: &Node) -> Option<&str> {
+    let kind = schema.get("type")?;
+    let mut types = kind.items().iter().chain([kind]).filter_map(Node::text).filter(|it| *it != "null");
+    let first = types.next()?;
+    types.next().is_none().then_some(first)
+}

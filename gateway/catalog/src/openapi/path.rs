@@ -1,0 +1,90 @@
+//! The keys of `paths`: templates, and the query parameters that tell operations on one path apart.
+
+use domain::{NormalPath, PathMode};
+
+use super::Surface;
+use super::node::Key;
+use super::page::Page;
+use crate::validate::UnknownQuery;
+
+/// A path template and what selects it.
+#[derive(Clone, Debug)]
+pub(super) struct PathKey {
+    /// The whole template, base path included.
+    pub(super) template: String,
+    /// Its parameters, in order.
+    pub(super) parameters: Vec<String>,
+    /// Whether the last parameter was spelled `{key+}`.
+    pub(super) rest: bool,
+    /// Query parameters that must be present.
+    pub(super) selectors: Vec<String>,
+}
+
+impl PathKey {
+    /// Reads `/{bucket}/{key}#uploads&partNumber`.
+    pub(super) fn read(page: &Page<'_>, key: &Key, surface: &Surface<'_>) -> Option<Self> {
+        let (path, selectors) = key.text.split_once('#').unwrap_or((&key.text, ""));
+        let selectors: Vec<String> = selectors.split('&').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        if !path.starts_with('/') || path.contains('?') {
+            page.fault(key.place, format!("path `{}` must begin with `/` and hold no `?`", key.text));
+            return None;
+        }
+        if !selectors.is_empty() && surface.unknown_query == UnknownQuery::Pass {
+            page.fault_with_help(
+                key.place,
+                format!("path `{}` is told apart by its query, but unknown query parameters pass", key.text),
+                "an undocumented one could turn this into another operation: write `unknown_query = \"reject\"`",
+            );
+        }
+        let mut read = Self { template: surface.base_path.to_owned(), parameters: Vec::new(), rest: false, selectors };
+        let mut segments = path.split('/').skip(1).peekable();
+        while let Some(segment) = segments.next() {
+            let last = segments.peek().is_none();
+            if let Err(message) = read.push(segment, last) {
+                page.fault(key.place, format!("path `{}` {message}", key.text));
+                return None;
+            }
+        }
+        Some(read)
+    }
+
+    fn push(&mut self, segment: &str, last: bool) -> Result<(), &'static str> {
+        self.template.push('/');
+        let Some(inner) = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}')) else {
+            if segment.contains(['{', '}']) {
+                return Err("has a parameter that is not a whole segment");
+            }
+            if segment.is_empty() && !last {
+                return Err("has an empty segment");
+            }
+            if NormalPath::parse(&format!("/{segment}"), PathMode::Api).is_err() {
+                return Err("has a segment that no request can have");
+            }
+            self.template.push_str(segment);
+            return Ok(());
+        };
+        let name = inner.strip_suffix('+').unwrap_or(inner);
+        if name.is_empty() || name.contains(['{', '}']) {
+            return Err("has a parameter without a name");
+        }
+        if self.parameters.iter().any(|it| it == name) {
+            return Err("names a parameter twice");
+        }
+        if inner.ends_with('+') && !last {
+            return Err("goes on after a parameter that takes the rest");
+        }
+        self.rest |= inner.ends_with('+');
+        self.template.push_str(&format!("{{{name}}}"));
+        self.parameters.push(name.to_owned());
+        Ok(())
+    }
+
+    /// What it has in common with every key that names the same paths.
+    pub(super) fn shape(&self) -> (String, Vec<String>) {
+        let blind = |it: &str| if it.starts_with('{') { "{}".to_owned() } else { it.to_owned() };
+        let path: Vec<String> = self.template.split('/').map(blind).collect();
+        let mut selectors = self.selectors.clone();
+        selectors.sort();
+        (path.join("/"), selectors)
+    }
+}

@@ -1,0 +1,216 @@
+//! What must hold for a document as a whole, before its operations are read: its version, that references stay within
+//! it and end, that extensions are ones we know, that schemas are schemas.
+
+use std::collections::HashMap;
+
+use super::node::{Key, Node};
+use super::operation::EXTENSIONS;
+use super::page::Page;
+use super::schema;
+
+/// Keys whose map holds names of the writer's own.
+const NAMES: [&str; 18] = [
+    "paths",
+    "responses",
+    "parameters",
+    "headers",
+    "requestBodies",
+    "securitySchemes",
+    "callbacks",
+    "links",
+    "pathItems",
+    "content",
+    "encoding",
+    "variables",
+    "mapping",
+    "scopes",
+    "properties",
+    "patternProperties",
+    "$defs",
+    "dependentSchemas",
+];
+
+/// Keys whose value is data.
+const DATA: [&str; 6] = ["example", "examples", "default", "enum", "const", "value"];
+
+/// Schema keywords that would change what a reference means.
+const REFUSED: [&str; 6] = ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$schema", "$vocabulary"];
+
+/// Schema keywords that apply to the very same value.
+const IN_PLACE: [&str; 8] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"];
+
+/// How many schemas may apply to one value through each other.
+const MAX_IN_PLACE: usize = 32;
+
+/// Goes through the whole document once.
+pub(super) fn document(page: &Page<'_>) {
+    version(page);
+    for key in ["info", "paths"] {
+        if page.root.get(key).is_none() {
+            page.fault(page.root.place, format!("document has no `{key}`"));
+        }
+    }
+    let mut survey = Survey { page, heights: HashMap::new() };
+    survey.object(page.root);
+    let schemas = page.root.get("components").and_then(|it| it.get("schemas"));
+    for (_, schema) in schemas.map_or(&[][..], Node::entries) {
+        survey.schema(schema);
+    }
+}
+
+fn version(page: &Page<'_>) {
+    let version = page.root.get("openapi");
+    if !version.and_then(Node::text).is_some_and(|it| it.starts_with("3.1.")) {
+        let place = version.map_or(page.root.place, |it| it.place);
+        page.fault(place, "document must say `openapi: \"3.1.0\"` or a later 3.1");
+    }
+}
+
+struct Survey<'r, 'a> {
+    page: &'r Page<'a>,
+    /// For each schema, by address, how many others apply to a value through it; `None` while that is being found out.
+    heights: HashMap<*const Node, Option<usize>>,
+}
+
+impl<'a> Survey<'_, 'a> {
+    /// A part of the document outside of schemas.
+    fn object(&mut self, node: &'a Node) {
+        self.reference(node);
+        for item in node.items() {
+            self.object(item);
+        }
+        for (key, child) in node.entries() {
+            match key.text.as_str() {
+                "schema" => self.schema(child),
+                "schemas" => {}
+                name if DATA.contains(&name) || self.extension(key, node) => {}
+                name if NAMES.contains(&name) => {
+                    for it in child.entries().iter().map(|(_, it)| it).chain(child.items()) {
+                        self.object(it);
+                    }
+                }
+                _ => self.object(child),
+            }
+        }
+    }
+
+    /// Whether a key is an extension; those that bear our name must be known.
+    fn extension(&self, key: &Key, holder: &Node) -> bool {
+        let name = key.text.as_str();
+        let here = EXTENSIONS.contains(&name) && holder.get("operationId").is_some();
+        let rest = name == "x-portcullis-rest" && holder.get("in").and_then(Node::text) == Some("path");
+        if name.starts_with("x-portcullis-") && !here && !rest {
+            self.page.fault(key.place, format!("extension `{name}` is not known here"));
+        }
+        name.starts_with("x-")
+    }
+
+    /// A whole schema: checked against the meta-schema, then keyword by keyword.
+    fn schema(&mut self, node: &'a Node) {
+        let json = node.to_json(&str::to_owned);
+        let meta = jsonschema::draft202012::meta::validator();
+        for error in meta.iter_errors(&json) {
+            let at = node.at(error.instance_path().as_str()).unwrap_or(node);
+            self.page.fault(at.place, format!("schema is not JSON Schema 2020-12: {error}"));
+        }
+        self.keywords(node);
+    }
+
+    fn keywords(&mut self, node: &'a Node) {
+        self.reference(node);
+        self.height(node, 0);
+        for (key, child) in node.entries() {
+            self.keyword(key, child);
+            let name = key.text.as_str();
+            if DATA.contains(&name) || name.starts_with("x-") || REFUSED.contains(&name) {
+                continue;
+            }
+            if NAMES.contains(&name) {
+                for (_, it) in child.entries() {
+                    self.keywords(it);
+                }
+            } else {
+                for it in child.items().iter().chain([child]) {
+                    self.keywords(it);
+                }
+            }
+        }
+    }
+
+    fn keyword(&self, key: &Key, value: &Node) {
+        let page = self.page;
+        match (key.text.as_str(), value.text()) {
+            ("pattern", Some(pattern)) if !schema::is_pattern(pattern) => {
+                page.fault(value.place, "pattern is not one that can be matched in linear time");
+            }
+            ("patternProperties", _) => {
+                for (pattern, _) in value.entries().iter().filter(|(it, _)| !schema::is_pattern(&it.text)) {
+                    page.fault(pattern.place, "pattern is not one that can be matched in linear time");
+                }
+            }
+            ("format", Some(format)) if !schema::is_format(format) => {
+                page.fault(value.place, format!("format `{format}` is not known, so nothing would hold a value to it"));
+            }
+            ("nullable", _) => page.fault_with_help(
+                key.place,
+                "`nullable` means nothing in OpenAPI 3.1",
+                "write `type: [string, \"null\"]`",
+            ),
+            (name, _) if REFUSED.contains(&name) => {
+                page.fault(key.place, format!("`{name}` is not supported: refer to `#/components/schemas/...`"));
+            }
+            (name, _) if name.starts_with("x-portcullis-") => {
+                page.fault(key.place, format!("extension `{name}` is not known here"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A reference leads to something else within the document.
+    fn reference(&self, node: &Node) {
+        let Some(reference) = node.get("$ref") else { return };
+        let page = self.page;
+        match reference.text() {
+            Some(text) if text.starts_with("#/") => {
+                if page.target(text).and_then(|it| page.resolve(it)).is_none() {
+                    page.fault(reference.place, format!("reference `{text}` leads to nothing"));
+                }
+            }
+            Some(text) => page.fault_with_help(
+                reference.place,
+                format!("reference `{text}` leaves the document"),
+                "references are never fetched: copy what it names into `components`",
+            ),
+            None => page.fault(reference.place, "`$ref` must be a text"),
+        }
+    }
+
+    /// How many schemas apply to one value through this one. Without a bound, one value could keep a validator busy for
+    /// ever, or exhaust its stack.
+    fn height(&mut self, node: &'a Node, depth: usize) -> usize {
+        let address = std::ptr::from_ref(node);
+        match self.heights.get(&address) {
+            Some(Some(height)) => return *height,
+            Some(None) => {
+                self.page.fault(node.place, "schema applies to itself without end");
+                return 0;
+            }
+            None => {}
+        }
+        if depth > MAX_IN_PLACE {
+            self.page.fault(node.place, format!("more than {MAX_IN_PLACE} schemas apply to one value"));
+            return 0;
+        }
+        self.heights.insert(address, None);
+        let page = self.page;
+        let target = node.get("$ref").and_then(Node::text).and_then(|it| page.target(it));
+        let applied = IN_PLACE.iter().filter_map(|it| node.get(it));
+        let within = applied.flat_map(|it| it.items().iter().chain(it.entries().iter().map(|(_, it)| it)).chain([it]));
+        let height = 1 + target.into_iter().chain(within).map(|it| self.height(it, depth + 1)).max().unwrap_or(0);
+        self.heights.insert(address, Some(height));
+        if height > MAX_IN_PLACE {
+            page.fault(node.place, format!("more than {MAX_IN_PLACE} schemas apply to one value"));
+        }
+        height
+    }
+}

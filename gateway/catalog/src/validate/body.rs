@@ -1,0 +1,120 @@
+//! What the body of a request must be: there or not, how long, of which media type, and as JSON of which schema.
+
+use domain::{Arrival, Body};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use jsonschema::Validator as Schema;
+
+use super::json::Broken;
+use super::media::names_other_charset;
+use super::{Invalid, InvalidKind, Media, Wrong, json, words};
+
+/// What the document says of an operation's body.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRule {
+    /// Whether there is one, and whether it is read whole.
+    pub(crate) treatment: Body,
+    /// Whether a request without one is refused.
+    pub(crate) required: bool,
+    /// The documented media types; at least one unless there is no body.
+    pub(crate) media: Vec<MediaRule>,
+}
+
+/// One documented media type of a body.
+#[derive(Clone, Debug)]
+pub(crate) struct MediaRule {
+    /// The type or range.
+    pub(crate) media: Media,
+    /// What JSON of this type must be; `None` where it is not JSON or has no schema.
+    pub(crate) schema: Option<Schema>,
+}
+
+impl BodyRule {
+    /// Adds what the head of a request shows to be wrong with its body.
+    pub(crate) fn head(&self, arrival: &Arrival, wrongs: &mut Vec<Wrong>) {
+        let length: Option<u64> =
+            arrival.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse().ok());
+        let max = match self.treatment {
+            Body::None => {
+                if length.is_some_and(|it| it > 0) {
+                    wrongs.push(Wrong::body("must be empty"));
+                }
+                return;
+            }
+            Body::Checked { max } | Body::Streamed { max } => max,
+        };
+        match length {
+            Some(0) if self.required => wrongs.push(Wrong::body("is required")),
+            Some(0) => {}
+            Some(length) if length > max => wrongs.push(Wrong::too_large(max)),
+            _ => {
+                // Over HTTP/2 a body may come unannounced; then `whole` has the last word.
+                let announced = length.is_some() || arrival.headers.contains_key(TRANSFER_ENCODING);
+                let absent = !announced && !self.required && !arrival.headers.contains_key(CONTENT_TYPE);
+                if !absent {
+                    wrongs.extend(self.media_of(arrival).err());
+                }
+            }
+        }
+    }
+
+    /// Whether a whole body is as documented.
+    pub(crate) fn whole(&self, arrival: &Arrival, body: &[u8]) -> Result<(), Invalid> {
+        let max = match self.treatment {
+            Body::None if body.is_empty() => return Ok(()),
+            Body::None => return Err(Wrong::body("must be empty").into()),
+            Body::Checked { max } | Body::Streamed { max } => max,
+        };
+        if body.is_empty() {
+            return if self.required { Err(Wrong::body("is required").into()) } else { Ok(()) };
+        }
+        if u64::try_from(body.len()).map_or(true, |it| it > max) {
+            return Err(Wrong::too_large(max).into());
+        }
+        let rule = self.media_of(arrival)?;
+        if matches!(self.treatment, Body::Streamed { .. }) || !rule.media.is_json() {
+            return Ok(());
+        }
+        let value = json::parse(body).map_err(malformed)?;
+        match &rule.schema {
+            Some(schema) if !schema.is_valid(&value) => Invalid::gather(schema.iter_errors(&value).map(|error| {
+                let (field, message) = words::describe(None, &error);
+                Wrong { kind: InvalidKind::Body, field, message }
+            })),
+            _ => Ok(()),
+        }
+    }
+
+    /// The documented media type that the request's `Content-Type` falls under.
+    fn media_of(&self, arrival: &Arrival) -> Result<&MediaRule, Wrong> {
+        let mut sent = arrival.headers.get_all(CONTENT_TYPE).iter();
+        let (Some(content_type), None) = (sent.next(), sent.next()) else {
+            let missing = !arrival.headers.contains_key(CONTENT_TYPE);
+            return Err(Wrong::media_type(if missing { "is required" } else { "must be given once" }));
+        };
+        let content_type = content_type.to_str().unwrap_or_default();
+        let media = Media::parse(content_type);
+        let covering = |media: &Media| self.media.iter().find(|it| it.media.covers(media));
+        let Some(rule) = media.as_ref().and_then(covering) else {
+            let listed: Vec<&str> = self.media.iter().map(|it| it.media.essence.as_str()).collect();
+            return Err(Wrong::media_type(format!("must be {}", listed.join(" or "))));
+        };
+        if rule.media.is_json() && names_other_charset(content_type) {
+            return Err(Wrong::media_type("must not name a charset other than utf-8"));
+        }
+        let read = matches!(self.treatment, Body::Checked { .. });
+        let encoding = arrival.headers.get(CONTENT_ENCODING).filter(|_| read);
+        if encoding.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(Wrong::parameter("Content-Encoding", "must not be set: this body is read as it arrives"));
+        }
+        Ok(rule)
+    }
+}
+
+fn malformed(broken: Broken) -> Invalid {
+    let message = broken.message();
+    let field = match broken {
+        Broken::Twice(key) => Some(key).filter(|it| words::is_plain(it)),
+        Broken::NotUtf8 | Broken::TooDeep | Broken::Syntax(..) => None,
+    };
+    Wrong { kind: InvalidKind::Body, field, message }.into()
+}
