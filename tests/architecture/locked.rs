@@ -37,12 +37,12 @@ pub(crate) fn crates(lock: &str) -> Vec<Locked> {
         .collect()
 }
 
-/// The entries of `deny`, written `{ crate = "name", .. }` or `{ crate = "name@<version", .. }`.
+/// The entries of `deny`, written `{ crate = "name", .. }` or `{ crate = "name:<version", .. }`.
 pub(crate) fn bans(deny: &str) -> Vec<Ban> {
     deny.lines()
         .filter_map(|line| {
             let spec = line.trim().strip_prefix("{ crate = \"")?.split('"').next()?;
-            let (name, below) = match spec.split_once("@<") {
+            let (name, below) = match spec.split_once(":<") {
                 Some((name, floor)) => (name, Some(floor.to_owned())),
                 None => (spec, None),
             };
@@ -59,7 +59,7 @@ fn parts(version: &str) -> Vec<u64> {
 
 #[test]
 fn a_floor_lets_newer_versions_through_and_a_ban_none() {
-    let bans = bans("  { crate = \"h2@<0.4.16\", reason = \"a\" },\n  { crate = \"rsa\", reason = \"b\" },\n");
+    let bans = bans("  { crate = \"h2:<0.4.16\", reason = \"a\" },\n  { crate = \"rsa\", reason = \"b\" },\n");
     let lock =
         |version: &str, name: &str| crates(&format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n"));
     let hit = |version: &str, name: &str| lock(version, name).iter().any(|it| bans.iter().any(|ban| ban.hits(it)));
