@@ -1,1 +1,29 @@
-//! Which API is this, and is it asked properly?.
+//! Which API is this, and is it asked properly?
+//!
+//! Reads the folder of profiles once and then answers, without waiting and without a clock: which operation a request
+//! names ([`Catalog::identify`]), whether its parameters and body are as documented ([`Catalog::validate_head`],
+//! [`Catalog::validate_body`]), how a refusal is worded ([`Dialect::word`]) and what is on its way out
+//! ([`Catalog::notices`]). Refuses to know who asks, and what an upstream answers.
+
+mod catalog;
+mod dialect;
+mod host;
+mod limits;
+mod load;
+mod openapi;
+mod profile;
+mod router;
+mod settings;
+mod validate;
+mod version;
+mod written;
+
+pub use catalog::{Catalog, UnknownApi};
+pub use dialect::{Dialect, REFUSAL_REASON, STATUSES, Worded};
+pub use host::{Host, Unidentified};
+pub use profile::{
+    ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, SigV4, Surface, Timeouts,
+    upstream,
+};
+pub use validate::{Invalid, InvalidKind, Wrong};
+pub use version::{DEPRECATION, SUNSET, VersionNotice};

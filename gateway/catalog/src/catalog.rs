@@ -1,0 +1,124 @@
+//! The whole of what is fronted, read from a folder and then only looked at.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use domain::{Arrival, Call, Faults, OperationId, Timestamp, Upstream};
+use http::{HeaderName, HeaderValue};
+
+use crate::dialect::Dialect;
+use crate::host::{Host, Unidentified};
+use crate::load;
+use crate::profile::{Profile, Surface};
+use crate::validate::{Invalid, Validator};
+
+/// Every API the gateway fronts. Never changes: a reload makes a new one.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    pub(crate) profiles: Vec<Profile>,
+    /// What is kept of each operation beside what other rooms may know; in the order of `profiles`.
+    pub(crate) operations: Vec<HashMap<OperationId, Kept>>,
+    pub(crate) hosts: HashMap<String, Host>,
+    /// Stands for the profile of a call that another catalog made: takes no credential and leads nowhere.
+    pub(crate) closed: Profile,
+    pub(crate) unclaimed: Dialect,
+    pub(crate) flagged: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What this room alone knows of an operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) validator: Validator,
+    /// Where its surface stands in the profile.
+    pub(crate) surface: usize,
+    /// Where its version stands in the profile.
+    pub(crate) version: Option<usize>,
+}
+
+/// An API that is not in the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no API `{0}`")]
+pub struct UnknownApi(String);
+
+impl Catalog {
+    /// Reads every `<dir>/<name>/api.toml` and the documents it names. All faults at once, with their lines.
+    pub fn load(dir: &Path) -> Result<Self, Faults> {
+        load::load(dir)
+    }
+
+    /// The host of this name, which is lower case and without a port.
+    pub fn host(&self, host: &str) -> Option<&Host> {
+        self.hosts.get(host)
+    }
+
+    /// Every host that some API claims.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.values()
+    }
+
+    /// The words for a host that no API claims.
+    pub fn unclaimed(&self) -> &Dialect {
+        &self.unclaimed
+    }
+
+    /// Which operation is asked for, with which path parameters.
+    pub fn identify(&self, host: &Host, arrival: &Arrival) -> Result<Call, Unidentified> {
+        host.identify(arrival)
+    }
+
+    /// Every API; [`domain::Operation::api_index`] counts in this order.
+    pub fn profiles(&self) -> &[Profile] {
+        &self.profiles
+    }
+
+    /// The API of a call.
+    pub fn profile(&self, call: &Call) -> &Profile {
+        self.profiles.get(call.operation.api_index).unwrap_or(&self.closed)
+    }
+
+    /// The API that words what belongs to no API in particular on this host.
+    pub fn fallback(&self, host: &Host) -> &Profile {
+        self.profiles.get(host.fallback).unwrap_or(&self.closed)
+    }
+
+    /// The surface of a call: its dialect and the service its signatures are made for.
+    pub fn surface(&self, call: &Call) -> Option<&Surface> {
+        self.profile(call).surfaces.get(self.kept(call)?.surface)
+    }
+
+    /// The words for refusing a call.
+    pub fn dialect(&self, call: &Call) -> &Dialect {
+        self.surface(call).map_or(&*self.profile(call).dialect, |it| &*it.dialect)
+    }
+
+    /// Parameters, content type and declared length against the document.
+    pub fn validate_head(&self, call: &Call, arrival: &Arrival) -> Result<(), Invalid> {
+        // A call of another catalog has no profile either, and goes nowhere.
+        self.kept(call).map_or(Ok(()), |it| it.validator.head(call, arrival))
+    }
+
+    /// The whole body of a [`domain::Body::Checked`] operation against the document.
+    pub fn validate_body(&self, call: &Call, arrival: &Arrival, body: &[u8]) -> Result<(), Invalid> {
+        self.kept(call).map_or(Ok(()), |it| it.validator.body(call, arrival, body))
+    }
+
+    /// What every answer of this call carries now because its version, or the operation itself, is on its way out.
+    pub fn notices(&self, call: &Call, now: Timestamp) -> Option<&[(HeaderName, HeaderValue)]> {
+        let version = self.kept(call)?.version.and_then(|it| self.profile(call).versions.get(it));
+        match version {
+            Some(version) if version.is_deprecated(now) => Some(version.headers()),
+            Some(_) | None => call.operation.deprecated.then_some(&*self.flagged),
+        }
+    }
+
+    /// Sends the requests of an API somewhere else than its profile says.
+    pub fn send_to(&mut self, upstream: Upstream, api: &str) -> Result<(), UnknownApi> {
+        let profile = self.profiles.iter_mut().find(|it| it.api.name.as_str() == api);
+        profile.ok_or_else(|| UnknownApi(api.to_owned()))?.upstream = upstream;
+        Ok(())
+    }
+
+    fn kept(&self, call: &Call) -> Option<&Kept> {
+        self.operations.get(call.operation.api_index)?.get(&call.operation.id)
+    }
+}

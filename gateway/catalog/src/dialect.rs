@@ -1,0 +1,239 @@
+//! How one API words its refusals.
+//!
+//! Knows the body, the codes and the headers every refusal carries. Does not know why a request was refused: that is in
+//! the [`Told`] it is handed. Built whole from the profile; wording a refusal cannot fail.
+
+mod template;
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use domain::{RequestId, Told};
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, StatusCode};
+use toml::de::DeValue;
+
+use self::template::{Filling, Format, Hole, Template};
+use crate::written::{Placed, Readable, Section, Unreadable, one_of};
+
+/// Every status the gateway itself can answer with; a dialect has a row for each.
+pub const STATUSES: [u16; 15] = [400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 431, 500, 502, 503, 504];
+
+/// The header that carries [`Told::reason`].
+pub const REFUSAL_REASON: HeaderName = HeaderName::from_static("refusal-reason");
+
+/// The words of one API, or of one host of it.
+#[derive(Clone, Debug)]
+pub struct Dialect {
+    template: Template,
+    request_id_prefix: String,
+    statuses: BTreeMap<u16, Row>,
+    reasons: HashMap<String, Row>,
+    challenge: Option<HeaderValue>,
+}
+
+/// A refusal as it goes out. Its length and the request id header are the listener's to add.
+#[derive(Clone, Debug)]
+pub struct Worded {
+    /// The status of the answer, which may be another than the refusal's own: S3 answers 503 in place of 429.
+    pub status: StatusCode,
+    /// `application/json` or `application/xml`.
+    pub content_type: HeaderValue,
+    /// `Cache-Control`, `X-Content-Type-Options`, `Refusal-Reason`, and `WWW-Authenticate` on a 401.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What one status or one reason changes.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    code: Option<String>,
+    kind: Option<String>,
+    message: Option<String>,
+    status: Option<StatusCode>,
+}
+
+impl Dialect {
+    /// Words a refusal that concerns no particular resource.
+    pub fn word(&self, status: StatusCode, told: &Told, id: &RequestId) -> Worded {
+        self.worded(status, told, id, None)
+    }
+
+    /// Words a refusal of a request for `resource`, the path that was asked for.
+    pub fn word_about(&self, resource: &str, status: StatusCode, told: &Told, id: &RequestId) -> Worded {
+        self.worded(status, told, id, Some(resource))
+    }
+
+    fn worded(&self, status: StatusCode, told: &Told, id: &RequestId, resource: Option<&str>) -> Worded {
+        let (row, reason) = (self.row(status), self.reasons.get(told.reason));
+        let request_id = format!("{}{id}", self.request_id_prefix);
+        let body = self.template.fill(&Filling {
+            code: pick(reason, row, |it| it.code.as_deref()).unwrap_or_default(),
+            kind: pick(reason, row, |it| it.kind.as_deref()).unwrap_or_default(),
+            message: pick(reason, row, |it| it.message.as_deref()).unwrap_or(&told.message),
+            request_id: &request_id,
+            param: told.param.as_deref(),
+            resource,
+        });
+        let status = pick(reason, row, |it| it.status).unwrap_or(status);
+        let content_type = HeaderValue::from_static(match self.template.format {
+            Format::Json => "application/json",
+            Format::Xml => "application/xml",
+        });
+        Worded { status, content_type, headers: self.headers(status, told), body: body.into() }
+    }
+
+    fn headers(&self, status: StatusCode, told: &Told) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = Vec::with_capacity(4);
+        headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+        headers.extend(HeaderValue::from_str(told.reason).ok().map(|it| (REFUSAL_REASON, it)));
+        // RFC 9110 section 15.5.2: a 401 must say how to authenticate.
+        let challenge = self.challenge.as_ref().filter(|_| status == StatusCode::UNAUTHORIZED);
+        headers.extend(challenge.map(|it| (WWW_AUTHENTICATE, it.clone())));
+        headers
+    }
+
+    /// The row of a status; one that nobody foresaw is worded as the plainest of its class.
+    fn row(&self, status: StatusCode) -> Option<&Row> {
+        let plainest = if status.is_client_error() { 400 } else { 500 };
+        self.statuses.get(&status.as_u16()).or_else(|| self.statuses.get(&plainest))
+    }
+
+    /// The words of the gateway itself, for a host that no API claims.
+    pub(crate) fn plain() -> Self {
+        Self {
+            template: Template::plain(),
+            request_id_prefix: "req_".to_owned(),
+            statuses: BTreeMap::new(),
+            reasons: HashMap::new(),
+            challenge: None,
+        }
+    }
+
+    /// The same dialect, saying on a 401 how to authenticate.
+    pub(crate) fn challenging(self, challenge: Option<HeaderValue>) -> Self {
+        Self { challenge, ..self }
+    }
+
+    /// Reads one `[dialect.*]` table.
+    pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
+        let format = section.required::<Format>("format");
+        let prefix = section.value_or("request_id_prefix", String::new());
+        let body = section.required::<String>("body");
+        let table = section.section("status");
+        let exceptions = section.optional_section("reason");
+
+        let template = match (&format, &body) {
+            (Some(format), Some(body)) => Template::compile(format.value, &body.value)
+                .map_err(|why| section.fault(body.place, format!("`body`: {why}")))
+                .ok(),
+            _ => None,
+        };
+        let statuses = statuses(&table?, template.as_ref());
+        let reasons = exceptions?.map_or_else(|| Some(HashMap::new()), |it| reasons(&it));
+        Some(Self {
+            template: template?,
+            request_id_prefix: prefix?,
+            statuses: statuses?,
+            reasons: reasons?,
+            challenge: None,
+        })
+    }
+}
+
+/// What the reason says, else what the status says.
+fn pick<'a, T>(reason: Option<&'a Row>, row: Option<&'a Row>, of: impl Fn(&'a Row) -> Option<T>) -> Option<T> {
+    reason.and_then(&of).or_else(|| row.and_then(&of))
+}
+
+/// The row of each status; a missing one, and one that is never given, is a fault.
+fn statuses(table: &Section<'_>, template: Option<&Template>) -> Option<BTreeMap<u16, Row>> {
+    let mut rows = BTreeMap::new();
+    let mut good = true;
+    let mut unread: Vec<u16> = STATUSES.to_vec();
+    for (key, section) in table.named_sections() {
+        let row = Row::read(&section);
+        let Some(status) = key.value.parse().ok().filter(|it| STATUSES.contains(it)) else {
+            let help = format!("the gateway gives {}", listed(&STATUSES));
+            section.fault_with(key.place, format!("`{}` is no status the gateway gives", key.value), help);
+            good = false;
+            continue;
+        };
+        unread.retain(|it| *it != status);
+        let Some(row) = row else {
+            good = false;
+            continue;
+        };
+        for (hole, name, value) in [(Hole::Code, "code", &row.code), (Hole::Kind, "type", &row.kind)] {
+            if value.is_none() && template.is_some_and(|it| it.has(hole)) {
+                section.fault(key.place, format!("status {status} has no `{name}`, which the body shows"));
+                good = false;
+            }
+        }
+        rows.insert(status, row);
+    }
+    if !unread.is_empty() {
+        table.fault(table.place(), format!("no row for status {}", listed(&unread)));
+    }
+    (good && unread.is_empty()).then_some(rows)
+}
+
+fn reasons(table: &Section<'_>) -> Option<HashMap<String, Row>> {
+    let rows: Vec<Option<(String, Row)>> = table
+        .named_sections()
+        .into_iter()
+        .map(|(key, section)| {
+            let row = Row::read(&section);
+            let token = key.value.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
+            if !token || key.value.is_empty() {
+                section.fault(key.place, format!("`{}` is not a reason: use a-z, 0-9 and `_`", key.value));
+            }
+            row.filter(|_| token).map(|it| (key.value.to_owned(), it))
+        })
+        .collect();
+    rows.into_iter().collect()
+}
+
+impl Row {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let code = section.optional::<String>("code");
+        let kind = section.optional::<String>("type");
+        let message = section.optional::<String>("message");
+        let status = section.optional::<u32>("status");
+        Some(Self {
+            code: code?.map(|it| it.value),
+            kind: kind?.map(|it| it.value),
+            message: message?.map(|it| it.value),
+            status: match status? {
+                Some(written) => Some(error_status(section, &written)?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// A status that cannot pass for success.
+fn error_status(section: &Section<'_>, written: &Placed<u32>) -> Option<StatusCode> {
+    let status = u16::try_from(written.value).ok().and_then(|it| StatusCode::from_u16(it).ok());
+    let status = status.filter(|it| it.is_client_error() || it.is_server_error());
+    if status.is_none() {
+        section.fault(written.place, format!("`{}` is not a status from 400 to 599", written.value));
+    }
+    status
+}
+
+fn listed(statuses: &[u16]) -> String {
+    let words: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    words.join(", ")
+}
+
+impl Readable for Format {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        one_of(value, &[("json", Self::Json), ("xml", Self::Xml)])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! One host: what is served there, and which operation a request names.
+
+use std::sync::Arc;
+
+use domain::{Arrival, Blame, Call, Operation, PathMode, Told};
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::dialect::Dialect;
+use crate::router::{Found, NotFound, Router};
+use crate::version::VersionNotice;
+
+/// A host that at least one API claims.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its name, lower case.
+    pub name: String,
+    /// How much freedom its paths have.
+    pub paths: PathMode,
+    /// Whether requests without TLS are refused.
+    pub https_only: bool,
+    /// Which profile words what belongs to no API in particular.
+    pub(crate) fallback: usize,
+    /// The words of that profile here.
+    pub(crate) dialect: Arc<Dialect>,
+    pub(crate) router: Router,
+    /// What the router's targets stand for.
+    pub(crate) targets: Vec<Target>,
+    pub(crate) versions: Vec<Arc<VersionNotice>>,
+}
+
+/// One operation as this host serves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) operation: Arc<Operation>,
+    pub(crate) dialect: Arc<Dialect>,
+    pub(crate) version: Option<Arc<VersionNotice>>,
+}
+
+/// Why a request names no operation.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unidentified {
+    /// It came without TLS to an API that insists on it.
+    #[error("asked without TLS")]
+    PlainHttp,
+    /// No API of this host knows the path.
+    #[error("no operation has this path")]
+    UnknownPath,
+    /// The path is known, the method is not.
+    #[error("the path takes {allow} only")]
+    MethodNotAllowed {
+        /// What `Allow` says.
+        allow: String,
+    },
+    /// The path is known, but not for what the query names.
+    #[error("the query names no known sub-resource of the path")]
+    UnknownSubresource,
+    /// It was there, until its sunset.
+    #[error("version `{}` is gone", .0.name)]
+    Removed(Arc<VersionNotice>),
+}
+
+impl Unidentified {
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        Blame::Caller
+    }
+
+    /// What the caller may know.
+    pub fn told(&self) -> Told {
+        match self {
+            Self::PlainHttp => Told::new("https_required", "this API is served over HTTPS only"),
+            Self::UnknownPath => Told::new("unknown_path", "there is nothing at this path"),
+            Self::MethodNotAllowed { .. } => Told::new("method_not_allowed", "the method is not allowed at this path"),
+            Self::UnknownSubresource => Told::new("unknown_subresource", "there is no such sub-resource at this path"),
+            Self::Removed(notice) => notice.told(),
+        }
+    }
+}
+
+impl Host {
+    /// The words for what belongs to no API in particular: those of the profile that names itself the fallback.
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// The words for a request that named no operation. A path that one API of a shared host knows is that API's to
+    /// word, whichever is the fallback.
+    pub fn words(&self, refusal: &Unidentified, arrival: &Arrival) -> &Dialect {
+        let known = match refusal {
+            Unidentified::MethodNotAllowed { allow } => self.neighbour(allow, arrival),
+            Unidentified::PlainHttp
+            | Unidentified::UnknownPath
+            | Unidentified::UnknownSubresource
+            | Unidentified::Removed(_) => None,
+        };
+        known.map_or(&self.dialect, |it| &it.dialect)
+    }
+
+    /// What refusals of a path carry while its version is deprecated.
+    pub fn notices(&self, arrival: &Arrival) -> Option<&[(HeaderName, HeaderValue)]> {
+        let version = self.versions.iter().find(|it| it.covers(&arrival.path))?;
+        version.is_deprecated(arrival.at.wall).then(|| version.headers())
+    }
+
+    pub(crate) fn identify(&self, arrival: &Arrival) -> Result<Call, Unidentified> {
+        if self.https_only && !arrival.source.tls {
+            return Err(Unidentified::PlainHttp);
+        }
+        let found = self.router.find(&arrival.method, &arrival.path, arrival.query());
+        let Found { target, parameters } = found.map_err(|why| self.unidentified(why, arrival))?;
+        let target = self.targets.get(target).ok_or(Unidentified::UnknownPath)?;
+        match &target.version {
+            Some(version) if version.is_removed(arrival.at.wall) => Err(Unidentified::Removed(Arc::clone(version))),
+            Some(_) | None => Ok(Call { operation: Arc::clone(&target.operation), parameters }),
+        }
+    }
+
+    /// Whatever is asked of a removed version is gone, whether or not a document still has it.
+    fn unidentified(&self, why: NotFound, arrival: &Arrival) -> Unidentified {
+        let mut removed = self.versions.iter().filter(|it| it.is_removed(arrival.at.wall));
+        if let Some(version) = removed.find(|it| it.covers(&arrival.path)) {
+            return Unidentified::Removed(Arc::clone(version));
+        }
+        match why {
+            NotFound::UnknownPath => Unidentified::UnknownPath,
+            NotFound::MethodNotAllowed(allow) => Unidentified::MethodNotAllowed { allow },
+            NotFound::UnknownSubresource => Unidentified::UnknownSubresource,
+        }
+    }
+
+    /// The operation that the same path names with a method it takes.
+    fn neighbour(&self, allow: &str, arrival: &Arrival) -> Option<&Target> {
+        let found = allow.split(',').find_map(|it| {
+            let method: Method = it.trim().parse().ok()?;
+            self.router.find(&method, &arrival.path, arrival.query()).ok()
+        });
+        self.targets.get(found?.target)
+    }
+}

@@ -1,0 +1,97 @@
+//! The `[limits]` table of a profile.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{CountedBy, RateRule, Tier, TierName};
+use http::HeaderName;
+
+use crate::profile::{LimitHeaders, LimitsProfile};
+use crate::written::{Placed, Section};
+
+/// Reads it, or faults what is wrong with it.
+pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
+    let counted_by = section.required::<CountedBy>("counted_by");
+    let default_tier = section.required::<TierName>("default_tier");
+    let headers =
+        section.optional_section("headers").and_then(|it| it.map_or(Some(LimitHeaders::usual()), |it| headers(&it)));
+    let tables = section.sections("tier");
+
+    let mut tiers = BTreeMap::new();
+    let read: Vec<Option<Placed<Tier>>> = tables.iter().map(tier).collect();
+    let whole = read.iter().all(Option::is_some);
+    for Placed { value: tier, place } in read.into_iter().flatten() {
+        let name = tier.name.clone();
+        if tiers.insert(name.clone(), Arc::new(tier)).is_some() {
+            section.fault(place, format!("tier `{name}` is there twice"));
+        }
+    }
+    let default_tier = default_tier?;
+    let default = tiers.get(&default_tier.value).map(Arc::clone);
+    if default.is_none() && whole {
+        let known: Vec<&str> = tiers.keys().map(TierName::as_str).collect();
+        let help = format!("the tiers are: {}", known.join(", "));
+        section.fault_with(
+            default_tier.place,
+            format!("`default_tier`: there is no tier `{}`", default_tier.value),
+            help,
+        );
+    }
+    Some(LimitsProfile { counted_by: counted_by?.value, default_tier: default?, tiers, headers: headers? })
+}
+
+impl LimitHeaders {
+    /// What most APIs call them.
+    pub(crate) fn usual() -> Self {
+        Self {
+            limit: HeaderName::from_static("x-ratelimit-limit"),
+            remaining: HeaderName::from_static("x-ratelimit-remaining"),
+            reset: HeaderName::from_static("x-ratelimit-reset"),
+        }
+    }
+}
+
+fn headers(section: &Section<'_>) -> Option<LimitHeaders> {
+    let usual = LimitHeaders::usual();
+    let limit = section.value_or("limit", usual.limit);
+    let remaining = section.value_or("remaining", usual.remaining);
+    let reset = section.value_or("reset", usual.reset);
+    Some(LimitHeaders { limit: limit?, remaining: remaining?, reset: reset? })
+}
+
+fn tier(section: &Section<'_>) -> Option<Placed<Tier>> {
+    let name = section.required::<TierName>("name");
+    let tables = section.sections("rules");
+    if tables.is_empty() {
+        section.fault(section.place(), "a tier needs at least one of `rules`");
+    }
+    let rules: Vec<Option<Placed<RateRule>>> = tables.iter().map(rule).collect();
+    let rules: Vec<Placed<RateRule>> = rules.into_iter().collect::<Option<_>>()?;
+    for (at, rule) in rules.iter().enumerate() {
+        if rules.iter().take(at).any(|it| it.value.name == rule.value.name) {
+            section.fault(rule.place, format!("rule `{}` is there twice", rule.value.name));
+        }
+    }
+    let name = name?;
+    let rules = rules.into_iter().map(|it| it.value).collect();
+    Some(Placed { value: Tier { name: name.value, rules }, place: name.place })
+}
+
+fn rule(section: &Section<'_>) -> Option<Placed<RateRule>> {
+    let name = section.required::<String>("name");
+    let limit = section.required::<u32>("limit");
+    let window = section.required::<Duration>("window");
+    let (name, limit) = (name?, limit?);
+    // It goes into `RateLimit-Policy` as a quoted string.
+    if name.value.is_empty() || !name.value.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_' || it == b'-') {
+        section
+            .fault(name.place, format!("`{}` is not the name of a rule: use letters, digits, `-` and `_`", name.value));
+    }
+    let Some(most) = NonZeroU32::new(limit.value) else {
+        section.fault(limit.place, "`limit` is 0, which would refuse everything");
+        return None;
+    };
+    Some(Placed { value: RateRule { name: name.value, limit: most, window: window?.value }, place: name.place })
+}

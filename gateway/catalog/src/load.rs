@@ -1,0 +1,200 @@
+//! Reads the folder of profiles whole, and finds what contradicts what.
+
+mod clash;
+mod serve;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use domain::{Api, Fault, Faults, OperationId, Upstream};
+
+use crate::catalog::{Catalog, Kept};
+use crate::dialect::Dialect;
+use crate::openapi::{self, Documented};
+use crate::profile::{Credentials, Profile, Surface};
+use crate::settings::Settings;
+use crate::version;
+
+/// The file that makes a folder a profile.
+const PROFILE: &str = "api.toml";
+
+/// One profile and its documents, as far as they could be read.
+struct Draft {
+    file: PathBuf,
+    folder: PathBuf,
+    settings: Settings,
+    /// In the order of the surfaces; `None` for one that is at fault.
+    documents: Vec<Option<Vec<Documented>>>,
+}
+
+/// See [`Catalog::load`].
+pub(crate) fn load(dir: &Path) -> Result<Catalog, Faults> {
+    let mut faults = Faults::new();
+    let folders = gather(folders(dir), &mut faults).unwrap_or_default();
+    if folders.is_empty() && faults.is_empty() {
+        let fault =
+            Fault::of(dir, "there is no API here").with_help(format!("each API is a folder with an `{PROFILE}`"));
+        faults.push(fault);
+    }
+    // The position among all folders, so that an API keeps its index whatever is wrong with another.
+    let drafts: Vec<Draft> =
+        folders.iter().enumerate().filter_map(|(index, folder)| draft(folder, index, &mut faults)).collect();
+    clash::find(&drafts, &mut faults);
+    let hosts = serve::hosts(&drafts, &mut faults);
+    let policies: Vec<_> = drafts.iter().filter_map(|it| gather(policies(&it.folder), &mut faults)).collect();
+    if !faults.is_empty() {
+        faults.sort();
+        faults.dedup();
+        return Err(faults);
+    }
+    let mut profiles = Vec::new();
+    let mut operations = Vec::new();
+    for (draft, policies) in drafts.into_iter().zip(policies) {
+        let (profile, kept) = draft.finish(policies);
+        profiles.push(profile);
+        operations.push(kept);
+    }
+    let closed = profiles.first().map(closed).ok_or_else(|| vec![Fault::of(dir, "there is no API here")])?;
+    Ok(Catalog { profiles, operations, hosts, closed, unclaimed: Dialect::plain(), flagged: version::flagged() })
+}
+
+/// The value, or one more fault.
+fn gather<T>(read: Result<T, Fault>, faults: &mut Faults) -> Option<T> {
+    read.map_err(|it| faults.push(it)).ok()
+}
+
+/// The folders of a folder, sorted; hidden ones are nobody's API.
+fn folders(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let unreadable = |why: io::Error| Fault::of(dir, format!("cannot be read: {why}"));
+    let mut folders = Vec::new();
+    for item in fs::read_dir(dir).map_err(unreadable)? {
+        let path = item.map_err(unreadable)?.path();
+        let hidden = path.file_name().is_none_or(|it| it.as_encoded_bytes().starts_with(b"."));
+        if path.is_dir() && !hidden {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The `*.cedar` files of a folder, sorted.
+fn policies(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let unreadable = |why: io::Error| Fault::of(folder, format!("cannot be read: {why}"));
+    let mut files = Vec::new();
+    for item in fs::read_dir(folder).map_err(unreadable)? {
+        let path = item.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|it| it == "cedar") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn draft(folder: &Path, index: usize, faults: &mut Faults) -> Option<Draft> {
+    let file = folder.join(PROFILE);
+    let text =
+        gather(fs::read_to_string(&file).map_err(|why| Fault::of(&file, format!("cannot be read: {why}"))), faults)?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let settings = match Settings::read(&file, &name, &text) {
+        Ok(settings) => settings,
+        Err(more) => {
+            faults.extend(more);
+            return None;
+        }
+    };
+    let documents = settings.surfaces.iter().map(|surface| {
+        let document = folder.join(&surface.document.value);
+        if !document.is_file() {
+            let message = format!("there is no document `{}`", surface.document.value.display());
+            faults.push(surface.document.place.fault(&file, message));
+            return None;
+        }
+        let read = openapi::load(
+            &document,
+            &openapi::Surface {
+                api: &settings.name.value,
+                api_index: index,
+                base_path: &surface.base_path,
+                unknown_query: surface.unknown_query,
+                long_lived_total: settings.timeouts.total,
+            },
+        );
+        read.map(|it| it.operations).map_err(|it| faults.extend(it)).ok()
+    });
+    let documents = documents.collect();
+    Some(Draft { file, folder: folder.to_owned(), settings, documents })
+}
+
+impl Draft {
+    /// Every operation that could be read, with the number of its surface.
+    fn operations(&self) -> impl Iterator<Item = (usize, &Documented)> {
+        let documents = self.documents.iter().enumerate();
+        documents.flat_map(|(surface, it)| it.iter().flatten().map(move |it| (surface, it)))
+    }
+
+    /// Where the version of a path stands in the profile.
+    fn version(&self, template: &str) -> Option<usize> {
+        self.settings.versions.iter().position(|it| it.covers_text(template))
+    }
+
+    /// Nothing was found wrong: the profile as it runs.
+    fn finish(self, policies: Vec<PathBuf>) -> (Profile, HashMap<OperationId, Kept>) {
+        let versions: HashMap<_, _> =
+            self.operations().map(|(_, it)| (it.operation.id.clone(), self.version(&it.operation.template))).collect();
+        let mut operations = Vec::new();
+        let mut kept = HashMap::new();
+        for (surface, document) in self.documents.into_iter().enumerate() {
+            for it in document.into_iter().flatten() {
+                let version = versions.get(&it.operation.id).copied().flatten();
+                kept.insert(it.operation.id.clone(), Kept { validator: it.validator, surface, version });
+                operations.push(it.operation);
+            }
+        }
+        let settings = self.settings;
+        let surfaces: Vec<Surface> = settings
+            .surfaces
+            .into_iter()
+            .map(|it| Surface {
+                document: self.folder.join(it.document.value),
+                hosts: it.hosts.into_iter().map(|it| it.value).collect(),
+                base_path: it.base_path,
+                paths: it.paths,
+                dialect: it.dialect,
+                sigv4_service: it.sigv4_service,
+            })
+            .collect();
+        let profile = Profile {
+            api: Arc::new(Api { name: settings.name.value, namespace: settings.namespace.value, operations }),
+            title: settings.title,
+            https_only: settings.https_only,
+            dialect: surfaces.first().map_or_else(|| Arc::new(Dialect::plain()), |it| Arc::clone(&it.dialect)),
+            surfaces,
+            upstream: settings.upstream,
+            upstream_timeouts: settings.timeouts,
+            credentials: settings.credentials,
+            tenant_header: settings.tenant_header,
+            limits: settings.limits,
+            resource_tenant: settings.resource_tenant,
+            versions: settings.versions,
+            folder: self.folder,
+            policies,
+        };
+        (profile, kept)
+    }
+}
+
+/// A profile that takes no credential and leads nowhere, in the words of `model`.
+fn closed(model: &Profile) -> Profile {
+    let api = Api { name: model.api.name.clone(), namespace: model.api.namespace.clone(), operations: Vec::new() };
+    Profile {
+        api: Arc::new(api),
+        upstream: Upstream { host: String::new(), port: 0, tls: true },
+        credentials: Credentials::default(),
+        ..model.clone()
+    }
+}

@@ -1,0 +1,75 @@
+//! What one profile says that another, or its own documents, contradict.
+
+use std::collections::BTreeMap;
+
+use domain::{Fault, Faults, Operation};
+
+use super::Draft;
+
+/// Faults every contradiction, at the later of the two places.
+pub(super) fn find(drafts: &[Draft], faults: &mut Faults) {
+    namespaces(drafts, faults);
+    prefixes(drafts, faults);
+    for draft in drafts {
+        operation_ids(draft, faults);
+        open_doors(draft, faults);
+    }
+}
+
+fn namespaces(drafts: &[Draft], faults: &mut Faults) {
+    for (at, draft) in drafts.iter().enumerate() {
+        let namespace = &draft.settings.namespace;
+        let rival = drafts.iter().take(at).find(|it| it.settings.namespace.value == namespace.value);
+        if let Some(rival) = rival {
+            let message = format!("`namespace` `{}` is also that of `{}`", namespace.value, rival.settings.name.value);
+            faults.push(namespace.place.fault(&draft.file, message));
+        }
+    }
+}
+
+/// A key belongs to one API, which its beginning must tell.
+fn prefixes(drafts: &[Draft], faults: &mut Faults) {
+    let all: Vec<_> =
+        drafts.iter().flat_map(|draft| draft.settings.prefixes.iter().map(move |it| (draft, it))).collect();
+    for (at, (draft, prefix)) in all.iter().enumerate() {
+        let rival = all
+            .iter()
+            .take(at)
+            .find(|(_, it)| it.value.starts_with(&*prefix.value) || prefix.value.starts_with(&*it.value));
+        if let Some((owner, rival)) = rival {
+            let message = format!(
+                "keys beginning with `{}` could also be those of `{}`, which begin with `{}`",
+                prefix.value, owner.settings.name.value, rival.value
+            );
+            faults.push(prefix.place.fault(&draft.file, message));
+        }
+    }
+}
+
+/// Within one document the reader of documents sees to it; this is between the documents of one API.
+fn operation_ids(draft: &Draft, faults: &mut Faults) {
+    let mut seen: BTreeMap<&str, &Operation> = BTreeMap::new();
+    for (surface, documented) in draft.operations() {
+        let operation = &*documented.operation;
+        if let Some(first) = seen.insert(operation.id.as_str(), operation) {
+            let message = format!(
+                "operation `{}` (`{} {}`) is also the id of `{} {}`",
+                operation.id, operation.method, operation.template, first.method, first.template
+            );
+            let document = draft.settings.surfaces.get(surface).map(|it| draft.folder.join(&it.document.value));
+            faults.push(Fault::of(document.as_ref().unwrap_or(&draft.file), message));
+        }
+    }
+}
+
+/// An operation that asks for a credential nobody could have.
+fn open_doors(draft: &Draft, faults: &mut Faults) {
+    let credentials = &draft.settings.credentials;
+    if credentials.api_key.is_some() || credentials.sigv4.is_some() {
+        return;
+    }
+    if let Some((_, it)) = draft.operations().find(|(_, it)| !it.operation.requirement.admits_anonymous()) {
+        let message = format!("operation `{}` asks for a credential, but `[credentials]` takes none", it.operation.id);
+        faults.push(Fault::of(&draft.file, message));
+    }
+}
