@@ -1,0 +1,49 @@
+//! All the clouds together, and the port that controls them.
+
+use std::sync::Arc;
+
+use domain::Clock;
+
+use crate::blobs::Blobs;
+use crate::clock::AheadClock;
+use crate::control::Control;
+use crate::gate::Shared;
+use crate::listen::Port;
+use crate::settings::Settings;
+use crate::surface::Served;
+use crate::{cloudnexus, novastraxis, servers};
+
+/// Every API and what they share.
+pub(crate) struct Clouds {
+    control: Control,
+    served: Vec<Served>,
+}
+
+impl Clouds {
+    /// The clouds as they stand at `clock`, with nobody's data yet.
+    pub(crate) fn new(settings: &Settings, clock: Arc<AheadClock>) -> anyhow::Result<Self> {
+        let blobs = Arc::new(Blobs::in_folder(&settings.data.join("blobs"))?);
+        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, settings.pace()));
+        let served = vec![novastraxis::serve(&shared), cloudnexus::serve(&shared, &blobs), servers::serve(&shared)];
+        let apis = served.iter().map(|it| it.api).collect();
+        Ok(Self { control: Control { shared, clock, apis }, served })
+    }
+
+    /// Binds a port for each, and the control port.
+    pub(crate) async fn bind(self, settings: &Settings) -> anyhow::Result<Vec<Port>> {
+        let mut ports = Vec::new();
+        for it in self.served {
+            let address = match it.api {
+                "novastraxis" => settings.novastraxis,
+                "cloudnexus" => settings.cloudnexus,
+                "cloudnexus-servers" => settings.cloudnexus_servers,
+                "cloudnx" => settings.cloudnx,
+                "cloudnx-objects" => settings.cloudnx_objects,
+                _ => settings.novastack,
+            };
+            ports.push(Port::bind(it.api, address, it.router).await?);
+        }
+        ports.push(Port::bind("control", settings.control, self.control.router()).await?);
+        Ok(ports)
+    }
+}

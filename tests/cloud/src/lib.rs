@@ -1,0 +1,71 @@
+//! The clouds behind the gateway, as a test double: every operation that the gateway forwards, answered for real.
+//!
+//! It promises what the five references document, per tenant and the same every time. It does not know who is asking,
+//! only for which tenant: the gateway has answered everything else before.
+
+mod blobs;
+mod clock;
+mod cloudnexus;
+mod clouds;
+mod control;
+mod dialect;
+mod faults;
+mod fields;
+mod gate;
+mod ids;
+mod listen;
+mod novastraxis;
+mod pace;
+mod paging;
+mod query;
+mod refused;
+mod seen;
+mod servers;
+mod settings;
+mod surface;
+mod tenants;
+mod wire;
+
+use std::sync::Arc;
+
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub use settings::Settings;
+
+use crate::clock::AheadClock;
+use crate::clouds::Clouds;
+
+/// Serves all ports until a signal, or the end of standard input where that was asked for.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let ports = Clouds::new(&settings, Arc::new(AheadClock::default()))?.bind(&settings).await?;
+    if let Some(file) = &settings.ports_file {
+        listen::announce(&ports, file)?;
+    }
+    let (stop, stopped) = watch::channel(false);
+    let serving: Vec<_> = ports.into_iter().map(|port| tokio::spawn(port.serve(stopped.clone()))).collect();
+    told_to_stop(settings.until_stdin_closes).await?;
+    stop.send_replace(true);
+    for port in serving {
+        port.await?;
+    }
+    Ok(())
+}
+
+async fn told_to_stop(until_stdin_closes: bool) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stdin_closes = async {
+        if !until_stdin_closes {
+            return std::future::pending().await;
+        }
+        let (mut stdin, mut sink) = (tokio::io::stdin(), [0; 256]);
+        while stdin.read(&mut sink).await.is_ok_and(|count| count > 0) {}
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = stdin_closes => {}
+    }
+    Ok(())
+}
