@@ -1,0 +1,21 @@
+//! What an operator may write about the log.
+
+use serde::Deserialize;
+
+/// The `[audit]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSettings {
+    /// How long entries may stay in memory before they are written, in milliseconds.
+    pub flush_ms: u64,
+    /// How long written entries may stay unsynced, in milliseconds.
+    pub sync_ms: u64,
+    /// How many bytes of entries may wait in memory before requests wait for the disk.
+    pub backlog_bytes: usize,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { flush_ms: 5, sync_ms: 50, backlog_bytes: 16 * 1024 * 1024 }
+    }
+}
