@@ -28,44 +28,44 @@ use schema::Schemas;
 
 /// What a profile says of one document.
 #[derive(Clone, Copy, Debug)]
-pub struct Surface<'a> {
+pub(crate) struct Surface<'a> {
     /// The API.
-    pub api: &'a ApiName,
+    pub(crate) api: &'a ApiName,
     /// Where it stands in the catalog.
-    pub api_index: usize,
+    pub(crate) api_index: usize,
     /// What comes before the document's paths; empty or `/like/this`.
-    pub base_path: &'a str,
+    pub(crate) base_path: &'a str,
     /// What becomes of query parameters the document does not name.
-    pub unknown_query: UnknownQuery,
+    pub(crate) unknown_query: UnknownQuery,
     /// The deadline of operations that are neither streams nor streamed to.
-    pub long_lived_total: Duration,
+    pub(crate) long_lived_total: Duration,
 }
 
 /// All operations of a document, in its order.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// The operations.
-    pub operations: Vec<Documented>,
+    pub(crate) operations: Vec<Documented>,
 }
 
 /// One operation and what is asked of its requests.
 #[derive(Clone, Debug)]
-pub struct Documented {
+pub(crate) struct Documented {
     /// The operation.
-    pub operation: Arc<Operation>,
+    pub(crate) operation: Arc<Operation>,
     /// Query parameters whose presence selects it.
-    pub selectors: Vec<String>,
+    pub(crate) selectors: Vec<String>,
     /// Whether its last path parameter takes the rest of the path.
-    pub rest: bool,
+    pub(crate) rest: bool,
     /// Holds requests to the document.
-    pub validator: Validator,
+    pub(crate) validator: Validator,
 }
 
 /// The methods an operation can have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// Reads a document and finds everything that is wrong with it.
-pub fn load(file: &Path, surface: &Surface<'_>) -> Result<Document, Faults> {
+pub(crate) fn load(file: &Path, surface: &Surface<'_>) -> Result<Document, Faults> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| vec![Fault::of(file, format!("document cannot be read: {error}"))])?;
     let root = Node::parse(file, &text).map_err(|fault| vec![fault])?;

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use domain::{Arrival, Call};
 use http::HeaderName;
+use http::header::COOKIE;
 use serde::Deserialize;
 
 pub(crate) use body::{BodyRule, MediaRule};
@@ -24,7 +25,7 @@ pub(crate) use parameter::{Parameter, Scalar, Shape};
 /// What becomes of query parameters that the document does not name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UnknownQuery {
+pub(crate) enum UnknownQuery {
     /// They are passed on.
     #[default]
     Pass,
@@ -34,13 +35,15 @@ pub enum UnknownQuery {
 
 /// What one operation's document asks of a request.
 #[derive(Clone, Debug)]
-pub struct Validator {
+pub(crate) struct Validator {
     /// In the order of the template.
     pub(crate) path: Vec<Parameter>,
     /// Parameters of the query.
     pub(crate) query: Vec<Parameter>,
     /// Parameters in headers.
     pub(crate) headers: Vec<(HeaderName, Parameter)>,
+    /// Parameters in cookies.
+    pub(crate) cookies: Vec<Parameter>,
     /// Query parameters that selected the operation.
     pub(crate) selectors: Vec<String>,
     /// What becomes of others.
@@ -51,7 +54,7 @@ pub struct Validator {
 
 impl Validator {
     /// Everything that can be said before the body is read.
-    pub fn head(&self, call: &Call, arrival: &Arrival) -> Result<(), Invalid> {
+    pub(crate) fn head(&self, call: &Call, arrival: &Arrival) -> Result<(), Invalid> {
         let mut wrongs = Vec::new();
         for (parameter, value) in self.path.iter().zip(&call.parameters) {
             parameter.check(&[Cow::Borrowed(value)], &mut wrongs);
@@ -60,12 +63,16 @@ impl Validator {
         for (name, parameter) in &self.headers {
             check_header(parameter, name, arrival, &mut wrongs);
         }
+        for parameter in &self.cookies {
+            let values: Vec<Cow<'_, str>> = cookies(arrival, &parameter.name).collect();
+            parameter.check(&values, &mut wrongs);
+        }
         self.body.head(arrival, &mut wrongs);
         Invalid::gather(wrongs)
     }
 
     /// Whether the whole body is as documented.
-    pub fn body(&self, _call: &Call, arrival: &Arrival, body: &[u8]) -> Result<(), Invalid> {
+    pub(crate) fn body(&self, _call: &Call, arrival: &Arrival, body: &[u8]) -> Result<(), Invalid> {
         self.body.whole(arrival, body)
     }
 
@@ -114,4 +121,11 @@ fn check_header(parameter: &Parameter, name: &HeaderName, arrival: &Arrival, wro
         values = vec![Cow::Owned(values.join(","))];
     }
     parameter.check(&values, wrongs);
+}
+
+/// The values of one cookie; one that is not text reads as absent.
+fn cookies<'a>(arrival: &'a Arrival, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+    let lines = arrival.headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
+    let pairs = lines.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    pairs.filter(move |(it, _)| *it == name).map(|(_, value)| Cow::Borrowed(value))
 }

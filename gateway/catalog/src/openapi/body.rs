@@ -2,7 +2,7 @@
 
 use domain::Body;
 
-use super::node::{Node, Tree};
+use super::node::{Key, Node};
 use super::page::Page;
 use super::schema::Schemas;
 use crate::validate::{BodyRule, Media, MediaRule};
@@ -26,7 +26,7 @@ enum Treatment {
 pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, operation: &'a Node) -> BodyRule {
     let asked =
         page.word(operation, "x-portcullis-body", &[("stream", Treatment::Stream), ("checked", Treatment::Check)]);
-    let max = max_bytes(page, operation);
+    let max = page.bytes(operation, "x-portcullis-max-bytes");
     let Some(body) = operation.get("requestBody").and_then(|it| page.resolve(it)) else {
         for key in ["x-portcullis-body", "x-portcullis-max-bytes"] {
             if let Some(node) = operation.get(key) {
@@ -60,16 +60,7 @@ pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, operation: &'a Node) 
     BodyRule { treatment, required, media }
 }
 
-fn max_bytes(page: &Page<'_>, operation: &Node) -> Option<u64> {
-    let node = operation.get("x-portcullis-max-bytes")?;
-    let max = if let Tree::Number(number) = &node.tree { number.as_u64().filter(|it| *it > 0) } else { None };
-    if max.is_none() {
-        page.fault(node.place, "`x-portcullis-max-bytes` must be a whole number of bytes");
-    }
-    max
-}
-
-fn media_rule<'a>(page: &Page<'a>, schemas: &Schemas, (key, node): &'a (super::node::Key, Node)) -> Option<MediaRule> {
+fn media_rule<'a>(page: &Page<'a>, schemas: &Schemas, (key, node): &'a (Key, Node)) -> Option<MediaRule> {
     let Some(media) = Media::parse(&key.text) else {
         page.fault(key.place, format!("`{}` is not a media type", key.text));
         return None;

@@ -83,6 +83,7 @@ impl<'a> Reader<'_, 'a> {
             path,
             query: parameters.query,
             headers: parameters.headers,
+            cookies: parameters.cookies,
             selectors: self.path.selectors.clone(),
             unknown_query: self.surface.unknown_query,
             body,

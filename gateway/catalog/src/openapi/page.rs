@@ -77,6 +77,16 @@ impl<'a> Page<'a> {
         None
     }
 
+    /// A number of bytes under a key; `None` where there is no such key or, with a fault, where it is none.
+    pub(super) fn bytes(&self, node: &'a Node, key: &str) -> Option<u64> {
+        let value = node.get(key)?;
+        let bytes = if let Tree::Number(number) = &value.tree { number.as_u64().filter(|it| *it > 0) } else { None };
+        if bytes.is_none() {
+            self.fault(value.place, format!("`{key}` must be a whole number of bytes"));
+        }
+        bytes
+    }
+
     /// One of a few words under a key, as what it stands for.
     pub(super) fn word<T: Copy>(&self, node: &'a Node, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node, key)?;

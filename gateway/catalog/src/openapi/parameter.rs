@@ -24,6 +24,9 @@ const KEYS: [&str; 11] = [
     "examples",
 ];
 
+/// The longest JSON text in a parameter, in bytes, unless the document says otherwise.
+const JSON: u64 = 2 * 1024;
+
 /// Headers that other parts of a document describe (OpenAPI 3.1 section 4.8.12.1).
 const NOT_PARAMETERS: [&str; 3] = ["accept", "content-type", "authorization"];
 
@@ -33,6 +36,7 @@ enum In {
     Path,
     Query,
     Header,
+    Cookie,
 }
 
 /// All parameters of one operation, sorted out.
@@ -44,6 +48,8 @@ pub(super) struct Parameters {
     pub(super) query: Vec<Parameter>,
     /// Parameters in headers.
     pub(super) headers: Vec<(HeaderName, Parameter)>,
+    /// Parameters in cookies.
+    pub(super) cookies: Vec<Parameter>,
     /// Path parameters marked to take the rest of the path.
     pub(super) rest: Vec<(Place, String)>,
 }
@@ -84,6 +90,7 @@ impl Parameters {
                 self.path.push((node.place, parameter));
             }
             In::Query => self.query.push(parameter),
+            In::Cookie => self.cookies.push(parameter),
             In::Header => match parameter.name.parse::<HeaderName>() {
                 Ok(header) if NOT_PARAMETERS.contains(&header.as_str()) => {}
                 Ok(header) => self.headers.push((header, parameter)),
@@ -103,7 +110,8 @@ fn identity<'a>(page: &Page<'a>, node: &'a Node) -> Option<(In, &'a str, &'a Nod
         }
     }
     let name = page.text(node, "name")?;
-    let stands = page.word(node, "in", &[("path", In::Path), ("query", In::Query), ("header", In::Header)])?;
+    let places = [("path", In::Path), ("query", In::Query), ("header", In::Header), ("cookie", In::Cookie)];
+    let stands = page.word(node, "in", &places)?;
     Some((stands, name, node))
 }
 
@@ -114,7 +122,10 @@ fn parameter<'a>(page: &Page<'a>, schemas: &Schemas, stands: In, name: &str, nod
     }
     let (shape, schema) = match (node.get("schema"), node.get("content")) {
         (Some(schema), None) => (shape(page, stands, node, schema)?, schema),
-        (None, Some(content)) => (Shape::Json, json_content(page, content)?),
+        (None, Some(content)) => {
+            let max = page.bytes(node, "x-portcullis-max-bytes").unwrap_or(JSON);
+            (Shape::Json { max }, json_content(page, content)?)
+        }
         _ => {
             page.fault(node.place, format!("parameter `{name}` must have either a `schema` or a `content`"));
             return None;
@@ -143,7 +154,7 @@ fn json_content<'a>(page: &Page<'a>, content: &'a Node) -> Option<&'a Node> {
 
 /// How the text of a parameter is read, from its `style`, its `explode` and the type its schema names.
 fn shape<'a>(page: &Page<'a>, stands: In, node: &'a Node, schema: &'a Node) -> Option<Shape> {
-    let usual = if stands == In::Query { "form" } else { "simple" };
+    let usual = if matches!(stands, In::Query | In::Cookie) { "form" } else { "simple" };
     if let Some(style) = node.get("style").filter(|it| it.text() != Some(usual)) {
         let style_text = style.text().unwrap_or_default();
         page.fault(style.place, format!("parameter style `{style_text}` is not supported here, only `{usual}`"));
@@ -175,7 +186,13 @@ fn scalar(schema: &Node) -> Option<Scalar> {
         Some("integer") => Some(Scalar::Integer),
         Some("number") => Some(Scalar::Number),
         Some("boolean") => Some(Scalar::Boolean),
-        _ => None,
+        Some(_) => None,
+        // Documented values that are all texts can only be meant as texts.
+        None => {
+            let mut values =
+                schema.get("enum").map_or(&[][..], Node::items).iter().chain(schema.get("const")).peekable();
+            (values.peek().is_some() && values.all(|it| it.text().is_some())).then_some(Scalar::Text)
+        }
     }
 }
 

@@ -97,9 +97,13 @@ impl<'a> Survey<'_, 'a> {
     /// Whether a key is an extension; those that bear our name must be known.
     fn extension(&self, key: &Key, holder: &Node) -> bool {
         let name = key.text.as_str();
-        let here = EXTENSIONS.contains(&name) && holder.get("operationId").is_some();
-        let rest = name == "x-portcullis-rest" && holder.get("in").and_then(Node::text) == Some("path");
-        if name.starts_with("x-portcullis-") && !here && !rest {
+        let stands = holder.get("in").and_then(Node::text);
+        let known = match name {
+            "x-portcullis-rest" => stands == Some("path"),
+            "x-portcullis-max-bytes" if stands.is_some() => holder.get("content").is_some(),
+            _ => EXTENSIONS.contains(&name) && holder.get("operationId").is_some(),
+        };
+        if name.starts_with("x-portcullis-") && !known {
             self.page.fault(key.place, format!("extension `{name}` is not known here"));
         }
         name.starts_with("x-")

@@ -7,10 +7,7 @@ use serde_json::{Number, Value};
 
 use super::{Wrong, json, words};
 
-/// The longest parameter that holds JSON, in bytes.
-const MAX_JSON: usize = 2 * 1024;
-
-/// A path, query or header parameter.
+/// A parameter of the path, the query, a header or a cookie.
 #[derive(Clone, Debug)]
 pub(crate) struct Parameter {
     /// Its name, spelled as the document spells it.
@@ -33,7 +30,10 @@ pub(crate) enum Shape {
     /// A list: one value, its items between commas.
     Commas(Scalar),
     /// One JSON text.
-    Json,
+    Json {
+        /// Bytes.
+        max: u64,
+    },
 }
 
 /// The types a text can stand for.
@@ -77,10 +77,10 @@ impl Parameter {
             Shape::One(scalar) => scalar.read(one()?),
             Shape::Repeated(scalar) => values.iter().map(|it| scalar.read(it)).collect(),
             Shape::Commas(scalar) => one()?.split(',').map(|it| scalar.read(it.trim())).collect(),
-            Shape::Json => {
+            Shape::Json { max } => {
                 let text = one()?;
-                if text.len() > MAX_JSON {
-                    return Err(format!("must not be longer than {MAX_JSON} bytes").into());
+                if u64::try_from(text.len()).map_or(true, |it| it > max) {
+                    return Err(format!("must not be longer than {max} bytes").into());
                 }
                 json::parse(text.as_bytes()).map_err(|it| it.message())
             }
