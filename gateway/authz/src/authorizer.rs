@@ -1,0 +1,285 @@
+//! One immutable set of policies, made ready to decide.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use cedar_policy::{Effect, EntityTypeName, EntityUid, Policy, PolicySet, Schema};
+use domain::{Api, ApiName, Arrival, Call, Caller, Fault, Faults, Operation, Standing};
+
+use crate::border::{Kinds, Resources};
+use crate::bundle;
+use crate::cases::{self, Ran};
+use crate::ceilings::Ceiling;
+use crate::conditions::{Being, Condition, Uid};
+use crate::decide::Cell;
+use crate::gate;
+use crate::index::{Index, Standpoint};
+use crate::reads::Reads;
+use crate::refusal::{Forbidden, Grounds, Permit, Reason};
+use crate::resource::ResourcePath;
+use crate::schema::{self, Model};
+use crate::slots::{Slots, hash};
+use crate::source::{Fronted, PolicySource};
+
+/// How many decisions are kept ready, one for each pair of a credential and an operation.
+const CELLS: usize = 16 * 1024;
+/// How many credentials are kept as Cedar sees them.
+const PRINCIPALS: usize = 8 * 1024;
+
+/// One set of policies over the APIs it was validated for. Immutable: a change makes a new one.
+#[derive(Debug)]
+pub struct Authorizer {
+    pub(crate) policies: Vec<Compiled>,
+    pub(crate) index: Index,
+    pub(crate) kinds: Kinds,
+    plans: Plans,
+    pub(crate) cells: Slots<Cell>,
+    pub(crate) principals: Slots<Principal>,
+    pub(crate) bundle: Arc<str>,
+    unmapped: Arc<Grounds>,
+    pub(crate) skipped: AtomicU64,
+    /// As Cedar itself would have them, for checking and for cases.
+    pub(crate) stock: PolicySet,
+    pub(crate) schema: Schema,
+    texts: HashMap<ApiName, String>,
+    idle: Vec<String>,
+}
+
+/// A policy, taken apart.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) id: Arc<str>,
+    pub(crate) effect: Effect,
+    pub(crate) condition: Condition,
+    pub(crate) reads: Reads,
+    pub(crate) reason: Reason,
+}
+
+/// What is known of an operation before anybody asks for it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) operation: Arc<Operation>,
+    pub(crate) number: usize,
+    pub(crate) action: Standpoint,
+    pub(crate) action_uid: Uid,
+    pub(crate) action_being: Being,
+    pub(crate) resources: Resources,
+    pub(crate) resource_kind: EntityTypeName,
+    pub(crate) ceiling: Option<Ceiling>,
+    /// The decision on somebody without a credential.
+    pub(crate) anonymous: OnceLock<Arc<Cell>>,
+}
+
+/// A credential as Cedar sees it.
+#[derive(Debug)]
+pub(crate) struct Principal {
+    /// Held, so that no other standing can take its address while this is kept.
+    pub(crate) standing: Option<Arc<Standing>>,
+    pub(crate) standpoint: Standpoint,
+    pub(crate) uid: Uid,
+    pub(crate) being: Being,
+}
+
+impl Authorizer {
+    /// Reads, validates and tests all policies for these APIs. Every fault at once; nothing is loaded where there is one.
+    pub fn load(apis: &[Fronted], sources: &[PolicySource]) -> Result<Self, Faults> {
+        gate::on_a_big_stack(|| Self::load_here(apis, sources))
+    }
+
+    fn load_here(apis: &[Fronted], sources: &[PolicySource]) -> Result<Self, Faults> {
+        let Model { schema, json, texts, generated } = schema::generate(apis)?;
+        let passed = gate::pass(sources, apis, &schema, generated)?;
+        let internal = |it: &str| vec![Fault::of(Path::new("policies"), it)];
+        let stock =
+            PolicySet::from_policies(passed.policies.values().cloned()).map_err(|it| internal(&it.to_string()))?;
+        let bundle: Arc<str> = named(&json, &passed.policies).map_err(|it| internal(&it))?.into();
+        let kinds = Kinds::new().ok_or_else(|| internal("the types of `Gw` are no types"))?;
+        let plans = Plans::of(apis, &schema).ok_or_else(|| internal("the generated schema lacks an operation"))?;
+        Ok(Self {
+            index: Index::of(passed.policies.values()),
+            policies: passed.policies.values().map(Compiled::of).collect(),
+            kinds,
+            plans,
+            cells: Slots::new(CELLS),
+            principals: Slots::new(PRINCIPALS),
+            unmapped: Arc::new(Grounds::of(Reason::UnmappedOperation, &bundle)),
+            bundle,
+            skipped: AtomicU64::new(0),
+            stock,
+            schema,
+            texts,
+            idle: passed.idle,
+        })
+    }
+
+    /// Whether the policies let this call through. `caller` is `None` where the operation admits anybody and no credential
+    /// was shown.
+    pub fn authorize(&self, call: &Call, caller: Option<&Caller>, arrival: &Arrival) -> Result<Permit, Forbidden> {
+        let Some(plan) = self.plans.of_operation(&call.operation) else {
+            return Err(Forbidden::new(Arc::clone(&self.unmapped)));
+        };
+        self.decide(plan, call, caller, arrival)
+    }
+
+    /// The digest that names this set of policies: SHA-256 in hexadecimal over the schema and all policies.
+    pub fn bundle(&self) -> &Arc<str> {
+        &self.bundle
+    }
+
+    /// How many policies decide, generated ones included.
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether no policy decides; then nothing is permitted.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// The ids of guardrails that nothing in this deployment can come under.
+    pub fn idle_guardrails(&self) -> &[String] {
+        &self.idle
+    }
+
+    /// How often a permitting policy could not be evaluated and was passed over.
+    pub fn skipped_permits(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Everything the policies of an API may use, as Cedar schema text.
+    pub fn schema_text(&self, api: &ApiName) -> Option<&str> {
+        self.texts.get(api).map(String::as_str)
+    }
+
+    /// Runs the cases beside policies as the Cedar command line does, each file for itself.
+    pub fn run_cases(&self, sources: &[PolicySource]) -> Result<Ran, Faults> {
+        gate::on_a_big_stack(|| {
+            let mut ran = Ran::default();
+            let mut faults = Faults::new();
+            for source in sources {
+                match cases::run_source(source, &self.schema) {
+                    Ok(more) => ran.cases += more.cases,
+                    Err(more) => faults.extend(more),
+                }
+            }
+            if faults.is_empty() { Ok(ran) } else { Err(faults) }
+        })
+    }
+
+    pub(crate) fn plan(&self, operation: &Arc<Operation>) -> Option<&Plan> {
+        self.plans.of_operation(operation)
+    }
+
+    /// The caller as Cedar sees it, from the last time or made now.
+    pub(crate) fn principal(&self, caller: Option<&Caller>) -> Option<Arc<Principal>> {
+        let Some(caller) = caller else { return Principal::of(&self.kinds, None).map(Arc::new) };
+        let hash = hash(Arc::as_ptr(&caller.standing).addr(), 0);
+        let is_it = |it: &Principal| it.standing.as_ref().is_some_and(|it| Arc::ptr_eq(it, &caller.standing));
+        if let Some(kept) = self.principals.find(hash, is_it) {
+            return kept.clone();
+        }
+        let made = Arc::new(Principal::of(&self.kinds, Some(&caller.standing))?);
+        self.principals.keep(hash, Arc::clone(&made));
+        Some(made)
+    }
+}
+
+impl Principal {
+    fn of(kinds: &Kinds, standing: Option<&Arc<Standing>>) -> Option<Self> {
+        let (standpoint, entity) = kinds.principal(standing.map(Arc::as_ref))?;
+        let (uid, being) = (Uid::from(&standpoint.uid), Being::from(&entity));
+        Some(Self { standing: standing.cloned(), standpoint, uid, being })
+    }
+}
+
+impl Compiled {
+    fn of(policy: &Policy) -> Self {
+        Self {
+            id: policy.id().to_string().into(),
+            effect: policy.effect(),
+            condition: Condition::of(policy),
+            reads: Reads::of(policy),
+            reason: gate::reason(policy),
+        }
+    }
+}
+
+/// The digest of a schema and policies.
+fn named(schema: &serde_json::Value, policies: &BTreeMap<String, Policy>) -> Result<String, String> {
+    let written = policies.iter().map(|(id, policy)| policy.to_json().map(|json| (id.clone(), json)));
+    let written = written.collect::<Result<Vec<_>, _>>().map_err(|it| it.to_string())?;
+    Ok(bundle::digest(schema, written))
+}
+
+/// The plans of all operations, found by the operation itself or by its names.
+#[derive(Debug)]
+struct Plans {
+    plans: Vec<Plan>,
+    /// By address. Each plan holds its operation, so no other can take the address.
+    by_address: HashMap<usize, usize>,
+    by_name: HashMap<(ApiName, domain::OperationId), usize>,
+}
+
+impl Plans {
+    fn of(apis: &[Fronted], schema: &Schema) -> Option<Self> {
+        let actions = schema.action_entities().ok()?;
+        let mut plans = Vec::new();
+        for fronted in apis {
+            for operation in &fronted.api.operations {
+                plans.push(plan(fronted, operation, plans.len(), &actions)?);
+            }
+        }
+        let by_address = |(at, it): (usize, &Plan)| (Arc::as_ptr(&it.operation).addr(), at);
+        let by_name = |(at, it): (usize, &Plan)| ((it.operation.api.clone(), it.operation.id.clone()), at);
+        let (by_address, by_name) =
+            (plans.iter().enumerate().map(by_address).collect(), plans.iter().enumerate().map(by_name).collect());
+        Some(Self { plans, by_address, by_name })
+    }
+
+    fn of_operation(&self, operation: &Arc<Operation>) -> Option<&Plan> {
+        if let Some(at) = self.by_address.get(&Arc::as_ptr(operation).addr()) {
+            return self.plans.get(*at);
+        }
+        // One read a second time from the same documents. A different operation of the same name is not the one that was
+        // validated.
+        let at = self.by_name.get(&(operation.api.clone(), operation.id.clone()))?;
+        self.plans.get(*at).filter(|it| {
+            let known = &it.operation;
+            (&known.method, &known.template, &known.requirement, known.class)
+                == (&operation.method, &operation.template, &operation.requirement, operation.class)
+        })
+    }
+}
+
+fn plan(
+    fronted: &Fronted,
+    operation: &Arc<Operation>,
+    number: usize,
+    actions: &cedar_policy::Entities,
+) -> Option<Plan> {
+    let Api { namespace, name, .. } = fronted.api.as_ref();
+    let kind = |it: &str| format!("{namespace}::{it}").parse::<EntityTypeName>().ok();
+    let id = cedar_policy::EntityId::new(operation.id.as_str());
+    let uid = EntityUid::from_type_name_and_id(kind("Action")?, id);
+    let ancestors: HashSet<EntityUid> = actions.ancestors(&uid)?.cloned().collect();
+    let action_being = Being::from(actions.get(&uid)?);
+    let path = ResourcePath::of(operation);
+    let mut kinds = path.0.iter().map(|it| kind(&it.kind)).collect::<Option<Vec<_>>>()?;
+    if kinds.is_empty() {
+        kinds.push(kind(path.kind())?);
+    }
+    let tenancy = fronted.resource_tenant.clone();
+    Some(Plan {
+        operation: Arc::clone(operation),
+        number,
+        action_uid: Uid::from(&uid),
+        action: Standpoint { uid, ancestors: ancestors.into_iter().collect() },
+        action_being,
+        resource_kind: kinds.last()?.clone(),
+        resources: Resources { path, kinds, api: name.to_string(), tenancy },
+        ceiling: schema::ceiling(fronted, operation),
+        anonymous: OnceLock::new(),
+    })
+}
