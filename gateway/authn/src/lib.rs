@@ -1,1 +1,139 @@
 //! Who is asking? Exactly one credential, one caller.
+//!
+//! [`authenticate`] is the only way to a [`Caller`]: it finds the one credential, verifies it against the [`Keyring`] and
+//! asks anew for every request whether it still stands. No operation has its own. Reads no database and no clock.
+
+mod keyring;
+mod presented;
+mod random;
+mod refusal;
+pub mod secrets;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use domain::{ApiName, Arrival, AuthMethod, Caller, TenantId};
+use http::header::HeaderName;
+
+pub use keyring::{Entry, Keyring, KeyringBuilder};
+pub use random::SystemRandom;
+pub use refusal::{Cause, Kind, Unauthenticated};
+pub use secrets::{MasterKey, Peppers, SecretFiles, Secrets, SecretsFault};
+
+use keyring::Ended;
+use presented::{Presented, classify};
+
+/// What one API takes as a credential for one operation.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthRules<'a> {
+    /// The API. A key opens one API.
+    pub api: &'a ApiName,
+    /// Which API keys it takes; `None` for none.
+    pub keys: Option<KeyRules<'a>>,
+    /// The header that must be there and name the key's tenant.
+    pub tenant_header: Option<&'a HeaderName>,
+    /// Whether the operation lets anybody ask. A credential that is shown must be good all the same.
+    pub anonymous: bool,
+}
+
+/// Which API keys an API takes.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRules<'a> {
+    /// What its own keys begin with.
+    pub prefixes: &'a [String],
+    /// Whether there may be keys that were made elsewhere, which have no checksum.
+    pub imported: bool,
+}
+
+/// Who is asking. `None` where the operation lets anybody ask and nothing was shown.
+pub fn authenticate(
+    rules: &AuthRules<'_>,
+    arrival: &Arrival,
+    keyring: &Keyring,
+    secrets: &Secrets,
+) -> Result<Option<Caller>, Unauthenticated> {
+    let (entry, method) = match classify(arrival)? {
+        Presented::Nothing if rules.anonymous => return Ok(None),
+        Presented::Nothing => return Err(Cause::Missing.into()),
+        Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey),
+        Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey),
+        Presented::Token | Presented::Signature => return Err(Cause::KindNotTaken.into()),
+    };
+    admit(entry, method, rules, arrival).map(Some)
+}
+
+/// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even
+/// where too many others from the same address failed.
+pub fn shows_checked_key(arrival: &Arrival) -> bool {
+    matches!(classify(arrival), Ok(Presented::Checked(_)))
+}
+
+fn checked<'k>(
+    key: &str,
+    rules: &AuthRules<'_>,
+    keyring: &'k Keyring,
+    secrets: &Secrets,
+) -> Result<&'k Arc<Entry>, Cause> {
+    let taken = rules.keys.ok_or(Cause::KindNotTaken)?;
+    let found = keyring.find_minted(key, secrets.peppers());
+    // Another gateway of our kind may have made a key that was then imported here.
+    found.or_else(|| taken.imported.then(|| keyring.find_imported(key, secrets.peppers()))?).ok_or(Cause::Unknown)
+}
+
+fn bare<'k>(
+    key: &str,
+    rules: &AuthRules<'_>,
+    keyring: &'k Keyring,
+    secrets: &Secrets,
+) -> Result<&'k Arc<Entry>, Cause> {
+    let taken = rules.keys.ok_or(Cause::KindNotTaken)?;
+    if taken.imported {
+        return keyring.find_imported(key, secrets.peppers()).ok_or(Cause::Unknown);
+    }
+    let ours = taken.prefixes.iter().any(|it| key.starts_with(it.as_str()));
+    Err(if ours { Cause::BadChecksum } else { Cause::Malformed })
+}
+
+/// Whether a key that was proven still opens this API, now, for this tenant.
+fn admit(
+    entry: &Arc<Entry>,
+    method: AuthMethod,
+    rules: &AuthRules<'_>,
+    arrival: &Arrival,
+) -> Result<Caller, Unauthenticated> {
+    let refused = |cause| Unauthenticated::of(cause, entry.id());
+    if entry.api() != rules.api {
+        return Err(refused(Cause::WrongApi));
+    }
+    entry.alive(arrival.at.wall).map_err(|ended| {
+        refused(match ended {
+            Ended::Revoked => Cause::Revoked,
+            Ended::Expired => Cause::Expired,
+            Ended::Replaced => Cause::Replaced,
+        })
+    })?;
+    entry.mark_used(arrival.at.wall);
+    if let Some(name) = rules.tenant_header {
+        names_tenant(entry.tenant(), name, arrival).map_err(refused)?;
+    }
+    Ok(Caller {
+        standing: Arc::clone(entry.standing()),
+        method,
+        in_allowlist: entry.admits(arrival.source.address),
+        retires: entry.retires(),
+    })
+}
+
+/// The header is compared with the key's tenant and never used to look anything up.
+fn names_tenant(tenant: &TenantId, header: &HeaderName, arrival: &Arrival) -> Result<(), Cause> {
+    let mut lines = arrival.headers.get_all(header).iter();
+    let line = lines.next().ok_or(Cause::TenantHeaderMissing)?;
+    if lines.next().is_some() {
+        return Err(Cause::TenantHeaderRepeated);
+    }
+    if line.as_bytes() == tenant.as_str().as_bytes() { Ok(()) } else { Err(Cause::WrongTenant) }
+}
+
+#[cfg(test)]
+mod tests;

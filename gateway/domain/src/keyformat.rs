@@ -41,6 +41,16 @@ pub fn is_prefix(text: &str) -> bool {
         && text.ends_with(['-', '_'])
 }
 
+/// Whether `text` can stand in an `Authorization` header as one word: visible ASCII without commas.
+pub fn fits_header(text: &str) -> bool {
+    text.bytes().all(|it| it.is_ascii_graphic() && it != b',')
+}
+
+/// Whether `text` would be read as an access token: exactly two dots.
+pub fn looks_like_token(text: &str) -> bool {
+    text.bytes().filter(|it| *it == b'.').count() == 2
+}
+
 /// `len` random base62 digits after `prefix`: an id that nobody can foresee and that is no secret.
 pub fn draw_id(prefix: &str, len: usize, random: &dyn Random) -> String {
     draw(prefix, len, DIGITS, random)

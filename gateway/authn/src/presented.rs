@@ -1,0 +1,177 @@
+//! What was shown, and where: every place is counted before anything is believed.
+//!
+//! Knows how a credential looks. Does not know whether it is good.
+
+use domain::{Arrival, keyformat};
+use http::header::AUTHORIZATION;
+use percent_encoding::percent_decode_str;
+
+use crate::Cause;
+
+/// The longest credential there can be, in bytes.
+const MAX_CREDENTIAL: usize = 8 * 1024;
+
+/// The one credential of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presented<'a> {
+    /// None at all.
+    Nothing,
+    /// `Bearer` and a key of our form whose checksum holds.
+    Checked(&'a str),
+    /// `Bearer` and an access token, by its two dots.
+    Token,
+    /// `Bearer` and anything else.
+    Bare(&'a str),
+    /// A signature, in the header or in the query.
+    Signature,
+}
+
+/// Finds the one credential. Two are refused whatever they are: which one counts is not for two parsers to differ on.
+pub(crate) fn classify(arrival: &Arrival) -> Result<Presented<'_>, Cause> {
+    let signed_query = look_through(arrival.query())?;
+    let mut lines = arrival.headers.get_all(AUTHORIZATION).iter();
+    let Some(line) = lines.next() else {
+        return Ok(if signed_query { Presented::Signature } else { Presented::Nothing });
+    };
+    if lines.next().is_some() || signed_query {
+        return Err(Cause::TwoCredentials);
+    }
+    if line.len() > MAX_CREDENTIAL {
+        return Err(Cause::Oversized);
+    }
+    let line = line.to_str().map_err(|_| Cause::Malformed)?;
+    let (scheme, rest) = line.split_once(' ').ok_or(Cause::Malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        read_bearer(rest.trim_matches(' '))
+    } else if scheme.eq_ignore_ascii_case("aws4-hmac-sha256") {
+        Ok(Presented::Signature)
+    } else {
+        Err(Cause::SchemeNotTaken)
+    }
+}
+
+fn read_bearer(shown: &str) -> Result<Presented<'_>, Cause> {
+    if shown.is_empty() || !keyformat::fits_header(shown) {
+        Err(Cause::Malformed)
+    } else if keyformat::prefix(shown).is_some() {
+        Ok(Presented::Checked(shown))
+    } else if keyformat::looks_like_token(shown) {
+        Ok(Presented::Token)
+    } else {
+        Ok(Presented::Bare(shown))
+    }
+}
+
+/// Whether the query holds a signature. Other credentials do not belong there: addresses are logged on the way.
+fn look_through(query: &str) -> Result<bool, Cause> {
+    let mut signed = false;
+    for pair in query.split('&').filter(|it| !it.is_empty()) {
+        let raw = pair.split('=').next().unwrap_or_default();
+        // However a name is spelled, the parser of the next hop may read it.
+        let names = |name: &str| percent_decode_str(raw).map(|it| it.to_ascii_lowercase()).eq(name.bytes());
+        if names("access_token") || names("api_key") {
+            return Err(Cause::InUrl);
+        }
+        signed |= names("x-amz-signature") || names("x-amz-credential");
+    }
+    Ok(signed)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{arrival, minted_key};
+
+    #[track_caller]
+    fn check(target: &str, authorization: &[&str], expected: Result<Presented<'_>, Cause>) {
+        let lines: Vec<_> = authorization.iter().map(|it| ("authorization", *it)).collect();
+        let arrival = arrival(target, &lines);
+        assert!(classify(&arrival) == expected, "{target} {authorization:?}");
+    }
+
+    #[test]
+    fn a_credential_is_known_by_its_form() {
+        let key = minted_key("nsx_live_", 1);
+        check("/", &[], Ok(Presented::Nothing));
+        check("/", &[&format!("Bearer {key}")], Ok(Presented::Checked(&key)));
+        check("/", &[&format!("bEARER   {key} ")], Ok(Presented::Checked(&key)));
+        check("/", &["Bearer nsx_live_a1b2c3d4"], Ok(Presented::Bare("nsx_live_a1b2c3d4")));
+        check("/", &["Bearer a.b.c"], Ok(Presented::Token));
+        check("/", &["Bearer a.b"], Ok(Presented::Bare("a.b")));
+        check("/", &["aws4-hmac-sha256 Credential=x"], Ok(Presented::Signature));
+        check("/?X-Amz-Signature=00", &[], Ok(Presented::Signature));
+    }
+
+    #[test]
+    fn what_has_no_known_form_is_refused() {
+        for bad in ["", "Bearer", "Bearer ", "Bearer a b", "Bearer a,Bearer b", "Bearer \u{e9}", "Bearer\tx"] {
+            check("/", &[bad], Err(Cause::Malformed));
+        }
+        check("/", &["Basic dXNlcjpwYXNz"], Err(Cause::SchemeNotTaken));
+        check("/", &["Digest username=x"], Err(Cause::SchemeNotTaken));
+    }
+
+    #[test]
+    fn two_credentials_are_two_wherever_they_are() {
+        let key = format!("Bearer {}", minted_key("nsx_live_", 1));
+        check("/", &[&key, &key], Err(Cause::TwoCredentials));
+        check("/", &[&key, ""], Err(Cause::TwoCredentials));
+        for query in ["X-Amz-Signature=0", "x-amz-credential=0", "a=b&X%2DAmz-Signature", "&&X-AMZ-SIGNATURE=1"] {
+            check(&format!("/?{query}"), &[&key], Err(Cause::TwoCredentials));
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_address_is_refused_however_its_name_is_spelled() {
+        for query in
+            ["access_token=x", "api_key=x", "a=1&API_KEY=x", "access%5Ftoken=", "%61pi_key", "api_key=x&api_key"]
+        {
+            check(&format!("/?{query}"), &[], Err(Cause::InUrl));
+        }
+        for query in ["api_keys=x", "x=api_key", "token=x", "my_access_token=x"] {
+            check(&format!("/?{query}"), &[], Ok(Presented::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_credential_over_8_kib_is_refused_before_it_is_read() {
+        let longest = "a".repeat(MAX_CREDENTIAL - "Bearer ".len());
+        check("/", &[&format!("Bearer {longest}")], Ok(Presented::Bare(&longest)));
+        check("/", &[&format!("Bearer {longest}a")], Err(Cause::Oversized));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics_and_never_takes_two(
+            query in "([ -~]{0,12}|&|=|X-Amz-Signature|%[0-9a-f]{2}|access_token){0,6}",
+            lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..4),
+        ) {
+            let mut arrival = arrival(&format!("/?{query}"), &[]);
+            for line in &lines {
+                if let Ok(value) = HeaderValue::from_bytes(line) {
+                    arrival.headers.append(AUTHORIZATION, value);
+                }
+            }
+            let shown = arrival.headers.get_all(AUTHORIZATION).iter().count();
+            let read = classify(&arrival);
+            if 1 < shown {
+                prop_assert!(read.is_err());
+            }
+            if shown == 1 && query.to_lowercase().contains("&x-amz-signature=") {
+                prop_assert!(read.is_err());
+            }
+        }
+
+        #[test]
+        fn a_bearer_key_is_read_whatever_it_is_made_of(key in "[!-+.-~]{1,60}") {
+            let arrival = arrival("/", &[("authorization", &format!("Bearer {key}"))]);
+            let bare = key.bytes().filter(|it| *it == b'.').count() != 2 && keyformat::prefix(&key).is_none();
+            if bare {
+                prop_assert!(classify(&arrival) == Ok(Presented::Bare(&key)));
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Why nobody was let in: one sentence for the caller, the whole reason for the entry.
+
+use domain::{Blame, KeyId, Told};
+use http::HeaderValue;
+
+use crate::AuthRules;
+
+/// The request showed no credential that is good here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct Unauthenticated {
+    /// What was wrong.
+    pub cause: Cause,
+    /// The key that was shown, where it is one we know.
+    pub key: Option<KeyId>,
+}
+
+/// What was wrong with what was shown. Its words are for the entry and the log, never for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Cause {
+    /// Nothing was shown.
+    #[error("no credential was shown")]
+    Missing,
+    /// More than one was shown.
+    #[error("more than one credential was shown")]
+    TwoCredentials,
+    /// A key or token in the query.
+    #[error("a credential was shown in the query")]
+    InUrl,
+    /// Over 8 KiB.
+    #[error("the credential is longer than 8192 bytes")]
+    Oversized,
+    /// A scheme this gateway does not read.
+    #[error("the scheme of the credential is not taken")]
+    SchemeNotTaken,
+    /// A kind of credential that this API does not take.
+    #[error("the API does not take this kind of credential")]
+    KindNotTaken,
+    /// Cannot be read at all.
+    #[error("the credential is malformed")]
+    Malformed,
+    /// Our form, but mistyped or made up.
+    #[error("the checksum of the key does not hold")]
+    BadChecksum,
+    /// No key there is.
+    #[error("the key is unknown")]
+    Unknown,
+    /// A key of another API.
+    #[error("the key belongs to another API")]
+    WrongApi,
+    /// Past its end.
+    #[error("the key has expired")]
+    Expired,
+    /// Revoked.
+    #[error("the key was revoked")]
+    Revoked,
+    /// Rotated, and the overlap is over.
+    #[error("the key was rotated and its overlap is over")]
+    Replaced,
+    /// The tenant header is not there.
+    #[error("the tenant header is missing")]
+    TenantHeaderMissing,
+    /// The tenant header is there more than once.
+    #[error("the tenant header is there more than once")]
+    TenantHeaderRepeated,
+    /// The tenant header names another tenant than the key's.
+    #[error("the tenant header names another tenant than the key")]
+    WrongTenant,
+}
+
+/// What kind of answer a refusal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is not one that could be answered: 400.
+    Malformed,
+    /// Nobody in particular is asking: 401.
+    Unproven,
+    /// Somebody is asking for another tenant: 403.
+    WrongTenant,
+}
+
+impl Unauthenticated {
+    pub(crate) fn of(cause: Cause, key: &KeyId) -> Self {
+        Self { cause, key: Some(key.clone()) }
+    }
+
+    /// What kind of answer it asks for.
+    pub fn kind(&self) -> Kind {
+        match self.cause {
+            Cause::TwoCredentials
+            | Cause::InUrl
+            | Cause::Oversized
+            | Cause::TenantHeaderMissing
+            | Cause::TenantHeaderRepeated => Kind::Malformed,
+            Cause::WrongTenant => Kind::WrongTenant,
+            Cause::Missing
+            | Cause::SchemeNotTaken
+            | Cause::KindNotTaken
+            | Cause::Malformed
+            | Cause::BadChecksum
+            | Cause::Unknown
+            | Cause::WrongApi
+            | Cause::Expired
+            | Cause::Revoked
+            | Cause::Replaced => Kind::Unproven,
+        }
+    }
+
+    /// What the caller is told: one text for everything that is not proven, so that nothing is learnt by asking.
+    pub fn told(&self, rules: &AuthRules<'_>) -> Told {
+        let header = |told: Told| match rules.tenant_header {
+            Some(name) => told.about(name.as_str()),
+            None => told,
+        };
+        match self.cause {
+            Cause::TwoCredentials => Told::new("two_credentials", "Show exactly one credential."),
+            Cause::InUrl => {
+                Told::new("credential_in_url", "Send the credential in the Authorization header, not in the address.")
+            }
+            Cause::Oversized => Told::new("credential_too_long", "The Authorization header is too long."),
+            Cause::TenantHeaderMissing => header(Told::new("tenant_header_missing", "The account header is required.")),
+            Cause::TenantHeaderRepeated => {
+                header(Told::new("tenant_header_repeated", "The account header must be sent once."))
+            }
+            Cause::WrongTenant => {
+                header(Told::new("tenant_mismatch", "The credential does not belong to this account."))
+            }
+            Cause::Missing
+            | Cause::SchemeNotTaken
+            | Cause::KindNotTaken
+            | Cause::Malformed
+            | Cause::BadChecksum
+            | Cause::Unknown
+            | Cause::WrongApi
+            | Cause::Expired
+            | Cause::Revoked
+            | Cause::Replaced => Told::new("unauthenticated", "The credential is missing or not valid."),
+        }
+    }
+
+    /// The whole reason as one token, for entries and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self.cause {
+            Cause::Missing => "missing",
+            Cause::TwoCredentials => "two_credentials",
+            Cause::InUrl => "credential_in_url",
+            Cause::Oversized => "credential_too_long",
+            Cause::SchemeNotTaken => "scheme_not_taken",
+            Cause::KindNotTaken => "kind_not_taken",
+            Cause::Malformed => "malformed",
+            Cause::BadChecksum => "bad_checksum",
+            Cause::Unknown => "unknown",
+            Cause::WrongApi => "wrong_api",
+            Cause::Expired => "expired",
+            Cause::Revoked => "revoked",
+            Cause::Replaced => "replaced",
+            Cause::TenantHeaderMissing => "tenant_header_missing",
+            Cause::TenantHeaderRepeated => "tenant_header_repeated",
+            Cause::WrongTenant => "tenant_mismatch",
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        Blame::Caller
+    }
+
+    /// The value of `WWW-Authenticate` for a 401, where the API takes `Bearer` (RFC 6750 section 3). It tells whether
+    /// something was shown, not what was wrong with it.
+    pub fn challenge(&self, rules: &AuthRules<'_>) -> Option<HeaderValue> {
+        let bearer = rules.keys.is_some() && self.kind() == Kind::Unproven;
+        let error = if self.cause == Cause::Missing { "" } else { ", error=\"invalid_token\"" };
+        bearer.then(|| HeaderValue::try_from(format!("Bearer realm=\"{}\"{error}", rules.api)).ok()).flatten()
+    }
+
+    /// Whether it may have been a guess, and so counts against the source address. A key we know was not guessed.
+    pub fn guessed(&self) -> bool {
+        match self.cause {
+            Cause::SchemeNotTaken | Cause::KindNotTaken | Cause::Malformed | Cause::BadChecksum | Cause::Unknown => {
+                true
+            }
+            Cause::Missing
+            | Cause::TwoCredentials
+            | Cause::InUrl
+            | Cause::Oversized
+            | Cause::WrongApi
+            | Cause::Expired
+            | Cause::Revoked
+            | Cause::Replaced
+            | Cause::TenantHeaderMissing
+            | Cause::TenantHeaderRepeated
+            | Cause::WrongTenant => false,
+        }
+    }
+}
+
+impl From<Cause> for Unauthenticated {
+    fn from(cause: Cause) -> Self {
+        Self { cause, key: None }
+    }
+}

@@ -1,0 +1,273 @@
+//! What turns a key into something that may be kept, and back into proof.
+//!
+//! Peppers make digests of API keys; the master key seals what cannot be a digest. Both live outside the database, so
+//! that a stolen database opens nothing.
+
+mod files;
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{digest, hmac};
+use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault};
+use zeroize::{Zeroize, Zeroizing};
+
+pub use files::{SecretFiles, SecretsFault};
+
+use crate::SystemRandom;
+
+/// Everything that must never be in the database.
+#[derive(Debug)]
+pub struct Secrets {
+    peppers: Peppers,
+    master: MasterKey,
+}
+
+impl Secrets {
+    /// From peppers and a master key that were read one by one.
+    pub fn new(peppers: Peppers, master: MasterKey) -> Self {
+        Self { peppers, master }
+    }
+
+    /// The peppers.
+    pub fn peppers(&self) -> &Peppers {
+        &self.peppers
+    }
+
+    /// The master key.
+    pub fn master(&self) -> &MasterKey {
+        &self.master
+    }
+}
+
+impl Vault for Secrets {
+    fn keep_minted(&self, key: &str) -> KeySecret {
+        let Pepper { version, .. } = self.peppers.current;
+        KeySecret::Minted { digest: self.peppers.current.of_minted(key), pepper: version }
+    }
+
+    fn keep_imported(&self, key: Imported<'_>) -> KeySecret {
+        let pepper = &self.peppers.current;
+        let digest = match key {
+            Imported::Plain(key) => pepper.of_imported(&sha256(key)),
+            Imported::Sha256(digest) => pepper.of_imported(&digest),
+        };
+        KeySecret::Imported { digest, pepper: pepper.version }
+    }
+
+    fn keep_access_key(&self, access_key_id: &str, secret: &str) -> Result<KeySecret, SealFault> {
+        let sealed = self.master.seal(access_key_id, secret)?;
+        Ok(KeySecret::AccessKey { access_key_id: access_key_id.to_owned(), sealed })
+    }
+}
+
+/// Versioned keys for digests: one for new digests, and older ones for as long as keys are kept under them.
+#[derive(Debug)]
+pub struct Peppers {
+    current: Pepper,
+    older: Vec<Pepper>,
+}
+
+impl Peppers {
+    /// From every version there is; the highest makes new digests. `None` where there is none.
+    pub fn new(versions: impl IntoIterator<Item = (u16, [u8; 32])>) -> Option<Self> {
+        let mut all: Vec<Pepper> = versions.into_iter().map(|(version, bytes)| Pepper::new(version, bytes)).collect();
+        all.sort_by_key(|it| std::cmp::Reverse(it.version));
+        let mut all = all.into_iter();
+        Some(Self { current: all.next()?, older: all.collect() })
+    }
+
+    /// The pepper of new digests.
+    pub(crate) fn current(&self) -> &Pepper {
+        &self.current
+    }
+
+    /// Every pepper, the current one first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Pepper> {
+        std::iter::once(&self.current).chain(&self.older)
+    }
+
+    /// For each version a value that tells it from another pepper and says nothing about it. A gateway that remembers it
+    /// notices when it is started with the wrong pepper instead of turning away every key.
+    pub fn marks(&self) -> Vec<(u16, Digest)> {
+        self.all().map(|it| (it.version, it.tag(b"portcullis pepper mark"))).collect()
+    }
+}
+
+/// One version, with the state of its HMAC computed once.
+pub(crate) struct Pepper {
+    version: u16,
+    key: hmac::Key,
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pepper(v{})", self.version)
+    }
+}
+
+impl Pepper {
+    fn new(version: u16, mut bytes: [u8; 32]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        bytes.zeroize();
+        Self { version, key }
+    }
+
+    pub(crate) fn version(&self) -> u16 {
+        self.version
+    }
+
+    pub(crate) fn of_minted(&self, key: &str) -> Digest {
+        self.tag(key.as_bytes())
+    }
+
+    pub(crate) fn of_imported(&self, sha256: &Digest) -> Digest {
+        self.tag(sha256)
+    }
+
+    fn tag(&self, bytes: &[u8]) -> Digest {
+        whole(hmac::sign(&self.key, bytes).as_ref())
+    }
+}
+
+/// The SHA-256 of a key, as an imported key may have been handed over.
+pub(crate) fn sha256(key: &str) -> Digest {
+    whole(digest::digest(&digest::SHA256, key.as_bytes()).as_ref())
+}
+
+fn whole(tag: &[u8]) -> Digest {
+    let mut bytes = [0; 32];
+    // INVARIANT: HMAC-SHA-256 and SHA-256 are 32 bytes long.
+    for (to, from) in bytes.iter_mut().zip(tag) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// The AES-256-GCM key that seals what must be read again.
+pub struct MasterKey(LessSafeKey);
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey")
+    }
+}
+
+impl MasterKey {
+    /// From its 32 bytes.
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Result<Self, SealFault> {
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealFault);
+        bytes.zeroize();
+        Ok(Self(LessSafeKey::new(key?)))
+    }
+
+    /// From 64 hexadecimal digits, as the environment may give it.
+    pub fn from_hex(text: &str) -> Result<Self, SealFault> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| SealFault)?;
+        Self::from_bytes(bytes)
+    }
+
+    /// Nonce, ciphertext and tag of `secret`. What is sealed for one name opens for no other.
+    pub(crate) fn seal(&self, name: &str, secret: &str) -> Result<Vec<u8>, SealFault> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom.fill(&mut nonce);
+        let mut text = Zeroizing::new(secret.as_bytes().to_vec());
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut text)
+            .map_err(|_| SealFault)?;
+        Ok([nonce.as_slice(), &text, tag.as_ref()].concat())
+    }
+
+    /// What was sealed for this name.
+    pub fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealFault> {
+        let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(SealFault)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealFault)?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let len = self.0.open_in_place(nonce, Aad::from(name), &mut text).map_err(|_| SealFault)?.len();
+        text.truncate(len);
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        Secrets::new(Peppers::new([(1, [1; 32]), (2, [2; 32])]).unwrap(), MasterKey::from_bytes([3; 32]).unwrap())
+    }
+
+    #[test]
+    fn the_highest_pepper_makes_new_digests() {
+        let KeySecret::Minted { digest, pepper } = secrets().keep_minted("key") else { panic!() };
+        assert_eq!(pepper, 2);
+        assert_eq!(digest, Pepper::new(2, [2; 32]).of_minted("key"));
+        assert_ne!(digest, Pepper::new(1, [1; 32]).of_minted("key"));
+    }
+
+    #[test]
+    fn a_digest_is_hmac_sha_256_as_rfc_4231_has_it() {
+        // RFC 4231 section 4.3, test case 2: the key fits a block, so padding it with zeros changes nothing.
+        let mut pepper = [0; 32];
+        pepper[..4].copy_from_slice(b"Jefe");
+        let digest = Pepper::new(1, pepper).of_minted("what do ya want for nothing?");
+        assert_eq!(hex::encode(digest), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn an_imported_key_has_one_digest_whether_it_came_plain_or_hashed() {
+        let secrets = secrets();
+        let hashed = Imported::Sha256(sha256("nsx_live_a1b2c3d4"));
+        assert_eq!(secrets.keep_imported(Imported::Plain("nsx_live_a1b2c3d4")), secrets.keep_imported(hashed));
+    }
+
+    #[test]
+    fn the_digest_that_was_handed_over_does_not_open_anything() {
+        let secrets = secrets();
+        let digest = sha256("nsx_live_a1b2c3d4");
+        let spelled = Imported::Plain(std::str::from_utf8(b"nsx_live_a1b2c3d4").unwrap());
+        assert_ne!(secrets.keep_imported(spelled), secrets.keep_minted(&hex::encode(digest)));
+        assert_ne!(secrets.keep_imported(spelled), secrets.keep_imported(Imported::Plain(&hex::encode(digest))));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_own_name_only_and_only_unchanged() {
+        let master = secrets().master;
+        let sealed = master.seal("AKIDONE", "the secret").unwrap();
+        assert_eq!(master.unseal("AKIDONE", &sealed).unwrap().as_slice(), b"the secret");
+        assert_eq!(master.unseal("AKIDTWO", &sealed).map(|it| it.to_vec()), Err(SealFault));
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(master.unseal("AKIDONE", &changed).map(|it| it.to_vec()), Err(SealFault), "byte {at}");
+        }
+        for len in 0..sealed.len() {
+            assert_eq!(master.unseal("AKIDONE", &sealed[..len]).map(|it| it.to_vec()), Err(SealFault));
+        }
+    }
+
+    #[test]
+    fn the_same_secret_is_never_sealed_alike_twice() {
+        let master = secrets().master;
+        assert_ne!(master.seal("AKIDONE", "the secret").unwrap(), master.seal("AKIDONE", "the secret").unwrap());
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let secrets = secrets();
+        let shown = format!("{secrets:?} {:?} {:?}", secrets.peppers.current, secrets.keep_minted("key"));
+        assert_eq!(
+            shown,
+            "Secrets { peppers: Peppers { current: Pepper(v2), older: [Pepper(v1)] }, master: MasterKey } Pepper(v2) Minted"
+        );
+    }
+
+    #[test]
+    fn a_mark_tells_peppers_apart() {
+        let marks = secrets().peppers.marks();
+        assert_eq!(marks.iter().map(|it| it.0).collect::<Vec<_>>(), [2, 1]);
+        assert_ne!(marks[0].1, marks[1].1);
+    }
+}
