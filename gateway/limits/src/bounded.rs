@@ -1,6 +1,8 @@
 //! A map that never holds more than it was told to, in shards so that two requests rarely wait for each other.
 //!
 //! When a shard is full, whatever in it has been idle longest makes room. A hit allocates nothing and moves nothing.
+//! Instead of a key the map keeps 128 bits of its hash under secrets drawn at start: one less place in memory to visit,
+//! and among a million keys two are mistaken for one with a probability below 2^-88.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,143 +18,118 @@ const MAX_SHARDS: usize = 256;
 /// A shard of fewer seats fills unevenly, so that a small map would forget well below its bound.
 const MIN_SEATS: usize = 1024;
 
-/// What is looked for: a key that need not be owned.
-pub(crate) trait Probe<K>: Hash {
-    fn is(&self, kept: &K) -> bool;
-    fn keep(&self) -> K;
-}
-
-/// What is kept: something that means nothing any more once it has been left alone long enough.
+/// Something that means nothing any more once it has been left alone long enough.
 pub(crate) trait Fades {
     fn has_faded(&self, now: Tick) -> bool;
 }
 
-pub(crate) struct Bounded<K, V> {
-    shards: Box<[Mutex<Shard<K, V>>]>,
+pub(crate) struct Bounded<V> {
+    shards: Box<[Mutex<Shard<V>>]>,
     seats: usize,
-    hasher: RandomState,
+    hashers: [RandomState; 2],
 }
 
-struct Shard<K, V> {
-    /// Where in `seats` a key sits.
-    index: HashTable<u32>,
-    seats: Vec<Seat<K, V>>,
+struct Shard<V> {
+    seats: HashTable<Seat<V>>,
     /// Each seat once, with a moment at or before its last use. A seat is put in its right place when it comes up, not
     /// when it is used, which keeps use cheap and still finds the one longest idle.
-    idle: BinaryHeap<Reverse<(Tick, u32)>>,
+    idle: BinaryHeap<Reverse<(Tick, Name)>>,
 }
 
-struct Seat<K, V> {
-    hash: u64,
+struct Seat<V> {
+    name: Name,
     used: Tick,
-    key: K,
     value: V,
 }
 
-impl<K, V: Fades> Bounded<K, V> {
+/// Two hashes of one key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(u64, u64);
+
+impl<V: Fades> Bounded<V> {
     pub(crate) fn new(bound: NonZeroU32) -> Self {
         let bound = usize::try_from(bound.get()).unwrap_or(usize::MAX);
         let shards = (bound / MIN_SEATS).clamp(1, MAX_SHARDS);
-        let shard = || Mutex::new(Shard { index: HashTable::new(), seats: Vec::new(), idle: BinaryHeap::new() });
+        let shard = || Mutex::new(Shard { seats: HashTable::new(), idle: BinaryHeap::new() });
         Self {
             shards: std::iter::repeat_with(shard).take(shards).collect(),
             seats: bound / shards,
-            hasher: RandomState::new(),
+            hashers: [RandomState::new(), RandomState::new()],
         }
     }
 
     /// Acts on the value of a key, which is made if there is none.
-    pub(crate) fn enter<Q: Probe<K>, R>(
+    pub(crate) fn enter<R>(
         &self,
-        probe: &Q,
+        key: &impl Hash,
         now: Tick,
         make: impl FnOnce() -> V,
         act: impl FnOnce(&mut V) -> R,
     ) -> R {
-        let hash = self.hasher.hash_one(probe);
-        let Some(mut shard) = self.shard(hash) else { return act(&mut make()) };
-        let found = shard.find(hash, probe);
-        let Some(seat) = found.and_then(|it| shard.seats.get_mut(it as usize)) else {
-            let mut value = make();
-            let result = act(&mut value);
-            shard.seat(Seat { hash, used: now, key: probe.keep(), value }, self.seats);
-            return result;
-        };
-        seat.used = seat.used.max(now);
-        act(&mut seat.value)
+        let name = self.name(key);
+        let Some(mut shard) = self.shard(name) else { return act(&mut make()) };
+        if let Some(seat) = shard.seats.find_mut(name.0, |it| it.name == name) {
+            seat.used = seat.used.max(now);
+            return act(&mut seat.value);
+        }
+        let mut value = make();
+        let result = act(&mut value);
+        shard.seat(Seat { name, used: now, value }, self.seats);
+        result
     }
 
     /// Looks at the value of a key, if there is one.
-    pub(crate) fn look<Q: Probe<K>, R>(&self, probe: &Q, see: impl FnOnce(&V) -> R) -> Option<R> {
-        let hash = self.hasher.hash_one(probe);
-        let shard = self.shard(hash)?;
-        let seat = shard.find(hash, probe)?;
-        shard.seats.get(seat as usize).map(|it| see(&it.value))
+    pub(crate) fn look<R>(&self, key: &impl Hash, see: impl FnOnce(&V) -> R) -> Option<R> {
+        let name = self.name(key);
+        self.shard(name)?.seats.find(name.0, |it| it.name == name).map(|it| see(&it.value))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|it| lock(it).seats.len()).sum()
     }
 
-    /// The shard of a hash. Never `None`, for there is always a first.
-    fn shard(&self, hash: u64) -> Option<MutexGuard<'_, Shard<K, V>>> {
-        // The table inside takes its place from the low bits and its tag from the high ones.
-        let middle = usize::try_from((hash >> 32) & 0xffff).unwrap_or(0);
-        self.shards.get(middle % self.shards.len().max(1)).map(lock)
+    fn name(&self, key: &impl Hash) -> Name {
+        let [first, second] = &self.hashers;
+        Name(first.hash_one(key), second.hash_one(key))
+    }
+
+    /// The shard of a name. Never `None`, for there is always a first. The table inside takes its place and its tag from
+    /// the other half of the name.
+    fn shard(&self, name: Name) -> Option<MutexGuard<'_, Shard<V>>> {
+        let place = usize::try_from(name.1 % self.shards.len().max(1) as u64).unwrap_or(0);
+        self.shards.get(place).map(lock)
     }
 }
 
-impl<K, V: Fades> Shard<K, V> {
-    fn find<Q: Probe<K>>(&self, hash: u64, probe: &Q) -> Option<u32> {
-        let is_it = |it: &u32| self.seats.get(*it as usize).is_some_and(|it| it.hash == hash && probe.is(&it.key));
-        self.index.find(hash, is_it).copied()
-    }
-
-    /// Takes in a key that has no seat yet.
-    fn seat(&mut self, new: Seat<K, V>, most: usize) {
-        let (hash, used) = (new.hash, new.used);
-        let number = if let Some(number) = self.vacate(used, most) {
-            if let Some(seat) = self.seats.get_mut(number as usize) {
-                *seat = new;
-            }
-            number
-        } else {
-            self.seats.push(new);
-            u32::try_from(self.seats.len() - 1).unwrap_or(u32::MAX)
-        };
-        self.idle.push(Reverse((used, number)));
-        let seats = &self.seats;
-        self.index.insert_unique(hash, number, |it| seats.get(*it as usize).map_or(0, |it| it.hash));
-    }
-
-    /// Frees the seat longest idle if there is no other, or if what sits there means nothing any more.
-    fn vacate(&mut self, now: Tick, most: usize) -> Option<u32> {
-        let number = self.longest_idle()?;
-        let seat = self.seats.get(number as usize)?;
-        if self.seats.len() < most && !seat.value.has_faded(now) {
-            return None;
-        }
-        if let Ok(entry) = self.index.find_entry(seat.hash, |it| *it == number) {
+impl<V: Fades> Shard<V> {
+    /// Takes in a key that has no seat yet. It gets the seat longest idle if there is no other, or if what sits there
+    /// means nothing any more.
+    fn seat(&mut self, new: Seat<V>, most: usize) {
+        if let Some(oldest) = self.longest_idle()
+            && let Ok(entry) = self.seats.find_entry(oldest.0, |it| it.name == oldest)
+            && (entry.get().value.has_faded(new.used) || most <= self.idle.len())
+        {
             entry.remove();
+            self.idle.pop();
         }
-        self.idle.pop();
-        Some(number)
+        self.idle.push(Reverse((new.used, new.name)));
+        self.seats.insert_unique(new.name.0, new, |it| it.name.0);
     }
 
-    fn longest_idle(&mut self) -> Option<u32> {
+    fn longest_idle(&mut self) -> Option<Name> {
         loop {
             let mut top = self.idle.peek_mut()?;
-            let Reverse((stamp, number)) = *top;
-            let used = self.seats.get(number as usize)?.used;
+            let Reverse((stamp, name)) = *top;
+            let used = self.seats.find(name.0, |it| it.name == name)?.used;
             if used <= stamp {
-                return Some(number);
+                return Some(name);
             }
-            *top = Reverse((used, number));
+            *top = Reverse((used, name));
         }
     }
 }
 
-impl<K, V> fmt::Debug for Bounded<K, V> {
+impl<V> fmt::Debug for Bounded<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bounded")
             .field("shards", &self.shards.len())
@@ -173,15 +150,6 @@ mod tests {
 
     use super::*;
 
-    impl Probe<u64> for u64 {
-        fn is(&self, kept: &u64) -> bool {
-            self == kept
-        }
-        fn keep(&self) -> u64 {
-            *self
-        }
-    }
-
     /// Fades at the tick it holds.
     struct Until(u64);
 
@@ -193,11 +161,11 @@ mod tests {
 
     const NEVER: u64 = u64::MAX;
 
-    fn touch(map: &Bounded<u64, Until>, key: u64, now: u64, until: u64) {
+    fn touch(map: &Bounded<Until>, key: u64, now: u64, until: u64) {
         map.enter(&key, Tick::from_nanos(now), || Until(until), |_| ());
     }
 
-    fn holds(map: &Bounded<u64, Until>, key: u64) -> bool {
+    fn holds(map: &Bounded<Until>, key: u64) -> bool {
         map.look(&key, |_| ()).is_some()
     }
 

@@ -1,13 +1,9 @@
 //! Whose count it is.
 
-use std::hash::{Hash, Hasher};
-
 use domain::{ApiName, CountedBy, Standing};
 
-use crate::bounded::Probe;
-
 /// Names one count: whatever has the same four parts is counted together.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Counter<'a> {
     /// The API whose profile gives the tier.
     pub api: &'a ApiName,
@@ -29,43 +25,6 @@ impl<'a> Counter<'a> {
             (CountedBy::Owner, None) | (CountedBy::Lineage, _) => (CountedBy::Lineage, standing.lineage.as_str()),
         };
         Self { api, by, tenant, id }
-    }
-
-    fn parts(&self) -> [&'a [u8]; 6] {
-        let by: &[u8] = match self.by {
-            CountedBy::Lineage => b"l",
-            CountedBy::Owner => b"o",
-            CountedBy::Tenant => b"t",
-        };
-        // Names cannot hold a NUL; `id` may, and stands last.
-        [by, self.api.as_str().as_bytes(), b"\0", self.tenant.as_bytes(), b"\0", self.id.as_bytes()]
-    }
-}
-
-/// A [`Counter`] as it is kept: all parts in one allocation, so that comparing two touches one place in memory.
-#[derive(Debug)]
-pub(crate) struct CounterKey(Box<[u8]>);
-
-impl Hash for Counter<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for part in self.parts() {
-            state.write(part);
-        }
-    }
-}
-
-impl Probe<CounterKey> for Counter<'_> {
-    fn is(&self, kept: &CounterKey) -> bool {
-        let mut rest = &*kept.0;
-        for part in self.parts() {
-            let Some(after) = rest.strip_prefix(part) else { return false };
-            rest = after;
-        }
-        rest.is_empty()
-    }
-
-    fn keep(&self) -> CounterKey {
-        CounterKey(self.parts().concat().into())
     }
 }
 
@@ -98,22 +57,5 @@ mod tests {
         assert_eq!(id(CountedBy::Owner, &bare), (CountedBy::Lineage, "lin_1".to_owned()));
         assert_eq!(id(CountedBy::Tenant, &owned), (CountedBy::Tenant, "t1".to_owned()));
         assert_eq!(id(CountedBy::Lineage, &owned), (CountedBy::Lineage, "lin_1".to_owned()));
-    }
-
-    #[test]
-    fn counters_that_differ_in_any_part_are_kept_apart() {
-        let (a, ab): (ApiName, ApiName) = ("a".parse().unwrap(), "ab".parse().unwrap());
-        let all = [
-            Counter { api: &a, by: CountedBy::Owner, tenant: "b", id: "c" },
-            Counter { api: &ab, by: CountedBy::Owner, tenant: "", id: "c" },
-            Counter { api: &a, by: CountedBy::Owner, tenant: "bc", id: "" },
-            Counter { api: &a, by: CountedBy::Owner, tenant: "b", id: "c\0" },
-            Counter { api: &a, by: CountedBy::Lineage, tenant: "b", id: "c" },
-        ];
-        for (i, one) in all.iter().enumerate() {
-            for (j, other) in all.iter().enumerate() {
-                assert_eq!(one.is(&other.keep()), i == j, "{one:?} {other:?}");
-            }
-        }
     }
 }

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use domain::{Moment, Tick, Tier};
 
 use crate::bounded::Bounded;
-use crate::counter::CounterKey;
 use crate::plan::Plans;
 use crate::record::Record;
 use crate::shield::Shield;
@@ -33,7 +32,7 @@ pub use shield::Shielded;
 /// Every count the gateway keeps. It outlives any one configuration: reloads and tier changes reset nothing.
 #[derive(Debug)]
 pub struct Limiter {
-    counters: Bounded<CounterKey, Record>,
+    counters: Bounded<Record>,
     plans: Plans,
     shield: Shield,
 }

@@ -17,7 +17,7 @@ const FAILURES_WINDOW: Duration = Duration::from_mins(1);
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSettings {
     /// How many keys, users and tenants are counted at once; beyond it the one longest idle is forgotten. A counter
-    /// with a window of 60 s and one of 10 s takes about 1.2 kB.
+    /// with a window of 60 s and one of 10 s takes about 1.3 kB.
     pub counters: NonZeroU32,
     /// What one source address may do before anyone knows who is asking.
     pub shield: ShieldSettings,

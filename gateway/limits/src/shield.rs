@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::{Blame, Tick, Told};
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-use crate::bounded::{Bounded, Fades, Probe};
+use crate::bounded::{Bounded, Fades};
 use crate::plan::seconds_ceil;
 use crate::settings::ShieldSettings;
 
@@ -60,7 +60,7 @@ impl Shielded {
 
 #[derive(Debug)]
 pub(crate) struct Shield {
-    addresses: Bounded<Prefix, Address>,
+    addresses: Bounded<Address>,
     /// What one request costs, in nanoseconds of waiting.
     cost: u64,
     /// How far ahead of time an address may be.
@@ -139,16 +139,6 @@ impl Prefix {
             IpAddr::V4(address) => Self::V4(address.to_bits()),
             IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or(0)),
         }
-    }
-}
-
-impl Probe<Self> for Prefix {
-    fn is(&self, kept: &Self) -> bool {
-        self == kept
-    }
-
-    fn keep(&self) -> Self {
-        *self
     }
 }
 

@@ -47,11 +47,11 @@ fn late_burst_then_flood(slot: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn a_minute_has_241_counters_of_a_quarter_second_and_a_second_has_251_of_four_milliseconds() {
-    for (window, slot, len, bytes) in [(MINUTE, 250, 241, 482), (Duration::from_secs(1), 4, 251, 502)] {
-        let ring = Ring::new(window, 1000);
+fn a_window_has_251_counters_of_two_bytes_while_its_limit_allows_it() {
+    for (window, slot) in [(MINUTE, 240), (Duration::from_secs(1), 4)] {
+        let ring = Ring::new(window, 65_535);
         let Cells::Narrow(cells) = &ring.cells else { panic!("wide") };
-        assert_eq!((ring.slot, cells.len(), size_of_val(&**cells)), (slot * MILLI, len, bytes));
+        assert_eq!((ring.slot, cells.len(), size_of_val(&**cells)), (slot * MILLI, 251, 502));
     }
     assert!(matches!(Ring::new(MINUTE, 65_536).cells, Cells::Wide(_)));
 }
@@ -59,26 +59,26 @@ fn a_minute_has_241_counters_of_a_quarter_second_and_a_second_has_251_of_four_mi
 #[test]
 fn a_burst_at_the_end_of_a_slot_cannot_be_followed_by_another_within_the_window() {
     let mut ring = Ring::new(MINUTE, 1000);
-    let admitted = run(&mut ring, 1000, late_burst_then_flood(250 * MILLI));
+    let admitted = run(&mut ring, 1000, late_burst_then_flood(240 * MILLI));
     assert_eq!(worst(&admitted, 60 * SECOND), 1000);
     assert!(admitted.len() > 1000, "the flood is let in once the burst has left");
 }
 
 #[test]
 fn with_one_slot_too_few_the_same_burst_would_go_over() {
-    let mut ring = Ring::spanning(250 * MILLI, SLOTS - 1, 1000);
-    let admitted = run(&mut ring, 1000, late_burst_then_flood(250 * MILLI));
+    let mut ring = Ring::spanning(240 * MILLI, SLOTS - 1, 1000);
+    let admitted = run(&mut ring, 1000, late_burst_then_flood(240 * MILLI));
     assert!(worst(&admitted, 60 * SECOND) > 1000, "this test would not notice a missing slot");
 }
 
 #[test]
-fn a_steady_client_just_below_its_limit_loses_at_most_one_in_a_hundred() {
-    for (limit, window) in [(1000u64, 60u64), (333, 10), (30, 1), (10_000, 60), (100, 60), (10, 60), (5, 1), (1, 1)] {
+fn a_steady_client_at_996_thousandths_of_its_limit_loses_nothing() {
+    for (limit, window) in [(1000u64, 60u64), (333, 10), (30, 1), (10_000, 60), (100, 60), (10, 60), (5, 1), (1, 60)] {
         let mut ring = Ring::new(Duration::from_secs(window), 60_000);
-        let gap = window * SECOND * 1000 / (limit * 996);
+        let gap = (window * SECOND * 1000).div_ceil(limit * 996);
         let asked = 20 * limit.max(100);
         let admitted = run(&mut ring, u32::try_from(limit).unwrap(), (0..asked).map(|it| 7 + it * gap));
-        assert!(admitted.len() as u64 * 100 >= asked * 99, "{limit} in {window} s: {} of {asked}", admitted.len());
+        assert_eq!(admitted.len() as u64, asked, "{limit} in {window} s");
     }
 }
 
@@ -115,7 +115,7 @@ fn schedules() -> impl Strategy<Value = (u64, u32, Vec<u64>)> {
             1 => (0..3u64).prop_map(move |off| (window - slot) + off - 1),
             1 => 0..2 * window,
         ];
-        let moments = prop::collection::vec(gap, 1..400).prop_map(|gaps| {
+        let moments = prop::collection::vec(gap, 1..150).prop_map(|gaps| {
             gaps.into_iter()
                 .scan(0, |now, gap| {
                     *now += gap;
@@ -144,7 +144,7 @@ proptest! {
                 admitted.push(now);
             } else {
                 let recent = admitted.iter().filter(|it| **it + ring.reach() + ring.slot > now).count();
-                prop_assert_eq!(recent, limit as usize);
+                prop_assert!(recent >= limit as usize);
             }
         }
     }
