@@ -1,0 +1,235 @@
+//! The real binary `portcullis`, with settings of its own in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Answer, Connection, Door, Entries, Request, Running, program, until};
+
+/// How long a start may take on a busy machine before a test gives it up.
+const START: Duration = Duration::from_secs(30);
+
+/// What a test chooses about its gateway. Everything else is as delivered.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of profiles; the project's own unless said otherwise.
+    pub apis: PathBuf,
+    /// The folder of guardrails; the project's own unless said otherwise.
+    pub guardrails: PathBuf,
+    /// Where each API really is.
+    pub upstreams: BTreeMap<String, SocketAddr>,
+    /// More lines of the settings file, tables among them.
+    pub more: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let policies = project().join("policies");
+        Self {
+            apis: policies.join("apis"),
+            guardrails: policies.join("guardrails"),
+            upstreams: BTreeMap::new(),
+            more: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Writes the settings file, with ports that the gateway chooses.
+    fn write(&self, folder: &Path, file: &Path) {
+        let mut text = format!(
+            "data = \"{}\"\napis = \"{}\"\nguardrails = \"{}\"\n\n\
+             [listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[upstreams]\n",
+            folder.join("data").display(),
+            self.apis.display(),
+            self.guardrails.display()
+        );
+        for (api, address) in &self.upstreams {
+            let _ = writeln!(text, "{api:?} = \"http://{address}\"");
+        }
+        text.push('\n');
+        text.push_str(&self.more);
+        std::fs::write(file, text).expect("a settings file in the test's own folder");
+    }
+}
+
+/// Where this project lies.
+pub(crate) fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("`tests` lies in the project").to_owned()
+}
+
+/// What a command of the gateway said.
+#[derive(Clone, Debug)]
+pub struct Commanded {
+    /// How it ended: 0 done, 1 no, 2 wrong use.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub errors: String,
+}
+
+impl Commanded {
+    /// Standard output as JSON, of a command that must have worked.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+    }
+}
+
+/// One running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    folder: PathBuf,
+    settings: PathBuf,
+    process: Running,
+    door: Door,
+    admin: SocketAddr,
+    authority: PathBuf,
+}
+
+impl Gateway {
+    /// Writes the settings, starts, and returns once it says that it is ready.
+    #[track_caller]
+    pub fn start(folder: &Path, settings: &Settings) -> Self {
+        let file = folder.join("portcullis.toml");
+        settings.write(folder, &file);
+        Self::serve(folder, &file)
+    }
+
+    #[track_caller]
+    fn serve(folder: &Path, settings: &Path) -> Self {
+        let mut command = Command::new(program("portcullis"));
+        command.arg("serve").arg("--config").arg(settings);
+        let mut process = Running::start("gateway", folder, &mut command);
+        let line = process.line(START);
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a ready line: `{line}`"));
+        assert_eq!(ready["ready"], true, "{line}");
+        let listener = |name: &str| -> SocketAddr {
+            let address = ready["listeners"][name].as_str().unwrap_or_else(|| panic!("no listener `{name}`: {line}"));
+            address.parse().expect("an address with its port")
+        };
+        let authority = PathBuf::from(ready["ca"].as_str().unwrap_or_else(|| panic!("no `ca`: {line}")));
+        let door = Door::new(listener("http"), listener("https"), &authority);
+        let admin = listener("admin");
+        Self { folder: folder.to_owned(), settings: settings.to_owned(), process, door, admin, authority }
+    }
+
+    /// Ends it as a service manager does, and starts it again with the settings as they are now.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        let status = self.stop();
+        assert!(status.success(), "the gateway ended with {status}");
+        *self = Self::serve(&self.folder.clone(), &self.settings.clone());
+    }
+
+    /// Ends it without asking, and starts it again.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        self.process.kill();
+        *self = Self::serve(&self.folder.clone(), &self.settings.clone());
+    }
+
+    /// Asks it to end, and waits until it has.
+    #[track_caller]
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.stop(Duration::from_secs(30))
+    }
+
+    /// Its listeners.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Running {
+        &self.process
+    }
+
+    /// The settings file.
+    pub fn settings(&self) -> &Path {
+        &self.settings
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The file of the authority that signed its certificates.
+    pub fn authority(&self) -> &Path {
+        &self.authority
+    }
+
+    /// Its entries.
+    #[track_caller]
+    pub fn entries(&self) -> Entries {
+        Entries::below(&self.data())
+    }
+
+    /// Asks on a connection of its own.
+    #[track_caller]
+    pub fn ask(&self, request: &Request) -> Answer {
+        self.door.ask(request)
+    }
+
+    /// Asks the operator's listener.
+    #[track_caller]
+    pub fn ask_admin(&self, target: &str) -> Answer {
+        Connection::to(self.admin).ask(&Request::get("localhost", target).header("Connection", "close"))
+    }
+
+    /// The sum of a metric over all its labels that hold these, such as `api="novastack"`; zero where there is none.
+    #[track_caller]
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.ask_admin("/metrics").expect(200).text();
+        let own = |line: &&str| {
+            let series = line.strip_prefix(name).filter(|it| it.starts_with(['{', ' ']));
+            series.is_some_and(|it| labels.iter().all(|label| it.contains(label)))
+        };
+        text.lines().filter(own).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Runs a command of the binary with these settings.
+    #[track_caller]
+    pub fn command(&self, words: &[&str]) -> Commanded {
+        command(&self.settings, words)
+    }
+
+    /// Runs a command that must work and answer in JSON.
+    #[track_caller]
+    pub fn json(&self, words: &[&str]) -> Value {
+        self.command(&[words, &["--output", "json"]].concat()).json()
+    }
+
+    /// Tells it to read its settings again, and waits until it has taken them or said why not.
+    #[track_caller]
+    pub fn reload(&self) {
+        let told = |it: &Self| {
+            (it.metric("portcullis_config_generation", &[]), it.metric("portcullis_config_reload_failures_total", &[]))
+        };
+        let before = told(self);
+        self.process.signal("HUP");
+        until("the gateway to read its settings again", Duration::from_secs(20), || {
+            (told(self) != before).then_some(())
+        });
+    }
+}
+
+/// Runs a command of the binary with a settings file, whether or not a gateway runs.
+#[track_caller]
+pub(crate) fn command(settings: &Path, words: &[&str]) -> Commanded {
+    let done = Command::new(program("portcullis")).args(words).arg("--config").arg(settings).output();
+    let done = done.unwrap_or_else(|error| panic!("cannot run portcullis: {error}"));
+    Commanded {
+        code: done.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&done.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}

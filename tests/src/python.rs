@@ -1,0 +1,42 @@
+//! Runs a script of `tests/python` with the real client libraries.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::{Commanded, World, gateway};
+
+/// Runs `tests/python/<script>` against a world. It finds the listeners and the authority in its environment, and
+/// `more` besides; it must end with 0, and what it printed last is given back.
+#[track_caller]
+pub fn python(world: &World, script: &str, more: &[(&str, &str)]) -> Commanded {
+    let file = gateway::project().join("tests/python").join(script);
+    let door = world.gateway.door();
+    let mut command = Command::new(interpreter());
+    command.arg("-I").arg("-u").arg(&file);
+    command.env("PORTCULLIS_HTTP", door.http.to_string()).env("PORTCULLIS_HTTPS", door.https.to_string());
+    command.env("PORTCULLIS_CA", world.gateway.authority());
+    command.envs(more.iter().copied());
+    let done = command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", file.display()));
+    let done = Commanded {
+        code: done.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&done.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
+    };
+    assert_eq!(done.code, 0, "{script} failed\n{}\n{}", done.out, done.errors);
+    done
+}
+
+/// The interpreter of the environment that `scripts/setup python` makes.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "where tools are kept is said by the environment")]
+fn interpreter() -> PathBuf {
+    let said = std::env::var("PORTCULLIS_PYTHON").ok().map(PathBuf::from);
+    let usual = || {
+        let home = PathBuf::from(std::env::var("HOME").unwrap_or_default());
+        let cache = std::env::var("PORTCULLIS_CACHE").map_or_else(|_| home.join(".cache/portcullis"), PathBuf::from);
+        cache.join("venv/bin/python")
+    };
+    let python = said.unwrap_or_else(usual);
+    assert!(python.is_file(), "`{}` is missing: `scripts/setup python` makes it", python.display());
+    python
+}
