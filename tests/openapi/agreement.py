@@ -109,13 +109,13 @@ def fits(template, example, found, prefix):
 
 
 def grant_faults(folder, profile, documents, operations):
-    """Each operation is granted to the holders of the one scope that it needs, and nothing else is granted."""
+    """Each operation is granted to the holders of the scopes that it needs, and nothing else is granted."""
     granted = {}
     text = re.sub(r"//.*", "", (folder / "access.cedar").read_text())
-    for permit in re.findall(r"permit\s*\((.*?)\)\s*;", text, re.S):
-        scope = re.search(r'principal in Gw::Scope::"([^"]+)"', permit)
+    for permit in re.findall(r"permit\s*\((.*?);", text, re.S):
+        scopes = set(re.findall(r'principal in Gw::Scope::"([^"]+)"', permit)) or {None}
         for action in re.findall(rf'\b{profile["namespace"]}::Action::"([^"]+)"', permit):
-            granted.setdefault(action, set()).add(scope.group(1) if scope else None)
+            granted.setdefault(action, set()).update(scopes)
     known = {}
     for document in documents.values():
         for _, _, operation, _ in operations(document):
