@@ -35,10 +35,21 @@ pub(crate) struct Kept {
     pub(crate) version: Option<usize>,
 }
 
-/// An API that is not in the catalog.
+/// What a deployment wants to send elsewhere, but nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no API `{0}`")]
-pub struct UnknownApi(String);
+pub enum Unsent {
+    /// There is no such API.
+    #[error("there is no API `{0}`")]
+    UnknownApi(String),
+    /// The API has no such host.
+    #[error("API `{api}` has no host `{host}`")]
+    UnknownHost {
+        /// The API.
+        api: String,
+        /// The host.
+        host: String,
+    },
+}
 
 impl Catalog {
     /// Reads every `<dir>/<name>/api.toml` and the documents it names. All faults at once, with their lines.
@@ -111,11 +122,30 @@ impl Catalog {
         }
     }
 
-    /// Sends the requests of an API somewhere else than its profile says.
-    pub fn send_to(&mut self, upstream: Upstream, api: &str) -> Result<(), UnknownApi> {
-        let profile = self.profiles.iter_mut().find(|it| it.api.name.as_str() == api);
-        profile.ok_or_else(|| UnknownApi(api.to_owned()))?.upstream = upstream;
+    /// Where a call is sent.
+    pub fn upstream(&self, call: &Call) -> &Upstream {
+        let own = self.surface(call).and_then(|it| it.upstream.as_ref());
+        own.unwrap_or(&self.profile(call).upstream)
+    }
+
+    /// Sends the requests of an API somewhere else than its profile says. Surfaces with an upstream of their own keep it.
+    pub fn send_to(&mut self, upstream: Upstream, api: &str) -> Result<(), Unsent> {
+        self.profile_named(api)?.upstream = upstream;
         Ok(())
+    }
+
+    /// Sends the requests for one host of an API somewhere else than its profile says.
+    pub fn send_host_to(&mut self, upstream: &Upstream, api: &str, host: &str) -> Result<(), Unsent> {
+        let surfaces = &mut self.profile_named(api)?.surfaces;
+        let mut there = surfaces.iter_mut().filter(|it| it.hosts.iter().any(|it| it == host)).peekable();
+        there.peek().ok_or_else(|| Unsent::UnknownHost { api: api.to_owned(), host: host.to_owned() })?;
+        there.for_each(|it| it.upstream = Some(upstream.clone()));
+        Ok(())
+    }
+
+    fn profile_named(&mut self, api: &str) -> Result<&mut Profile, Unsent> {
+        let profile = self.profiles.iter_mut().find(|it| it.api.name.as_str() == api);
+        profile.ok_or_else(|| Unsent::UnknownApi(api.to_owned()))
     }
 
     fn kept(&self, call: &Call) -> Option<&Kept> {

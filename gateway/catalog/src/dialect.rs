@@ -39,7 +39,8 @@ pub struct Worded {
     pub status: StatusCode,
     /// `application/json` or `application/xml`.
     pub content_type: HeaderValue,
-    /// `Cache-Control`, `X-Content-Type-Options`, `Refusal-Reason`, and `WWW-Authenticate` on a 401.
+    /// `Cache-Control`, `X-Content-Type-Options`, `Refusal-Reason` where it may be known, and `WWW-Authenticate` on a
+    /// 401.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
@@ -66,7 +67,9 @@ impl Dialect {
     }
 
     fn worded(&self, status: StatusCode, told: &Told, id: &RequestId, resource: Option<&str>) -> Worded {
-        let (row, reason) = (self.row(status), self.reasons.get(told.reason));
+        let reason = self.reasons.get(told.reason);
+        let disguise = reason.and_then(|it| it.status);
+        let row = self.row(disguise.unwrap_or(status));
         let request_id = format!("{}{id}", self.request_id_prefix);
         let body = self.template.fill(&Filling {
             code: pick(reason, row, |it| it.code.as_deref()).unwrap_or_default(),
@@ -81,14 +84,16 @@ impl Dialect {
             Format::Json => "application/json",
             Format::Xml => "application/xml",
         });
-        Worded { status, content_type, headers: self.headers(status, told), body: body.into() }
+        // A reason answered with another status is meant to look like something else, which its name would betray.
+        let shown = disguise.is_none().then_some(told.reason);
+        Worded { status, content_type, headers: self.headers(status, shown), body: body.into() }
     }
 
-    fn headers(&self, status: StatusCode, told: &Told) -> Vec<(HeaderName, HeaderValue)> {
+    fn headers(&self, status: StatusCode, reason: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
         let mut headers = Vec::with_capacity(4);
         headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
         headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
-        headers.extend(HeaderValue::from_str(told.reason).ok().map(|it| (REFUSAL_REASON, it)));
+        headers.extend(reason.and_then(|it| HeaderValue::from_str(it).ok()).map(|it| (REFUSAL_REASON, it)));
         // RFC 9110 section 15.5.2: a 401 must say how to authenticate.
         let challenge = self.challenge.as_ref().filter(|_| status == StatusCode::UNAUTHORIZED);
         headers.extend(challenge.map(|it| (WWW_AUTHENTICATE, it.clone())));

@@ -8,7 +8,6 @@
 mod catalog;
 mod dialect;
 mod host;
-mod limits;
 mod load;
 mod openapi;
 mod profile;
@@ -18,7 +17,7 @@ mod validate;
 mod version;
 mod written;
 
-pub use catalog::{Catalog, UnknownApi};
+pub use catalog::{Catalog, Unsent};
 pub use dialect::{Dialect, REFUSAL_REASON, STATUSES, Worded};
 pub use host::{Host, Unidentified};
 pub use profile::{

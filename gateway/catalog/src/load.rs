@@ -9,13 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Api, Fault, Faults, OperationId, Upstream};
+use domain::{Api, ApiName, BadName, Fault, Faults, OperationId, Upstream};
 
 use crate::catalog::{Catalog, Kept};
 use crate::dialect::Dialect;
 use crate::openapi::{self, Documented};
 use crate::profile::{Credentials, Profile, Surface};
-use crate::settings::Settings;
+use crate::settings::{DocumentSettings, Reading, Settings};
 use crate::version;
 
 /// The file that makes a folder a profile.
@@ -100,34 +100,36 @@ fn draft(folder: &Path, index: usize, faults: &mut Faults) -> Option<Draft> {
     let text =
         gather(fs::read_to_string(&file).map_err(|why| Fault::of(&file, format!("cannot be read: {why}"))), faults)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let settings = match Settings::read(&file, &name, &text) {
-        Ok(settings) => settings,
-        Err(more) => {
-            faults.extend(more);
-            return None;
-        }
-    };
-    let documents = settings.surfaces.iter().map(|surface| {
-        let document = folder.join(&surface.document.value);
-        if !document.is_file() {
-            let message = format!("there is no document `{}`", surface.document.value.display());
-            faults.push(surface.document.place.fault(&file, message));
-            return None;
-        }
-        let read = openapi::load(
-            &document,
-            &openapi::Surface {
-                api: &settings.name.value,
-                api_index: index,
-                base_path: &surface.base_path,
-                unknown_query: surface.unknown_query,
-                long_lived_total: settings.timeouts.total,
-            },
-        );
-        read.map(|it| it.operations).map_err(|it| faults.extend(it)).ok()
-    });
-    let documents = documents.collect();
+    let Reading { settings, documents, faults: more } = Reading::of(&file, &name, &text);
+    let sound = more.is_empty();
+    faults.extend(more);
+    // Documents are read even where the profile is at fault, so that theirs are heard of as well.
+    let api = name.parse().map_err(|why: BadName| faults.push(Fault::of(folder, why.to_string()))).ok()?;
+    let documents = documents.iter().map(|it| document(it, (&api, index), (&file, folder), faults)).collect();
+    let settings = settings.filter(|_| sound)?;
     Some(Draft { file, folder: folder.to_owned(), settings, documents })
+}
+
+fn document(
+    written: &DocumentSettings,
+    (api, api_index): (&ApiName, usize),
+    (file, folder): (&Path, &Path),
+    faults: &mut Faults,
+) -> Option<Vec<Documented>> {
+    let path = folder.join(&written.document.value);
+    if !path.is_file() {
+        let message = format!("there is no document `{}`", written.document.value.display());
+        faults.push(written.document.place.fault(file, message));
+        return None;
+    }
+    let surface = openapi::Surface {
+        api,
+        api_index,
+        base_path: &written.base_path,
+        unknown_query: written.unknown_query,
+        long_lived_total: written.total,
+    };
+    openapi::load(&path, &surface).map(|it| it.operations).map_err(|it| faults.extend(it)).ok()
 }
 
 impl Draft {
@@ -166,6 +168,7 @@ impl Draft {
                 paths: it.paths,
                 dialect: it.dialect,
                 sigv4_service: it.sigv4_service,
+                upstream: it.upstream,
             })
             .collect();
         let profile = Profile {

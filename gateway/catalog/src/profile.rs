@@ -25,7 +25,7 @@ pub struct Profile {
     pub surfaces: Vec<Surface>,
     /// The words of its first surface; `Catalog::dialect` knows those of the surface that was asked.
     pub dialect: Arc<Dialect>,
-    /// Where its requests are sent.
+    /// Where its requests are sent, but for surfaces with an upstream of their own: see `Catalog::upstream`.
     pub upstream: Upstream,
     /// How long the upstream may take.
     pub upstream_timeouts: Timeouts,
@@ -60,6 +60,8 @@ pub struct Surface {
     pub dialect: Arc<Dialect>,
     /// The service name its SigV4 signatures are made for; `None` where none are taken.
     pub sigv4_service: Option<String>,
+    /// Where its requests are sent when not to the API's own upstream.
+    pub upstream: Option<Upstream>,
 }
 
 /// How long an upstream may take before the gateway answers for it.

@@ -52,8 +52,9 @@ impl<'a> Sheet<'a> {
         Self { file, text, faults: RefCell::default() }
     }
 
-    /// Reads the whole file; what `read` cannot make sense of ends up among the faults.
-    pub(crate) fn read<T>(self, read: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<T, Faults> {
+    /// Reads the whole file: what `read` could make of it, and everything that is wrong with it. The value is good only
+    /// where nothing is wrong.
+    pub(crate) fn read<T>(self, read: impl FnOnce(&Section<'_>) -> T) -> (T, Faults) {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
             let offset = error.span().map_or(self.text.len(), |it| it.start);
@@ -64,10 +65,7 @@ impl<'a> Sheet<'a> {
         drop(section);
         let mut faults = self.faults.into_inner();
         faults.sort();
-        match value {
-            Some(value) if faults.is_empty() => Ok(value),
-            _ => Err(faults),
-        }
+        (value, faults)
     }
 
     pub(crate) fn place(&self, offset: usize) -> Place {
@@ -350,7 +348,7 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
-        let read = Sheet::new(Path::new("api.toml"), text).read(|root| {
+        let (_, faults) = Sheet::new(Path::new("api.toml"), text).read(|root| {
             let name = root.required::<String>("name");
             let wait = root.value_or("wait", Duration::from_secs(1));
             let hosts = root.list::<String>("hosts");
@@ -358,7 +356,7 @@ mod tests {
             let (name, hosts) = (name?, hosts?);
             Some((name.value, wait?, hosts.len(), inner?.is_some()))
         });
-        read.err().unwrap_or_default().iter().map(ToString::to_string).collect()
+        faults.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -8,7 +8,10 @@ use crate::written::Sheet;
 const BODY: &str = r#"{"error": {"code": "{code}", "type": "{type}", "message": "{message}", "param": "{param}", "id": "{request_id}"}}"#;
 
 fn written(body: &str, rows: &[String], rest: &str) -> String {
-    format!("format = \"json\"\nrequest_id_prefix = \"req_\"\nbody = '''{body}'''\n[status]\n{}\n{rest}", rows.join("\n"))
+    format!(
+        "format = \"json\"\nrequest_id_prefix = \"req_\"\nbody = '''{body}'''\n[status]\n{}\n{rest}",
+        rows.join("\n")
+    )
 }
 
 fn rows() -> Vec<String> {
@@ -16,8 +19,8 @@ fn rows() -> Vec<String> {
 }
 
 fn read(text: &str) -> Result<Dialect, Vec<String>> {
-    let read = Sheet::new(Path::new("api.toml"), text).read(Dialect::read);
-    read.map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    let (read, faults) = Sheet::new(Path::new("api.toml"), text).read(Dialect::read);
+    read.filter(|_| faults.is_empty()).ok_or_else(|| faults.iter().map(ToString::to_string).collect())
 }
 
 fn id() -> RequestId {
@@ -77,6 +80,16 @@ fn a_status_may_be_answered_with_another() {
     let dialect = read(&written(BODY, &rows, "")).unwrap();
     let slow = dialect.word(StatusCode::TOO_MANY_REQUESTS, &Told::new("over_limit", "slow down"), &id());
     assert_eq!((slow.status, &body(&slow)["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"SlowDown".into()));
+}
+
+#[test]
+fn a_reason_with_a_status_of_its_own_looks_like_that_status_and_hides_its_name() {
+    let rest = "[reason]\ntenant_mismatch = { status = 404, message = \"Not found.\" }";
+    let dialect = read(&written(BODY, &rows(), rest)).unwrap();
+    let hidden = dialect.word(StatusCode::FORBIDDEN, &Told::new("tenant_mismatch", "another tenant's"), &id());
+    let honest = dialect.word(StatusCode::NOT_FOUND, &Told::new("unknown_path", "Not found."), &id());
+    assert_eq!((hidden.status, &hidden.body), (honest.status, &honest.body));
+    assert_eq!(header(&hidden, &REFUSAL_REASON), None);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use domain::{CountedBy, RateRule, Tier, TierName};
 use http::HeaderName;
+use toml::de::DeValue;
 
 use crate::profile::{LimitHeaders, LimitsProfile};
-use crate::written::{Placed, Section};
+use crate::written::{Placed, Readable, Section, Unreadable, one_of};
 
 /// Reads it, or faults what is wrong with it.
 pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
@@ -94,4 +95,10 @@ fn rule(section: &Section<'_>) -> Option<Placed<RateRule>> {
         return None;
     };
     Some(Placed { value: RateRule { name: name.value, limit: most, window: window?.value }, place: name.place })
+}
+
+impl Readable for CountedBy {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        one_of(value, &[("lineage", Self::Lineage), ("owner", Self::Owner), ("tenant", Self::Tenant)])
+    }
 }

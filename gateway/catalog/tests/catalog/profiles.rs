@@ -1,0 +1,133 @@
+//! The five profiles that ship.
+
+use catalog::Unidentified;
+use domain::{CountedBy, PathMode, Timestamp};
+
+use crate::{arrival, host, identify, load, shipped};
+
+#[test]
+fn every_profile_that_ships_is_without_fault() {
+    let catalog = load(&shipped());
+    let names: Vec<_> = catalog.profiles().iter().map(|it| it.api.name.as_str()).collect();
+    assert_eq!(names, ["cloudnexus", "cloudnexus-servers", "cloudnx", "novastack", "novastraxis"]);
+    for (index, profile) in catalog.profiles().iter().enumerate() {
+        assert!(!profile.api.operations.is_empty(), "{}", profile.api.name);
+        assert!(profile.api.operations.iter().all(|it| it.api_index == index && it.api == profile.api.name));
+        assert!(profile.policies.iter().all(|it| it.is_file()), "{:?}", profile.policies);
+    }
+}
+
+#[test]
+fn every_operation_that_ships_is_found_by_its_own_path() {
+    let catalog = load(&shipped());
+    for profile in catalog.profiles() {
+        for surface in &profile.surfaces {
+            let host = catalog.host(&surface.hosts[0]).unwrap();
+            assert_eq!(host.paths, surface.paths);
+        }
+        for operation in &profile.api.operations {
+            let path = operation.template.replace('{', "x-").replace('}', "");
+            let hosts = profile.surfaces.iter().flat_map(|it| &it.hosts);
+            let mut found =
+                hosts.map(|it| identify(&catalog, &arrival(operation.method.as_str(), &format!("{it}{path}"))));
+            let good = found.any(|it| match it {
+                Ok(call) => call.operation.template == operation.template && call.operation.method == operation.method,
+                // Only query parameters tell it from its neighbours.
+                Err(refusal) => matches!(refusal, Unidentified::UnknownSubresource),
+            });
+            assert!(good, "{} {}", operation.method, operation.template);
+        }
+    }
+}
+
+#[test]
+fn two_apis_share_a_host_and_are_told_apart_by_path() {
+    let catalog = load(&shipped());
+    for (path, api) in
+        [("instances", "cloudnexus"), ("servers", "cloudnexus-servers"), ("clusters/k8s", "cloudnexus-servers")]
+    {
+        let call = identify(&catalog, &arrival("GET", &format!("api.cloudnexus.io/v2/{path}"))).unwrap();
+        assert_eq!(catalog.profile(&call).api.name.as_str(), api);
+    }
+    let unknown = arrival("GET", "api.cloudnexus.io/v2/nothing");
+    assert!(matches!(identify(&catalog, &unknown), Err(Unidentified::UnknownPath)));
+    assert_eq!(catalog.fallback(host(&catalog, &unknown)).api.name.as_str(), "cloudnexus");
+}
+
+#[test]
+fn parameters_are_decoded_in_the_order_of_the_template() {
+    let catalog = load(&shipped());
+    let call = identify(&catalog, &arrival("PUT", "api.cloudnexus.io/v2/objects/b%20k/a/b%C3%A9")).unwrap();
+    assert_eq!(
+        (call.operation.id.as_str(), &*call.parameters),
+        ("putObject", &["b k".to_owned(), "a/bé".to_owned()][..])
+    );
+}
+
+#[test]
+fn a_method_that_is_not_documented_is_told_what_is() {
+    let catalog = load(&shipped());
+    let Err(Unidentified::MethodNotAllowed { allow }) =
+        identify(&catalog, &arrival("PATCH", "api.cloudnexus.io/v2/instances"))
+    else {
+        panic!("allowed");
+    };
+    assert_eq!(allow, "GET, POST");
+}
+
+#[test]
+fn a_request_without_tls_is_refused_before_its_path_is_looked_at() {
+    let catalog = load(&shipped());
+    for target in ["api.novastraxis.com/v2/compute/instances", "api.novastraxis.com/nothing"] {
+        let mut arrival = arrival("GET", target);
+        arrival.source.tls = false;
+        assert!(matches!(identify(&catalog, &arrival), Err(Unidentified::PlainHttp)), "{target}");
+    }
+}
+
+#[test]
+fn v1_of_novastraxis_is_gone_once_july_2026_has_passed() {
+    let catalog = load(&shipped());
+    let mut arrival = arrival("GET", "api.novastraxis.com/v1/compute/instances");
+    let Err(Unidentified::Removed(notice)) = identify(&catalog, &arrival) else { panic!("still there") };
+    let headers: Vec<_> =
+        notice.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert!(headers.contains(&("deprecation", "@1767225600")), "{headers:?}");
+    assert!(headers.contains(&("sunset", "Fri, 31 Jul 2026 23:59:59 GMT")), "{headers:?}");
+    assert!(headers.contains(&("link", "</v2>; rel=\"successor-version\"")), "{headers:?}");
+
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    arrival.at.wall = at("2026-07-31T23:59:59Z");
+    assert!(matches!(identify(&catalog, &arrival), Err(Unidentified::UnknownPath)));
+    assert_eq!(host(&catalog, &arrival).notices(&arrival), Some(notice.headers()));
+    arrival.at.wall = at("2025-12-31T23:59:59Z");
+    assert_eq!(host(&catalog, &arrival).notices(&arrival), None);
+}
+
+#[test]
+fn an_object_host_keeps_slashes_and_has_words_of_its_own() {
+    let catalog = load(&shipped());
+    let arrival = arrival("GET", "s3.cloudnx.in/bucket/a//b%2Fc");
+    let call = identify(&catalog, &arrival).unwrap();
+    assert_eq!(call.parameters, ["bucket", "a//b/c"]);
+    assert_eq!(host(&catalog, &arrival).paths, PathMode::Objects);
+    assert_eq!(catalog.surface(&call).unwrap().sigv4_service.as_deref(), Some("s3"));
+    assert_ne!(catalog.upstream(&call), &catalog.profile(&call).upstream);
+}
+
+#[test]
+fn tiers_are_those_of_the_references() {
+    let catalog = load(&shipped());
+    let rules = |api: &str, tier: &str| {
+        let profile = catalog.profiles().iter().find(|it| it.api.name.as_str() == api).unwrap();
+        let tier = profile.limits.tier(&tier.parse().unwrap());
+        let rules = tier.rules.iter().map(|it| (it.limit.get(), it.window.as_secs()));
+        (profile.limits.counted_by, rules.collect::<Vec<_>>())
+    };
+    assert_eq!(rules("novastraxis", "standard"), (CountedBy::Lineage, vec![(1000, 60), (333, 10)]));
+    assert_eq!(rules("novastraxis", "enterprise"), (CountedBy::Lineage, vec![(10_000, 60), (3333, 10)]));
+    assert_eq!(rules("novastraxis", "no-such-tier"), rules("novastraxis", "standard"));
+    assert_eq!(rules("cloudnexus", "standard"), (CountedBy::Lineage, vec![(1000, 60)]));
+    assert_eq!(rules("cloudnx", "standard"), (CountedBy::Owner, vec![(30, 1)]));
+    assert_eq!(rules("cloudnexus-servers", "professional"), (CountedBy::Tenant, vec![(500, 60)]));
+}
