@@ -1,1 +1,55 @@
 //! Tenants, their keys, and the life of a key.
+//!
+//! [`Identity`] holds every verb that changes them. Each verb reads, decides and publishes on the version it has read;
+//! when somebody else was faster, it decides again. Knows what a key must be and nothing of how a request shows one.
+
+mod keys;
+mod publish;
+mod settings;
+mod shown;
+mod store;
+mod tenants;
+mod terms;
+
+use std::sync::Arc;
+
+use domain::{Clock, Random, Vault};
+use tokio::sync::Mutex;
+
+pub use keys::{
+    CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
+};
+pub use settings::Settings;
+pub use shown::{PlainKey, Shown};
+pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
+pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};
+pub use terms::{ApiTerms, Terms, Unfit};
+
+/// The issuer: who makes, changes and ends tenants and keys.
+pub struct Identity {
+    registry: Arc<dyn Registry>,
+    vault: Arc<dyn Vault>,
+    random: Arc<dyn Random>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    /// Verbs of one process wait for each other here rather than deciding twice.
+    turn: Mutex<()>,
+}
+
+impl Identity {
+    /// Over this registry; secrets become what `vault` makes of them.
+    pub fn new(
+        registry: Arc<dyn Registry>,
+        vault: Arc<dyn Vault>,
+        random: Arc<dyn Random>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        Self { registry, vault, random, clock, settings, turn: Mutex::new(()) }
+    }
+
+    /// What is kept, for whoever follows its changes.
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+}

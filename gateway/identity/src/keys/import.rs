@@ -1,0 +1,128 @@
+//! Taking in keys that were made elsewhere.
+
+use std::collections::HashSet;
+
+use domain::{Change, Imported, KeyId, KeyRecord, KeySecret, keyformat};
+
+use super::{CreateKeyError, NewKey};
+use crate::publish::Decision;
+use crate::store::StoreFault;
+use crate::terms::{Terms, Unfit};
+use crate::{Identity, PlainKey};
+
+/// Shorter keys could be guessed.
+const MIN_LEN: usize = 16;
+
+/// Longer ones are mistakes.
+const MAX_LEN: usize = 512;
+
+/// A key that was made elsewhere.
+#[derive(Debug)]
+pub struct ImportKey {
+    /// What it shall be; its kind is not read.
+    pub new: NewKey,
+    /// The key.
+    pub key: PlainKey,
+}
+
+/// Keys could not be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportKeyError {
+    /// It is here already.
+    #[error("key {0} of the list is here already as `{1}`")]
+    Known(usize, KeyId),
+    /// It is twice in the list.
+    #[error("key {0} of the list is in it twice")]
+    Repeated(usize),
+    /// As for a key of our own.
+    #[error(transparent)]
+    Create(#[from] CreateKeyError),
+}
+
+impl From<StoreFault> for ImportKeyError {
+    fn from(fault: StoreFault) -> Self {
+        Self::Create(fault.into())
+    }
+}
+
+impl From<Unfit> for ImportKeyError {
+    fn from(unfit: Unfit) -> Self {
+        Self::Create(unfit.into())
+    }
+}
+
+impl Identity {
+    /// Takes in all of these keys or none.
+    pub async fn import_keys(&self, keys: &[ImportKey], terms: &Terms) -> Result<Vec<KeyRecord>, ImportKeyError> {
+        let now = self.clock.now().wall;
+        let mut records = Vec::with_capacity(keys.len());
+        let mut digests = HashSet::new();
+        for (number, it) in (1..).zip(keys) {
+            let terms = terms.of(&it.new.api)?;
+            if !terms.imported {
+                return Err(Unfit::KindNotTaken(terms.api.clone(), "imported keys").into());
+            }
+            let secret = self.keep_import(&it.key).map_err(|why| Unfit::Import(number, why))?;
+            if let KeySecret::Imported { digest, .. } = &secret
+                && !digests.insert(*digest)
+            {
+                return Err(ImportKeyError::Repeated(number));
+            }
+            records.push(self.draft(&it.new, secret, terms, now)?);
+        }
+        let records = &records;
+        self.settle(|| {
+            Box::pin(async move {
+                for (number, record) in (1..).zip(records) {
+                    if let Some(known) = self.registry.holder(&record.secret).await? {
+                        return Err(ImportKeyError::Known(number, known));
+                    }
+                }
+                self.fit_in(records, now).await?;
+                let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
+                Ok(Decision { changes, outcome: records.clone() })
+            })
+        })
+        .await
+    }
+
+    fn keep_import(&self, key: &PlainKey) -> Result<KeySecret, &'static str> {
+        match key {
+            PlainKey::Plain(key) => importable(key).map(|()| self.vault.keep_imported(Imported::Plain(key))),
+            PlainKey::Sha256(digest) => Ok(self.vault.keep_imported(Imported::Sha256(*digest))),
+        }
+    }
+}
+
+/// Whether a key could be shown in a request and found again.
+fn importable(key: &str) -> Result<(), &'static str> {
+    if key.len() < MIN_LEN {
+        Err("it is shorter than 16 characters")
+    } else if MAX_LEN < key.len() {
+        Err("it is longer than 512 characters")
+    } else if !keyformat::fits_header(key) {
+        Err("it holds spaces, commas or other characters that a header cannot carry")
+    } else if keyformat::looks_like_token(key) {
+        Err("it has two dots and would be read as an access token")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_shown_and_found_again_is_imported() {
+        for good in ["nsx_live_a1b2c3d4", "sk-abcdefghijklmno", "AAAA/BBBB+CCCC==", "a.b-0123456789abc"] {
+            assert_eq!(importable(good), Ok(()), "{good}");
+        }
+        for bad in
+            ["nsx_live_a1b2c3", "0123456789 abcdef", "0123456789,abcdef", "é123456789abcdef", "0123456.89ab.cdef"]
+        {
+            assert!(importable(bad).is_err(), "{bad}");
+        }
+        assert!(importable(&"x".repeat(513)).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! What a backend must promise to the issuer.
+
+use async_trait::async_trait;
+use domain::{ApiName, Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+
+/// Where tenants and keys are kept, with a numbered log of every change.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// The number of the last change.
+    async fn version(&self) -> Result<Version, StoreFault>;
+
+    /// One tenant.
+    async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>, StoreFault>;
+
+    /// Tenants in the order in which they were made, after `page.after`.
+    async fn tenants(&self, page: &Page<TenantId>) -> Result<Vec<Tenant>, StoreFault>;
+
+    /// One key.
+    async fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreFault>;
+
+    /// Keys in the order in which they were made, after `page.after`.
+    async fn keys(&self, filter: &KeyFilter, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreFault>;
+
+    /// How many lineages of this tenant have a key that works at `now`.
+    async fn count_lineages(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, StoreFault>;
+
+    /// A key of this tenant and API with this name that works at `now`.
+    async fn named(&self, filter: &KeyFilter, name: &str, now: Timestamp) -> Result<Option<KeyRecord>, StoreFault>;
+
+    /// The key that is recognised by this secret.
+    async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault>;
+
+    /// Writes rows and their place in the log in one transaction, provided that `seen` is still the number of the last
+    /// change. After it returns, the changes outlive a crash.
+    async fn publish(&self, seen: Version, changes: &[Change]) -> Result<Version, PublishFault>;
+
+    /// Hands over every tenant, then every key, as of one version, which it returns.
+    async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault>;
+
+    /// What has changed after `version`: each tenant and key once, as it is now, tenants first.
+    async fn changes_since(&self, version: Version) -> Result<News, StoreFault>;
+
+    /// Notes when keys were last used; an earlier use never replaces a later one. No change in the sense of the log.
+    async fn note_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreFault>;
+
+    /// Compares the marks of the peppers with those of the first time, and remembers those that are new.
+    async fn remember_marks(&self, marks: &[(u16, Digest)]) -> Result<(), SecretsChanged>;
+}
+
+/// Part of a long list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<Id> {
+    /// The last one of the page before.
+    pub after: Option<Id>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+impl<Id> Default for Page<Id> {
+    /// The first hundred.
+    fn default() -> Self {
+        Self { after: None, limit: 100 }
+    }
+}
+
+/// Which keys are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyFilter {
+    /// Those of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Those of this API.
+    pub api: Option<ApiName>,
+}
+
+/// What a follower of the log has missed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// These changes lead to this version. Empty where nothing is new; there may be more after them.
+    Changes(Version, Vec<Change>),
+    /// The log does not reach that version: another database is here now, and everything must be loaded anew.
+    Rewritten,
+}
+
+/// The store could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed while {doing}: {source}")]
+pub struct StoreFault {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What went wrong.
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// A change could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishFault {
+    /// Somebody else published first; what was decided must be decided again.
+    #[error("the store has changed meanwhile")]
+    Stale,
+    /// The store could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// The secrets beside the store are not those it was filled under.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsChanged {
+    /// Every key kept under this pepper would be turned away.
+    #[error("`pepper.v{0}` is not the pepper this store was filled under; help: restore it from a backup")]
+    Pepper(u16),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}

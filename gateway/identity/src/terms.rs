@@ -1,0 +1,154 @@
+//! What each API lets a key be, as far as the issuer has to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{ApiName, Scope, TierName, Timestamp};
+
+/// The terms of every API of the catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Terms(BTreeMap<ApiName, ApiTerms>);
+
+/// What a key of one API may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiTerms {
+    /// The API.
+    pub api: ApiName,
+    /// What its keys begin with, the prefix of new keys first; empty where it takes no API keys.
+    pub prefixes: Vec<String>,
+    /// Whether keys that were made elsewhere may be imported.
+    pub imported: bool,
+    /// Whether it takes access keys that sign requests.
+    pub access_keys: bool,
+    /// Every scope its documents know.
+    pub scopes: BTreeSet<Scope>,
+    /// Every tier of its profile.
+    pub tiers: BTreeSet<TierName>,
+    /// The tier of keys that name none.
+    pub default_tier: TierName,
+}
+
+/// What was asked for cannot be, whatever is kept already.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// No such API.
+    #[error("there is no API `{0}`; help: there are {1}")]
+    UnknownApi(ApiName, String),
+    /// No such scope.
+    #[error("API `{1}` has no scope `{0}`; help: it has {2}")]
+    UnknownScope(Scope, ApiName, String),
+    /// No such tier.
+    #[error("API `{1}` has no tier `{0}`; help: it has {2}")]
+    UnknownTier(TierName, ApiName, String),
+    /// A kind of key that the API does not take.
+    #[error("API `{0}` does not take {1}")]
+    KindNotTaken(ApiName, &'static str),
+    /// A name that is empty, too long or holds control characters.
+    #[error("`{0}` cannot be a name: use 1 to 100 characters and no control characters")]
+    Name(String),
+    /// An end that has passed.
+    #[error("the key would have expired at `{0}` already")]
+    Expired(Timestamp),
+    /// An imported key that could not be shown in a request, or that could be guessed.
+    #[error("key {0} of the list cannot be imported: {1}")]
+    Import(usize, &'static str),
+}
+
+impl Terms {
+    /// From the terms of each API.
+    pub fn new(apis: impl IntoIterator<Item = ApiTerms>) -> Self {
+        Self(apis.into_iter().map(|it| (it.api.clone(), it)).collect())
+    }
+
+    /// The terms of one API.
+    pub fn of(&self, api: &ApiName) -> Result<&ApiTerms, Unfit> {
+        self.0.get(api).ok_or_else(|| Unfit::UnknownApi(api.clone(), listed(self.0.keys())))
+    }
+
+    /// The terms of every API, by name.
+    pub fn all(&self) -> impl Iterator<Item = &ApiTerms> {
+        self.0.values()
+    }
+}
+
+impl ApiTerms {
+    /// The tier, if the API has it.
+    pub(crate) fn tier(&self, tier: &TierName) -> Result<TierName, Unfit> {
+        let unknown = || Unfit::UnknownTier(tier.clone(), self.api.clone(), listed(&self.tiers));
+        self.tiers.contains(tier).then(|| tier.clone()).ok_or_else(unknown)
+    }
+
+    /// The scopes sorted and without repeats, if the API has them all.
+    pub(crate) fn scopes(&self, scopes: &[Scope]) -> Result<Vec<Scope>, Unfit> {
+        if let Some(unknown) = scopes.iter().find(|it| !self.scopes.contains(*it)) {
+            return Err(Unfit::UnknownScope(unknown.clone(), self.api.clone(), listed(&self.scopes)));
+        }
+        let sorted: BTreeSet<&Scope> = scopes.iter().collect();
+        Ok(sorted.into_iter().cloned().collect())
+    }
+}
+
+/// What people call something: trimmed, of sensible length, and harmless in a terminal.
+pub(crate) fn label(name: &str) -> Result<String, Unfit> {
+    let trimmed = name.trim();
+    let fits = (1..=100).contains(&trimmed.chars().count()) && !trimmed.contains(char::is_control);
+    if fits { Ok(trimmed.to_owned()) } else { Err(Unfit::Name(trimmed.escape_debug().take(100).collect())) }
+}
+
+fn listed<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<String> = names.into_iter().map(|it| format!("`{it}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        Terms::new([ApiTerms {
+            api: "novastraxis".parse().unwrap(),
+            prefixes: vec!["nsx_live_".to_owned()],
+            imported: false,
+            access_keys: false,
+            scopes: ["compute", "data"].map(|it| it.parse().unwrap()).into(),
+            tiers: ["standard"].map(|it| it.parse().unwrap()).into(),
+            default_tier: "standard".parse().unwrap(),
+        }])
+    }
+
+    #[test]
+    fn what_an_api_does_not_have_is_named_beside_what_it_has() {
+        let terms = terms();
+        let api = terms.of(&"novastraxis".parse().unwrap()).unwrap();
+        let said = |it: Unfit| it.to_string();
+        assert_eq!(
+            said(terms.of(&"nova".parse().unwrap()).unwrap_err()),
+            "there is no API `nova`; help: there are `novastraxis`"
+        );
+        assert_eq!(
+            said(api.scopes(&["compue".parse().unwrap()]).unwrap_err()),
+            "API `novastraxis` has no scope `compue`; help: it has `compute`, `data`"
+        );
+        assert_eq!(
+            said(api.tier(&"gold".parse().unwrap()).unwrap_err()),
+            "API `novastraxis` has no tier `gold`; help: it has `standard`"
+        );
+    }
+
+    #[test]
+    fn scopes_are_sorted_and_said_once() {
+        let terms = terms();
+        let api = terms.of(&"novastraxis".parse().unwrap()).unwrap();
+        let asked: Vec<Scope> = ["data", "compute", "data"].map(|it| it.parse().unwrap()).into();
+        let read: Vec<String> = api.scopes(&asked).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(read, ["compute", "data"]);
+    }
+
+    #[test]
+    fn a_name_is_trimmed_and_must_be_harmless() {
+        assert_eq!(label("  My key é "), Ok("My key é".to_owned()));
+        for bad in ["", "  ", "a\nb", "\u{1b}[31m", &"x".repeat(101)] {
+            assert!(label(bad).is_err(), "{bad:?}");
+        }
+        assert!(!label("\u{1b}[31m").unwrap_err().to_string().contains('\u{1b}'));
+    }
+}
