@@ -64,11 +64,27 @@ pub(crate) struct Documented {
 /// The methods an operation can have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
+/// The stack a document is read on, in bytes.
+const STACK: usize = 32 * 1024 * 1024;
+
 /// Reads a document and finds everything that is wrong with it.
 pub(crate) fn load(file: &Path, surface: &Surface<'_>) -> Result<Document, Faults> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| vec![Fault::of(file, format!("document cannot be read: {error}"))])?;
-    let root = Node::parse(file, &text).map_err(|fault| vec![fault])?;
+    read(file, &text, surface)
+}
+
+/// Reads on a stack of its own: at the deepest nesting that is allowed, a parser takes more than a worker thread has.
+fn read(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document, Faults> {
+    let read = std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().name("openapi".to_owned()).stack_size(STACK);
+        reader.spawn_scoped(scope, || read_here(file, text, surface)).ok()?.join().ok()
+    });
+    read.unwrap_or_else(|| Err(vec![Fault::of(file, "document cannot be read: its reader broke off")]))
+}
+
+fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document, Faults> {
+    let root = Node::parse(file, text).map_err(|fault| vec![fault])?;
     let page = Page::new(file, &root);
     survey::document(&page);
     // What follows trusts that references lead somewhere and end.
@@ -106,3 +122,6 @@ fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<
     }
     documented
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ fn cookies<'a>(arrival: &'a Arrival, name: &str) -> impl Iterator<Item = Cow<'a,
     let pairs = lines.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
     pairs.filter(move |(it, _)| *it == name).map(|(_, value)| Cow::Borrowed(value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,10 @@ impl<'a> Reader<'_, 'a> {
         let parameters = Parameters::read(page, self.schemas, self.item, node);
         let rest = self.path.rest || self.rest(&parameters);
         let path = self.in_order(method.place, parameters.path);
+        let requirement = security::requirement(page, node, method.place);
         let streams = page.flag(node, "x-portcullis-stream").unwrap_or_default();
         let long_lived = streams || matches!(body.treatment, Body::Streamed { .. });
+        let tags = self.tags(node);
         let operation = Operation {
             api: self.surface.api.clone(),
             api_index: self.surface.api_index,
@@ -71,8 +73,8 @@ impl<'a> Reader<'_, 'a> {
             template: self.path.template.clone(),
             parameters: self.path.parameters.clone(),
             class,
-            requirement: security::requirement(page, node, method.place),
-            tags: self.tags(node),
+            requirement,
+            tags,
             native: page.flag(node, "x-portcullis-native").unwrap_or_default(),
             deprecated: page.flag(node, "deprecated").unwrap_or_default(),
             body: body.treatment,

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::METHODS;
 use super::node::{Key, Node};
 use super::operation::EXTENSIONS;
 use super::page::Page;
@@ -51,7 +52,7 @@ pub(super) fn document(page: &Page<'_>) {
         }
     }
     let mut survey = Survey { page, heights: HashMap::new() };
-    survey.object(page.root);
+    survey.object("", page.root);
     let schemas = page.root.get("components").and_then(|it| it.get("schemas"));
     for (_, schema) in schemas.map_or(&[][..], Node::entries) {
         survey.schema(schema);
@@ -73,35 +74,35 @@ struct Survey<'r, 'a> {
 }
 
 impl<'a> Survey<'_, 'a> {
-    /// A part of the document outside of schemas.
-    fn object(&mut self, node: &'a Node) {
+    /// A part of the document outside of schemas, and the key it stands under.
+    fn object(&mut self, under: &str, node: &'a Node) {
         self.reference(node);
         for item in node.items() {
-            self.object(item);
+            self.object("", item);
         }
         for (key, child) in node.entries() {
             match key.text.as_str() {
                 "schema" => self.schema(child),
                 "schemas" => {}
-                name if DATA.contains(&name) || self.extension(key, node) => {}
+                name if DATA.contains(&name) || self.extension(under, key, node) => {}
                 name if NAMES.contains(&name) => {
                     for it in child.entries().iter().map(|(_, it)| it).chain(child.items()) {
-                        self.object(it);
+                        self.object("", it);
                     }
                 }
-                _ => self.object(child),
+                name => self.object(name, child),
             }
         }
     }
 
     /// Whether a key is an extension; those that bear our name must be known.
-    fn extension(&self, key: &Key, holder: &Node) -> bool {
+    fn extension(&self, under: &str, key: &Key, holder: &Node) -> bool {
         let name = key.text.as_str();
         let stands = holder.get("in").and_then(Node::text);
         let known = match name {
             "x-portcullis-rest" => stands == Some("path"),
             "x-portcullis-max-bytes" if stands.is_some() => holder.get("content").is_some(),
-            _ => EXTENSIONS.contains(&name) && holder.get("operationId").is_some(),
+            _ => METHODS.contains(&under) && EXTENSIONS.contains(&name),
         };
         if name.starts_with("x-portcullis-") && !known {
             self.page.fault(key.place, format!("extension `{name}` is not known here"));

@@ -1,0 +1,302 @@
+//! What a document may say, and what it is told when it says something else.
+
+mod hostile;
+mod shipped;
+
+use domain::{Alternative, Body, Class, Requirement};
+
+use super::*;
+
+/// A document with these operations on `/a/{id}`, whose first line is 13.
+fn document(item: &str) -> String {
+    let head = "\
+openapi: 3.1.0
+info: { title: A, version: '1' }
+security: [{ key: [read] }]
+components:
+  securitySchemes:
+    key: { type: http, scheme: bearer }
+  parameters:
+    Id: { name: id, in: path, required: true, schema: { type: string } }
+  schemas:
+    Name: { type: string, maxLength: 8 }
+paths:
+  /a/{id}:
+";
+    let indented: Vec<String> = item.lines().map(|it| format!("    {it}")).collect();
+    format!("{head}{}\n", indented.join("\n"))
+}
+
+fn surface(api: &ApiName) -> Surface<'_> {
+    let unknown_query = UnknownQuery::Reject;
+    Surface { api, api_index: 3, base_path: "/v2", unknown_query, long_lived_total: Duration::from_secs(60) }
+}
+
+fn read_text(text: &str) -> Result<Document, Faults> {
+    read(Path::new("openapi.yaml"), text, &surface(&"acme".parse().unwrap()))
+}
+
+/// The one operation of a document that has nothing wrong.
+#[track_caller]
+fn only(item: &str) -> Documented {
+    let mut document = read_text(&document(item)).unwrap();
+    assert_eq!(document.operations.len(), 1);
+    document.operations.remove(0)
+}
+
+/// Expects exactly these faults, each as `line:column: message`.
+#[track_caller]
+fn check(item: &str, expected: &[&str]) {
+    let faults = read_text(&document(item)).expect_err(item);
+    let found: Vec<String> = faults.iter().map(|it| format!("{}:{}: {}", it.line, it.column, it.message)).collect();
+    assert_eq!(found, expected, "{item}");
+}
+
+/// Expects one fault, at the place where `at` stands for the first time.
+#[track_caller]
+fn check_at(item: &str, at: &str, message: &str) {
+    let text = document(item);
+    let before = &text[..text.find(at).unwrap()];
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.len() - before.rfind('\n').map_or(0, |it| it + 1) + 1);
+    let faults = read_text(&text).expect_err(item);
+    let found: Vec<String> = faults.iter().map(|it| format!("{}:{}: {}", it.line, it.column, it.message)).collect();
+    assert!(found[0].starts_with(&format!("{line}:{column}: {message}")), "{line}:{column} {item}: {found:?}");
+    assert_eq!(found.len(), 1, "{item}: {found:?}");
+}
+
+const ID: &str = "parameters: [{ $ref: '#/components/parameters/Id' }]\n";
+
+#[test]
+fn an_operation_is_what_its_document_says() {
+    let read = only(
+        "parameters: [{ $ref: '#/components/parameters/Id' }]
+post:
+  operationId: makeA
+  tags: [things]
+  deprecated: true
+  x-portcullis-native: true
+  x-portcullis-max-bytes: 1000
+  security: [{ key: [write, 'a:b'] }, {}]
+  requestBody: { content: { application/json: { schema: { $ref: '#/components/schemas/Name' } } } }
+",
+    );
+    let operation = &read.operation;
+    assert_eq!((operation.id.as_str(), operation.api.as_str(), operation.api_index), ("makeA", "acme", 3));
+    assert_eq!((operation.method.as_str(), operation.template.as_str()), ("POST", "/v2/a/{id}"));
+    assert_eq!(
+        (operation.parameters.as_slice(), operation.tags.as_slice()),
+        (&["id".into()][..], &["things".into()][..])
+    );
+    assert_eq!((operation.class, operation.strict, operation.native), (Class::Write, true, true));
+    assert_eq!((operation.deprecated, operation.deadline), (true, Some(Duration::from_secs(60))));
+    assert_eq!(operation.body, Body::Checked { max: 1000 });
+    let scopes = vec!["write".parse().unwrap(), "a:b".parse().unwrap()];
+    let security = Requirement(vec![Alternative(vec![("key".into(), scopes)]), Alternative::default()]);
+    assert_eq!(operation.requirement, security);
+}
+
+#[test]
+fn what_an_operation_does_not_say_follows_from_its_method_and_body() {
+    let get = only(&format!("{ID}get: {{ operationId: a }}"));
+    assert_eq!((get.operation.class, get.operation.strict, get.operation.body), (Class::Read, false, Body::None));
+    assert!(!get.operation.requirement.admits_anonymous());
+    let delete = only(&format!("{ID}delete: {{ operationId: a, x-portcullis-strict: false }}"));
+    assert_eq!((delete.operation.class, delete.operation.strict), (Class::Delete, false));
+    let search = only(&format!("{ID}post: {{ operationId: a, x-cedar-class: read, x-portcullis-stream: true }}"));
+    assert_eq!(
+        (search.operation.class, search.operation.strict, search.operation.deadline),
+        (Class::Read, false, None)
+    );
+    let put = only(&format!("{ID}put: {{ operationId: a, requestBody: {{ content: {{ '*/*': {{}} }} }} }}"));
+    assert_eq!(put.operation.body, Body::Streamed { max: 5 << 30 });
+    assert_eq!(put.operation.deadline, None);
+}
+
+#[test]
+fn a_path_may_take_the_rest_and_be_selected_by_its_query() {
+    let text = document(&format!("{ID}get: {{ operationId: a }}")).replace("/a/{id}", "/a/{id+}#q&p");
+    let read = read_text(&text).unwrap().operations.remove(0);
+    assert_eq!((read.operation.template.as_str(), read.rest), ("/v2/a/{id}", true));
+    assert_eq!(read.selectors, ["q", "p"]);
+    let marked =
+        "parameters: [{ name: id, in: path, required: true, schema: { type: string }, x-portcullis-rest: true }]";
+    assert!(only(&format!("{marked}\nget: {{ operationId: a }}")).rest);
+}
+
+#[test]
+fn selectors_ask_that_unknown_query_parameters_are_refused() {
+    let text = document(&format!("{ID}get: {{ operationId: a }}")).replace("/a/{id}", "/a/{id}#q");
+    let api = "acme".parse().unwrap();
+    let surface = Surface { unknown_query: UnknownQuery::Pass, ..surface(&api) };
+    let faults = read(Path::new("a.yaml"), &text, &surface).unwrap_err();
+    assert_eq!(
+        faults[0].to_string(),
+        "a.yaml:12:3: path `/a/{id}#q` is told apart by its query, but unknown query parameters pass\n  help: an \
+         undocumented one could turn this into another operation: write `unknown_query = \"reject\"`"
+    );
+}
+
+#[test]
+fn operations_name_themselves_once_and_their_schemes() {
+    check(
+        &format!(
+            "{ID}get:
+  operationId: a b
+  security: [{{ other: [read] }}, {{ key: ['a b'] }}]
+  responce: {{}}
+put:
+  x-portcullis-body: checked
+head: {{ operationId: twice }}
+delete: {{ operationId: twice }}
+link: {{}}
+"
+        ),
+        &[
+            "15:20: `a b` is not a operation id: use 1 to 128 letters, digits, `-`, `_`, `.`, `:` and `/`",
+            "16:20: security scheme `other` is not among `components.securitySchemes`",
+            "16:45: `a b` is not a scope: use 1 to 128 letters, digits, `-`, `_`, `.`, `:` and `/`",
+            "17:7: `responce` is not known here",
+            "18:5: operation `put` has no `operationId`",
+            "19:26: `x-portcullis-body` speaks of a body, but there is no `requestBody`",
+            "21:28: `operationId` `twice` is that of line 20 too",
+            "22:5: `link` is not known here",
+        ],
+    );
+}
+
+#[test]
+fn an_operation_that_says_nothing_of_security_is_a_fault() {
+    let text = document(&format!("{ID}get: {{ operationId: a }}")).replace("security: [{ key: [read] }]", "tags: []");
+    let faults = read_text(&text).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert_eq!((faults[0].line, faults[0].message.as_str()), (14, "operation says nothing of `security`"));
+}
+
+#[test]
+fn path_parameters_and_templates_agree() {
+    check("get: { operationId: a }", &["13:5: path parameter `id` is not among the `parameters`"]);
+    check(
+        &format!(
+            "{ID}get:
+  operationId: a
+  parameters:
+    - {{ name: other, in: path, required: true, schema: {{ type: string }} }}
+    - {{ name: id, in: path, schema: {{ type: string }} }}
+"
+        ),
+        &[
+            "17:11: path parameter `other` is not in `/v2/a/{id}`",
+            "18:11: path parameter `id` must be `required: true`",
+        ],
+    );
+    for (path, why) in [
+        ("a", "must begin with `/` and hold no `?`"),
+        ("/a?b", "must begin with `/` and hold no `?`"),
+        ("/a//b", "has an empty segment"),
+        ("/a/{x}y", "has a parameter that is not a whole segment"),
+        ("/a/{}", "has a parameter without a name"),
+        ("/a/{x}/{x}", "names a parameter twice"),
+        ("/a/{x+}/b", "goes on after a parameter that takes the rest"),
+        ("/a/../b", "has a segment that no request can have"),
+    ] {
+        let text = document("get: { operationId: a }").replace("/a/{id}:", &format!("'{path}':"));
+        let faults = read_text(&text).unwrap_err();
+        assert_eq!((faults[0].line, faults[0].message.as_str()), (12, format!("path `{path}` {why}").as_str()));
+    }
+    let two = document(&format!("{ID}get: {{ operationId: a }}\n")) + "  /a/{key}: {}\n";
+    let faults = read_text(&two).unwrap_err();
+    assert_eq!((faults[0].line, faults[0].message.as_str()), (15, "`/a/{key}` names the same paths as line 12"));
+}
+
+#[test]
+fn a_parameter_that_would_not_be_held_to_anything_is_a_fault() {
+    let parameter = |text: &str| format!("{ID}get:\n  operationId: a\n  parameters:\n    - {{ name: q, {text} }}\n");
+    let untyped = "the schema of a parameter needs one `type`: string, integer, number, boolean or array";
+    for (text, at, message) in [
+        (
+            "in: query, style: deepObject, schema: { type: string }",
+            "deepObject",
+            "parameter style `deepObject` is not supported here, only `form`",
+        ),
+        ("in: query, schema: { type: object }", "{ type: object", untyped),
+        ("in: query, schema: { type: [string, integer] }", "{ type: [string", untyped),
+        ("in: query, schema: { enum: [a, 1] }", "{ enum", untyped),
+        (
+            "in: query, schema: { type: array, items: { type: object } }",
+            "{ type: array",
+            "the `items` of a list parameter need one scalar `type`",
+        ),
+        ("in: query", "{ name: q", "parameter `q` must have either a `schema` or a `content`"),
+        ("in: body, schema: {}", "body", "`in` is `body`, not one of `path`, `query`, `header`, `cookie`"),
+        (
+            "in: header, content: { text/plain: { schema: {} } }",
+            "{ text/plain",
+            "the `content` of a parameter must be one JSON media type with a `schema`",
+        ),
+        (
+            "in: query, allowEmptyValue: true, schema: { type: string }",
+            "allowEmpty",
+            "`allowEmptyValue` is not known here",
+        ),
+        (
+            "in: query, x-portcullis-rest: true, schema: { type: string }",
+            "x-portcullis",
+            "extension `x-portcullis-rest` is not known here",
+        ),
+        ("in: query, required: maybe, schema: { type: string }", "maybe", "`required` must be `true` or `false`"),
+    ] {
+        check_at(&parameter(text), at, message);
+    }
+    let twice =
+        parameter("in: query, schema: { type: string } }\n    - { name: q, in: query, schema: { type: string }");
+    check(&twice, &["18:11: parameter `q` is named twice, first on line 17"]);
+}
+
+#[test]
+fn a_schema_is_held_to_json_schema_2020_12_line_by_line() {
+    let body = |schema: &str| {
+        let indented: Vec<String> = schema.lines().map(|it| format!("          {it}")).collect();
+        let content = "  requestBody:\n    content:\n      application/json:\n        schema:";
+        format!("{ID}put:\n  operationId: a\n{content}\n{}\n", indented.join("\n"))
+    };
+    for (schema, at, message) in [
+        ("type: strng", "strng", "schema is not JSON Schema 2020-12: "),
+        ("properties:\n  a: { minLength: -1 }", "-1", "schema is not JSON Schema 2020-12: "),
+        ("pattern: '(?=a)b'", "'(?=a)b'", "pattern is not one that can be matched in linear time"),
+        ("patternProperties: { '(?=a)': {} }", "'(?=a)'", "pattern is not one that can be matched in linear time"),
+        ("format: date_time", "date_time", "format `date_time` is not known, so nothing would hold a value to it"),
+        ("type: string\nnullable: true", "nullable", "`nullable` means nothing in OpenAPI 3.1"),
+        ("$ref: other.yaml#/a", "other.yaml", "reference `other.yaml#/a` leaves the document"),
+        ("$ref: https://example.com/a", "https", "reference `https://example.com/a` leaves the document"),
+        (
+            "$ref: '#/components/schemas/Nam'",
+            "'#/components/schemas/Nam'",
+            "reference `#/components/schemas/Nam` leads",
+        ),
+        ("items: { $dynamicRef: '#a' }", "$dynamicRef", "`$dynamicRef` is not supported"),
+        ("$id: 'https://example.com/'", "$id", "`$id` is not supported"),
+    ] {
+        check_at(&body(schema), at, message);
+    }
+}
+
+#[test]
+fn a_document_of_another_version_is_refused() {
+    for version in ["3.0.3", "'3.2.0'", "3.1", "2"] {
+        let text = document(&format!("{ID}get: {{ operationId: a }}")).replace("3.1.0", version);
+        let faults = read_text(&text).unwrap_err();
+        assert_eq!(
+            (faults[0].line, faults[0].message.as_str()),
+            (1, "document must say `openapi: \"3.1.0\"` or a later 3.1")
+        );
+    }
+}
+
+#[test]
+fn a_document_in_json_is_as_good_as_one_in_yaml() {
+    let text = r#"{"openapi": "3.1.0", "info": {"title": "A", "version": "1"}, "paths": {"/a": {"get": {
+        "operationId": "a", "security": [], "responses": {"200": {"description": "Yes"}}}}}}"#;
+    let read = read_text(text).unwrap().operations.remove(0);
+    assert!(read.operation.requirement.admits_anonymous());
+}
