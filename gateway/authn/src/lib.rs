@@ -8,6 +8,7 @@ mod presented;
 mod random;
 mod refusal;
 pub mod secrets;
+pub mod sigv4;
 #[cfg(test)]
 mod testing;
 
