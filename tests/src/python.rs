@@ -12,7 +12,7 @@ pub fn python(world: &World, script: &str, more: &[(&str, &str)]) -> Commanded {
     let file = gateway::project().join("tests/python").join(script);
     let door = world.gateway.door();
     let mut command = Command::new(interpreter());
-    command.arg("-I").arg("-u").arg(&file);
+    command.arg("-u").arg("-B").arg(&file);
     command.env("PORTCULLIS_HTTP", door.http.to_string()).env("PORTCULLIS_HTTPS", door.https.to_string());
     command.env("PORTCULLIS_CA", world.gateway.authority());
     command.envs(more.iter().copied());
