@@ -9,9 +9,11 @@ use crate::clock::AheadClock;
 use crate::control::Control;
 use crate::gate::Shared;
 use crate::listen::Port;
+use crate::objects::UpstreamKey;
+use crate::objects::shelf::Shelf;
 use crate::settings::Settings;
 use crate::surface::Served;
-use crate::{cloudnexus, novastraxis, servers};
+use crate::{cloudnexus, cloudnx, novastack, novastraxis, objects, servers};
 
 /// Every API and what they share.
 pub(crate) struct Clouds {
@@ -24,8 +26,17 @@ impl Clouds {
     pub(crate) fn new(settings: &Settings, clock: Arc<AheadClock>) -> anyhow::Result<Self> {
         let blobs = Arc::new(Blobs::in_folder(&settings.data.join("blobs"))?);
         let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, settings.pace()));
-        let served = vec![novastraxis::serve(&shared), cloudnexus::serve(&shared, &blobs), servers::serve(&shared)];
-        let apis = served.iter().map(|it| it.api).collect();
+        let shelf = Arc::new(Shelf::new(Arc::clone(&blobs), Arc::clone(&shared.clock)));
+        let key = UpstreamKey { id: settings.s3_access_key.clone(), secret: settings.s3_secret()? };
+        let served = vec![
+            novastraxis::serve(&shared),
+            cloudnexus::serve(&shared, &blobs),
+            servers::serve(&shared),
+            cloudnx::serve(&shared, &shelf, &key),
+            objects::serve(&shared, &shelf, &key),
+            novastack::serve(&shared, &blobs),
+        ];
+        let apis = served.iter().map(|it| (it.api, it.operations.clone())).collect();
         Ok(Self { control: Control { shared, clock, apis }, served })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It is a port of its own, which the gateway is never told of, so no client can reach it through the gateway.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::fields::Fields;
 use crate::gate::Shared;
 use crate::query::Query;
 use crate::refused::Refused;
+use crate::surface::Operation;
 
 /// What the control port may touch.
 #[derive(Clone, Debug)]
@@ -27,8 +29,8 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     /// Their clock.
     pub(crate) clock: Arc<AheadClock>,
-    /// The names of the APIs, so that a misspelt one is refused.
-    pub(crate) apis: Vec<&'static str>,
+    /// The APIs and what each answers, so that a misspelt name is refused.
+    pub(crate) apis: BTreeMap<&'static str, Vec<Operation>>,
 }
 
 /// How many sightings are shown when nobody says.
@@ -39,6 +41,7 @@ impl Control {
     pub(crate) fn router(self) -> Router {
         Router::new()
             .route("/control/health", get(async || Json(json!({ "status": "ok" }))))
+            .route("/control/operations", get(operations))
             .route("/control/faults", get(faults).post(arm).delete(disarm))
             .route("/control/seen", get(seen).delete(forget))
             .route("/control/clock", post(advance).get(now))
@@ -46,8 +49,15 @@ impl Control {
     }
 
     fn known(&self, api: &str) -> Result<(), Told> {
-        let unknown = || Told(format!("api must be one of {}", self.apis.join(", ")));
-        if self.apis.contains(&api) { Ok(()) } else { Err(unknown()) }
+        let names: Vec<&str> = self.apis.keys().copied().collect();
+        let unknown = || Told(format!("api must be one of {}", names.join(", ")));
+        if names.contains(&api) { Ok(()) } else { Err(unknown()) }
+    }
+
+    fn known_operation(&self, api: &str, operation: Option<&str>) -> Result<(), Told> {
+        let named = |it: &Operation| operation.is_none_or(|name| it.name == name);
+        let known = self.apis.get(api).is_some_and(|all| all.iter().any(named));
+        if known { Ok(()) } else { Err(Told("no such operation: see /control/operations".to_owned())) }
     }
 
     fn asked_api(&self, query: &Query) -> Result<Option<String>, Told> {
@@ -72,6 +82,10 @@ impl IntoResponse for Told {
     }
 }
 
+async fn operations(State(control): State<Control>) -> Json<Value> {
+    Json(json!(control.apis))
+}
+
 async fn faults(State(control): State<Control>) -> Json<Value> {
     Json(json!({ "faults": control.shared.faults.armed() }))
 }
@@ -79,6 +93,7 @@ async fn faults(State(control): State<Control>) -> Json<Value> {
 async fn arm(State(control): State<Control>, body: String) -> Result<Response, Told> {
     let fault: Fault = serde_json::from_str(&body).map_err(|fault| Told(fault.to_string()))?;
     control.known(&fault.api)?;
+    control.known_operation(&fault.api, fault.operation.as_deref())?;
     control.shared.faults.arm(fault.clone());
     Ok((StatusCode::CREATED, Json(fault)).into_response())
 }
@@ -130,8 +145,9 @@ mod tests {
 
     fn control() -> Control {
         let clock = Arc::new(AheadClock::default());
+        let volumes = Operation { name: "listVolumes", method: "GET", path: "/compute/volumes" };
         let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, Pace::default()));
-        Control { shared, clock, apis: vec!["cloudnx", "novastack"] }
+        Control { shared, clock, apis: BTreeMap::from([("cloudnx", vec![volumes]), ("novastack", Vec::new())]) }
     }
 
     #[tokio::test]
@@ -151,6 +167,8 @@ mod tests {
         let control = control();
         assert_eq!(ask(&control, "POST", "/control/faults", r#"{"api":"cloudny","kind":"slow"}"#).await.0, 400);
         assert_eq!(ask(&control, "POST", "/control/faults", r#"{"api":"cloudnx","kind":"slower"}"#).await.0, 400);
+        let odd = r#"{"api":"cloudnx","operation":"listVolume","kind":"slow"}"#;
+        assert_eq!(ask(&control, "POST", "/control/faults", odd).await.0, 400);
         assert_eq!(ask(&control, "GET", "/control/seen?api=cloudny", "").await.0, 400);
         assert!(control.shared.faults.armed().is_empty());
     }

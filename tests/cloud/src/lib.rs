@@ -6,6 +6,7 @@
 mod blobs;
 mod clock;
 mod cloudnexus;
+mod cloudnx;
 mod clouds;
 mod control;
 mod dialect;
@@ -14,7 +15,9 @@ mod fields;
 mod gate;
 mod ids;
 mod listen;
+mod novastack;
 mod novastraxis;
+mod objects;
 mod pace;
 mod paging;
 mod query;

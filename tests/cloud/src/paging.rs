@@ -70,8 +70,15 @@ impl Cursor {
 
     /// The next piece of `items`, which are in the order of `id`.
     pub(crate) fn piece<T>(&self, items: impl IntoIterator<Item = T>, id: impl Fn(&T) -> &str) -> Piece<T> {
-        let after = self.after.as_deref();
-        let mut rest = items.into_iter().filter(|it| after.is_none_or(|after| after < id(it)));
+        self.cut(items.into_iter().filter(|it| self.after.as_deref().is_none_or(|after| after < id(it))), &id)
+    }
+
+    /// The same of `items` in the opposite order.
+    pub(crate) fn piece_down<T>(&self, items: impl IntoIterator<Item = T>, id: impl Fn(&T) -> &str) -> Piece<T> {
+        self.cut(items.into_iter().filter(|it| self.after.as_deref().is_none_or(|after| id(it) < after)), &id)
+    }
+
+    fn cut<T>(&self, mut rest: impl Iterator<Item = T>, id: impl Fn(&T) -> &str) -> Piece<T> {
         let shown: Vec<T> = rest.by_ref().take(self.limit).collect();
         let next = rest.next().and(shown.last()).map(|last| write_mark(id(last)));
         Piece { items: shown, next }

@@ -63,6 +63,11 @@ impl Query {
         self.values(name).flat_map(|it| it.split(',')).filter(|it| !it.is_empty()).collect()
     }
 
+    /// True where the parameter is there at all, whatever it says.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+
     fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(it, _)| it == name).map(|(_, value)| value.as_str())
     }

@@ -30,8 +30,6 @@ pub(crate) enum Kind {
     Method,
     /// The state of the resource forbids it: 409.
     Conflict,
-    /// It was there, and its time is over: 410.
-    Gone,
     /// More bytes than are taken: 413.
     TooLarge,
     /// Asked for by `/control/faults`, with the status given there.
@@ -47,7 +45,6 @@ impl Kind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
-            Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Fault(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use axum::{Router, middleware};
 use http::Method;
+use serde::Serialize;
 
 use crate::dialect::Dialect;
 use crate::gate::{Gate, Shared};
@@ -21,7 +22,7 @@ pub(crate) struct Surface<S> {
 }
 
 /// An operation as its OpenAPI document names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Operation {
     /// Its `operationId`.
     pub(crate) name: &'static str,
@@ -70,6 +71,8 @@ impl<S: Clone + Send + Sync + 'static> Surface<S> {
             .method_not_allowed_fallback(move |request| {
                 turn_away(wrong_method.clone(), request, Kind::Method, "the path does not take this method")
             })
+            // Uploads are streamed, and every body that is read whole has a bound of its own.
+            .layer(DefaultBodyLimit::disable())
             .with_state(state);
         Served { api: self.gate.api, operations: self.operations, router }
     }
