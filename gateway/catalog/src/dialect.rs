@@ -137,10 +137,10 @@ impl Dialect {
             _ => None,
         };
         let statuses = statuses(&table?, template.as_ref());
-        let reasons = exceptions?.map_or_else(|| Some(HashMap::new()), |it| reasons(&it));
+        let reasons = exceptions.map_or_else(|| Some(HashMap::new()), |it| reasons(&it));
         Some(Self {
             template: template?,
-            request_id_prefix: prefix?,
+            request_id_prefix: prefix,
             statuses: statuses?,
             reasons: reasons?,
             challenge: None,
@@ -208,10 +208,10 @@ impl Row {
         let message = section.optional::<String>("message");
         let status = section.optional::<u32>("status");
         Some(Self {
-            code: code?.map(|it| it.value),
-            kind: kind?.map(|it| it.value),
-            message: message?.map(|it| it.value),
-            status: match status? {
+            code: code.map(|it| it.value),
+            kind: kind.map(|it| it.value),
+            message: message.map(|it| it.value),
+            status: match status {
                 Some(written) => Some(error_status(section, &written)?),
                 None => None,
             },

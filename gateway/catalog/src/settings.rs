@@ -25,8 +25,8 @@ use crate::written::{Place, Placed, Readable, Section, Sheet, Unreadable, one_of
 
 const CONNECT: Duration = Duration::from_secs(2);
 const FIRST_BYTE: Duration = Duration::from_secs(30);
-const BETWEEN_BYTES: Duration = Duration::from_secs(60);
-const TOTAL: Duration = Duration::from_secs(60);
+const BETWEEN_BYTES: Duration = Duration::from_mins(1);
+const TOTAL: Duration = Duration::from_mins(1);
 
 /// One `api.toml`, read and found good as far as it goes. What other files can contradict keeps its place.
 pub(crate) struct Settings {
@@ -99,8 +99,8 @@ fn read(root: &Section<'_>, folder: &str, documents: &mut Vec<DocumentSettings>)
         name: name?,
         title: title?.value,
         namespace: namespace?.map(|it| it.0),
-        https_only: https_only?,
-        fallback: fallback?,
+        https_only,
+        fallback,
         surfaces: surfaces?,
         upstream,
         timeouts,
@@ -119,9 +119,7 @@ fn read_upstream(section: &Section<'_>) -> Option<(Upstream, Timeouts)> {
     let first_byte = section.value_or("first_byte", FIRST_BYTE);
     let between_bytes = section.value_or("between_bytes", BETWEEN_BYTES);
     let total = section.value_or("total", TOTAL);
-    let timeouts =
-        Timeouts { connect: connect?, first_byte: first_byte?, between_bytes: between_bytes?, total: total? };
-    Some((url?.value, timeouts))
+    Some((url?.value, Timeouts { connect, first_byte, between_bytes, total }))
 }
 
 fn read_versions(root: &Section<'_>) -> Option<Vec<Arc<VersionNotice>>> {

@@ -77,7 +77,7 @@ impl VersionNotice {
             let message = format!("`{}` is not the beginning of a path, such as `/v1`", prefix.value);
             section.fault(prefix.place, message);
         }
-        if let (Some(deprecated_at), Some(Some(sunset_at))) = (&deprecated_at, &sunset_at)
+        if let (Some(deprecated_at), Some(sunset_at)) = (&deprecated_at, &sunset_at)
             && sunset_at.value < deprecated_at.value
         {
             section.fault_with(
@@ -87,7 +87,7 @@ impl VersionNotice {
             );
         }
         for (key, link) in [("successor", &successor), ("docs", &docs)] {
-            if let Some(Some(link)) = link
+            if let Some(link) = link
                 && !is_reference(&link.value)
             {
                 section.fault(link.place, format!("`{key}`: `{}` is neither a path nor an address", link.value));
@@ -97,12 +97,12 @@ impl VersionNotice {
             name: name?.value,
             prefix: prefix?.value,
             deprecated_at: deprecated_at?.value,
-            sunset_at: sunset_at?.map(|it| it.value),
-            successor: successor?.map(|it| it.value),
+            sunset_at: sunset_at.map(|it| it.value),
+            successor: successor.map(|it| it.value),
             headers: Vec::new(),
             removed: String::new(),
         };
-        Some(notice.worded(docs?.map(|it| it.value).as_deref()))
+        Some(notice.worded(docs.map(|it| it.value).as_deref()))
     }
 
     /// The same notice, put into words.

@@ -119,20 +119,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A value that may be left out: `Some(None)` where it is, `None` where it is written but makes no sense.
-    pub(crate) fn optional<T: Readable>(&self, key: &'static str) -> Option<Option<Placed<T>>> {
-        match self.find(key) {
-            Some(value) => self.read(key, value).map(Some),
-            None => Some(None),
-        }
+    /// A value that may be left out. One that makes no sense is faulted, and as good as left out.
+    pub(crate) fn optional<T: Readable>(&self, key: &'static str) -> Option<Placed<T>> {
+        self.find(key).and_then(|it| self.read(key, it))
     }
 
     /// A value that is `default` where it is left out.
-    pub(crate) fn value_or<T: Readable>(&self, key: &'static str, default: T) -> Option<T> {
-        self.optional(key).map(|it| it.map_or(default, |it| it.value))
+    pub(crate) fn value_or<T: Readable>(&self, key: &'static str, default: T) -> T {
+        self.optional(key).map_or(default, |it| it.value)
     }
 
-    /// A list of values; empty where it is left out.
+    /// A list of values; empty where it is left out, `None` where one of them makes no sense.
     pub(crate) fn list<T: Readable>(&self, key: &'static str) -> Option<Vec<Placed<T>>> {
         let Some(value) = self.find(key) else { return Some(Vec::new()) };
         let Some(items) = value.get_ref().as_array() else { return self.mistyped(key, value, "a list") };
@@ -150,11 +147,8 @@ impl<'a> Section<'a> {
     }
 
     /// A table that may be left out.
-    pub(crate) fn optional_section(&self, key: &'static str) -> Option<Option<Section<'a>>> {
-        match self.find(key) {
-            Some(value) => self.table(key, value).map(Some),
-            None => Some(None),
-        }
+    pub(crate) fn optional_section(&self, key: &'static str) -> Option<Section<'a>> {
+        self.find(key).and_then(|it| self.table(key, it))
     }
 
     /// The tables of a list, such as each `[[surface]]`.
@@ -352,9 +346,9 @@ mod tests {
             let name = root.required::<String>("name");
             let wait = root.value_or("wait", Duration::from_secs(1));
             let hosts = root.list::<String>("hosts");
-            let inner = root.optional_section("inner").map(|it| it.map(|it| it.required::<u32>("limit")));
+            let inner = root.optional_section("inner").map(|it| it.required::<u32>("limit"));
             let (name, hosts) = (name?, hosts?);
-            Some((name.value, wait?, hosts.len(), inner?.is_some()))
+            Some((name.value, wait, hosts.len(), inner.is_some()))
         });
         faults.iter().map(ToString::to_string).collect()
     }

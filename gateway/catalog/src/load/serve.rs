@@ -53,9 +53,9 @@ fn host(name: &str, claims: &[Claim<'_>], faults: &mut Faults) -> Option<Host> {
         agree(name, first, claim, faults);
     }
     let fallback = fallback(name, claims, faults)?;
-    let (targets, routes) = targets(claims);
-    let router = match Router::build(routes.into_iter()) {
-        Ok(router) => router,
+    let (targets, paths) = targets(claims);
+    let router = match Router::build(paths.into_iter()) {
+        Ok(built) => built,
         Err(clashes) => {
             faults.extend(clashes.iter().map(|it| clash(name, it, claims)));
             return None;

@@ -17,26 +17,26 @@ pub(crate) struct Shown {
 impl Shown {
     /// Reads it; an API without the table takes no credential.
     pub(crate) fn read(root: &Section<'_>) -> Option<Self> {
-        let Some(section) = root.optional_section("credentials")? else { return Some(Self::default()) };
-        let api_key =
-            section.optional_section("api_key").and_then(|it| it.map_or(Some(None), |it| api_keys(&it).map(Some)));
+        let Some(section) = root.optional_section("credentials") else { return Some(Self::default()) };
+        let api_key = section.optional_section("api_key").map(|it| api_keys(&it));
         let sigv4 = section.optional_section("sigv4");
         let tenant_header = section.optional::<HeaderName>("tenant_header");
 
-        let (sigv4, sigv4_place) = match sigv4? {
-            None => (None, None),
-            Some(section) => {
-                let region = section.required::<String>("region");
-                (Some(SigV4 { region: region?.value }), Some(section.place()))
-            }
+        let sigv4_place = sigv4.as_ref().map(Section::place);
+        let region = sigv4.map(|it| it.required::<String>("region"));
+        let (prefixes, imported) = match api_key {
+            Some(keys) => keys.map(|(prefixes, imported)| (prefixes, Some(imported)))?,
+            None => (Vec::new(), None),
         };
-        let (prefixes, imported) = api_key?.unzip();
-        let prefixes = prefixes.unwrap_or_default();
-        let bare = || prefixes.iter().map(|it: &Placed<String>| it.value.clone()).collect();
+        let bare = || prefixes.iter().map(|it| it.value.clone()).collect();
         let api_key = imported.map(|imported| ApiKeys { prefixes: bare(), imported });
+        let sigv4 = match region {
+            Some(region) => Some(SigV4 { region: region?.value }),
+            None => None,
+        };
         Some(Self {
             credentials: Credentials { api_key, sigv4 },
-            tenant_header: tenant_header?.map(|it| it.value),
+            tenant_header: tenant_header.map(|it| it.value),
             prefixes,
             sigv4_place,
         })
@@ -57,5 +57,5 @@ fn api_keys(section: &Section<'_>) -> Option<(Vec<Placed<String>>, bool)> {
             section.fault_with(prefix.place, message, "use letters, digits, `-` and `_`, and end with `_`");
         }
     }
-    Some((prefixes, imported?))
+    Some((prefixes, imported))
 }

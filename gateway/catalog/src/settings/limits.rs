@@ -16,8 +16,7 @@ use crate::written::{Placed, Readable, Section, Unreadable, one_of};
 pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
     let counted_by = section.required::<CountedBy>("counted_by");
     let default_tier = section.required::<TierName>("default_tier");
-    let headers =
-        section.optional_section("headers").and_then(|it| it.map_or(Some(LimitHeaders::usual()), |it| headers(&it)));
+    let headers = section.optional_section("headers").map_or_else(LimitHeaders::usual, |it| headers(&it));
     let tables = section.sections("tier");
 
     let mut tiers = BTreeMap::new();
@@ -40,7 +39,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
             help,
         );
     }
-    Some(LimitsProfile { counted_by: counted_by?.value, default_tier: default?, tiers, headers: headers? })
+    Some(LimitsProfile { counted_by: counted_by?.value, default_tier: default?, tiers, headers })
 }
 
 impl LimitHeaders {
@@ -54,12 +53,12 @@ impl LimitHeaders {
     }
 }
 
-fn headers(section: &Section<'_>) -> Option<LimitHeaders> {
+fn headers(section: &Section<'_>) -> LimitHeaders {
     let usual = LimitHeaders::usual();
     let limit = section.value_or("limit", usual.limit);
     let remaining = section.value_or("remaining", usual.remaining);
     let reset = section.value_or("reset", usual.reset);
-    Some(LimitHeaders { limit: limit?, remaining: remaining?, reset: reset? })
+    LimitHeaders { limit, remaining, reset }
 }
 
 fn tier(section: &Section<'_>) -> Option<Placed<Tier>> {

@@ -55,12 +55,12 @@ impl Written {
         Some(Self {
             document: document?.map(|it| it.0),
             hosts: hosts?.into_iter().map(|it| it.map(|it| it.0)).collect(),
-            base_path: base_path?.0,
-            paths: paths?,
-            dialect: dialect?.unwrap_or_else(default),
-            unknown_query: unknown_query?,
-            sigv4_service: sigv4_service?,
-            upstream: upstream?.map(|it| it.value),
+            base_path: base_path.0,
+            paths,
+            dialect: dialect.unwrap_or_else(default),
+            unknown_query,
+            sigv4_service,
+            upstream: upstream.map(|it| it.value),
         })
     }
 
