@@ -16,6 +16,9 @@ pub use files::{SecretFiles, SecretsFault};
 
 use crate::SystemRandom;
 
+/// What a mark is made of: never a key, for keys are longer.
+const MARK: &[u8] = b"mark";
+
 /// Everything that must never be in the database.
 #[derive(Debug)]
 pub struct Secrets {
@@ -37,6 +40,13 @@ impl Secrets {
     /// The master key.
     pub fn master(&self) -> &MasterKey {
         &self.master
+    }
+
+    /// For each secret, by the name of its file, a value that tells it from another and says nothing about it. A gateway
+    /// that remembers them notices when it is started with the wrong secrets instead of turning away every key.
+    pub fn marks(&self) -> Vec<(String, Digest)> {
+        let peppers = self.peppers.all().map(|it| (format!("pepper.v{}", it.version), it.tag(MARK)));
+        peppers.chain([("master.key".to_owned(), self.master.mark)]).collect()
     }
 }
 
@@ -85,12 +95,6 @@ impl Peppers {
     /// Every pepper, the current one first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Pepper> {
         std::iter::once(&self.current).chain(&self.older)
-    }
-
-    /// For each version a value that tells it from another pepper and says nothing about it. A gateway that remembers it
-    /// notices when it is started with the wrong pepper instead of turning away every key.
-    pub fn marks(&self) -> Vec<(u16, Digest)> {
-        self.all().map(|it| (it.version, it.tag(b"portcullis pepper mark"))).collect()
     }
 }
 
@@ -145,7 +149,10 @@ fn whole(tag: &[u8]) -> Digest {
 }
 
 /// The AES-256-GCM key that seals what must be read again.
-pub struct MasterKey(LessSafeKey);
+pub struct MasterKey {
+    key: LessSafeKey,
+    mark: Digest,
+}
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,8 +164,9 @@ impl MasterKey {
     /// From its 32 bytes.
     pub fn from_bytes(mut bytes: [u8; 32]) -> Result<Self, SealFault> {
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealFault);
+        let mark = whole(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), MARK).as_ref());
         bytes.zeroize();
-        Ok(Self(LessSafeKey::new(key?)))
+        Ok(Self { key: LessSafeKey::new(key?), mark })
     }
 
     /// From 64 hexadecimal digits, as the environment may give it.
@@ -174,7 +182,7 @@ impl MasterKey {
         SystemRandom.fill(&mut nonce);
         let mut text = Zeroizing::new(secret.as_bytes().to_vec());
         let tag = self
-            .0
+            .key
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut text)
             .map_err(|_| SealFault)?;
         Ok([nonce.as_slice(), &text, tag.as_ref()].concat())
@@ -185,7 +193,7 @@ impl MasterKey {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(SealFault)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealFault)?;
         let mut text = Zeroizing::new(text.to_vec());
-        let len = self.0.open_in_place(nonce, Aad::from(name), &mut text).map_err(|_| SealFault)?.len();
+        let len = self.key.open_in_place(nonce, Aad::from(name), &mut text).map_err(|_| SealFault)?.len();
         text.truncate(len);
         Ok(text)
     }
@@ -265,9 +273,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_tells_peppers_apart() {
-        let marks = secrets().peppers.marks();
-        assert_eq!(marks.iter().map(|it| it.0).collect::<Vec<_>>(), [2, 1]);
-        assert_ne!(marks[0].1, marks[1].1);
+    fn a_mark_tells_secrets_apart() {
+        let marks = secrets().marks();
+        assert_eq!(marks.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["pepper.v2", "pepper.v1", "master.key"]);
+        assert_eq!(marks, secrets().marks());
+        let mut values: Vec<_> = marks.iter().map(|it| it.1).collect();
+        values.dedup();
+        assert_eq!(values.len(), 3);
     }
 }

@@ -97,8 +97,8 @@ impl Identity {
         self.registry.note_uses(uses).await
     }
 
-    /// Refuses to go on with other peppers than those the store was filled under: every key would be turned away.
-    pub async fn check_peppers(&self, marks: &[(u16, Digest)]) -> Result<(), SecretsChanged> {
+    /// Refuses to go on with other secrets than those the store was filled under: every key would be turned away.
+    pub async fn check_secrets(&self, marks: &[(String, Digest)]) -> Result<(), SecretsChanged> {
         self.registry.remember_marks(marks).await
     }
 

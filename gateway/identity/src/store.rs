@@ -43,8 +43,9 @@ pub trait Registry: Send + Sync {
     /// Notes when keys were last used; an earlier use never replaces a later one. No change in the sense of the log.
     async fn note_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreFault>;
 
-    /// Compares the marks of the peppers with those of the first time, and remembers those that are new.
-    async fn remember_marks(&self, marks: &[(u16, Digest)]) -> Result<(), SecretsChanged>;
+    /// Compares the marks of the secrets with those of the first time, and remembers those that are new. A pepper that no
+    /// working key is kept under any more is forgotten.
+    async fn remember_marks(&self, marks: &[(String, Digest)]) -> Result<(), SecretsChanged>;
 }
 
 /// Part of a long list.
@@ -105,9 +106,12 @@ pub enum PublishFault {
 /// The secrets beside the store are not those it was filled under.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsChanged {
-    /// Every key kept under this pepper would be turned away.
-    #[error("`pepper.v{0}` is not the pepper this store was filled under; help: restore it from a backup")]
-    Pepper(u16),
+    /// Every key kept under it would be turned away.
+    #[error("`{0}` is not the one this store was filled under; help: restore it from a backup")]
+    Other(String),
+    /// It is gone, and there are keys that need it.
+    #[error("`{0}` is missing and there are keys that need it; help: restore it from a backup")]
+    Missing(String),
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreFault),

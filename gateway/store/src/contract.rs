@@ -1,0 +1,239 @@
+//! What every backend must keep of its promises, whatever it is made of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Change, KeyId, KeyRecord, KeySecret, Tenant, Timestamp, Version};
+use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+/// A fresh, empty backend that outlives the call.
+pub(crate) type Fresh = Arc<dyn Registry>;
+
+pub(crate) fn tenant(id: &str) -> Tenant {
+    Tenant { id: id.parse().unwrap(), name: id.to_uppercase(), tiers: BTreeMap::new(), created: NOW, suspended: None }
+}
+
+pub(crate) fn key(number: u8) -> KeyRecord {
+    let id: KeyId = format!("key_{number}").parse().unwrap();
+    KeyRecord {
+        lineage: id.founds(),
+        id,
+        api: "novastraxis".parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        name: format!("key number {number}"),
+        owner: None,
+        secret: KeySecret::Minted { digest: [number; 32], pepper: 1 },
+        scopes: Vec::new(),
+        tier: "standard".parse().unwrap(),
+        ip_allow: Vec::new(),
+        created: NOW,
+        expires: None,
+        rotated_from: None,
+        overlap_until: None,
+        revoked: None,
+        last_used: None,
+    }
+}
+
+/// A key that uses everything a key can have.
+fn full(number: u8) -> KeyRecord {
+    KeyRecord {
+        owner: Some("Zoë's \"ci\"; DROP TABLE keys".to_owned()),
+        secret: KeySecret::Imported { digest: [number; 32], pepper: u16::MAX },
+        scopes: ["compute", "data:read"].map(|it| it.parse().unwrap()).into(),
+        ip_allow: ["192.0.2.0/24", "2001:db8::/32"].map(|it| it.parse().unwrap()).into(),
+        expires: Some(NOW + Duration::from_nanos(1)),
+        overlap_until: Some(NOW + Duration::from_nanos(2)),
+        revoked: Some(NOW + Duration::from_nanos(3)),
+        last_used: Some(NOW + Duration::from_nanos(4)),
+        ..key(number)
+    }
+}
+
+fn made(key: &KeyRecord) -> Change {
+    Change::Key(Box::new(key.clone()))
+}
+
+async fn publish(on: &Fresh, changes: &[Change]) -> Version {
+    let seen = on.version().await.unwrap();
+    on.publish(seen, changes).await.unwrap()
+}
+
+async fn loaded(on: &Fresh) -> (Version, Vec<Change>) {
+    let mut all = Vec::new();
+    let version = on.load(&mut |it| all.push(it)).await.unwrap();
+    (version, all)
+}
+
+async fn ids(on: &Fresh, filter: &KeyFilter, page: &Page<KeyId>) -> Vec<String> {
+    on.keys(filter, page).await.unwrap().iter().map(|it| it.id.to_string()).collect()
+}
+
+pub(crate) async fn what_was_published_is_read_back_unchanged(on: Fresh) {
+    let mut acme = tenant("acme");
+    acme.tiers.insert("novastraxis".parse().unwrap(), "enterprise".parse().unwrap());
+    acme.tiers.insert("cloudnx".parse().unwrap(), "starter".parse().unwrap());
+    acme.suspended = Some(NOW);
+    let access =
+        KeyRecord { secret: KeySecret::AccessKey { access_key_id: "AKID".into(), sealed: vec![0, 255, 7] }, ..key(3) };
+    let rotated = KeyRecord { rotated_from: Some(key(1).id), lineage: key(1).lineage, ..key(4) };
+    let all = [Change::Tenant(acme.clone()), made(&key(1)), made(&full(2)), made(&access), made(&rotated)];
+    let version = publish(&on, &all).await;
+    assert_eq!(loaded(&on).await, (version, all.to_vec()));
+    assert_eq!(on.tenant(&acme.id).await.unwrap(), Some(acme));
+    assert_eq!(on.key(&full(2).id).await.unwrap(), Some(full(2)));
+    for record in [full(2), access] {
+        assert_eq!(on.holder(&record.secret).await.unwrap(), Some(record.id));
+    }
+}
+
+pub(crate) async fn what_is_not_there_is_not_found(on: Fresh) {
+    assert_eq!(on.version().await.unwrap(), 0);
+    assert_eq!(loaded(&on).await, (0, vec![]));
+    assert_eq!(on.tenant(&tenant("acme").id).await.unwrap(), None);
+    assert_eq!(on.key(&key(1).id).await.unwrap(), None);
+    assert_eq!(on.holder(&key(1).secret).await.unwrap(), None);
+    assert_eq!(on.tenants(&Page::default()).await.unwrap(), []);
+    assert_eq!(ids(&on, &KeyFilter::default(), &Page::default()).await, [""; 0]);
+    assert_eq!(on.changes_since(0).await.unwrap(), News::Changes(0, vec![]));
+}
+
+pub(crate) async fn a_change_that_was_decided_on_an_old_version_is_refused_whole(on: Fresh) {
+    let seen = publish(&on, &[Change::Tenant(tenant("acme"))]).await;
+    on.publish(seen, &[made(&key(1))]).await.unwrap();
+    let late = on.publish(seen, &[made(&key(2)), Change::Tenant(tenant("globex"))]).await;
+    assert!(matches!(late, Err(PublishFault::Stale)));
+    assert_eq!(on.key(&key(2).id).await.unwrap(), None);
+    assert_eq!(on.tenant(&tenant("globex").id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_change_that_cannot_be_written_leaves_nothing_behind(on: Fresh) {
+    let seen = publish(&on, &[Change::Tenant(tenant("acme")), made(&key(1))]).await;
+    let homeless = KeyRecord { tenant: "nobody".parse().unwrap(), ..key(3) };
+    let twin = KeyRecord { secret: key(1).secret, ..key(3) };
+    for bad in [homeless, twin] {
+        let refused = on.publish(seen, &[made(&key(2)), made(&bad)]).await;
+        assert!(matches!(refused, Err(PublishFault::Store(_))), "{bad:?}");
+    }
+    assert_eq!(on.version().await.unwrap(), seen);
+    assert_eq!(on.key(&key(2).id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_follower_sees_each_change_once_and_as_it_is_now(on: Fresh) {
+    let first = publish(&on, &[Change::Tenant(tenant("acme")), made(&key(1)), made(&key(2))]).await;
+    assert_eq!(on.changes_since(first).await.unwrap(), News::Changes(first, vec![]));
+    let revoked = KeyRecord { revoked: Some(NOW), ..key(1) };
+    publish(&on, &[made(&KeyRecord { name: "renamed".to_owned(), ..key(1) })]).await;
+    publish(&on, &[made(&revoked)]).await;
+    let suspended = Tenant { suspended: Some(NOW), ..tenant("acme") };
+    let last = publish(&on, &[Change::Tenant(suspended.clone())]).await;
+    let expected = vec![Change::Tenant(suspended), made(&revoked)];
+    assert_eq!(on.changes_since(first).await.unwrap(), News::Changes(last, expected));
+}
+
+pub(crate) async fn a_follower_of_another_store_is_told_to_begin_again(on: Fresh) {
+    let last = publish(&on, &[Change::Tenant(tenant("acme"))]).await;
+    assert_eq!(on.changes_since(last + 1).await.unwrap(), News::Rewritten);
+}
+
+pub(crate) async fn lists_keep_the_order_of_making_from_page_to_page(on: Fresh) {
+    let globex = KeyRecord { tenant: "globex".parse().unwrap(), ..key(4) };
+    let other = KeyRecord { api: "cloudnx".parse().unwrap(), ..key(5) };
+    let tenants = [Change::Tenant(tenant("globex")), Change::Tenant(tenant("acme"))];
+    publish(&on, &tenants).await;
+    publish(&on, &[made(&key(9)), made(&key(3)), made(&globex), made(&other), made(&key(1))]).await;
+
+    let page = |after: Option<u8>, limit| Page { after: after.map(|it| key(it).id), limit };
+    let (all, acme) = (KeyFilter::default(), KeyFilter { tenant: Some(key(1).tenant), api: None });
+    let narrow = KeyFilter { api: Some(key(1).api), ..acme.clone() };
+    assert_eq!(ids(&on, &all, &page(None, 3)).await, ["key_9", "key_3", "key_4"]);
+    assert_eq!(ids(&on, &all, &page(Some(4), 3)).await, ["key_5", "key_1"]);
+    assert_eq!(ids(&on, &acme, &page(Some(9), 9)).await, ["key_3", "key_5", "key_1"]);
+    assert_eq!(ids(&on, &narrow, &page(None, 9)).await, ["key_9", "key_3", "key_1"]);
+    assert_eq!(ids(&on, &all, &page(Some(77), 9)).await, [""; 0]);
+    let read = on.tenants(&Page { after: Some(tenant("globex").id), limit: 5 }).await.unwrap();
+    assert_eq!(read, [tenant("acme")]);
+}
+
+pub(crate) async fn only_keys_that_work_hold_a_name_and_a_place(on: Fresh) {
+    let acme = KeyFilter { tenant: Some(key(1).tenant), api: Some(key(1).api) };
+    let successor = KeyRecord { lineage: key(1).lineage, ..key(2) };
+    let named = |number: u8| KeyRecord { name: "same".to_owned(), ..key(number) };
+    publish(&on, &[Change::Tenant(tenant("acme")), made(&key(1)), made(&successor)]).await;
+    assert_eq!(on.count_lineages(&key(1).tenant, NOW).await.unwrap(), 1, "a key and its successor are one");
+    let dead = [
+        KeyRecord { revoked: Some(NOW), ..named(3) },
+        KeyRecord { expires: Some(NOW), ..named(4) },
+        KeyRecord { overlap_until: Some(NOW), ..named(5) },
+    ];
+    publish(&on, &dead.each_ref().map(made)).await;
+    assert_eq!(on.named(&acme, "same", NOW).await.unwrap(), None);
+    assert_eq!(on.count_lineages(&key(1).tenant, NOW).await.unwrap(), 1);
+    let before = NOW - Duration::from_nanos(1);
+    assert_eq!(on.named(&acme, "same", before).await.unwrap().map(|it| it.id), Some(key(5).id));
+    assert_eq!(on.count_lineages(&key(1).tenant, before).await.unwrap(), 3);
+    let elsewhere = KeyFilter { api: Some("cloudnx".parse().unwrap()), ..acme };
+    assert_eq!(on.named(&elsewhere, "same", before).await.unwrap(), None);
+}
+
+pub(crate) async fn a_use_never_goes_back_and_is_no_change(on: Fresh) {
+    let version = publish(&on, &[Change::Tenant(tenant("acme")), made(&key(1)), made(&key(2))]).await;
+    let later = NOW + Duration::from_secs(30);
+    on.note_uses(&[(key(1).id, later), (key(2).id, NOW), (key(77).id, NOW)]).await.unwrap();
+    on.note_uses(&[(key(1).id, NOW)]).await.unwrap();
+    assert_eq!(on.key(&key(1).id).await.unwrap().unwrap().last_used, Some(later));
+    assert_eq!(on.version().await.unwrap(), version);
+    // Whoever read the key before the use and changes it now must not undo the use.
+    publish(&on, &[made(&KeyRecord { revoked: Some(NOW), ..key(1) })]).await;
+    assert_eq!(on.key(&key(1).id).await.unwrap().unwrap().last_used, Some(later));
+}
+
+pub(crate) async fn other_secrets_are_noticed(on: Fresh) {
+    let mark = |name: &str, value: u8| (name.to_owned(), [value; 32]);
+    let first = [mark("pepper.v1", 1), mark("master.key", 2)];
+    on.remember_marks(&first).await.unwrap();
+    on.remember_marks(&first).await.unwrap();
+    publish(&on, &[Change::Tenant(tenant("acme")), made(&key(1))]).await;
+    for (marks, named) in [
+        (vec![mark("pepper.v1", 9), mark("master.key", 2)], "pepper.v1"),
+        (vec![mark("pepper.v1", 1), mark("master.key", 9)], "master.key"),
+    ] {
+        let found = on.remember_marks(&marks).await;
+        assert!(matches!(&found, Err(SecretsChanged::Other(name)) if name == named), "{found:?}");
+    }
+    on.remember_marks(&[mark("pepper.v2", 3), mark("pepper.v1", 1), mark("master.key", 2)]).await.unwrap();
+    let second = [mark("pepper.v2", 3), mark("master.key", 2)];
+    let found = on.remember_marks(&second).await;
+    assert!(matches!(&found, Err(SecretsChanged::Missing(name)) if name == "pepper.v1"), "{found:?}");
+    let moved = KeyRecord { secret: KeySecret::Minted { digest: [8; 32], pepper: 2 }, ..key(1) };
+    publish(&on, &[made(&moved)]).await;
+    on.remember_marks(&second).await.unwrap();
+    let found = on.remember_marks(&[mark("pepper.v2", 3)]).await;
+    assert!(matches!(&found, Err(SecretsChanged::Missing(name)) if name == "master.key"), "{found:?}");
+}
+
+pub(crate) async fn of_many_that_write_at_once_each_gets_through_alone(on: Fresh) {
+    publish(&on, &[Change::Tenant(tenant("acme"))]).await;
+    let writers = (0..16_u8).map(|number| {
+        let on = Arc::clone(&on);
+        tokio::spawn(async move {
+            loop {
+                let seen = on.version().await.unwrap();
+                match on.publish(seen, &[made(&key(number))]).await {
+                    Ok(version) => return version,
+                    Err(PublishFault::Stale) => {}
+                    Err(PublishFault::Store(fault)) => panic!("{fault}"),
+                }
+            }
+        })
+    });
+    let mut versions = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        versions.push(writer.await.unwrap());
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, (2..18).collect::<Vec<Version>>());
+}

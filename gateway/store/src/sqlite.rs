@@ -1,0 +1,161 @@
+//! One file that several processes share: the gateway that reads it and the commands that change it.
+
+mod follow;
+mod publish;
+mod read;
+mod rows;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
+use sqlx::SqlitePool;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+/// How long a write waits for another process to finish its own.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The verbs, the follower and the flush of uses at most; each connection is a thread and a page cache.
+const CONNECTIONS: u32 = 3;
+
+/// How often opening is tried when other processes open the same new file.
+const ATTEMPTS: usize = 10;
+
+/// A registry in one SQLite file.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    pool: SqlitePool,
+}
+
+/// The file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be made or read.
+    #[error("`{0}` cannot be opened: {1}")]
+    File(PathBuf, std::io::Error),
+    /// It is no database, or of a later version of the gateway.
+    #[error("`{0}` cannot be used as a database: {1}")]
+    Database(PathBuf, MigrateError),
+}
+
+impl Sqlite {
+    /// Opens the file, makes it where there is none, and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        make_private(path).map_err(|it| OpenError::File(path.to_owned(), it))?;
+        let pool = pool(path);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match migrator().run(&pool).await {
+                Ok(()) => return Ok(Self { pool }),
+                // Two processes that both make the tables get into each other's way once; then they are there.
+                Err(fault) if attempts < ATTEMPTS && is_contention(&fault) => tokio::task::yield_now().await,
+                Err(fault) => return Err(OpenError::Database(path.to_owned(), fault)),
+            }
+        }
+    }
+
+    /// Ends all work and closes the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// The file and what SQLite puts beside it are for their owner alone; SQLite gives its own files the mode of this one.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(there) if there.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+fn pool(path: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true);
+    SqlitePoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect_lazy_with(options)
+}
+
+fn migrator() -> Migrator {
+    let first = sqlx::SqlStr::from_static(include_str!("../migrations/0001_tenants_and_keys.sql"));
+    Migrator::with_migrations(vec![Migration::new(1, "tenants and keys".into(), MigrationType::Simple, first, false)])
+}
+
+fn is_contention(fault: &MigrateError) -> bool {
+    matches!(
+        fault,
+        MigrateError::Execute(sqlx::Error::Database(_)) | MigrateError::ExecuteMigration(sqlx::Error::Database(_), _)
+    )
+}
+
+/// Words a fault of the database.
+fn fault(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreFault {
+    move |source| StoreFault { doing, source: Box::new(source) }
+}
+
+#[async_trait]
+impl Registry for Sqlite {
+    async fn version(&self) -> Result<Version, StoreFault> {
+        read::version(&self.pool).await.map_err(fault("reading the version"))
+    }
+
+    async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>, StoreFault> {
+        read::tenant(&self.pool, id).await.map_err(fault("reading a tenant"))
+    }
+
+    async fn tenants(&self, page: &Page<TenantId>) -> Result<Vec<Tenant>, StoreFault> {
+        read::tenants(&self.pool, page).await.map_err(fault("reading tenants"))
+    }
+
+    async fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreFault> {
+        read::key(&self.pool, id).await.map_err(fault("reading a key"))
+    }
+
+    async fn keys(&self, filter: &KeyFilter, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreFault> {
+        read::keys(&self.pool, filter, page).await.map_err(fault("reading keys"))
+    }
+
+    async fn count_lineages(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, StoreFault> {
+        read::count_lineages(&self.pool, tenant, now).await.map_err(fault("counting keys"))
+    }
+
+    async fn named(&self, filter: &KeyFilter, name: &str, now: Timestamp) -> Result<Option<KeyRecord>, StoreFault> {
+        read::named(&self.pool, filter, name, now).await.map_err(fault("looking for a name"))
+    }
+
+    async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault> {
+        read::holder(&self.pool, secret).await.map_err(fault("looking for a key"))
+    }
+
+    async fn publish(&self, seen: Version, changes: &[Change]) -> Result<Version, PublishFault> {
+        publish::publish(&self.pool, seen, changes).await
+    }
+
+    async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault> {
+        follow::load(&self.pool, take).await.map_err(fault("loading tenants and keys"))
+    }
+
+    async fn changes_since(&self, version: Version) -> Result<News, StoreFault> {
+        follow::changes_since(&self.pool, version).await.map_err(fault("reading changes"))
+    }
+
+    async fn note_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreFault> {
+        publish::note_uses(&self.pool, uses).await.map_err(fault("noting uses"))
+    }
+
+    async fn remember_marks(&self, marks: &[(String, Digest)]) -> Result<(), SecretsChanged> {
+        publish::remember_marks(&self.pool, marks).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
