@@ -10,13 +10,13 @@ use s3s::dto::{
     ListPartsOutput, MultipartUpload, Range, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
     UploadPartOutput,
 };
-use s3s::{S3Error, S3Response, S3Result, TrailingHeaders, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use tokio::io::AsyncSeekExt;
 
 use super::listing::{Spelling, bucket};
 use super::reading::Conditions;
 use super::shelf::{Attributes, Object, Part, Room, Shelf, Upload, stamp};
-use super::writing::{Sent, disk, not_kept, overwrites, receive, source};
+use super::writing::{Sent, disk, not_kept, overwrites, receive, source, trailer};
 use crate::blobs::{Blob, pieces};
 use crate::tenants::Tenant;
 
@@ -68,9 +68,9 @@ fn upload_of<'a>(room: &'a mut Room, place: (&str, &str), id: &str) -> S3Result<
 pub(super) async fn upload(
     shelf: &Shelf,
     tenant: &Tenant,
-    mut input: UploadPartInput,
-    trailers: Option<TrailingHeaders>,
+    request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
+    let (trailer, trailers, mut input) = (trailer(&request), request.trailing_headers, request.input);
     let place = (input.bucket.as_str(), input.key.as_str());
     refuse_number(input.part_number)?;
     shelf.within(tenant, |room| upload_of(room, place, &input.upload_id).map(drop))?;
@@ -85,6 +85,7 @@ pub(super) async fn upload(
             ..Default::default()
         },
         md5: input.content_md5.take(),
+        trailer,
     };
     let (blob, checksum) = receive(shelf, input.body.take(), sent, trailers).await?;
     let part = Part { blob, checksum: checksum.clone(), modified: shelf.now() };

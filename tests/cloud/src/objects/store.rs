@@ -99,7 +99,7 @@ impl S3 for Store {
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let tenant = tenant(&request)?;
-        writing::put(&self.shelf, &tenant, request.input, request.trailing_headers).await
+        writing::put(&self.shelf, &tenant, request).await
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
@@ -126,7 +126,7 @@ impl S3 for Store {
 
     async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
         let tenant = tenant(&request)?;
-        multipart::upload(&self.shelf, &tenant, request.input, request.trailing_headers).await
+        multipart::upload(&self.shelf, &tenant, request).await
     }
 
     async fn upload_part_copy(

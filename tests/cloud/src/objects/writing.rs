@@ -5,14 +5,13 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::TryStreamExt;
-use http::HeaderMap;
 use s3s::checksum::ChecksumHasher;
 use s3s::dto::{
     Checksum, ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
     DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition, MetadataDirective,
     PutObjectInput, PutObjectOutput, StreamingBlob,
 };
-use s3s::{S3Error, S3Response, S3Result, TrailingHeaders, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::listing::bucket;
 use super::reading::{Conditions, Fit, find};
@@ -29,9 +28,9 @@ const LONGEST_KEY: usize = 1024;
 pub(super) async fn put(
     shelf: &Shelf,
     tenant: &Tenant,
-    mut input: PutObjectInput,
-    trailers: Option<TrailingHeaders>,
+    request: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
+    let (trailer, trailers, mut input) = (trailer(&request), request.trailing_headers, request.input);
     refuse_key(&input.key)?;
     let (matches, differs) = (input.if_match.take(), input.if_none_match.take());
     let admit = |held: &Bucket, key: &str| overwrites(held, key, matches.as_ref(), differs.as_ref());
@@ -48,6 +47,7 @@ pub(super) async fn put(
             ..Default::default()
         },
         md5: input.content_md5.take(),
+        trailer,
     };
     let (blob, checksum) = receive(shelf, input.body.take(), sent, trailers).await?;
     let object = Object {
@@ -84,12 +84,21 @@ pub(super) async fn put(
     }))
 }
 
+/// The trailer that a request announces.
+pub(super) fn trailer<T>(request: &S3Request<T>) -> Option<String> {
+    request.headers.get("x-amz-trailer").and_then(|it| it.to_str().ok()).map(str::to_ascii_lowercase)
+}
+
 /// What a sender says of the bytes it sends.
 pub(super) struct Sent {
     pub(super) algorithm: Option<ChecksumAlgorithm>,
     pub(super) checksum: Checksum,
     pub(super) md5: Option<String>,
+    /// The trailer that is to follow the body.
+    pub(super) trailer: Option<String>,
 }
+
+const ALGORITHMS: [&str; 5] = ["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"];
 
 /// Keeps a body whose digests are what its sender says they are.
 pub(super) async fn receive(
@@ -100,27 +109,20 @@ pub(super) async fn receive(
 ) -> S3Result<(Arc<Blob>, Checksum)> {
     let body = body.ok_or_else(|| s3_error!(IncompleteBody))?;
     let mut hasher = ChecksumHasher::default();
-    for name in ["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"] {
+    for name in ALGORITHMS {
         let named = sent.algorithm.as_ref().is_some_and(|it| it.as_str() == name);
-        if named || said(&mut sent.checksum, name).is_some() || named_by_trailer(trailers.as_ref(), name) {
+        if named || said(&mut sent.checksum, name).is_some() || sent.trailer.as_deref() == Some(&*field(name)) {
             watch(&mut hasher, name);
         }
-    }
-    // The trailer's name comes with the head as a rule, but is only known for certain at the end: CRC32 is what the
-    // clients of today send when nobody chose.
-    if trailers.is_some() {
-        watch(&mut hasher, "CRC32");
     }
     let kept = shelf.blobs.keep(body.inspect_ok(|bytes| hasher.update(bytes)), LARGEST).await.map_err(not_kept)?;
     let mut computed = hasher.finalize();
     let trailing = trailers.and_then(|it| it.take()).unwrap_or_default();
-    for name in ["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"] {
-        let claimed = said(&mut sent.checksum, name).take().or_else(|| trailer(&trailing, name));
-        let own = said(&mut computed, name);
-        match (&claimed, &own) {
-            (Some(claimed), Some(own)) if claimed != own => return Err(s3_error!(BadDigest)),
-            (None, Some(_)) if sent.algorithm.as_ref().is_none_or(|it| it.as_str() != name) => *own = None,
-            (Some(_) | None, Some(_) | None) => {}
+    for name in ALGORITHMS {
+        let trailer = || trailing.get(field(name)).and_then(|it| it.to_str().ok()).map(str::to_owned);
+        let claimed = said(&mut sent.checksum, name).take().or_else(trailer);
+        if claimed.is_some_and(|claimed| said(&mut computed, name).as_ref() != Some(&claimed)) {
+            return Err(s3_error!(BadDigest));
         }
     }
     match sent.md5.map(|it| STANDARD.decode(it)) {
@@ -150,13 +152,9 @@ fn watch(hasher: &mut ChecksumHasher, name: &str) {
     }
 }
 
-fn named_by_trailer(trailers: Option<&TrailingHeaders>, name: &str) -> bool {
-    trailers.and_then(|it| it.read(|headers| trailer(headers, name).is_some())).unwrap_or(false)
-}
-
-fn trailer(headers: &HeaderMap, name: &str) -> Option<String> {
-    let value = headers.get(format!("x-amz-checksum-{}", name.to_ascii_lowercase()))?;
-    value.to_str().ok().map(str::to_owned)
+/// The header, or the trailer, that bears a checksum.
+fn field(name: &str) -> String {
+    format!("x-amz-checksum-{}", name.to_ascii_lowercase())
 }
 
 /// `aws-chunked` is how the bytes travelled, not what they are.
