@@ -1,1 +1,24 @@
 //! The life of a request: decide, shape, settle.
+//!
+//! Joins the rooms in one order and knows none of their insides. Nothing is forwarded without a permit, and every request
+//! that was read ends as one entry, however it ends.
+
+mod answer;
+mod configuration;
+mod decide;
+mod forward;
+mod gateway;
+mod meters;
+mod recognise;
+mod settle;
+mod shape;
+mod trail;
+
+pub use answer::{Answer, UpstreamFault};
+pub use configuration::Configuration;
+pub use decide::{Incoming, READ_EARLY, Refused, Unread};
+pub use forward::{BodyPlan, Forward};
+pub use gateway::{Gateway, Node, Parts};
+pub use meters::Meters;
+pub use shape::{over_limit, retirement, stamp};
+pub use trail::{Ending, Facts, Trail};

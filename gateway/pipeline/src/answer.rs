@@ -1,0 +1,153 @@
+//! Every way a request can be turned away, with what is told and what is recorded.
+
+use authn::Unauthenticated;
+use authz::Forbidden;
+use catalog::{Invalid, Unidentified};
+use domain::{Blame, PathRefused, Told};
+use http::HeaderValue;
+use limits::{OverLimit, Shielded};
+
+/// The gateway answers by itself. Which status that is, `server` knows; which words, the dialect.
+#[derive(Debug, thiserror::Error)]
+pub enum Answer {
+    /// No API has this host.
+    #[error("no API is served on this host")]
+    UnknownHost,
+    /// The path has no normal form.
+    #[error(transparent)]
+    BadPath(#[from] PathRefused),
+    /// Too many headers, or too large.
+    #[error("request head exceeds the bounds of this gateway")]
+    HeadTooLarge,
+    /// A head that pingora understood and the gateway does not take.
+    #[error("{0}")]
+    BadHead(&'static str),
+    /// No operation of the API.
+    #[error(transparent)]
+    Unidentified(#[from] Unidentified),
+    /// The source address asks too much.
+    #[error(transparent)]
+    Shielded(#[from] Shielded),
+    /// Not exactly one good credential.
+    #[error("{why}")]
+    Unauthenticated {
+        /// What was wrong with what was shown.
+        why: Unauthenticated,
+        /// What the caller is told of it.
+        told: Told,
+        /// What a 401 says in `WWW-Authenticate`.
+        challenge: Option<HeaderValue>,
+    },
+    /// The caller has used up its allowance.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
+    /// The policies do not permit it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The request does not fit the API's document.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The body is larger than the operation takes.
+    #[error("body is larger than the {max} bytes that the operation takes")]
+    TooLarge {
+        /// Bytes.
+        max: u64,
+    },
+    /// The body ended, stalled or broke before it was whole.
+    #[error("body did not arrive whole")]
+    BodyCut,
+    /// A gateway-native operation whose room is not part of this build.
+    #[error("gateway-native operation `{0}` is not served by this gateway")]
+    NotServed(String),
+    /// Entries cannot be written.
+    #[error(transparent)]
+    Unrecordable(#[from] audit::Unwritable),
+    /// The API behind the gateway did not answer properly.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFault),
+    /// A fault of the gateway.
+    #[error("internal fault: {0}")]
+    Internal(String),
+}
+
+/// What went wrong behind the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamFault {
+    /// No connection.
+    #[error("upstream cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("upstream did not answer in time: {0}")]
+    Late(String),
+    /// An answer that is not HTTP, or half of one.
+    #[error("upstream answered badly: {0}")]
+    Broken(String),
+}
+
+impl Answer {
+    /// What the caller is told. Never anything that is not in the API's documents or its own request.
+    pub fn told(&self) -> Told {
+        match self {
+            Self::UnknownHost => Told::new("unknown_host", "There is no API on this host."),
+            Self::BadPath(_) => Told::new("bad_path", "The path is malformed."),
+            Self::HeadTooLarge => Told::new("head_too_large", "The request headers are too large."),
+            Self::BadHead(_) => Told::new("bad_request", "The request is malformed."),
+            Self::Unidentified(refused) => refused.told(),
+            Self::Shielded(refused) => refused.told(),
+            Self::Unauthenticated { told, .. } => told.clone(),
+            Self::OverLimit(refused) => refused.told(),
+            Self::Forbidden(refused) => refused.told(),
+            Self::Invalid(refused) => refused.told(),
+            Self::TooLarge { .. } => Told::new("body_too_large", "The request body is too large."),
+            Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
+            Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
+            Self::Unrecordable(_) => Told::new("unavailable", "The service is temporarily unavailable."),
+            Self::Upstream(UpstreamFault::Unreachable(_)) => {
+                Told::new("upstream_unreachable", "The service could not be reached.")
+            }
+            Self::Upstream(UpstreamFault::Late(_)) => {
+                Told::new("upstream_timeout", "The service did not answer in time.")
+            }
+            Self::Upstream(UpstreamFault::Broken(_)) => {
+                Told::new("upstream_broken", "The service did not answer properly.")
+            }
+            Self::Internal(_) => Told::new("internal", "Something went wrong on our side."),
+        }
+    }
+
+    /// Who has to act before it stops happening.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Forbidden(refused) => refused.blame(),
+            Self::Upstream(_) => Blame::Upstream,
+            Self::Unrecordable(_) | Self::Internal(_) | Self::NotServed(_) => Blame::Gateway,
+            Self::UnknownHost
+            | Self::BadPath(_)
+            | Self::HeadTooLarge
+            | Self::BadHead(_)
+            | Self::Unidentified(_)
+            | Self::Shielded(_)
+            | Self::Unauthenticated { .. }
+            | Self::OverLimit(_)
+            | Self::Invalid(_)
+            | Self::TooLarge { .. }
+            | Self::BodyCut => Blame::Caller,
+        }
+    }
+
+    /// Which step of the path turned it away.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
+            Self::Unidentified(_) => "identify",
+            Self::Shielded(_) => "shield",
+            Self::Unauthenticated { .. } => "authenticate",
+            Self::OverLimit(_) => "limit",
+            Self::Forbidden(_) => "authorize",
+            Self::Invalid(_) | Self::TooLarge { .. } | Self::BodyCut => "validate",
+            Self::NotServed(_) | Self::Upstream(_) => "forward",
+            Self::Unrecordable(_) => "record",
+            Self::Internal(_) => "internal",
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A request that may go on: everything that was proved of it.
+
+use authz::Permit;
+use domain::{Call, Caller};
+use limits::Allowance;
+
+/// What becomes of the body on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyPlan {
+    /// It was read and found good, or there is none.
+    Settled,
+    /// It is held back until its last byte has been read and found good; at most `max` bytes.
+    Held {
+        /// Bytes.
+        max: u64,
+    },
+    /// It passes as it arrives; at most `max` bytes.
+    Streamed {
+        /// Bytes.
+        max: u64,
+    },
+}
+
+/// A permitted request. There is no other way upstream, and no other way to one than a [`Permit`].
+#[derive(Debug)]
+pub struct Forward {
+    call: Call,
+    caller: Option<Caller>,
+    allowance: Option<Allowance>,
+    permit: Permit,
+    body: BodyPlan,
+}
+
+impl Forward {
+    pub(crate) fn new(
+        call: Call,
+        caller: Option<Caller>,
+        allowance: Option<Allowance>,
+        permit: Permit,
+        body: BodyPlan,
+    ) -> Self {
+        Self { call, caller, allowance, permit, body }
+    }
+
+    /// What is asked.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Who asks; `None` where the operation is open to anybody.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// What they have left; `None` where nothing is counted.
+    pub fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_ref()
+    }
+
+    /// Why it may.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// What becomes of the body.
+    pub fn body(&self) -> BodyPlan {
+        self.body
+    }
+}

@@ -1,0 +1,95 @@
+//! What lives as long as the process: counters, keys, the log and the meters.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use audit::Log;
+use authn::{Keyring, Secrets};
+use domain::{Clock, Random};
+use limits::Limiter;
+
+use crate::{Configuration, Meters};
+
+/// What is the same for every request, and outlives every configuration.
+pub struct Gateway {
+    /// What has been used.
+    pub limiter: Limiter,
+    /// The keys as they are now.
+    pub keyring: ArcSwap<Keyring>,
+    /// The peppers and the master key.
+    pub secrets: Secrets,
+    /// Where entries go.
+    pub log: Log,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where request ids come from.
+    pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub meters: Meters,
+    /// Which gateway this is.
+    pub node: Node,
+    configuration: ArcSwap<Configuration>,
+}
+
+/// Which gateway, and which run of it, an entry comes from.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The configured name.
+    pub name: String,
+    /// Drawn when the process starts, in hexadecimal.
+    pub boot: String,
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// See [`Gateway::limiter`].
+    pub limiter: Limiter,
+    /// See [`Gateway::keyring`].
+    pub keyring: Keyring,
+    /// See [`Gateway::secrets`].
+    pub secrets: Secrets,
+    /// See [`Gateway::log`].
+    pub log: Log,
+    /// See [`Gateway::clock`].
+    pub clock: Arc<dyn Clock>,
+    /// See [`Gateway::random`].
+    pub random: Arc<dyn Random>,
+    /// See [`Gateway::node`].
+    pub node: Node,
+    /// The first configuration.
+    pub configuration: Configuration,
+}
+
+impl Gateway {
+    /// A gateway that has served nothing yet.
+    pub fn new(parts: Parts) -> prometheus::Result<Self> {
+        Ok(Self {
+            meters: Meters::new(&parts.configuration)?,
+            limiter: parts.limiter,
+            keyring: ArcSwap::from_pointee(parts.keyring),
+            secrets: parts.secrets,
+            log: parts.log,
+            clock: parts.clock,
+            random: parts.random,
+            node: parts.node,
+            configuration: ArcSwap::from_pointee(parts.configuration),
+        })
+    }
+
+    /// The configuration in force: to be pinned once per request.
+    pub fn configuration(&self) -> Arc<Configuration> {
+        self.configuration.load_full()
+    }
+
+    /// Puts another configuration in force. Requests under way keep theirs.
+    pub fn reconfigure(&self, configuration: Configuration) -> prometheus::Result<()> {
+        self.meters.reloaded(&configuration)?;
+        self.configuration.store(Arc::new(configuration));
+        Ok(())
+    }
+
+    /// The keys as they are at this moment.
+    pub fn keys(&self) -> Guard<Arc<Keyring>> {
+        self.keyring.load()
+    }
+}

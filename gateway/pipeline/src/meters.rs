@@ -1,0 +1,149 @@
+//! What is counted, under names that hold no tenant, caller, key or path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use domain::{ApiName, Operation, OperationId};
+use prometheus::core::Collector;
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::Configuration;
+
+/// Upper bounds of the time histograms, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Status classes as they are labelled, by the first digit; `none` where nothing was answered.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Stands for the API and operation of a request that named none.
+const UNKNOWN: &str = "unknown";
+
+/// Every meter of the request path.
+pub struct Meters {
+    registry: Registry,
+    requests: IntCounterVec,
+    refusals: IntCounterVec,
+    durations: HistogramVec,
+    known: ArcSwap<Known>,
+    /// Requests begun and not yet settled.
+    pub in_flight: IntGauge,
+    /// Connections held.
+    pub connections: IntGauge,
+    connections_closed: IntCounterVec,
+    generation: IntGauge,
+    reload_failures: IntCounter,
+}
+
+/// The meters of every operation, found once so that a request looks one name up instead of many.
+struct Known {
+    operations: HashMap<(ApiName, OperationId), OperationMeters>,
+    unknown: OperationMeters,
+}
+
+struct OperationMeters {
+    classes: [IntCounter; 6],
+    duration: Histogram,
+}
+
+impl Meters {
+    /// Meters that stand at zero, with a row for each operation of the first configuration.
+    pub fn new(configuration: &Configuration) -> prometheus::Result<Self> {
+        let registry = Registry::new_custom(Some("portcullis".to_owned()), None)?;
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let gauge = |name: &str, help: &str| registered(&registry, IntGauge::new(name, help)?);
+        let requests =
+            counters("requests_total", "Requests settled, by operation and status.", &["api", "operation", "class"])?;
+        let timing = HistogramOpts::new("request_duration_seconds", "From arrival to the last byte of the answer.")
+            .buckets(BUCKETS.to_vec());
+        let durations = registered(&registry, HistogramVec::new(timing, &["api"])?)?;
+        let known = ArcSwap::from_pointee(known(&requests, &durations, configuration)?);
+        Ok(Self {
+            refusals: counters("refusals_total", "Requests turned away, by reason.", &["api", "reason"])?,
+            in_flight: gauge("requests_in_flight", "Requests begun and not yet settled.")?,
+            connections: gauge("connections", "Connections held by clients.")?,
+            connections_closed: counters("connections_closed_total", "Connections the gateway closed.", &["reason"])?,
+            generation: gauge("config_generation", "How often the configuration has been replaced.")?,
+            reload_failures: registered(
+                &registry,
+                IntCounter::new("config_reload_failures_total", "Configurations that were not taken.")?,
+            )?,
+            registry,
+            requests,
+            durations,
+            known,
+        })
+    }
+
+    /// Where the meters are read, and where other rooms may add theirs.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Counts a connection that the gateway closed or never took.
+    pub fn connection_closed(&self, reason: &str) {
+        self.connections_closed.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a configuration that was refused.
+    pub fn reload_failed(&self) {
+        self.reload_failures.inc();
+    }
+
+    /// Makes a row for each operation of a configuration that is about to be put in force.
+    pub(crate) fn reloaded(&self, configuration: &Configuration) -> prometheus::Result<()> {
+        self.known.store(Arc::new(known(&self.requests, &self.durations, configuration)?));
+        self.generation.inc();
+        Ok(())
+    }
+
+    /// Counts one finished request.
+    pub(crate) fn settled(
+        &self,
+        operation: Option<&Operation>,
+        reason: Option<&str>,
+        status: Option<u16>,
+        duration: Duration,
+    ) {
+        let known = self.known.load();
+        let row = operation.and_then(|it| known.operations.get(&(it.api.clone(), it.id.clone())));
+        let row = row.unwrap_or(&known.unknown);
+        if let Some(class) = row.classes.get(usize::from(status.unwrap_or(0) / 100)) {
+            class.inc();
+        }
+        row.duration.observe(duration.as_secs_f64());
+        if let Some(reason) = reason {
+            let api = operation.map_or(UNKNOWN, |it| it.api.as_str());
+            self.refusals.with_label_values(&[api, reason]).inc();
+        }
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn known(
+    requests: &IntCounterVec,
+    durations: &HistogramVec,
+    configuration: &Configuration,
+) -> prometheus::Result<Known> {
+    let row = |api: &str, operation: &str| -> prometheus::Result<OperationMeters> {
+        let class = |it: &str| requests.get_metric_with_label_values(&[api, operation, it]);
+        let [none, info, good, moved, theirs, ours] = CLASSES;
+        Ok(OperationMeters {
+            classes: [class(none)?, class(info)?, class(good)?, class(moved)?, class(theirs)?, class(ours)?],
+            duration: durations.get_metric_with_label_values(&[api])?,
+        })
+    };
+    let mut operations = HashMap::new();
+    for operation in configuration.catalog.profiles().iter().flat_map(|it| &it.api.operations) {
+        let name = (operation.api.clone(), operation.id.clone());
+        operations.insert(name, row(operation.api.as_str(), operation.id.as_str())?);
+    }
+    Ok(Known { operations, unknown: row(UNKNOWN, UNKNOWN)? })
+}

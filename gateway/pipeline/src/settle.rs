@@ -1,0 +1,83 @@
+//! Everything learnt becomes one entry and a few counts.
+
+use audit::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection};
+
+use crate::Trail;
+use crate::trail::Ending;
+
+/// Writes the entry of a finished request; without an ending, of one that was cut off.
+pub(crate) fn settle(trail: &Trail, ending: Option<Ending>) {
+    let gateway = &trail.gateway;
+    let duration = gateway.clock.now().tick.since(trail.facts.at.tick);
+    let decision = decision(trail, ending);
+    let ended = ending.unwrap_or_default();
+    let trace = trail.facts.trace.map(|it| format!("{:032x}", it.trace));
+    let operation = trail.operation.as_deref();
+    gateway.meters.settled(operation, decision.reason, ended.status, duration);
+    gateway.log.append(&Entry {
+        schema: 1,
+        class: "request.completed",
+        node: &gateway.node.name,
+        boot: &gateway.node.boot,
+        time: trail.facts.at.wall,
+        tenant: trail.standing.as_ref().map(|it| it.tenant.as_str()),
+        request: RequestSection {
+            id: &trail.facts.id,
+            method: &trail.facts.method,
+            host: &trail.facts.host,
+            path: &trail.facts.path,
+            source: trail.facts.source,
+            tls: trail.facts.tls,
+            api: operation.map(|it| it.api.as_str()),
+            operation: operation.map(|it| it.id.as_str()),
+            trace: trace.as_deref(),
+        },
+        auth: auth(trail),
+        limit: trail
+            .standing
+            .as_ref()
+            .zip(trail.remaining)
+            .map(|(standing, remaining)| LimitSection { tier: standing.tier.as_str(), remaining }),
+        decision,
+        upstream: trail.peer.as_ref().map(|peer| UpstreamSection { peer, status: trail.upstream_status }),
+        status: ended.status,
+        bytes_in: ended.bytes_in,
+        bytes_out: ended.bytes_out,
+        duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+    });
+}
+
+fn auth(trail: &Trail) -> Option<AuthSection<'_>> {
+    let shown = trail.standing.as_ref().map(|it| &it.key);
+    let key = shown.or(trail.refused_key.as_ref())?;
+    Some(AuthSection { key: key.as_str(), method: trail.method })
+}
+
+fn decision(trail: &Trail, ending: Option<Ending>) -> DecisionSection<'_> {
+    if let Some(refusal) = &trail.refusal {
+        return DecisionSection {
+            outcome: refusal.outcome,
+            step: Some(refusal.step),
+            reason: Some(refusal.reason),
+            detail: Some(&refusal.detail),
+            blame: Some(refusal.blame),
+            policies: &refusal.policies,
+            bundle: refusal.bundle.as_deref(),
+        };
+    }
+    let whole = ending.is_some_and(|it| it.whole);
+    let (outcome, reason) = match (&trail.permit, whole) {
+        (Some(_), true) => (Outcome::Permit, None),
+        (Some(_), false) => (Outcome::Fail, Some("cut_off")),
+        (None, _) => (Outcome::Abort, Some("cut_off")),
+    };
+    DecisionSection {
+        outcome,
+        step: None,
+        reason,
+        detail: None,
+        blame: None,
+        policies: trail.permit.as_ref().map_or(&[], |it| it.determining()),
+        bundle: trail.permit.as_ref().map(|it| &**it.bundle()),
+    }
+}

@@ -1,0 +1,187 @@
+//! What was learnt of a request, for the entry alone. Nobody reads it to decide.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use audit::Outcome;
+use authz::Permit;
+use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Standing, TraceParent};
+use limits::Allowance;
+
+use crate::{Answer, Gateway};
+
+/// What is known of a request before anything is decided.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The request id, in hexadecimal.
+    pub id: String,
+    /// When it arrived.
+    pub at: Moment,
+    /// The method.
+    pub method: String,
+    /// The host asked for.
+    pub host: String,
+    /// The normal path; where there is none, what arrived, printable and cut short.
+    pub path: String,
+    /// The peer's address.
+    pub source: IpAddr,
+    /// Whether it came over TLS.
+    pub tls: bool,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+/// How the edge saw a request end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending {
+    /// The status that was answered, if any was.
+    pub status: Option<u16>,
+    /// Bytes of the request body that were read.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body that were sent.
+    pub bytes_out: u64,
+    /// Whether the answer reached its end.
+    pub whole: bool,
+}
+
+/// Collects findings on the way, and leaves an entry behind even if the task dies.
+pub struct Trail {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) facts: Facts,
+    pub(crate) operation: Option<Arc<Operation>>,
+    pub(crate) standing: Option<Arc<Standing>>,
+    pub(crate) method: Option<&'static str>,
+    pub(crate) refused_key: Option<KeyId>,
+    pub(crate) remaining: Option<u32>,
+    pub(crate) permit: Option<Permit>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) peer: Option<String>,
+    pub(crate) upstream_status: Option<u16>,
+    settled: bool,
+}
+
+/// Why a request was turned away.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) outcome: Outcome,
+    pub(crate) step: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
+    pub(crate) blame: Blame,
+    pub(crate) policies: Vec<Arc<str>>,
+    pub(crate) bundle: Option<Arc<str>>,
+}
+
+/// Something worth writing down.
+pub(crate) trait Finding {
+    fn tell(&self, trail: &mut Trail);
+}
+
+impl Trail {
+    /// Begins with what the head said.
+    pub fn begin(gateway: Arc<Gateway>, facts: Facts) -> Self {
+        gateway.meters.in_flight.inc();
+        Self {
+            gateway,
+            facts,
+            operation: None,
+            standing: None,
+            method: None,
+            refused_key: None,
+            remaining: None,
+            permit: None,
+            refusal: None,
+            peer: None,
+            upstream_status: None,
+            settled: false,
+        }
+    }
+
+    /// Writes a finding down and hands it on.
+    pub(crate) fn keep<F: Finding>(&mut self, found: F) -> F {
+        found.tell(self);
+        found
+    }
+
+    /// What is known of the request.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Notes why the request was turned away. The first reason stands: what follows is its consequence.
+    pub fn refuse(&mut self, answer: &Answer) {
+        if self.refusal.is_some() {
+            return;
+        }
+        let mut detail = String::new();
+        let _ = write!(detail, "{answer}");
+        let (mut policies, mut bundle) = (Vec::new(), None);
+        if let Answer::Forbidden(refused) = answer {
+            policies.extend(refused.determining().iter().chain(refused.erring()).cloned());
+            bundle = Some(Arc::clone(refused.bundle()));
+        }
+        if let Answer::Unauthenticated { why, .. } = answer {
+            self.refused_key.clone_from(&why.key);
+        }
+        let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
+        let (step, reason, blame) = (answer.step(), answer.told().reason, answer.blame());
+        self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
+    }
+
+    /// Notes whom the request was sent to.
+    pub fn sent_to(&mut self, peer: String) {
+        self.peer = Some(peer);
+    }
+
+    /// Notes what came back.
+    pub fn upstream_answered(&mut self, status: u16) {
+        self.upstream_status = Some(status);
+    }
+
+    /// Leaves the entry, after waiting for room in the log's memory.
+    pub async fn settle(mut self, ending: Ending) {
+        self.gateway.log.room().await;
+        self.finish(Some(ending));
+    }
+
+    fn finish(&mut self, ending: Option<Ending>) {
+        if !std::mem::replace(&mut self.settled, true) {
+            crate::settle::settle(self, ending);
+            self.gateway.meters.in_flight.dec();
+        }
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        self.finish(None);
+    }
+}
+
+impl Finding for Call {
+    fn tell(&self, trail: &mut Trail) {
+        trail.operation = Some(Arc::clone(&self.operation));
+    }
+}
+
+impl Finding for Option<Caller> {
+    fn tell(&self, trail: &mut Trail) {
+        if let Some(caller) = self {
+            trail.standing = Some(Arc::clone(&caller.standing));
+            trail.method = Some(caller.method.as_str());
+        }
+    }
+}
+
+impl Finding for Allowance {
+    fn tell(&self, trail: &mut Trail) {
+        trail.remaining = Some(self.remaining());
+    }
+}
+
+impl Finding for Permit {
+    fn tell(&self, trail: &mut Trail) {
+        trail.permit = Some(self.clone());
+    }
+}

@@ -1,0 +1,319 @@
+//! `portcullis api-keys`
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use domain::{ApiName, Clock as _, KeyId, KeyRecord, KeySecret, Scope, SystemClock, TenantId, TierName, Timestamp};
+use identity::{Identity, ImportKey, Issued, KeyFilter, KeyState, NewKey, NewTenant, Page, PlainKey, Terms};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::commands::output::{Output, Rows};
+use crate::commands::tenants::{all, with_desk};
+use crate::settings::Settings;
+
+/// The tenant that is made where there is none and none is named.
+const FIRST_TENANT: &str = "default";
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeys {
+    /// Make a key; it is shown this once
+    Create(Wanted),
+    /// List keys, never their secrets
+    List {
+        /// Only those of this tenant
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Only those of this API
+        #[arg(long)]
+        api: Option<ApiName>,
+    },
+    /// Make a key that takes the place of another
+    Rotate {
+        /// Which key
+        id: KeyId,
+        /// How long the old one goes on working, such as `24h`; `0s` for a leak [default: as in the settings]
+        #[arg(long, value_parser = length)]
+        overlap: Option<Duration>,
+    },
+    /// From now on the key opens nothing
+    Revoke {
+        /// Which key
+        id: KeyId,
+    },
+    /// Take in keys that were made elsewhere, one a line on standard input: the key, or `sha256:` and its digest
+    Import(Wanted),
+}
+
+/// What a key shall be.
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    /// The API it opens [default: the only one that has all the scopes]
+    #[arg(long)]
+    api: Option<ApiName>,
+    /// Whose resources it reaches [default: the only tenant there is]
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// What its owner calls it
+    #[arg(long)]
+    name: String,
+    /// The ceiling of what it may do
+    #[arg(long, value_delimiter = ',')]
+    scopes: Vec<Scope>,
+    /// How much it may use [default: that of the API]
+    #[arg(long)]
+    tier: Option<TierName>,
+    /// The user or service account that holds it
+    #[arg(long)]
+    owner: Option<String>,
+    /// From where it may be used, such as `203.0.113.0/24` [default: anywhere]
+    #[arg(long = "allow", value_delimiter = ',', value_name = "NETWORK", value_parser = network)]
+    ip_allow: Vec<IpNet>,
+    /// When it ends: a moment, or a length of time such as `90d` [default: never]
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<String>,
+}
+
+/// A key as it is shown: everything but the key itself, unless it was just made.
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    api: String,
+    tenant: String,
+    name: String,
+    state: &'static str,
+    scopes: Vec<String>,
+    tier: String,
+    created: String,
+    expires: Option<String>,
+    last_used: Option<String>,
+    rotated_from: Option<String>,
+    /// The public half of an access key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<String>,
+    /// The key, or the secret half of an access key. Shown once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl Rows for Listed {
+    const COLUMNS: &'static [&'static str] = &["id", "api", "tenant", "name", "state", "scopes", "tier", "last used"];
+
+    fn row(&self) -> Vec<String> {
+        let last_used = self.last_used.clone().unwrap_or_else(|| "never".to_owned());
+        let Self { id, api, tenant, name, state, scopes, tier, .. } = self;
+        let (state, scopes) = ((*state).to_owned(), scopes.join(","));
+        vec![id.clone(), api.clone(), tenant.clone(), name.clone(), state, scopes, tier.clone(), last_used]
+    }
+}
+
+impl Listed {
+    fn of(record: &KeyRecord, now: Timestamp) -> Self {
+        let access_key_id = match &record.secret {
+            KeySecret::AccessKey { access_key_id, .. } => Some(access_key_id.clone()),
+            KeySecret::Minted { .. } | KeySecret::Imported { .. } => None,
+        };
+        Self {
+            id: record.id.to_string(),
+            api: record.api.to_string(),
+            tenant: record.tenant.to_string(),
+            name: record.name.clone(),
+            state: KeyState::of(record, now).as_str(),
+            scopes: record.scopes.iter().map(ToString::to_string).collect(),
+            tier: record.tier.to_string(),
+            created: record.created.to_string(),
+            expires: record.expires.map(|it| it.to_string()),
+            last_used: record.last_used.map(|it| it.to_string()),
+            rotated_from: record.rotated_from.as_ref().map(ToString::to_string),
+            access_key_id,
+            secret: None,
+        }
+    }
+
+    fn issued(issued: &Issued, now: Timestamp) -> Self {
+        Self { secret: Some(issued.secret.reveal().to_owned()), ..Self::of(&issued.record, now) }
+    }
+}
+
+impl ApiKeys {
+    pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
+        let now = SystemClock::new().now().wall;
+        with_desk(settings, async |identity, terms| match self {
+            Self::Create(wanted) => {
+                let new = wanted.resolve(identity, terms, now).await?;
+                let made = identity.create_key(&new, terms).await?;
+                output.one(&Listed::issued(&made, now), &shown_once(&made))
+            }
+            Self::List { tenant, api } => {
+                let keys = keys(identity, &KeyFilter { tenant, api }).await?;
+                output.list(&keys.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
+            }
+            Self::Rotate { id, overlap } => {
+                let made = identity.rotate_key(&id, overlap, terms).await?;
+                output.one(&Listed::issued(&made, now), &shown_once(&made))
+            }
+            Self::Revoke { id } => {
+                let revoked = identity.revoke_key(&id).await?;
+                output.one(&Listed::of(&revoked, now), &format!("key `{id}` is revoked"))
+            }
+            Self::Import(wanted) => {
+                let new = wanted.resolve(identity, terms, now).await?;
+                let taken = identity.import_keys(&read_keys(&new)?, terms).await?;
+                output.list(&taken.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
+            }
+        })
+    }
+}
+
+impl Wanted {
+    /// Fills in what was left out, where there is only one way to.
+    async fn resolve(self, identity: &Identity, terms: &Terms, now: Timestamp) -> anyhow::Result<NewKey> {
+        let api = match self.api {
+            Some(api) => api,
+            None => only_api(terms, &self.scopes)?,
+        };
+        let tenant = match self.tenant {
+            Some(tenant) => tenant,
+            None => only_tenant(identity, terms).await?,
+        };
+        Ok(NewKey {
+            owner: self.owner,
+            scopes: self.scopes,
+            tier: self.tier,
+            ip_allow: self.ip_allow,
+            expires: self.expires.map(|it| end(&it, now)).transpose()?,
+            ..NewKey::new(api, tenant, self.name)
+        })
+    }
+}
+
+fn only_api(terms: &Terms, scopes: &[Scope]) -> anyhow::Result<ApiName> {
+    let fits: Vec<&ApiName> =
+        terms.all().filter(|it| scopes.iter().all(|scope| it.scopes.contains(scope))).map(|it| &it.api).collect();
+    match fits.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => bail!("no API has all of these scopes: name one with --api"),
+        several => {
+            let names: Vec<&str> = several.iter().map(|it| it.as_str()).collect();
+            bail!("several APIs have these scopes ({}): name one with --api", names.join(", "))
+        }
+    }
+}
+
+/// The only tenant there is. On a fresh store one is made, so that the first key takes one command.
+async fn only_tenant(identity: &Identity, terms: &Terms) -> anyhow::Result<TenantId> {
+    match all(identity).await?.as_slice() {
+        [only] => Ok(only.id.clone()),
+        [] => {
+            let id: TenantId = FIRST_TENANT.parse()?;
+            let new = NewTenant { id: Some(id), name: FIRST_TENANT.to_owned(), ..NewTenant::default() };
+            Ok(identity.create_tenant(&new, terms).await?.id)
+        }
+        [..] => bail!("there are several tenants: name one with --tenant"),
+    }
+}
+
+async fn keys(identity: &Identity, filter: &KeyFilter) -> anyhow::Result<Vec<KeyRecord>> {
+    let mut keys: Vec<KeyRecord> = Vec::new();
+    loop {
+        let page = Page { after: keys.last().map(|it| it.id.clone()), ..Page::default() };
+        let more = identity.list_keys(filter, &page).await?;
+        if more.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(more);
+    }
+}
+
+fn shown_once(made: &Issued) -> String {
+    let record = &made.record;
+    let scopes: Vec<&str> = record.scopes.iter().map(Scope::as_str).collect();
+    let scopes = if scopes.is_empty() { "none".to_owned() } else { scopes.join(", ") };
+    let half = match &record.secret {
+        KeySecret::AccessKey { access_key_id, .. } => format!("access key id: {access_key_id}\nsecret access key: "),
+        KeySecret::Minted { .. } | KeySecret::Imported { .. } => String::new(),
+    };
+    format!(
+        "{half}{}\n\nThis is the only time it is shown. Key `{}` of tenant `{}` at {}; scopes: {scopes}; tier: {}.",
+        made.secret.reveal(),
+        record.id,
+        record.tenant,
+        record.api,
+        record.tier,
+    )
+}
+
+/// Keys from standard input, so that they are in no process list and no shell history.
+fn read_keys(new: &NewKey) -> anyhow::Result<Vec<ImportKey>> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        bail!("write the keys to standard input, one a line");
+    }
+    let mut keys = Vec::new();
+    for (number, line) in input.lock().lines().enumerate() {
+        let line = line?;
+        let key = match line.trim().strip_prefix("sha256:") {
+            _ if line.trim().is_empty() => continue,
+            Some(digest) => {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(digest, &mut bytes)
+                    .with_context(|| format!("line {}: a digest is 64 hexadecimal digits", number + 1))?;
+                PlainKey::Sha256(bytes)
+            }
+            None => PlainKey::plain(line.trim()),
+        };
+        let name = if number == 0 { new.name.clone() } else { format!("{}-{}", new.name, number + 1) };
+        keys.push(ImportKey { new: NewKey { name, ..new.clone() }, key });
+    }
+    Ok(keys)
+}
+
+/// A moment, or a length of time from now.
+fn end(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    text.parse().or_else(|_| length(text).map(|it| now + it)).map_err(|_| {
+        anyhow::anyhow!(
+            "`{text}` is neither a moment such as `2027-01-01T00:00:00Z` nor a length of time such as `24h`"
+        )
+    })
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    let days = text.strip_suffix('d').and_then(|it| it.trim().parse::<u32>().ok());
+    let read = match days {
+        Some(days) => Some(Duration::from_secs(u64::from(days) * 86_400)),
+        None => text.parse::<jiff::SignedDuration>().ok().and_then(|it| it.try_into().ok()),
+    };
+    read.ok_or_else(|| format!("`{text}` is not a length of time such as `24h` or `90d`"))
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
+    text.parse().ok().or_else(address).ok_or_else(|| format!("`{text}` is neither an address nor a network"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_moment_or_a_length_of_time() {
+        let now = Timestamp::from_seconds(1_000_000);
+        assert_eq!(end("1970-01-12T13:46:41Z", now).unwrap(), Timestamp::from_seconds(1_000_001));
+        assert_eq!(end("24h", now).unwrap(), Timestamp::from_seconds(1_086_400));
+        assert_eq!(end("2d", now).unwrap(), Timestamp::from_seconds(1_172_800));
+        assert!(end("soon", now).is_err());
+        assert!(end("-1h", now).is_err());
+    }
+
+    #[test]
+    fn an_address_alone_is_a_network_of_one() {
+        assert_eq!(network("203.0.113.9").unwrap().to_string(), "203.0.113.9/32");
+        assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
+        assert!(network("203.0.113").is_err());
+    }
+}

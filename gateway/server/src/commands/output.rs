@@ -1,0 +1,105 @@
+//! How commands print: tables for people, JSON for scripts, complaints on standard error.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::faults::Refused;
+
+/// Exit codes, as the documentation lists them.
+pub(crate) const WRONG_USE: u8 = 2;
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For scripts: one JSON document
+    Json,
+}
+
+/// What can be shown as rows.
+pub(crate) trait Rows {
+    /// The names of the columns.
+    const COLUMNS: &'static [&'static str];
+
+    /// One row.
+    fn row(&self) -> Vec<String>;
+}
+
+impl Output {
+    /// Prints a list.
+    pub(crate) fn list<T: Rows + Serialize>(self, items: &[T]) -> anyhow::Result<()> {
+        match self {
+            Self::Json => self.json(&items),
+            Self::Table => print(&table(T::COLUMNS, &items.iter().map(Rows::row).collect::<Vec<_>>())),
+        }
+    }
+
+    /// Prints one thing, in words or as JSON.
+    pub(crate) fn one(self, item: &impl Serialize, words: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Json => self.json(item),
+            Self::Table => print(&format!("{words}\n")),
+        }
+    }
+
+    fn json(self, item: &impl Serialize) -> anyhow::Result<()> {
+        print(&format!("{}\n", serde_json::to_string_pretty(item)?))
+    }
+}
+
+/// Prints to standard output. A reader that has left (`| head`) is no fault.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => Err(cause.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Says on standard error what went wrong.
+pub(crate) fn complain(cause: &anyhow::Error, output: Output) -> ExitCode {
+    let text = match (output, cause.downcast_ref::<Refused>()) {
+        (Output::Json, Some(refused)) => serde_json::json!({ "ok": false, "faults": refused.0 }).to_string(),
+        (Output::Json, None) => serde_json::json!({ "ok": false, "error": format!("{cause:#}") }).to_string(),
+        (Output::Table, _) => format!("portcullis: {cause:#}"),
+    };
+    // Where standard error is gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    ExitCode::from(WRONG_USE)
+}
+
+fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            rows.iter().filter_map(|it| it.get(at)).map(|it| it.chars().count()).chain([name.len()]).max()
+        })
+        .map(Option::unwrap_or_default)
+        .collect();
+    let head = columns.iter().map(|it| it.to_uppercase()).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bcd".to_owned(), String::new()]];
+        assert_eq!(table(&["id", "name"], &rows), "ID   NAME\na    long cell\nbcd\n");
+    }
+}

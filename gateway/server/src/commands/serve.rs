@@ -1,0 +1,21 @@
+//! `portcullis serve`
+
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::output::print;
+use crate::settings::Settings;
+
+/// Serves until told to stop. One JSON line on standard output says where; everything else goes to standard error.
+pub(crate) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::try_new(&settings.log)?;
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    crate::serve::serve(settings, |ready| {
+        let line = serde_json::to_string(ready).unwrap_or_default();
+        if let Err(cause) = print(&format!("{line}\n")) {
+            tracing::warn!(%cause, "nobody reads standard output");
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,131 @@
+//! `portcullis tenants`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use domain::{ApiName, SystemClock, Tenant, TenantId, TierName};
+use identity::{Identity, NewTenant, Page, Terms};
+use serde::Serialize;
+
+use crate::commands::output::{Output, Rows};
+use crate::desk;
+use crate::faults::Refused;
+use crate::settings::Settings;
+
+/// What can be done with tenants.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenants {
+    /// Make a tenant
+    Create {
+        /// What people call it
+        #[arg(long)]
+        name: String,
+        /// Its id in keys, entries and headers [default: one is drawn]
+        #[arg(long)]
+        id: Option<TenantId>,
+        /// The tier all its keys have at an API; may be repeated
+        #[arg(long = "tier", value_name = "API=TIER", value_parser = tier)]
+        tiers: Vec<(ApiName, TierName)>,
+    },
+    /// List tenants
+    List,
+    /// From now on none of its keys opens anything
+    Suspend {
+        /// Which tenant
+        id: TenantId,
+    },
+    /// Its keys open again what they opened before
+    Resume {
+        /// Which tenant
+        id: TenantId,
+    },
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    name: String,
+    status: &'static str,
+    tiers: Vec<String>,
+    created: String,
+}
+
+impl Rows for Shown {
+    const COLUMNS: &'static [&'static str] = &["id", "name", "status", "tiers", "created"];
+
+    fn row(&self) -> Vec<String> {
+        let Self { id, name, status, tiers, created } = self;
+        vec![id.clone(), name.clone(), (*status).to_owned(), tiers.join(" "), created.clone()]
+    }
+}
+
+impl From<Tenant> for Shown {
+    fn from(it: Tenant) -> Self {
+        Self {
+            id: it.id.to_string(),
+            name: it.name,
+            status: if it.suspended.is_some() { "suspended" } else { "active" },
+            tiers: it.tiers.iter().map(|(api, tier)| format!("{api}={tier}")).collect(),
+            created: it.created.to_string(),
+        }
+    }
+}
+
+impl Tenants {
+    pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
+        with_desk(settings, async |identity, terms| match self {
+            Self::Create { name, id, tiers } => {
+                let new = NewTenant { id, name, tiers: tiers.into_iter().collect() };
+                let made = identity.create_tenant(&new, terms).await?;
+                let words = format!("tenant `{}` is made", made.id);
+                output.one(&Shown::from(made), &words)
+            }
+            Self::List => {
+                let tenants = all(identity).await?;
+                output.list(&tenants.into_iter().map(Shown::from).collect::<Vec<_>>())
+            }
+            Self::Suspend { id } => {
+                let tenant = identity.suspend_tenant(&id).await?;
+                output.one(&Shown::from(tenant), &format!("tenant `{id}` is suspended"))
+            }
+            Self::Resume { id } => {
+                let tenant = identity.resume_tenant(&id).await?;
+                output.one(&Shown::from(tenant), &format!("tenant `{id}` is active again"))
+            }
+        })
+    }
+}
+
+/// Opens the store for one verb, and closes it again.
+pub(crate) fn with_desk(
+    settings: &Settings,
+    verb: impl AsyncFnOnce(&Identity, &Terms) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let catalog = catalog::Catalog::load(&settings.apis).map_err(Refused)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let desk = desk::open(settings, Arc::new(SystemClock::new())).await?;
+        let done = verb(&desk.identity, &desk::terms(&catalog)).await;
+        desk.store.close().await;
+        done.map(|()| ExitCode::SUCCESS)
+    })
+}
+
+/// Every tenant, page by page.
+pub(crate) async fn all(identity: &Identity) -> anyhow::Result<Vec<Tenant>> {
+    let mut tenants: Vec<Tenant> = Vec::new();
+    loop {
+        let page = Page { after: tenants.last().map(|it| it.id.clone()), ..Page::default() };
+        let more = identity.list_tenants(&page).await?;
+        if more.is_empty() {
+            return Ok(tenants);
+        }
+        tenants.extend(more);
+    }
+}
+
+fn tier(text: &str) -> Result<(ApiName, TierName), String> {
+    let (api, tier) = text.split_once('=').ok_or("write API=TIER, such as `novastraxis=enterprise`")?;
+    Ok((api.parse().map_err(|it| format!("{it}"))?, tier.parse().map_err(|it| format!("{it}"))?))
+}

@@ -1,0 +1,56 @@
+//! Where tenants and keys are looked after: the store, its secrets, and the verbs over both.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use authn::{SecretFiles, Secrets, SystemRandom};
+use catalog::{Catalog, Profile};
+use domain::{Clock, Requirement, Scope};
+use identity::{ApiTerms, Identity, Terms};
+use store::Sqlite;
+
+use crate::settings::Settings;
+
+/// An open store and what goes with it.
+pub(crate) struct Desk {
+    pub(crate) identity: Identity,
+    pub(crate) secrets: Secrets,
+    pub(crate) store: Sqlite,
+}
+
+/// Opens the store in the data folder, and makes what was never there.
+pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Desk> {
+    let data = &settings.data;
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700).create(data).with_context(|| format!("data folder `{}`", data.display()))?;
+    let files = SecretFiles::under(data);
+    let secrets = Secrets::open(&files)?;
+    let store = Sqlite::open(&data.join("portcullis.db")).await?;
+    let vault = Arc::new(Secrets::open(&files)?);
+    let identity = Identity::new(Arc::new(store.clone()), vault, Arc::new(SystemRandom), clock, settings.keys.clone());
+    identity.check_secrets(&secrets.marks()).await?;
+    Ok(Desk { identity, secrets, store })
+}
+
+/// What keys of each API may be, as its profile and documents say.
+pub(crate) fn terms(catalog: &Catalog) -> Terms {
+    Terms::new(catalog.profiles().iter().map(api_terms))
+}
+
+fn api_terms(profile: &Profile) -> ApiTerms {
+    let keys = profile.credentials.api_key.as_ref();
+    ApiTerms {
+        api: profile.api.name.clone(),
+        prefixes: keys.map(|it| it.prefixes.clone()).unwrap_or_default(),
+        imported: keys.is_some_and(|it| it.imported),
+        access_keys: profile.credentials.sigv4.is_some(),
+        scopes: profile.api.operations.iter().flat_map(|it| scopes(&it.requirement)).cloned().collect(),
+        tiers: profile.limits.tiers.keys().cloned().collect(),
+        default_tier: profile.limits.default_tier.name.clone(),
+    }
+}
+
+fn scopes(requirement: &Requirement) -> impl Iterator<Item = &Scope> {
+    requirement.0.iter().flat_map(|it| &it.0).flat_map(|(_, scopes)| scopes)
+}

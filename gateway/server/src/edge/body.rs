@@ -1,0 +1,60 @@
+//! The request body, read early or held back.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use pingora::proxy::Session;
+use pipeline::{Incoming, Unread};
+
+/// The body of the request that a session is serving.
+pub(crate) struct SessionBody<'a> {
+    session: &'a mut Session,
+    declared: Option<u64>,
+}
+
+impl<'a> SessionBody<'a> {
+    pub(crate) fn new(session: &'a mut Session) -> Self {
+        let declared = declared(session);
+        Self { session, declared }
+    }
+}
+
+#[async_trait]
+impl Incoming for SessionBody<'_> {
+    fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+
+    async fn read(&mut self, max: u64) -> Result<Bytes, Unread> {
+        if self.declared.is_some_and(|it| it > max) {
+            return Err(Unread::TooLarge);
+        }
+        self.session.enable_retry_buffering();
+        if self.session.req_header().headers.contains_key(EXPECT) {
+            self.session.write_continue_response().await.map_err(|_| Unread::Cut)?;
+        }
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.session.read_request_body().await.map_err(|_| Unread::Cut)? {
+            if (whole.len() + chunk.len()) as u64 > max {
+                return Err(Unread::TooLarge);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        if self.session.retry_buffer_truncated() {
+            return Err(Unread::TooLarge);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+/// How long the body says it is, zero where there is none; `None` where only its end will tell.
+fn declared(session: &mut Session) -> Option<u64> {
+    let headers = &session.req_header().headers;
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.trim().parse().ok(),
+        None => session.as_downstream_mut().is_body_empty().then_some(0),
+    }
+}

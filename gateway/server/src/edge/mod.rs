@@ -1,0 +1,192 @@
+//! The edge: what pingora calls, and nothing decided here.
+
+mod accept;
+mod body;
+mod gate;
+mod guard;
+mod outbound;
+mod passing;
+mod reply;
+pub(crate) mod settings;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::{Error, ErrorType, HttpPeer};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pipeline::{Answer, Ending, Gateway, Trail};
+
+use self::body::SessionBody;
+pub(crate) use self::gate::Gate;
+pub(crate) use self::guard::Guard;
+use self::guard::WATCH;
+pub(crate) use self::outbound::Peers;
+use self::passing::Passing;
+use self::wire::Link;
+
+/// What pingora drives, once per request. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) bounds: settings::ConnectionSettings,
+}
+
+impl Edge {
+    /// A head that pingora answered with its own 400 or 405, before there was a request to speak of.
+    pub(crate) fn refused_by_pingora(&self, link: &Link) {
+        let mut trail = Trail::begin(Arc::clone(&self.gateway), accept::facts_of_line(&self.gateway, link));
+        trail.refuse(&Answer::BadHead("head is not well-formed HTTP, or its method is CONNECT"));
+        drop(trail);
+        self.gateway.meters.connection_closed("bad_head");
+    }
+
+    /// A connection that ended in the middle of a head.
+    pub(crate) fn cut_in_head(&self) {
+        self.gateway.meters.connection_closed("cut_in_head");
+    }
+
+    /// A request that was cut off at its deadline; its trail has already left the entry.
+    pub(crate) fn past_deadline(&self) {
+        self.gateway.meters.connection_closed("deadline");
+    }
+
+    /// Every step up to forwarding. An answer of the gateway's own is sent here.
+    async fn decide(&self, session: &mut Session, passing: &mut Passing) -> pingora::Result<bool> {
+        let at = self.gateway.clock.now();
+        let configuration = self.gateway.configuration();
+        let head = accept::Head::read(session, at, &self.gateway);
+        let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts()));
+        let (host, arrival) = match head.arrive(&configuration.catalog, &self.bounds) {
+            Ok(arrived) => arrived,
+            Err(answer) => {
+                trail.refuse(&answer);
+                passing.configuration = Some(configuration);
+                return reply::send(session, passing, &head, answer.into()).await.map(|()| true);
+            }
+        };
+        let mut body = SessionBody::new(session);
+        let decided = self.gateway.decide(&configuration, host, &arrival, &mut body, trail).await;
+        match decided {
+            Ok(forward) => {
+                let deadline = forward.call().operation.deadline.map(|it| at.tick + it);
+                let _ = WATCH.try_with(|it| it.extend(deadline));
+                passing.go_on(configuration, arrival, forward);
+                Ok(false)
+            }
+            Err(refused) => {
+                trail.refuse(&refused.answer);
+                passing.configuration = Some(configuration);
+                passing.arrival = Some(arrival);
+                reply::send(session, passing, &head, refused).await.map(|()| true)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Passing;
+
+    fn new_ctx(&self) -> Passing {
+        Passing::default()
+    }
+
+    /// No module: the one that pingora adds by itself compresses, which is left to upstreams.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, _passing: &mut Passing) -> pingora::Result<()> {
+        // Until the operation is known, the bound of a request is the one of reading and deciding.
+        let deadline = self.gateway.clock.now().tick + Duration::from_secs(30);
+        let _ = WATCH.try_with(|it| it.head_read(deadline));
+        let aged = gate::LINK.try_with(|link| {
+            link.end_head();
+            self.gateway.clock.now().tick.since(link.since) > self.bounds.age()
+        });
+        if aged.unwrap_or(false) {
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, passing: &mut Passing) -> pingora::Result<bool> {
+        self.decide(session, passing).await
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, passing: &mut Passing) -> pingora::Result<Box<HttpPeer>> {
+        let call = passing.forward()?.call();
+        let Some(configuration) = &passing.configuration else {
+            return Err(Error::explain(ErrorType::InternalError, "no configuration"));
+        };
+        let upstream = configuration.catalog.upstream(call);
+        let peer = self.peers.of(upstream, call.operation.deadline.is_none())?;
+        if let Some(trail) = &mut passing.trail {
+            trail.sent_to(format!("{}:{}", upstream.host, upstream.port));
+        }
+        Ok(peer)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        passing: &mut Passing,
+    ) -> pingora::Result<()> {
+        outbound::rewrite(request, passing, &self.gateway)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        chunk: &mut Option<Bytes>,
+        end: bool,
+        passing: &mut Passing,
+    ) -> pingora::Result<()> {
+        passing.pass_body(chunk, end)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        passing: &mut Passing,
+    ) -> pingora::Result<()> {
+        if session.is_process_shutting_down() {
+            session.set_keepalive(None);
+        }
+        passing.shape(response)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
+        reply::fail(session, error, passing).await
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, passing: &mut Passing) {
+        let Some(trail) = passing.trail.take() else { return };
+        let ending = Ending {
+            status: session.response_written().map(|it| it.status.as_u16()),
+            bytes_in: session.body_bytes_read() as u64,
+            bytes_out: session.body_bytes_sent() as u64,
+            whole: error.is_none(),
+        };
+        if let Some(error) = error {
+            tracing::debug!(request = %trail.facts().id, %error, "request failed");
+        }
+        trail.settle(ending).await;
+    }
+
+    /// pingora's own error lines hold the request target, which may hold a signature. Ours do not.
+    fn suppress_error_log(&self, _session: &Session, _passing: &Passing, _error: &Error) -> bool {
+        true
+    }
+
+    fn request_summary(&self, session: &Session, passing: &Passing) -> String {
+        let id = passing.trail.as_ref().map_or("", |it| &it.facts().id);
+        format!("{} {id}", session.req_header().method)
+    }
+}

@@ -1,0 +1,191 @@
+//! The request as it goes upstream, and where upstream is.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use catalog::Timeouts;
+use domain::{Arrival, TraceParent, Upstream};
+use http::HeaderName;
+use http::header::{AUTHORIZATION, EXPECT};
+use pingora::http::RequestHeader;
+use pingora::prelude::{Error, ErrorType, HttpPeer};
+use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
+use pipeline::{Configuration, Forward, Gateway};
+
+use super::passing::{OURS, Passing, REQUEST_ID};
+
+/// Rewrites the head that pingora is about to send.
+pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, gateway: &Gateway) -> pingora::Result<()> {
+    let forward = passing.forward()?;
+    let Some(arrival) = &passing.arrival else {
+        return Err(Error::explain(ErrorType::InternalError, "no arrival"));
+    };
+    respell(request, arrival)?;
+    strip(request);
+    introduce(request, arrival, forward)?;
+    trace(request, arrival, passing, gateway)
+}
+
+/// The path that was decided on is the path that is sent, whatever the caller's spelling was.
+fn respell(request: &mut RequestHeader, arrival: &Arrival) -> pingora::Result<()> {
+    let spelled = arrival.target.split('?').next().unwrap_or_default();
+    if spelled == arrival.path.as_str() && request.uri.authority().is_none() {
+        return Ok(());
+    }
+    let query = arrival.query();
+    let target = if query.is_empty() { arrival.path.to_string() } else { format!("{}?{query}", arrival.path) };
+    let uri = target.parse().map_err(|_| Error::explain(ErrorType::InternalError, "normal path is no URI"))?;
+    request.set_uri(uri);
+    Ok(())
+}
+
+/// Takes out what the upstream must not see, and what only the gateway may say.
+fn strip(request: &mut RequestHeader) {
+    let foreign: Vec<HeaderName> = request.headers.keys().filter(|it| is_ours(it.as_str())).cloned().collect();
+    for name in foreign {
+        request.remove_header(&name);
+    }
+    request.remove_header(&AUTHORIZATION);
+    // The gateway has already told the caller to go on, or will when the upstream does.
+    request.remove_header(&EXPECT);
+}
+
+/// Whether a header is one by which the gateway tells an upstream who is calling, in any spelling that some framework
+/// would take for it.
+fn is_ours(name: &str) -> bool {
+    let spelled = name.len() >= OURS.len();
+    spelled && name.bytes().zip(OURS.bytes()).all(|(it, ours)| it == ours || (it == b'_' && ours == b'-'))
+        || matches!(name, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "forwarded" | "x-real-ip")
+        || matches!(name, "x_forwarded_for" | "x_forwarded_proto" | "x_forwarded_host" | "x_real_ip")
+}
+
+/// Tells the upstream who is calling, for whom, and with which rights.
+fn introduce(request: &mut RequestHeader, arrival: &Arrival, forward: &Forward) -> pingora::Result<()> {
+    request.insert_header(REQUEST_ID, arrival.id.to_string())?;
+    request.insert_header("x-forwarded-for", arrival.source.address.to_string())?;
+    request.insert_header("x-forwarded-proto", if arrival.source.tls { "https" } else { "http" })?;
+    request.insert_header("x-portcullis-api", forward.call().operation.api.as_str())?;
+    if let Some(caller) = forward.caller() {
+        let standing = &caller.standing;
+        request.insert_header("x-portcullis-tenant", standing.tenant.as_str())?;
+        request.insert_header("x-portcullis-caller", standing.key.as_str())?;
+        let mut scopes = String::new();
+        for scope in &standing.scopes {
+            if !scopes.is_empty() {
+                scopes.push(',');
+            }
+            scopes.push_str(scope.as_str());
+        }
+        request.insert_header("x-portcullis-scopes", scopes)?;
+    }
+    Ok(())
+}
+
+/// Goes on with the sender's trace, or begins one (W3C Trace Context, section 4.3).
+fn trace(request: &mut RequestHeader, arrival: &Arrival, passing: &Passing, gateway: &Gateway) -> pingora::Result<()> {
+    let theirs = passing.trail.as_ref().and_then(|it| it.facts().trace);
+    let mut span = [0; 8];
+    gateway.random.fill(&mut span);
+    let parent = u64::from_be_bytes(span) | 1;
+    let ours = match theirs {
+        Some(theirs) => TraceParent { parent, ..theirs },
+        None => {
+            // The vendor state belongs to a trace that could not be read.
+            request.remove_header("tracestate");
+            TraceParent { trace: u128::from_be_bytes(arrival.id.bytes()) | 1, parent, sampled: false }
+        }
+    };
+    request.insert_header("traceparent", ours.to_string())?;
+    Ok(())
+}
+
+/// Where upstreams are, resolved ahead of the requests that go there.
+pub(crate) struct Peers(ArcSwap<HashMap<(Upstream, bool), HttpPeer>>);
+
+/// An upstream whose name has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("upstream `{host}` has no address: {cause}")]
+pub(crate) struct Unresolved {
+    host: String,
+    cause: std::io::Error,
+}
+
+impl Peers {
+    /// Resolves every upstream of a configuration.
+    pub(crate) fn resolve(configuration: &Configuration) -> (Self, Vec<Unresolved>) {
+        let (peers, unresolved) = resolved(configuration, &HashMap::new());
+        (Self(ArcSwap::from_pointee(peers)), unresolved)
+    }
+
+    /// Resolves them again; one that has no address now keeps the last one it had.
+    pub(crate) fn refresh(&self, configuration: &Configuration) -> Vec<Unresolved> {
+        let (peers, unresolved) = resolved(configuration, &self.0.load());
+        self.0.store(Arc::new(peers));
+        unresolved
+    }
+
+    /// The peer of one upstream.
+    pub(crate) fn of(&self, upstream: &Upstream, long_lived: bool) -> pingora::Result<Box<HttpPeer>> {
+        let peers = self.0.load();
+        let peer = peers.get(&(upstream.clone(), long_lived));
+        let unresolved = || Error::new_up(ErrorType::ConnectNoRoute);
+        peer.map(|it| Box::new(it.clone())).ok_or_else(unresolved)
+    }
+}
+
+type Resolved = HashMap<(Upstream, bool), HttpPeer>;
+
+fn resolved(configuration: &Configuration, last: &Resolved) -> (Resolved, Vec<Unresolved>) {
+    let (mut peers, mut unresolved) = (HashMap::new(), Vec::new());
+    for (upstream, timeouts) in configuration.catalog.upstreams() {
+        let addresses = (upstream.host.as_str(), upstream.port).to_socket_addrs();
+        match addresses.and_then(|mut it| it.next().ok_or_else(|| std::io::Error::other("no address"))) {
+            Ok(address) => {
+                for long_lived in [false, true] {
+                    peers.insert((upstream.clone(), long_lived), peer(address, upstream, timeouts, long_lived));
+                }
+            }
+            Err(cause) => {
+                for long_lived in [false, true] {
+                    let key = (upstream.clone(), long_lived);
+                    peers.extend(last.get(&key).map(|it| (key, it.clone())));
+                }
+                unresolved.push(Unresolved { host: upstream.host.clone(), cause });
+            }
+        }
+    }
+    (peers, unresolved)
+}
+
+fn peer(address: SocketAddr, upstream: &Upstream, timeouts: Timeouts, long_lived: bool) -> HttpPeer {
+    let mut peer = HttpPeer::new(address, upstream.tls, upstream.host.clone());
+    let options = &mut peer.options;
+    options.connection_timeout = Some(timeouts.connect);
+    options.total_connection_timeout = Some(timeouts.connect + Duration::from_secs(3));
+    // pingora has one bound for every read: the wait for the head is the one that callers feel, except on streams.
+    options.read_timeout = Some(if long_lived { timeouts.between_bytes } else { timeouts.first_byte });
+    options.write_timeout = Some(timeouts.between_bytes);
+    options.idle_timeout = Some(Duration::from_secs(60));
+    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+    peer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_header_is_ours_in_every_spelling() {
+        for name in
+            ["x-portcullis-tenant", "x_portcullis_tenant", "x-portcullis_caller", "x-forwarded-for", "forwarded"]
+        {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in ["x-port", "x-request-id", "authorization", "x-cloudnexus-id"] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! One request while it passes: what was decided, and what has yet to be done about it.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use catalog::Catalog;
+use domain::{Arrival, Call, Caller};
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use limits::Allowance;
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Error, ErrorType};
+use pipeline::{Answer, BodyPlan, Configuration, Forward, Trail};
+
+/// A year: long enough that a browser which once saw the API never asks it in the clear again.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// The request id on every answer, in the spelling of the OpenAI clients, which HTTP does not tell from any other.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How the names of headers begin that only the gateway may send upstream.
+pub(crate) const OURS: &str = "x-portcullis-";
+
+/// What pingora hands to every phase of one request.
+#[derive(Default)]
+pub(crate) struct Passing {
+    pub(crate) configuration: Option<Arc<Configuration>>,
+    pub(crate) trail: Option<Trail>,
+    pub(crate) arrival: Option<Arrival>,
+    /// Why the gateway ended a request that was already on its way.
+    pub(crate) fault: Option<Answer>,
+    forward: Option<Box<Forward>>,
+    held: BytesMut,
+    passed: u64,
+}
+
+impl Passing {
+    /// The request may go on.
+    pub(crate) fn go_on(&mut self, configuration: Arc<Configuration>, arrival: Arrival, forward: Forward) {
+        self.configuration = Some(configuration);
+        self.arrival = Some(arrival);
+        self.forward = Some(Box::new(forward));
+    }
+
+    /// What was decided. There is none before [`Self::go_on`], and then nothing goes upstream.
+    pub(crate) fn forward(&self) -> pingora::Result<&Forward> {
+        self.forward.as_deref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no permit"))
+    }
+
+    /// What every answer of this request carries, as far as it has come.
+    pub(crate) fn stamps(&self) -> Stamps<'_> {
+        let forward = self.forward.as_deref();
+        Stamps {
+            catalog: self.configuration.as_deref().map(|it| &it.catalog),
+            arrival: self.arrival.as_ref(),
+            call: forward.map(Forward::call),
+            caller: forward.and_then(Forward::caller),
+            allowance: forward.and_then(Forward::allowance),
+        }
+    }
+
+    /// Lets a piece of the request body through, holds it back, or ends the request.
+    pub(crate) fn pass_body(&mut self, chunk: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
+        let plan = self.forward()?.body();
+        self.passed += chunk.as_ref().map_or(0, |it| it.len() as u64);
+        match plan {
+            BodyPlan::Settled => Ok(()),
+            BodyPlan::Streamed { max } | BodyPlan::Held { max } if self.passed > max => {
+                self.end(Answer::TooLarge { max })
+            }
+            BodyPlan::Streamed { .. } => Ok(()),
+            BodyPlan::Held { .. } => {
+                if let Some(piece) = chunk.take() {
+                    self.held.extend_from_slice(&piece);
+                }
+                if end {
+                    *chunk = Some(self.release()?);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The whole of a held body, once it has been found good.
+    fn release(&mut self) -> pingora::Result<Bytes> {
+        let whole = std::mem::take(&mut self.held).freeze();
+        let forward = self.forward()?;
+        let checked = self
+            .configuration
+            .as_deref()
+            .zip(self.arrival.as_ref())
+            .map(|(configuration, arrival)| configuration.catalog.validate_body(forward.call(), arrival, &whole));
+        match checked {
+            Some(Ok(())) => Ok(whole),
+            Some(Err(invalid)) => self.end(invalid.into()),
+            None => Err(Error::explain(ErrorType::InternalError, "no configuration")),
+        }
+    }
+
+    /// Ends a request that is already on its way: the connection upstream is cut, and the caller gets this answer.
+    fn end<T>(&mut self, answer: Answer) -> pingora::Result<T> {
+        self.fault = Some(answer);
+        Err(Error::explain(ErrorType::HTTPStatus(400), "request ended by the gateway"))
+    }
+
+    /// Stamps the head of an upstream's answer.
+    pub(crate) fn shape(&mut self, response: &mut ResponseHeader) -> pingora::Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        let mut extra = HeaderMap::new();
+        self.stamps().write(&mut extra);
+        let ours: Vec<HeaderName> =
+            response.headers.keys().filter(|it| it.as_str().starts_with(OURS)).cloned().collect();
+        for name in ours {
+            response.remove_header(&name);
+        }
+        for (name, value) in &extra {
+            response.insert_header(name, value)?;
+        }
+        if let Some(trail) = &mut self.trail {
+            trail.upstream_answered(response.status.as_u16());
+        }
+        Ok(())
+    }
+}
+
+/// What an answer carries because of who asked for what, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamps<'a> {
+    pub(crate) catalog: Option<&'a Catalog>,
+    pub(crate) arrival: Option<&'a Arrival>,
+    pub(crate) call: Option<&'a Call>,
+    pub(crate) caller: Option<&'a Caller>,
+    pub(crate) allowance: Option<&'a Allowance>,
+}
+
+impl Stamps<'_> {
+    /// Writes them all.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let Some(arrival) = self.arrival else { return };
+        if let Ok(id) = HeaderValue::try_from(arrival.id.to_string()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if arrival.source.tls {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        let Some((catalog, call)) = self.catalog.zip(self.call) else { return };
+        for (name, value) in catalog.notices(call, arrival.at.wall).into_iter().flatten() {
+            headers.append(name, value.clone());
+        }
+        if let Some(retires) = self.caller.and_then(|it| it.retires) {
+            pipeline::retirement(retires, headers);
+        }
+        if let Some(allowance) = self.allowance {
+            pipeline::stamp(catalog.profile(call), allowance, headers);
+        }
+    }
+}

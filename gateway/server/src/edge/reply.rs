@@ -1,0 +1,241 @@
+//! Answers of the gateway's own: which status each refusal is, in the words of the API that was asked.
+
+use bytes::Bytes;
+use catalog::{Dialect, InvalidKind, Unidentified};
+use domain::Told;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Error, ErrorSource, ErrorType};
+use pingora::proxy::{FailToProxy, Session};
+use pipeline::{Answer, Refused, UpstreamFault};
+
+use super::accept::Head;
+use super::passing::{Passing, REQUEST_ID, Stamps};
+
+/// The most of an unread request body that is worth reading to keep its connection.
+const DRAIN: u64 = 64 * 1024;
+
+/// When to come back after a fault of ours or of an upstream.
+const SOON: HeaderValue = HeaderValue::from_static("1");
+
+/// Which status a refusal is. The only place that says so.
+fn status(answer: &Answer) -> StatusCode {
+    match answer {
+        Answer::UnknownHost => StatusCode::NOT_FOUND,
+        Answer::BadPath(_) | Answer::BadHead(_) | Answer::BodyCut => StatusCode::BAD_REQUEST,
+        Answer::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Answer::Unidentified(why) => match why {
+            Unidentified::PlainHttp => StatusCode::FORBIDDEN,
+            Unidentified::UnknownPath | Unidentified::UnknownSubresource => StatusCode::NOT_FOUND,
+            Unidentified::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Unidentified::Removed(_) => StatusCode::GONE,
+        },
+        Answer::Shielded(_) | Answer::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
+        Answer::Unauthenticated { why, .. } => match why.kind() {
+            authn::Kind::Malformed => StatusCode::BAD_REQUEST,
+            authn::Kind::Unproven => StatusCode::UNAUTHORIZED,
+            authn::Kind::WrongTenant => StatusCode::FORBIDDEN,
+        },
+        Answer::Forbidden(_) => StatusCode::FORBIDDEN,
+        Answer::Invalid(why) => match why.kind() {
+            InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            InvalidKind::Parameter | InvalidKind::Body | InvalidKind::MediaType => StatusCode::BAD_REQUEST,
+        },
+        Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Answer::NotServed(_) | Answer::Unrecordable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Answer::Upstream(why) => match why {
+            UpstreamFault::Unreachable(_) | UpstreamFault::Broken(_) => StatusCode::BAD_GATEWAY,
+            UpstreamFault::Late(_) => StatusCode::GATEWAY_TIMEOUT,
+        },
+        Answer::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What one refusal adds to the headers of its answer.
+fn particular(answer: &Answer, headers: &mut HeaderMap) {
+    match answer {
+        Answer::Unidentified(Unidentified::MethodNotAllowed { allow }) => {
+            insert(headers, ALLOW, allow);
+        }
+        Answer::Unidentified(Unidentified::Removed(notice)) => {
+            for (name, value) in notice.headers() {
+                headers.append(name, value.clone());
+            }
+        }
+        Answer::Shielded(why) => why.write(headers),
+        Answer::Unauthenticated { challenge, .. } => {
+            headers.extend(challenge.clone().map(|it| (WWW_AUTHENTICATE, it)));
+        }
+        Answer::Forbidden(why) if !why.missing_scopes().is_empty() => {
+            let scopes: Vec<&str> = why.missing_scopes().iter().map(domain::Scope::as_str).collect();
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
+            insert(headers, WWW_AUTHENTICATE, &challenge);
+        }
+        Answer::NotServed(_) | Answer::Unrecordable(_) => {
+            headers.insert(RETRY_AFTER, SOON);
+        }
+        Answer::UnknownHost
+        | Answer::BadPath(_)
+        | Answer::HeadTooLarge
+        | Answer::BadHead(_)
+        | Answer::Unidentified(_)
+        | Answer::OverLimit(_)
+        | Answer::Forbidden(_)
+        | Answer::Invalid(_)
+        | Answer::TooLarge { .. }
+        | Answer::BodyCut
+        | Answer::Upstream(_)
+        | Answer::Internal(_) => {}
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Sends the answer to a request that was turned away before it went on.
+pub(crate) async fn send(
+    session: &mut Session,
+    passing: &mut Passing,
+    head: &Head,
+    refused: Refused,
+) -> pingora::Result<()> {
+    let Some(configuration) = passing.configuration.clone() else {
+        return Err(Error::explain(ErrorType::InternalError, "no configuration"));
+    };
+    let catalog = &configuration.catalog;
+    let host = head.host(catalog);
+    let arrival = passing.arrival.as_ref();
+    let dialect = match (&refused.call, host, &refused.answer, arrival) {
+        (Some(call), ..) => catalog.dialect(call),
+        (None, Some(host), Answer::Unidentified(why), Some(arrival)) => host.words(why, arrival),
+        (None, Some(host), ..) => host.dialect(),
+        (None, None, ..) => catalog.unclaimed(),
+    };
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, REQUEST_ID, &head.id.to_string());
+    if let (Some(host), Some(arrival), None) = (host, arrival, &refused.call) {
+        for (name, value) in host.notices(arrival).into_iter().flatten() {
+            headers.append(name, value.clone());
+        }
+    }
+    Stamps {
+        catalog: Some(catalog),
+        arrival,
+        call: refused.call.as_ref(),
+        caller: refused.caller.as_ref(),
+        allowance: refused.allowance.as_ref(),
+    }
+    .write(&mut headers);
+    if let Answer::OverLimit(over) = &refused.answer
+        && let Some(call) = &refused.call
+    {
+        pipeline::over_limit(catalog.profile(call), over, &mut headers);
+    }
+    let worded = Worded { dialect, resource: head.resource(), id: head.id };
+    write(session, &refused.answer, headers, &worded).await
+}
+
+/// Sends the answer to a request that failed on its way, if anything can still be sent.
+pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
+    let nothing = FailToProxy { error_code: 0, can_reuse_downstream: false };
+    let answer = passing.fault.take().or_else(|| answer_of(error));
+    let Some(answer) = answer else { return nothing };
+    if let Some(trail) = &mut passing.trail {
+        trail.refuse(&answer);
+    }
+    session.set_keepalive(None);
+    if session.response_written().is_some() {
+        return nothing;
+    }
+    let (Some(configuration), Some(arrival)) = (passing.configuration.clone(), passing.arrival.as_ref()) else {
+        return nothing;
+    };
+    let Ok(forward) = passing.forward() else { return nothing };
+    let mut headers = HeaderMap::new();
+    passing.stamps().write(&mut headers);
+    let dialect = configuration.catalog.dialect(forward.call());
+    let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
+    let code = status(&answer).as_u16();
+    match write(session, &answer, headers, &worded).await {
+        Ok(()) => FailToProxy { error_code: code, can_reuse_downstream: false },
+        Err(_) => nothing,
+    }
+}
+
+/// What went wrong, as far as pingora can tell; `None` where the caller has left and nobody is there to be answered.
+fn answer_of(error: &Error) -> Option<Answer> {
+    let detail = error.etype().as_str().to_owned();
+    match error.esource() {
+        ErrorSource::Upstream => Some(Answer::Upstream(match error.etype() {
+            ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::ConnectProxyFailure
+            | ErrorType::SocketError
+            | ErrorType::TLSHandshakeFailure
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::InvalidCert => UpstreamFault::Unreachable(detail),
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFault::Late(detail),
+            _ => UpstreamFault::Broken(detail),
+        })),
+        ErrorSource::Downstream => match error.etype() {
+            ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => None,
+            _ => Some(Answer::BodyCut),
+        },
+        ErrorSource::Internal | ErrorSource::Unset => Some(Answer::Internal(detail)),
+    }
+}
+
+/// In whose words, about what, under which id.
+struct Worded<'a> {
+    dialect: &'a Dialect,
+    resource: String,
+    id: domain::RequestId,
+}
+
+async fn write(
+    session: &mut Session,
+    answer: &Answer,
+    mut headers: HeaderMap,
+    words: &Worded<'_>,
+) -> pingora::Result<()> {
+    let told: Told = answer.told();
+    let worded = words.dialect.word_about(&words.resource, status(answer), &told, &words.id);
+    for (name, value) in worded.headers {
+        headers.insert(name, value);
+    }
+    particular(answer, &mut headers);
+    let mut response = ResponseHeader::build(worded.status, Some(headers.len() + 2))?;
+    for (name, value) in &headers {
+        response.append_header(name, value)?;
+    }
+    response.insert_header(CONTENT_TYPE, worded.content_type)?;
+    response.insert_header(CONTENT_LENGTH, worded.body.len())?;
+    keep_or_close(session);
+    let bodyless = session.req_header().method == Method::HEAD || worded.body.is_empty();
+    session.write_response_header(Box::new(response), bodyless).await?;
+    if !bodyless {
+        session.write_response_body(Some(Bytes::clone(&worded.body)), true).await?;
+    }
+    Ok(())
+}
+
+/// A connection is kept only if the rest of the request body is small enough to be read: what is left unread would be
+/// taken for the next request.
+fn keep_or_close(session: &mut Session) {
+    let headers = &session.req_header().headers;
+    let declared = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()).map(str::parse::<u64>);
+    let small = match declared {
+        Some(Ok(length)) => length <= DRAIN,
+        Some(Err(_)) => false,
+        None => !headers.contains_key(http::header::TRANSFER_ENCODING),
+    };
+    if !small && !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None);
+    }
+}

@@ -1,0 +1,70 @@
+//! What an operator may write about connections.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The `[connections]` table. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConnectionSettings {
+    /// How many connections there may be.
+    pub(crate) total: usize,
+    /// How many of them from one address (IPv4) or one /64 (IPv6).
+    pub(crate) per_address: usize,
+    /// How long a TLS handshake may take.
+    handshake_s: u64,
+    /// How long a request head may take on a fresh connection.
+    head_s: u64,
+    /// How long a connection may stand idle between requests.
+    idle_s: u64,
+    /// How old a connection may grow before it is asked to leave.
+    age_s: u64,
+    /// How many requests one HTTP/1 connection may carry.
+    pub(crate) requests: u32,
+    /// How many headers a request may have.
+    pub(crate) max_headers: usize,
+    /// How many bytes its headers may have together.
+    pub(crate) max_header_bytes: usize,
+    /// How long requests in flight are waited for at shutdown.
+    drain_s: u64,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        Self {
+            total: 10_000,
+            per_address: 256,
+            handshake_s: 10,
+            head_s: 10,
+            idle_s: 60,
+            age_s: 3600,
+            requests: 1000,
+            max_headers: 100,
+            max_header_bytes: 64 * 1024,
+            drain_s: 30,
+        }
+    }
+}
+
+impl ConnectionSettings {
+    pub(crate) fn handshake(&self) -> Duration {
+        Duration::from_secs(self.handshake_s)
+    }
+
+    pub(crate) fn head(&self) -> Duration {
+        Duration::from_secs(self.head_s)
+    }
+
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_s)
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_secs(self.age_s)
+    }
+
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_s)
+    }
+}

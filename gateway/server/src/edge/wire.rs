@@ -1,0 +1,216 @@
+//! One connection, as the edge holds it: plain or TLS, buffered small, and counted.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use domain::Tick;
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddr;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+
+/// One TCP segment of a small answer: its head and body leave in one write.
+const WRITE_BUFFER: usize = 4096;
+
+/// How much of an unreadable head is kept for its entry.
+const FIRST_LINE: usize = 256;
+
+/// What is known of a connection while requests pass over it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: SocketAddr,
+    pub(crate) tls: bool,
+    pub(crate) since: Tick,
+    read: AtomicU64,
+    written: AtomicU64,
+    /// Whether a head is being read, so that its first line is kept.
+    heading: AtomicBool,
+    first_line: Mutex<Vec<u8>>,
+}
+
+impl Link {
+    pub(crate) fn new(peer: SocketAddr, tls: bool, since: Tick) -> Self {
+        Self {
+            peer,
+            tls,
+            since,
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            heading: AtomicBool::new(true),
+            first_line: Mutex::default(),
+        }
+    }
+
+    /// Bytes read and written so far.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        (self.read.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed))
+    }
+
+    /// The next bytes begin a head.
+    pub(crate) fn begin_head(&self) {
+        self.first_line.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.heading.store(true, Ordering::Relaxed);
+    }
+
+    /// The head was understood; what follows is not kept.
+    pub(crate) fn end_head(&self) {
+        self.heading.store(false, Ordering::Relaxed);
+    }
+
+    /// The first line of the head last begun: printable, cut short, without its query.
+    pub(crate) fn first_line(&self) -> String {
+        let kept = self.first_line.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .map(|it| char::from(*it))
+            .take_while(|it| !matches!(it, '\r' | '\n' | '?'))
+            .map(|it| if it.is_ascii_graphic() || it == ' ' { it } else { '.' })
+            .collect()
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        let mut kept = self.first_line.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = FIRST_LINE.saturating_sub(kept.len());
+        kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+    }
+}
+
+/// A stream that pingora can speak HTTP over.
+pub(crate) struct Wire<S> {
+    io: BufWriter<S>,
+    fd: RawFd,
+    socket: Arc<SocketDigest>,
+    tls: Option<Arc<SslDigest>>,
+    alpn: Option<ALPN>,
+    link: Arc<Link>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn new(io: S, fd: RawFd, link: Arc<Link>) -> Self {
+        let socket = SocketDigest::from_raw_fd(fd);
+        // INVARIANT: a fresh digest has no address yet, so that the accepted one is kept.
+        let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(link.peer)));
+        let io = BufWriter::with_capacity(WRITE_BUFFER, io);
+        Self { io, fd, socket: Arc::new(socket), tls: None, alpn: None, link }
+    }
+
+    pub(crate) fn with_tls(self, version: &'static str, h2: bool) -> Self {
+        let digest = SslDigest::new("", version, None, None, Vec::new());
+        let alpn = Some(if h2 { ALPN::H2 } else { ALPN::H1 });
+        Self { tls: Some(Arc::new(digest)), alpn, ..self }
+    }
+}
+
+impl<S> fmt::Debug for Wire<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        let fresh = buf.filled().get(before..).unwrap_or_default();
+        if !fresh.is_empty() {
+            self.link.read.fetch_add(fresh.len() as u64, Ordering::Relaxed);
+            if self.link.heading.load(Ordering::Relaxed) {
+                self.link.keep(fresh);
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.link.written.fetch_add(*written as u64, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.link.written.fetch_add(*written as u64, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for Wire<S> {
+    async fn shutdown(&mut self) {
+        if let Err(cause) = AsyncWriteExt::shutdown(&mut self.io).await {
+            tracing::debug!(%cause, "connection was gone before it could be closed");
+        }
+    }
+}
+
+impl<S> UniqueID for Wire<S> {
+    fn id(&self) -> i32 {
+        self.fd
+    }
+}
+
+impl<S> Ssl for Wire<S> {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.tls.clone()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.alpn.clone()
+    }
+}
+
+impl<S> GetTimingDigest for Wire<S> {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl<S> GetProxyDigest for Wire<S> {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl<S> GetSocketDigest for Wire<S> {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(Arc::clone(&self.socket))
+    }
+}
+
+impl<S> Peek for Wire<S> {}
+
+/// The descriptor of a socket, whatever is wrapped around it.
+pub(crate) fn descriptor(socket: &impl AsRawFd) -> RawFd {
+    socket.as_raw_fd()
+}

@@ -1,0 +1,260 @@
+//! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use admin::{Condition, Posts};
+use anyhow::Context as _;
+use audit::Log;
+use authn::{KeyringBuilder, SystemRandom};
+use domain::{Clock, Random, SystemClock, Version};
+use identity::{Identity, News};
+use limits::Limiter;
+use pipeline::{Gateway, Node, Parts};
+use store::Sqlite;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::boot;
+use crate::desk;
+use crate::edge::Peers;
+use crate::faults::Refused;
+use crate::settings::Settings;
+use crate::tls::Certificate;
+use crate::watched;
+
+/// How often changes of keys made by other processes are looked for.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How often uses of keys are written down, and names of upstreams resolved again.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// How long keys may be out of touch with their registry before the gateway says that it is not ready.
+const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
+
+/// What the process holds open.
+pub(crate) struct Office {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) certificate: Arc<Certificate>,
+    identity: Identity,
+    store: Sqlite,
+    /// The last change of keys and tenants that was taken in.
+    version: AtomicU64,
+    /// When the registry was last heard, as ticks of the clock.
+    heard: AtomicU64,
+}
+
+impl Office {
+    /// Opens everything, in the order in which a fault is cheapest to find.
+    pub(crate) async fn open(settings: Arc<Settings>) -> anyhow::Result<Self> {
+        let configuration = boot::configuration(&settings).map_err(Refused)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let desk = desk::open(&settings, Arc::clone(&clock)).await?;
+        let mut keys = KeyringBuilder::new();
+        let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
+        let (log, recovered) = Log::open(&settings.data.join("audit"), settings.audit.clone(), Arc::clone(&clock))?;
+        if recovered.torn > 0 {
+            tracing::warn!(bytes = recovered.torn, "the last line of the audit log was torn and has been cut off");
+        }
+        let hosts = hosts(&configuration);
+        let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
+        let (peers, unresolved) = Peers::resolve(&configuration);
+        for it in unresolved {
+            tracing::warn!("{it}");
+        }
+        let heard = clock.now().tick.nanos();
+        let gateway = Gateway::new(Parts {
+            limiter: Limiter::new(&settings.limits),
+            keyring: keys.finish(),
+            secrets: desk.secrets,
+            log,
+            clock,
+            random: Arc::new(SystemRandom),
+            node: Node { name: settings.node.clone(), boot: boot_id() },
+            configuration,
+        })?;
+        Ok(Self {
+            settings,
+            gateway: Arc::new(gateway),
+            peers: Arc::new(peers),
+            certificate: Arc::new(certificate),
+            identity: desk.identity,
+            store: desk.store,
+            version: AtomicU64::new(version),
+            heard: AtomicU64::new(heard),
+        })
+    }
+
+    /// Follows keys, files and SIGHUP until told to stop.
+    pub(crate) async fn watch(self: Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
+        let (changed, mut changes) = mpsc::channel(1);
+        // Held for as long as this loop runs: dropping it ends the watching.
+        let watcher = watched::files(&self.settings, changed);
+        if let Err(cause) = &watcher {
+            tracing::warn!(%cause, "changes of files go unnoticed; SIGHUP still reloads");
+        }
+        let mut poll = interval(POLL);
+        let mut round = interval(ROUND);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                _ = poll.tick() => self.follow_keys().await,
+                _ = round.tick() => self.round().await,
+                Some(()) = changes.recv() => {
+                    watched::settle(&mut changes).await;
+                    self.reload();
+                }
+                Some(()) = hang_up.recv() => self.reload(),
+            }
+        }
+    }
+
+    /// Takes in what other processes have changed. Out of touch, the last known keys stay in force, and it shows.
+    async fn follow_keys(&self) {
+        let seen = self.version.load(Ordering::Acquire);
+        match self.take_in(seen).await {
+            Ok(version) => {
+                self.version.store(version, Ordering::Release);
+                self.heard.store(self.gateway.clock.now().tick.nanos(), Ordering::Release);
+            }
+            Err(cause) => tracing::error!(%cause, "keys cannot be followed"),
+        }
+    }
+
+    async fn take_in(&self, seen: Version) -> Result<Version, identity::StoreFault> {
+        match self.identity.registry().changes_since(seen).await? {
+            News::Changes(version, changes) => {
+                if !changes.is_empty() {
+                    let keyring = self.gateway.keys().apply(changes);
+                    self.gateway.keyring.store(Arc::new(keyring));
+                }
+                Ok(version)
+            }
+            News::Rewritten => {
+                let mut keys = KeyringBuilder::new();
+                let version = self.identity.registry().load(&mut |change| keys.add(change)).await?;
+                self.gateway.keyring.store(Arc::new(keys.finish()));
+                tracing::warn!(version, "the registry was replaced; all keys were read anew");
+                Ok(version)
+            }
+        }
+    }
+
+    /// What is done now and then: uses written down, digests renewed, names resolved.
+    async fn round(&self) {
+        let since = self.gateway.clock.now().wall - ROUND - ROUND;
+        let (uses, renewals) = {
+            let keys = self.gateway.keys();
+            (keys.used_since(since), keys.take_renewals())
+        };
+        let noted = async {
+            self.identity.note_uses(&uses).await?;
+            self.identity.renew_digests(&renewals).await
+        };
+        if let Err(cause) = noted.await {
+            tracing::error!(%cause, "uses of keys could not be written down");
+        }
+        let configuration = self.gateway.configuration();
+        let peers = Arc::clone(&self.peers);
+        // Resolving waits for the network, and keys must not.
+        let refreshed = tokio::task::spawn_blocking(move || peers.refresh(&configuration)).await;
+        for it in refreshed.into_iter().flatten() {
+            tracing::warn!("{it}");
+        }
+    }
+
+    /// Loads everything anew, and puts it in force whole or not at all.
+    pub(crate) fn reload(&self) {
+        match self.try_reload() {
+            Ok(bundle) => tracing::info!(%bundle, "reloaded"),
+            Err(cause) => {
+                self.gateway.meters.reload_failed();
+                tracing::error!(%cause, "not reloaded: the configuration in force stays");
+            }
+        }
+    }
+
+    fn try_reload(&self) -> anyhow::Result<Arc<str>> {
+        let settings = Settings::read(Some(&self.settings.file)).or_else(|faults| {
+            // Defaults alone were in force where there was no file, and still are.
+            if self.settings.file.exists() { Err(Refused(faults)) } else { Ok((*self.settings).clone()) }
+        })?;
+        let configuration = boot::configuration(&settings).map_err(Refused)?;
+        let hosts = hosts(&configuration);
+        self.certificate.reload(settings.tls.as_ref(), &settings.data, &hosts).context("certificate")?;
+        for it in self.peers.refresh(&configuration) {
+            tracing::warn!("{it}");
+        }
+        let bundle = Arc::clone(configuration.authorizer.bundle());
+        self.gateway.reconfigure(configuration)?;
+        Ok(bundle)
+    }
+
+    /// Writes down what is only in memory. The log is closed when the last request lets go of the gateway.
+    pub(crate) async fn close(&self) {
+        self.round().await;
+        self.store.close().await;
+    }
+}
+
+impl Posts for Office {
+    fn registry(&self) -> &prometheus::Registry {
+        self.gateway.meters.registry()
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        let heard = domain::Tick::from_nanos(self.heard.load(Ordering::Acquire));
+        let silent = self.gateway.clock.now().tick.since(heard);
+        let writable = self.gateway.log.writable();
+        let configuration = self.gateway.configuration();
+        vec![
+            Condition {
+                name: "audit",
+                ok: writable.is_ok(),
+                detail: match writable {
+                    Ok(()) => {
+                        format!("{} entries, {} durable", self.gateway.log.appended(), self.gateway.log.durable())
+                    }
+                    Err(cause) => cause.to_string(),
+                },
+            },
+            Condition {
+                name: "keys",
+                ok: silent < OUT_OF_TOUCH,
+                detail: format!("{} keys, heard {} ms ago", self.gateway.keys().len(), silent.as_millis()),
+            },
+            Condition {
+                name: "policies",
+                ok: !configuration.authorizer.is_empty(),
+                detail: format!(
+                    "{} policies, bundle {}",
+                    configuration.authorizer.len(),
+                    configuration.authorizer.bundle()
+                ),
+            },
+        ]
+    }
+}
+
+/// Resolves when it is time to stop; also when nobody is left to say so.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|it| *it).await;
+}
+
+fn hosts(configuration: &pipeline::Configuration) -> Vec<String> {
+    let mut hosts: Vec<String> = configuration.catalog.hosts().map(|it| it.name.clone()).collect();
+    hosts.sort();
+    hosts
+}
+
+/// What tells this run of the process from every other.
+fn boot_id() -> String {
+    let mut bytes = [0; 16];
+    SystemRandom.fill(&mut bytes);
+    hex::encode(bytes)
+}

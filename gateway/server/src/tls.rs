@@ -1,0 +1,178 @@
+//! The certificate that clients see: the operator's files, or one of a development authority of our own.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::settings::TlsSettings;
+
+/// Why TLS cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsFault {
+    /// A file cannot be read or written.
+    #[error("`{path}`: {cause}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the PEM reader said.
+        cause: String,
+    },
+    /// The key is not the certificate's, or of a kind that cannot sign.
+    #[error("certificate `{path}` and its key do not fit: {cause}", path = .path.display())]
+    Mismatch {
+        /// The certificate.
+        path: PathBuf,
+        /// What rustls said.
+        cause: rustls::Error,
+    },
+    /// The development certificate could not be made.
+    #[error("development certificate: {0}")]
+    Development(#[from] rcgen::Error),
+    /// TLS itself could not be set up.
+    #[error("TLS: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// The certificate in force. Replaced whole by a reload; connections under way keep theirs.
+#[derive(Debug)]
+pub(crate) struct Certificate(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Certificate {
+    /// Reads the operator's files, or makes a development certificate for these hosts in `<data>/tls`.
+    pub(crate) fn load(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<Self, TlsFault> {
+        read(settings, data, hosts).map(|it| Self(ArcSwap::from_pointee(it)))
+    }
+
+    /// Reads them again. The old certificate stays where the new one is not good.
+    pub(crate) fn reload(&self, settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<(), TlsFault> {
+        self.0.store(Arc::new(read(settings, data, hosts)?));
+        Ok(())
+    }
+}
+
+/// What listeners are set up with: TLS 1.2 and 1.3, HTTP/2 preferred.
+pub(crate) fn server_config(certificate: Arc<Certificate>) -> Result<ServerConfig, TlsFault> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Where the development authority's certificate lies, for clients to trust.
+pub(crate) fn authority_file(data: &Path) -> PathBuf {
+    data.join("tls/ca.pem")
+}
+
+fn read(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<CertifiedKey, TlsFault> {
+    if let Some(files) = settings {
+        return pair(&files.certificate, &files.key);
+    }
+    let folder = data.join("tls");
+    let (certificate, key, named) = (folder.join("cert.pem"), folder.join("key.pem"), folder.join("hosts"));
+    let wanted = hosts.join("\n");
+    let current = fs::read_to_string(&named).is_ok_and(|it| it == wanted) && certificate.exists() && key.exists();
+    if !current {
+        make(&folder, hosts)?;
+        keep(&named, &wanted, 0o644)?;
+    }
+    pair(&certificate, &key)
+}
+
+fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
+    let failed = |path: &Path, cause: &dyn ToString| TlsFault::File { path: path.to_owned(), cause: cause.to_string() };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(|it| failed(certificate, &it))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|it| failed(key, &it))?;
+    CertifiedKey::from_der(chain, secret, &aws_lc_rs::default_provider())
+        .map_err(|cause| TlsFault::Mismatch { path: certificate.to_owned(), cause })
+}
+
+/// Makes an authority once, and a certificate under it for exactly these hosts.
+fn make(folder: &Path, hosts: &[String]) -> Result<(), TlsFault> {
+    let failed = |cause: io::Error| TlsFault::File { path: folder.to_owned(), cause: cause.to_string() };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let (authority, authority_key) = (folder.join("ca.pem"), folder.join("ca.key"));
+    if !authority.exists() || !authority_key.exists() {
+        let key = KeyPair::generate()?;
+        keep(&authority_key, &key.serialize_pem(), 0o600)?;
+        keep(&authority, &authority_params()?.self_signed(&key)?.pem(), 0o644)?;
+    }
+    let authority_key = fs::read_to_string(&authority_key).map_err(failed)?;
+    let issuer = Issuer::new(authority_params()?, KeyPair::from_pem(&authority_key)?);
+    let key = KeyPair::generate()?;
+    let mut names = hosts.to_vec();
+    names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, "Portcullis development");
+    params.use_authority_key_identifier_extension = true;
+    let certificate = params.signed_by(&key, &issuer)?;
+    keep(&folder.join("key.pem"), &key.serialize_pem(), 0o600)?;
+    keep(&folder.join("cert.pem"), &certificate.pem(), 0o644)
+}
+
+/// What the authority's certificate says; the same each time, so that its certificate need not be read back.
+fn authority_params() -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, "Portcullis development authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn keep(path: &Path, text: &str, mode: u32) -> Result<(), TlsFault> {
+    let failed = |cause: io::Error| TlsFault::File { path: path.to_owned(), cause: cause.to_string() };
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_development_certificate_is_made_once_and_again_for_other_hosts() {
+        let data = tempfile::tempdir().unwrap();
+        let cert = || fs::read(data.path().join("tls/cert.pem")).unwrap();
+        let authority = || fs::read(authority_file(data.path())).unwrap();
+        let one = ["a.example".to_owned()];
+        Certificate::load(None, data.path(), &one).unwrap();
+        let (first, root) = (cert(), authority());
+        Certificate::load(None, data.path(), &one).unwrap();
+        assert_eq!(cert(), first);
+        Certificate::load(None, data.path(), &["b.example".to_owned()]).unwrap();
+        assert_ne!(cert(), first);
+        assert_eq!(authority(), root);
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for it in [&one, &other] {
+            Certificate::load(None, it.path(), &["a.example".to_owned()]).unwrap();
+        }
+        let mixed = TlsSettings { certificate: one.path().join("tls/cert.pem"), key: other.path().join("tls/key.pem") };
+        assert!(matches!(Certificate::load(Some(&mixed), one.path(), &[]), Err(TlsFault::Mismatch { .. })));
+    }
+}
