@@ -91,12 +91,12 @@ struct Leaf {
 impl Router {
     /// Lays out the routes, or names every pair that clashes.
     pub(crate) fn build(routes: impl Iterator<Item = Route>) -> Result<Self, Vec<RouteClash>> {
-        let mut router = Self::default();
+        let mut built = Self::default();
         let mut clashes = Vec::new();
         for route in routes {
-            clashes.extend(router.add(route));
+            clashes.extend(built.add(route));
         }
-        if clashes.is_empty() { Ok(router) } else { Err(clashes) }
+        if clashes.is_empty() { Ok(built) } else { Err(clashes) }
     }
 
     fn add(&mut self, route: Route) -> Option<RouteClash> {
@@ -279,7 +279,7 @@ mod tests {
                 let segment = *segments.get(depth)?;
                 if piece.ends_with("+}") {
                     let start = 1 + segments[..depth].iter().map(|it| it.len() + 1).sum::<usize>();
-                    parameters.push(Some(&path[start..]).filter(|it| !it.is_empty())?);
+                    parameters.push(path.get(start..).filter(|it| !it.is_empty())?);
                     rank.push(2);
                     return Some((rank, at, parameters));
                 }

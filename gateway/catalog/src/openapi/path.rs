@@ -74,7 +74,7 @@ impl PathKey {
             return Err("goes on after a parameter that takes the rest");
         }
         self.rest |= inner.ends_with('+');
-        self.template.push_str(&format!("{{{name}}}"));
+        self.template.extend(["{", name, "}"]);
         self.parameters.push(name.to_owned());
         Ok(())
     }

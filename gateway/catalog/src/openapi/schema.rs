@@ -1,7 +1,7 @@
 //! JSON Schema 2020-12, compiled: nothing is fetched, patterns are matched in linear time, formats are asserted.
 
-use jsonschema::{PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
-use serde_json::{Value, json};
+use jsonschema::{PatternOptions, Registry, RegistryBuilder, ValidationError, ValidationOptions, Validator};
+use serde_json::json;
 
 use super::node::Node;
 
@@ -27,7 +27,7 @@ impl Schemas {
         let registry = Registry::new()
             .draft(jsonschema::Draft::Draft202012)
             .add(DOCUMENT, document)
-            .and_then(|it| it.prepare())
+            .and_then(RegistryBuilder::prepare)
             .map_err(|error| format!("schemas cannot be read: {error}"))?;
         Ok(Self { registry })
     }
@@ -35,11 +35,6 @@ impl Schemas {
     /// Compiles a schema that stands anywhere in the document.
     pub(super) fn compile(&self, schema: &Node) -> Result<Validator, ValidationError<'static>> {
         options().with_registry(&self.registry).build(&schema.to_json(&link))
-    }
-
-    /// What holds for any value.
-    pub(super) fn anything(&self) -> Result<Validator, ValidationError<'static>> {
-        options().build(&Value::Bool(true))
     }
 }
 

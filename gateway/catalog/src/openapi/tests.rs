@@ -29,7 +29,7 @@ paths:
 
 fn surface(api: &ApiName) -> Surface<'_> {
     let unknown_query = UnknownQuery::Reject;
-    Surface { api, api_index: 3, base_path: "/v2", unknown_query, long_lived_total: Duration::from_secs(60) }
+    Surface { api, api_index: 3, base_path: "/v2", unknown_query, long_lived_total: Duration::from_mins(1) }
 }
 
 fn read_text(text: &str) -> Result<Document, Faults> {
@@ -56,7 +56,7 @@ fn check(item: &str, expected: &[&str]) {
 #[track_caller]
 fn check_at(item: &str, at: &str, message: &str) {
     let text = document(item);
-    let before = &text[..text.find(at).unwrap()];
+    let before = text.split(at).next().unwrap();
     let (line, column) =
         (before.matches('\n').count() + 1, before.len() - before.rfind('\n').map_or(0, |it| it + 1) + 1);
     let faults = read_text(&text).expect_err(item);
@@ -89,7 +89,7 @@ post:
         (&["id".into()][..], &["things".into()][..])
     );
     assert_eq!((operation.class, operation.strict, operation.native), (Class::Write, true, true));
-    assert_eq!((operation.deprecated, operation.deadline), (true, Some(Duration::from_secs(60))));
+    assert_eq!((operation.deprecated, operation.deadline), (true, Some(Duration::from_mins(1))));
     assert_eq!(operation.body, Body::Checked { max: 1000 });
     let scopes = vec!["write".parse().unwrap(), "a:b".parse().unwrap()];
     let security = Requirement(vec![Alternative(vec![("key".into(), scopes)]), Alternative::default()]);

@@ -19,12 +19,12 @@ pub(crate) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.bytes().any(|it| matches!(it, b'%' | b'+')) {
         return Some(Cow::Borrowed(raw));
     }
-    let whole = raw.split('%').skip(1).all(|it| it.as_bytes().first_chunk::<2>().is_some_and(is_hex));
+    let whole = raw.split('%').skip(1).all(|it| it.as_bytes().first_chunk::<2>().is_some_and(|it| is_hex(*it)));
     let spaced = raw.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().ok()?.into_owned();
     whole.then_some(Cow::Owned(decoded))
 }
 
-fn is_hex(digits: &[u8; 2]) -> bool {
+fn is_hex(digits: [u8; 2]) -> bool {
     digits.iter().all(u8::is_ascii_hexdigit)
 }

@@ -21,7 +21,7 @@ fn operation(text: &str, unknown_query: UnknownQuery) -> Documented {
     let file = folder.path().join("openapi.yaml");
     std::fs::write(&file, document).unwrap();
     let api = "acme".parse().unwrap();
-    let total = Duration::from_secs(60);
+    let total = Duration::from_mins(1);
     let surface = Surface { api: &api, api_index: 0, base_path: "", unknown_query, long_lived_total: total };
     let read = openapi::load(Path::new(&file), &surface).unwrap_or_else(|it| panic!("{it:?}"));
     read.operations.into_iter().next().unwrap()

@@ -23,13 +23,13 @@ pub(crate) fn describe(root: Option<&str>, error: &ValidationError<'_>) -> (Opti
             LocationSegment::Index(index) => field.index(index),
         }
     }
-    match error.kind() {
-        ValidationErrorKind::Required { property } => field.key(property.as_str().unwrap_or_default()),
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            field.key(unexpected.first().map_or("", String::as_str));
-        }
-        _ => {}
+    if let ValidationErrorKind::Required { property } = error.kind() {
+        field.key(property.as_str().unwrap_or_default());
+    }
+    if let ValidationErrorKind::AdditionalProperties { unexpected }
+    | ValidationErrorKind::UnevaluatedProperties { unexpected } = error.kind()
+    {
+        field.key(unexpected.first().map_or("", String::as_str));
     }
     (field.text, message(error.kind()))
 }
@@ -74,7 +74,7 @@ impl Field {
     fn index(&mut self, index: usize) {
         if !self.hidden {
             let text = self.text.get_or_insert_default();
-            text.push_str(&format!("[{index}]"));
+            text.extend(["[", &index.to_string(), "]"]);
         }
     }
 }

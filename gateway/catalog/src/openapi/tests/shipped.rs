@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use domain::{Arrival, Call, Moment, NormalPath, PathMode, RequestId, Source, Tick, Timestamp};
+use http::Method;
+use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::*;
-use crate::validate::{Media, Parameter, Shape};
+use crate::openapi::node::Key;
+use crate::validate::{Invalid, Media, Parameter, Shape};
 
 /// Every shipped OpenAPI document with its text.
 fn documents() -> Vec<(PathBuf, String)> {
@@ -68,7 +72,7 @@ fn every_example_of_a_body_or_an_answer_fits_its_schema() {
 }
 
 #[test]
-fn every_example_of_a_parameter_is_one_the_operation_takes() {
+fn every_example_of_a_request_is_one_the_operation_takes() {
     for (file, text) in documents() {
         let api = "acme".parse().unwrap();
         let document = read(&file, &text, &Surface { base_path: "", ..surface(&api) }).unwrap();
@@ -79,6 +83,9 @@ fn every_example_of_a_parameter_is_one_the_operation_takes() {
             for (method, node) in item.entries().iter().filter(|(it, _)| METHODS.contains(&it.text.as_str())) {
                 let documented = operations.next().unwrap();
                 assert_eq!(documented.operation.method.as_str().to_lowercase(), method.text);
+                for (example, wrong) in bodies(&page, documented, node) {
+                    assert_eq!(wrong, Ok(()), "{}:{}", file.display(), example.place.line);
+                }
                 let listed = [item, node].map(|it| it.get("parameters").map_or(&[][..], Node::items));
                 for parameter in listed.into_iter().flatten().map(|it| page.resolve(it).unwrap()) {
                     let name = parameter.get("name").and_then(Node::text).unwrap();
@@ -93,6 +100,32 @@ fn every_example_of_a_parameter_is_one_the_operation_takes() {
                 }
             }
         }
+    }
+}
+
+/// Every example of a JSON body, and what the operation says to it.
+fn bodies<'a>(page: &Page<'a>, documented: &Documented, node: &'a Node) -> Vec<(&'a Node, Result<(), Invalid>)> {
+    let body = node.get("requestBody").and_then(|it| page.resolve(it)).and_then(|it| it.get("content"));
+    let json = body.map_or(&[][..], Node::entries).iter().filter(|(key, _)| Media::parse(&key.text).unwrap().is_json());
+    let checked = json.flat_map(|(key, media)| examples(page, media).into_iter().map(move |it| (key, it)));
+    let take = |(key, example): (&Key, &'a Node)| {
+        let arrival = arrival(&key.text);
+        let call = Call { operation: documented.operation.clone(), parameters: Vec::new() };
+        (example, documented.validator.body(&call, &arrival, plain(example).to_string().as_bytes()))
+    };
+    checked.map(take).collect()
+}
+
+fn arrival(content_type: &str) -> Arrival {
+    Arrival {
+        id: RequestId::from_bytes([1; 16]),
+        at: Moment { wall: Timestamp::from_seconds(0), tick: Tick::default() },
+        source: Source { address: [127, 0, 0, 1].into(), tls: true },
+        method: Method::POST,
+        host: "api.acme.test".to_owned(),
+        target: "/".to_owned(),
+        path: NormalPath::parse("/", PathMode::Api).unwrap(),
+        headers: [(CONTENT_TYPE, content_type.parse().unwrap())].into_iter().collect(),
     }
 }
 
