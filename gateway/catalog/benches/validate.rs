@@ -2,7 +2,6 @@
 //! 2 kB at most 20 µs.
 
 #![expect(clippy::expect_used, reason = "a bench without its subject has nothing to measure")]
-#![expect(missing_docs, reason = "criterion writes the group and the main function")]
 
 use std::hint::black_box;
 use std::path::Path;

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use domain::{Arrival, Call, Faults, OperationId, Timestamp, Upstream};
+use domain::{Arrival, Call, Faults, Operation, OperationId, Timestamp, Upstream};
 use http::{HeaderName, HeaderValue};
 
 use crate::dialect::Dialect;
 use crate::host::{Host, Unidentified};
 use crate::load;
-use crate::profile::{Profile, Surface};
-use crate::validate::{Invalid, Validator};
+use crate::profile::{Profile, Surface, Timeouts};
+use crate::validate::{Invalid, InvalidKind, Validator, Wrong};
 
 /// Every API the gateway fronts. Never changes: a reload makes a new one.
 #[derive(Clone, Debug)]
@@ -84,7 +84,8 @@ impl Catalog {
 
     /// The API of a call.
     pub fn profile(&self, call: &Call) -> &Profile {
-        self.profiles.get(call.operation.api_index).unwrap_or(&self.closed)
+        let there = self.profiles.get(call.operation.api_index);
+        there.filter(|it| it.api.name == call.operation.api).unwrap_or(&self.closed)
     }
 
     /// The API that words what belongs to no API in particular on this host.
@@ -104,13 +105,12 @@ impl Catalog {
 
     /// Parameters, content type and declared length against the document.
     pub fn validate_head(&self, call: &Call, arrival: &Arrival) -> Result<(), Invalid> {
-        // A call of another catalog has no profile either, and goes nowhere.
-        self.kept(call).map_or(Ok(()), |it| it.validator.head(call, arrival))
+        self.kept(call).map_or_else(stranger, |it| it.validator.head(call, arrival))
     }
 
     /// The whole body of a [`domain::Body::Checked`] operation against the document.
     pub fn validate_body(&self, call: &Call, arrival: &Arrival, body: &[u8]) -> Result<(), Invalid> {
-        self.kept(call).map_or(Ok(()), |it| it.validator.body(call, arrival, body))
+        self.kept(call).map_or_else(stranger, |it| it.validator.body(call, arrival, body))
     }
 
     /// What every answer of this call carries now because its version, or the operation itself, is on its way out.
@@ -124,8 +124,23 @@ impl Catalog {
 
     /// Where a call is sent.
     pub fn upstream(&self, call: &Call) -> &Upstream {
-        let own = self.surface(call).and_then(|it| it.upstream.as_ref());
-        own.unwrap_or(&self.profile(call).upstream)
+        self.upstream_of(&call.operation)
+    }
+
+    /// Where requests for an operation are sent.
+    pub fn upstream_of(&self, operation: &Operation) -> &Upstream {
+        let profile = self.profiles.get(operation.api_index).unwrap_or(&self.closed);
+        let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
+        let own = kept.and_then(|it| profile.surfaces.get(it.surface)).and_then(|it| it.upstream.as_ref());
+        own.unwrap_or(&profile.upstream)
+    }
+
+    /// Everywhere that requests are sent, and how long may be waited for each.
+    pub fn upstreams(&self) -> impl Iterator<Item = (&Upstream, Timeouts)> {
+        self.profiles.iter().flat_map(|profile| {
+            let own = profile.surfaces.iter().filter_map(|it| it.upstream.as_ref());
+            std::iter::once(&profile.upstream).chain(own).map(|it| (it, profile.upstream_timeouts))
+        })
     }
 
     /// Sends the requests of an API somewhere else than its profile says. Surfaces with an upstream of their own keep it.
@@ -151,4 +166,9 @@ impl Catalog {
     fn kept(&self, call: &Call) -> Option<&Kept> {
         self.operations.get(call.operation.api_index)?.get(&call.operation.id)
     }
+}
+
+/// Nothing is known of a call that another catalog made, so nothing about it can be right.
+fn stranger() -> Result<(), Invalid> {
+    Err(Wrong { kind: InvalidKind::Body, field: None, message: "is not of an operation known here".into() }.into())
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use domain::{RequestId, Told};
-use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, StatusCode};
 use toml::de::DeValue;
 
@@ -29,18 +29,16 @@ pub struct Dialect {
     request_id_prefix: String,
     statuses: BTreeMap<u16, Row>,
     reasons: HashMap<String, Row>,
-    challenge: Option<HeaderValue>,
 }
 
-/// A refusal as it goes out. Its length and the request id header are the listener's to add.
+/// A refusal as it goes out, but for what only others know: its length, the request id, a challenge, when to come back.
 #[derive(Clone, Debug)]
 pub struct Worded {
     /// The status of the answer, which may be another than the refusal's own: S3 answers 503 in place of 429.
     pub status: StatusCode,
     /// `application/json` or `application/xml`.
     pub content_type: HeaderValue,
-    /// `Cache-Control`, `X-Content-Type-Options`, `Refusal-Reason` where it may be known, and `WWW-Authenticate` on a
-    /// 401.
+    /// `Cache-Control`, `X-Content-Type-Options`, and `Refusal-Reason` where it may be known.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
@@ -86,17 +84,14 @@ impl Dialect {
         });
         // A reason answered with another status is meant to look like something else, which its name would betray.
         let shown = disguise.is_none().then_some(told.reason);
-        Worded { status, content_type, headers: self.headers(status, shown), body: body.into() }
+        Worded { status, content_type, headers: Self::headers(shown), body: body.into() }
     }
 
-    fn headers(&self, status: StatusCode, reason: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = Vec::with_capacity(4);
+    fn headers(reason: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = Vec::with_capacity(3);
         headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
         headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
         headers.extend(reason.and_then(|it| HeaderValue::from_str(it).ok()).map(|it| (REFUSAL_REASON, it)));
-        // RFC 9110 section 15.5.2: a 401 must say how to authenticate.
-        let challenge = self.challenge.as_ref().filter(|_| status == StatusCode::UNAUTHORIZED);
-        headers.extend(challenge.map(|it| (WWW_AUTHENTICATE, it.clone())));
         headers
     }
 
@@ -113,13 +108,7 @@ impl Dialect {
             request_id_prefix: "req_".to_owned(),
             statuses: BTreeMap::new(),
             reasons: HashMap::new(),
-            challenge: None,
         }
-    }
-
-    /// The same dialect, saying on a 401 how to authenticate.
-    pub(crate) fn challenging(self, challenge: Option<HeaderValue>) -> Self {
-        Self { challenge, ..self }
     }
 
     /// Reads one `[dialect.*]` table.
@@ -138,13 +127,7 @@ impl Dialect {
         };
         let statuses = statuses(&table?, template.as_ref());
         let reasons = exceptions.map_or_else(|| Some(HashMap::new()), |it| reasons(&it));
-        Some(Self {
-            template: template?,
-            request_id_prefix: prefix,
-            statuses: statuses?,
-            reasons: reasons?,
-            challenge: None,
-        })
+        Some(Self { template: template?, request_id_prefix: prefix, statuses: statuses?, reasons: reasons? })
     }
 }
 

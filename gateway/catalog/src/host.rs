@@ -96,10 +96,12 @@ impl Host {
         known.map_or(&self.dialect, |it| &it.dialect)
     }
 
-    /// What refusals of a path carry while its version is deprecated.
+    /// What refusals of a path carry while its version is deprecated; one that is gone says so in
+    /// [`Unidentified::Removed`].
     pub fn notices(&self, arrival: &Arrival) -> Option<&[(HeaderName, HeaderValue)]> {
+        let now = arrival.at.wall;
         let version = self.versions.iter().find(|it| it.covers(&arrival.path))?;
-        version.is_deprecated(arrival.at.wall).then(|| version.headers())
+        (version.is_deprecated(now) && !version.is_removed(now)).then(|| version.headers())
     }
 
     pub(crate) fn identify(&self, arrival: &Arrival) -> Result<Call, Unidentified> {

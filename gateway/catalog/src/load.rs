@@ -106,6 +106,10 @@ fn draft(folder: &Path, index: usize, faults: &mut Faults) -> Option<Draft> {
     // Documents are read even where the profile is at fault, so that theirs are heard of as well.
     let api = name.parse().map_err(|why: BadName| faults.push(Fault::of(folder, why.to_string()))).ok()?;
     let documents = documents.iter().map(|it| document(it, (&api, index), (&file, folder), faults)).collect();
+    if settings.is_none() && sound {
+        // INVARIANT: an API is never left out in silence.
+        faults.push(Fault::of(&file, "cannot be made sense of"));
+    }
     let settings = settings.filter(|_| sound)?;
     Some(Draft { file, folder: folder.to_owned(), settings, documents })
 }

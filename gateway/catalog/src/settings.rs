@@ -28,6 +28,9 @@ const FIRST_BYTE: Duration = Duration::from_secs(30);
 const BETWEEN_BYTES: Duration = Duration::from_mins(1);
 const TOTAL: Duration = Duration::from_mins(1);
 
+/// The Cedar namespace of what all APIs share.
+const GATEWAY: &str = "Gw";
+
 /// One `api.toml`, read and found good as far as it goes. What other files can contradict keeps its place.
 pub(crate) struct Settings {
     pub(crate) name: Placed<ApiName>,
@@ -140,6 +143,9 @@ impl Readable for Namespace {
             it.starts_with(|it: char| it.is_ascii_alphabetic())
                 && it.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
         };
+        if text.split("::").next() == Some(GATEWAY) {
+            return Err(Unreadable::Text(format!("`{GATEWAY}` is the namespace of the gateway itself")));
+        }
         if text.split("::").all(is_identifier) {
             return Ok(Self(text));
         }
@@ -156,5 +162,101 @@ impl Readable for Upstream {
 impl Readable for ResourceTenant {
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         one_of(value, &[("caller", Self::Caller)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHIPPED: [(&str, &str); 2] = [
+        ("novastraxis", include_str!("../../../policies/apis/novastraxis/api.toml")),
+        ("cloudnx", include_str!("../../../policies/apis/cloudnx/api.toml")),
+    ];
+
+    fn faults(old: &str, new: &str) -> Vec<String> {
+        let (folder, text) = SHIPPED[0];
+        assert!(text.contains(old), "{old}");
+        let reading = Reading::of(Path::new("api.toml"), folder, &text.replace(old, new));
+        reading.faults.iter().map(|it| it.message.clone()).collect()
+    }
+
+    #[track_caller]
+    fn check(old: &str, new: &str, expected: &str) {
+        assert_eq!(faults(old, new), [expected], "{new}");
+    }
+
+    #[test]
+    fn what_ships_is_read_without_fault() {
+        for (folder, text) in SHIPPED {
+            let reading = Reading::of(Path::new("api.toml"), folder, text);
+            assert_eq!(reading.faults, []);
+            assert_eq!(reading.settings.unwrap().surfaces.len(), reading.documents.len());
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_mean_something_else_is_refused() {
+        let base = "base_path = \"\"";
+        for bad in ["v2", "/v2/", "/v2//x", "/{id}", "/v 2", "/v2?x"] {
+            let expected = format!("`base_path`: `{bad}` is not a base path: write `/v2`, or nothing");
+            check(base, &format!("base_path = \"{bad}\""), &expected);
+        }
+        let namespace = "namespace = \"Novastraxis\"";
+        for bad in ["nova straxis", "", "1a", "a::", "a-b"] {
+            let expected = format!("`namespace`: `{bad}` is not a Cedar namespace such as `Novastraxis`");
+            check(namespace, &format!("namespace = \"{bad}\""), &expected);
+        }
+        check(namespace, "namespace = \"Gw\"", "`namespace`: `Gw` is the namespace of the gateway itself");
+        let host = "\"api.novastraxis.com\"";
+        for bad in ["", "a..b", "*.a", "A.b", "a:443", "a/b", "a."] {
+            let expected = format!("`hosts`: `{bad}` is not a host name: write it in lower case and without a port");
+            check(host, &format!("\"{bad}\""), &expected);
+        }
+    }
+
+    #[test]
+    fn limits_that_contradict_themselves_are_refused() {
+        check(
+            "name = \"burst\", limit = 333,",
+            "name = \"sustained\", limit = 333,",
+            "rule `sustained` is there twice",
+        );
+        check("name = \"enterprise\"", "name = \"standard\"", "tier `standard` is there twice");
+        check(
+            "counted_by = \"lineage\"",
+            "counted_by = \"key\"",
+            "`counted_by`: `key` is not one of `lineage`, `owner`, `tenant`",
+        );
+    }
+
+    #[test]
+    fn a_dialect_is_used_and_one_that_is_used_is_there() {
+        let dialect = "dialect = \"default\"";
+        assert_eq!(
+            faults(dialect, "dialect = \"other\""),
+            ["there is no `[dialect.other]`", "no surface uses dialect `default`"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_profile_with_anything_broken_is_faulted_at_a_line_it_has(
+            which in 0..SHIPPED.len(), cut in any::<prop::sample::Index>(), length in 0_usize..60, put in "\\PC{0,6}",
+        ) {
+            let (folder, whole) = SHIPPED[which];
+            let chars: Vec<char> = whole.chars().collect();
+            let at = cut.index(chars.len());
+            let text: String =
+                chars[..at].iter().copied().chain(put.chars()).chain(chars[(at + length).min(chars.len())..].iter().copied()).collect();
+            let reading = Reading::of(Path::new("api.toml"), folder, &text);
+            // INVARIANT: an API is never left out in silence.
+            prop_assert!(reading.settings.is_some() || !reading.faults.is_empty());
+            for fault in &reading.faults {
+                prop_assert!((1..=text.lines().count() + 1).contains(&fault.line), "{}", fault);
+            }
+        }
     }
 }

@@ -382,8 +382,8 @@ mod tests {
         for (text, expected) in [
             ("500ms", Some(Duration::from_millis(500))),
             ("30s", Some(Duration::from_secs(30))),
-            ("5m", Some(Duration::from_secs(300))),
-            ("1h", Some(Duration::from_secs(3600))),
+            ("5m", Some(Duration::from_mins(5))),
+            ("1h", Some(Duration::from_hours(1))),
             ("30", None),
             ("s", None),
             ("1.5s", None),

@@ -102,18 +102,6 @@ fn a_status_nobody_foresaw_is_worded_as_the_plainest_of_its_class() {
 }
 
 #[test]
-fn a_challenge_goes_with_a_401_and_with_nothing_else() {
-    let dialect = read(&written(BODY, &rows(), "")).unwrap();
-    let dialect = dialect.challenging(Some(HeaderValue::from_static("Bearer realm=\"a\"")));
-    let challenge = |status| {
-        let worded = dialect.word(status, &Told::new("r", "m"), &id());
-        header(&worded, &WWW_AUTHENTICATE).map(str::to_owned)
-    };
-    assert_eq!(challenge(StatusCode::UNAUTHORIZED).as_deref(), Some("Bearer realm=\"a\""));
-    assert_eq!(challenge(StatusCode::FORBIDDEN), None);
-}
-
-#[test]
 fn the_gateway_has_words_of_its_own_for_a_host_nobody_claims() {
     let worded = Dialect::plain().word(StatusCode::NOT_FOUND, &Told::new("unknown_host", "no API here"), &id());
     let expected = serde_json::json!({"error": {"message": "no API here", "request_id": format!("req_{}", id())}});

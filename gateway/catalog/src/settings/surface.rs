@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{PathMode, Upstream};
-use http::HeaderValue;
 use toml::de::DeValue;
 
 use super::DocumentSettings;
@@ -76,12 +75,14 @@ impl Written {
 }
 
 /// The dialects by name; `None` for one that is at fault.
-pub(crate) struct Dialects<'a>(BTreeMap<&'a str, (Place, Option<Dialect>)>);
+pub(crate) struct Dialects<'a>(BTreeMap<&'a str, (Place, Option<Arc<Dialect>>)>);
 
 impl<'a> Dialects<'a> {
     pub(crate) fn read(root: &Section<'a>) -> Option<Self> {
         let tables = root.section("dialect")?.named_sections();
-        Some(Self(tables.iter().map(|(name, it)| (name.value, (name.place, Dialect::read(it)))).collect()))
+        Some(Self(
+            tables.iter().map(|(name, it)| (name.value, (name.place, Dialect::read(it).map(Arc::new)))).collect(),
+        ))
     }
 }
 
@@ -117,29 +118,18 @@ pub(crate) fn finish(
                 root.fault(surface.dialect.place, format!("there is no `[dialect.{}]`", surface.dialect.value));
                 return None;
             };
-            let sigv4_service = surface.sigv4_service.map(|it| it.value);
-            let challenge = challenge(shown, sigv4_service.as_deref());
             Some(SurfaceSettings {
                 document: surface.document,
                 hosts: surface.hosts,
                 base_path: surface.base_path,
                 paths: surface.paths,
-                dialect: Arc::new(dialect.clone()?.challenging(challenge)),
-                sigv4_service,
+                dialect: Arc::clone(dialect.as_ref()?),
+                sigv4_service: surface.sigv4_service.map(|it| it.value),
                 upstream: surface.upstream,
             })
         })
         .collect();
     surfaces.into_iter().collect()
-}
-
-/// What a 401 says in `WWW-Authenticate`: the scheme that is taken here.
-fn challenge(shown: &Shown, sigv4_service: Option<&str>) -> Option<HeaderValue> {
-    match (&shown.credentials.api_key, sigv4_service) {
-        (Some(_), _) => Some(HeaderValue::from_static("Bearer")),
-        (None, Some(_)) => Some(HeaderValue::from_static("AWS4-HMAC-SHA256")),
-        (None, None) => None,
-    }
 }
 
 struct Document(PathBuf);

@@ -90,6 +90,7 @@ fn v1_of_novastraxis_is_gone_once_july_2026_has_passed() {
     let catalog = load(&shipped());
     let mut arrival = arrival("GET", "api.novastraxis.com/v1/compute/instances");
     let Err(Unidentified::Removed(notice)) = identify(&catalog, &arrival) else { panic!("still there") };
+    assert_eq!(host(&catalog, &arrival).notices(&arrival), None, "said once, by the refusal");
     let headers: Vec<_> =
         notice.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert!(headers.contains(&("deprecation", "@1767225600")), "{headers:?}");

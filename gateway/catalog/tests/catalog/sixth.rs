@@ -227,6 +227,30 @@ fn a_deployment_sends_an_api_where_it_really_is() {
 }
 
 #[test]
+fn a_path_that_one_api_of_a_shared_host_knows_is_refused_in_its_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let films = PROFILE
+        .replace("\"library\"", "\"films\"\nfallback = true")
+        .replace("\"Library\"", "\"Films\"")
+        .replace("\"lib_\"", "\"film_\"")
+        .replace("fault>", "film>");
+    let document = DOCUMENT.replace("/books/", "/films/").replace("/loans", "/showings");
+    add(dir.path(), "library", PROFILE, DOCUMENT);
+    add(dir.path(), "films", &films, &document);
+    let catalog = load(dir.path());
+    let refused = |method, path: &str| {
+        let arrival = arrival(method, &format!("books.example.org/v3/{path}"));
+        let refusal = identify(&catalog, &arrival).unwrap_err();
+        let words = host(&catalog, &arrival).words(&refusal, &arrival);
+        let worded = words.word(StatusCode::NOT_FOUND, &refusal.told(), &arrival.id);
+        String::from_utf8(worded.body[..6].to_vec()).unwrap()
+    };
+    assert_eq!(refused("PATCH", "loans"), "<fault");
+    assert_eq!(refused("PATCH", "showings"), "<film>");
+    assert_eq!(refused("GET", "nothing"), "<film>");
+}
+
+#[test]
 fn a_call_of_another_catalog_is_led_nowhere_and_trusted_with_nothing() {
     let (_dir, six) = six();
     let stranger = identify(&six, &arrival("GET", "api.novastraxis.com/v2/compute/instances")).unwrap();
@@ -235,5 +259,6 @@ fn a_call_of_another_catalog_is_led_nowhere_and_trusted_with_nothing() {
     let one = load(dir.path());
     assert_eq!(one.profile(&stranger).credentials, catalog::Credentials::default());
     assert_eq!(one.upstream(&stranger).port, 0);
+    assert!(one.validate_head(&stranger, &arrival("GET", "api.novastraxis.com/v2/compute/instances")).is_err());
     assert_eq!(host(&one, &arrival("GET", "books.example.org/")).name, "books.example.org");
 }
