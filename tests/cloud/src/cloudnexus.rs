@@ -60,3 +60,6 @@ impl Seeded for World {
         Self { ids, instances, buckets: storage::seeded(&mut seed, now) }
     }
 }
+
+#[cfg(test)]
+mod tests;

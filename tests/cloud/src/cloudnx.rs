@@ -107,3 +107,6 @@ impl CloudNx {
         self.worlds.within(tenant, self.now(), deed)
     }
 }
+
+#[cfg(test)]
+mod tests;

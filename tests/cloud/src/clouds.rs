@@ -28,14 +28,7 @@ impl Clouds {
         let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, settings.pace()));
         let shelf = Arc::new(Shelf::new(Arc::clone(&blobs), Arc::clone(&shared.clock)));
         let key = UpstreamKey { id: settings.s3_access_key.clone(), secret: settings.s3_secret()? };
-        let served = vec![
-            novastraxis::serve(&shared),
-            cloudnexus::serve(&shared, &blobs),
-            servers::serve(&shared),
-            cloudnx::serve(&shared, &shelf, &key),
-            objects::serve(&shared, &shelf, &key),
-            novastack::serve(&shared, &blobs),
-        ];
+        let served = serve_all(&shared, &blobs, &shelf, &key);
         let apis = served.iter().map(|it| (it.api, it.operations.clone())).collect();
         Ok(Self { control: Control { shared, clock, apis }, served })
     }
@@ -57,4 +50,21 @@ impl Clouds {
         ports.push(Port::bind("control", settings.control, self.control.router()).await?);
         Ok(ports)
     }
+}
+
+/// Every API, over what they share.
+pub(crate) fn serve_all(
+    shared: &Arc<Shared>,
+    blobs: &Arc<Blobs>,
+    shelf: &Arc<Shelf>,
+    key: &UpstreamKey,
+) -> Vec<Served> {
+    vec![
+        novastraxis::serve(shared),
+        cloudnexus::serve(shared, blobs),
+        servers::serve(shared),
+        cloudnx::serve(shared, shelf, key),
+        objects::serve(shared, shelf, key),
+        novastack::serve(shared, blobs),
+    ]
 }

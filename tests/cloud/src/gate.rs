@@ -184,3 +184,6 @@ async fn spell(response: Response, declared: impl Fn(usize) -> usize) -> (Bytes,
 fn joined(head: &[u8], body: &[u8]) -> Bytes {
     [head, body].concat().into()
 }
+
+#[cfg(test)]
+mod tests;

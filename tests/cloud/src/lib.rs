@@ -27,6 +27,8 @@ mod servers;
 mod settings;
 mod surface;
 mod tenants;
+#[cfg(test)]
+mod testing;
 mod wire;
 
 use std::sync::Arc;

@@ -90,3 +90,6 @@ pub(crate) fn announce(ports: &[Port], file: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", beside.display()))?;
     std::fs::rename(&beside, file).with_context(|| format!("cannot write {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests;

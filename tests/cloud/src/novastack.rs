@@ -94,3 +94,6 @@ impl Seeded for World {
 async fn account(State(cloud): State<Novastack>, tenant: Tenant) -> Json<Value> {
     Json(cloud.within(&tenant, |world| world.account.clone()))
 }
+
+#[cfg(test)]
+mod tests;

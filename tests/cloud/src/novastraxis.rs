@@ -73,3 +73,6 @@ struct World {
 fn is(item: &Value, field: &str, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| item.get(field).and_then(Value::as_str) == Some(wanted))
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,3 +203,6 @@ impl Seeded for World {
         Self { ids, servers, clusters }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ fn page<'a>(
     let most = usize::try_from(most).unwrap_or(0);
     let mut page = KeyPage { keys: Vec::new(), prefixes: Vec::new(), next: None };
     let mut last = String::new();
-    let from = after.filter(|after| prefix < *after).map_or(Bound::Included(prefix), Bound::Excluded);
+    let from = after.filter(|after| prefix <= *after).map_or(Bound::Included(prefix), Bound::Excluded);
     for (key, object) in bucket.objects.range::<str, _>((from, Bound::Unbounded)) {
         let Some(rest) = key.strip_prefix(prefix) else {
             // Keys come in order: the first one past `prefix` ends what begins with it.
