@@ -87,7 +87,7 @@ impl Keyring {
     }
 
     /// The access key of this id.
-    pub fn access_key(&self, id: &str) -> Option<&Arc<Entry>> {
+    pub(crate) fn access_key(&self, id: &str) -> Option<&Arc<Entry>> {
         self.by_access_key.get(id)
     }
 

@@ -8,6 +8,7 @@ mod presented;
 mod random;
 mod refusal;
 pub mod secrets;
+mod signed;
 pub mod sigv4;
 #[cfg(test)]
 mod testing;
@@ -21,6 +22,8 @@ pub use keyring::{Entry, Keyring, KeyringBuilder};
 pub use random::SystemRandom;
 pub use refusal::{Cause, Kind, Unauthenticated};
 pub use secrets::{MasterKey, Peppers, SecretFiles, Secrets, SecretsFault};
+pub use signed::SignatureRules;
+pub use sigv4::PayloadCheck;
 
 use keyring::Ended;
 use presented::{Presented, classify};
@@ -32,6 +35,8 @@ pub struct AuthRules<'a> {
     pub api: &'a ApiName,
     /// Which API keys it takes; `None` for none.
     pub keys: Option<KeyRules<'a>>,
+    /// Which signatures it takes; `None` for none.
+    pub signatures: Option<SignatureRules<'a>>,
     /// The header that must be there and name the key's tenant.
     pub tenant_header: Option<&'a HeaderName>,
     /// Whether the operation lets anybody ask. A credential that is shown must be good all the same.
@@ -47,21 +52,34 @@ pub struct KeyRules<'a> {
     pub imported: bool,
 }
 
-/// Who is asking. `None` where the operation lets anybody ask and nothing was shown.
+/// Who is asking, and what is left to check of the body for it to be theirs. `None` where the operation lets anybody ask
+/// and nothing was shown. `body` is the SHA-256 of the body, where [`needs_body`] asked for it.
 pub fn authenticate(
     rules: &AuthRules<'_>,
     arrival: &Arrival,
+    body: Option<&[u8; 32]>,
     keyring: &Keyring,
     secrets: &Secrets,
-) -> Result<Option<Caller>, Unauthenticated> {
-    let (entry, method) = match classify(arrival)? {
+) -> Result<Option<(Caller, PayloadCheck)>, Unauthenticated> {
+    let (entry, method, check) = match classify(arrival)? {
         Presented::Nothing if rules.anonymous => return Ok(None),
         Presented::Nothing => return Err(Cause::Missing.into()),
-        Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey),
-        Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey),
-        Presented::Token | Presented::Signature => return Err(Cause::KindNotTaken.into()),
+        Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
+        Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
+        Presented::Token => return Err(Cause::KindNotTaken.into()),
+        Presented::Signature => {
+            let taken = rules.signatures.ok_or(Cause::KindNotTaken)?;
+            let (entry, check) = signed::prove(taken, arrival, body, keyring, secrets)?;
+            (entry, AuthMethod::SigV4, check)
+        }
     };
-    admit(entry, method, rules, arrival).map(Some)
+    admit(entry, method, rules, arrival).map(|caller| Some((caller, check)))
+}
+
+/// Whether the body must be read before it can be said who is asking: it was signed, and its hash is written nowhere.
+pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
+    let signed = matches!(classify(arrival), Ok(Presented::Signature));
+    signed && rules.signatures.is_some_and(|it| signed::needs_body(it, arrival))
 }
 
 /// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even

@@ -4,6 +4,7 @@ use domain::{Blame, KeyId, Told};
 use http::HeaderValue;
 
 use crate::AuthRules;
+use crate::sigv4::{BadSignature, Malformed};
 
 /// The request showed no credential that is good here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +17,7 @@ pub struct Unauthenticated {
 }
 
 /// What was wrong with what was shown. Its words are for the entry and the log, never for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// Nothing was shown.
     #[error("no credential was shown")]
@@ -57,6 +58,18 @@ pub enum Cause {
     /// Rotated, and the overlap is over.
     #[error("the key was rotated and its overlap is over")]
     Replaced,
+    /// A signature that could not be good whatever it says.
+    #[error(transparent)]
+    SignatureMalformed(Malformed),
+    /// No access key there is.
+    #[error("the access key is unknown")]
+    UnknownAccessKey,
+    /// The secret of the access key cannot be unsealed: the fault is ours.
+    #[error("the secret of the access key cannot be unsealed under the master key")]
+    Unsealable,
+    /// A signature that does not hold.
+    #[error(transparent)]
+    BadSignature(BadSignature),
     /// The tenant header is not there.
     #[error("the tenant header is missing")]
     TenantHeaderMissing,
@@ -86,14 +99,20 @@ impl Unauthenticated {
 
     /// What kind of answer it asks for.
     pub fn kind(&self) -> Kind {
-        match self.cause {
+        match &self.cause {
             Cause::TwoCredentials
             | Cause::InUrl
             | Cause::Oversized
             | Cause::TenantHeaderMissing
-            | Cause::TenantHeaderRepeated => Kind::Malformed,
+            | Cause::TenantHeaderRepeated
+            | Cause::BadSignature(BadSignature::Body) => Kind::Malformed,
+            Cause::SignatureMalformed(why) if why.is_bad_request() => Kind::Malformed,
             Cause::WrongTenant => Kind::WrongTenant,
-            Cause::Missing
+            Cause::SignatureMalformed(_)
+            | Cause::UnknownAccessKey
+            | Cause::Unsealable
+            | Cause::BadSignature(_)
+            | Cause::Missing
             | Cause::SchemeNotTaken
             | Cause::KindNotTaken
             | Cause::Malformed
@@ -112,7 +131,11 @@ impl Unauthenticated {
             Some(name) => told.about(name.as_str()),
             None => told,
         };
-        match self.cause {
+        match &self.cause {
+            Cause::SignatureMalformed(why) => why.told(),
+            Cause::BadSignature(why) => why.told(),
+            // Told as a signature that does not hold, so that nobody learns which keys there are.
+            Cause::UnknownAccessKey => BadSignature::Mismatch.told(),
             Cause::TwoCredentials => Told::new("two_credentials", "Show exactly one credential."),
             Cause::InUrl => {
                 Told::new("credential_in_url", "Send the credential in the Authorization header, not in the address.")
@@ -131,6 +154,7 @@ impl Unauthenticated {
             | Cause::Malformed
             | Cause::BadChecksum
             | Cause::Unknown
+            | Cause::Unsealable
             | Cause::WrongApi
             | Cause::Expired
             | Cause::Revoked
@@ -140,7 +164,11 @@ impl Unauthenticated {
 
     /// The whole reason as one token, for entries and metrics.
     pub fn reason(&self) -> &'static str {
-        match self.cause {
+        match &self.cause {
+            Cause::SignatureMalformed(why) => why.told().reason,
+            Cause::UnknownAccessKey => "unknown_access_key",
+            Cause::Unsealable => "unsealable",
+            Cause::BadSignature(why) => why.told().reason,
             Cause::Missing => "missing",
             Cause::TwoCredentials => "two_credentials",
             Cause::InUrl => "credential_in_url",
@@ -162,7 +190,28 @@ impl Unauthenticated {
 
     /// Whose fault it is.
     pub fn blame(&self) -> Blame {
-        Blame::Caller
+        match &self.cause {
+            Cause::Unsealable => Blame::Gateway,
+            Cause::BadSignature(why) => why.blame(),
+            Cause::SignatureMalformed(why) => why.blame(),
+            Cause::Missing
+            | Cause::TwoCredentials
+            | Cause::InUrl
+            | Cause::Oversized
+            | Cause::SchemeNotTaken
+            | Cause::KindNotTaken
+            | Cause::Malformed
+            | Cause::BadChecksum
+            | Cause::Unknown
+            | Cause::UnknownAccessKey
+            | Cause::WrongApi
+            | Cause::Expired
+            | Cause::Revoked
+            | Cause::Replaced
+            | Cause::TenantHeaderMissing
+            | Cause::TenantHeaderRepeated
+            | Cause::WrongTenant => Blame::Caller,
+        }
     }
 
     /// The value of `WWW-Authenticate` for a 401, where the API takes `Bearer` (RFC 6750 section 3). It tells whether
@@ -175,11 +224,18 @@ impl Unauthenticated {
 
     /// Whether it may have been a guess, and so counts against the source address. A key we know was not guessed.
     pub fn guessed(&self) -> bool {
-        match self.cause {
-            Cause::SchemeNotTaken | Cause::KindNotTaken | Cause::Malformed | Cause::BadChecksum | Cause::Unknown => {
-                true
-            }
-            Cause::Missing
+        match &self.cause {
+            Cause::SchemeNotTaken
+            | Cause::KindNotTaken
+            | Cause::Malformed
+            | Cause::BadChecksum
+            | Cause::Unknown
+            | Cause::UnknownAccessKey
+            | Cause::BadSignature(BadSignature::Mismatch) => true,
+            Cause::SignatureMalformed(_)
+            | Cause::Unsealable
+            | Cause::BadSignature(_)
+            | Cause::Missing
             | Cause::TwoCredentials
             | Cause::InUrl
             | Cause::Oversized

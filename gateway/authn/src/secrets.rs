@@ -15,31 +15,44 @@ use zeroize::{Zeroize, Zeroizing};
 pub use files::{SecretFiles, SecretsFault};
 
 use crate::SystemRandom;
+use crate::sigv4::SigningKeys;
 
 /// What a mark is made of: never a key, for keys are longer.
 const MARK: &[u8] = b"mark";
 
 /// Everything that must never be in the database.
-#[derive(Debug)]
 pub struct Secrets {
     peppers: Peppers,
     master: MasterKey,
+    /// What was derived from sealed secrets today.
+    signing: SigningKeys,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").field("peppers", &self.peppers).finish_non_exhaustive()
+    }
 }
 
 impl Secrets {
     /// From peppers and a master key that were read one by one.
     pub fn new(peppers: Peppers, master: MasterKey) -> Self {
-        Self { peppers, master }
+        Self { peppers, master, signing: SigningKeys::default() }
     }
 
     /// The peppers.
-    pub fn peppers(&self) -> &Peppers {
+    pub(crate) fn peppers(&self) -> &Peppers {
         &self.peppers
     }
 
     /// The master key.
-    pub fn master(&self) -> &MasterKey {
+    pub(crate) fn master(&self) -> &MasterKey {
         &self.master
+    }
+
+    /// Signing keys that were derived from unsealed secrets, each good for one day.
+    pub(crate) fn signing_keys(&self) -> &SigningKeys {
+        &self.signing
     }
 
     /// For each secret, by the name of its file, a value that tells it from another and says nothing about it. A gateway
@@ -189,13 +202,13 @@ impl MasterKey {
     }
 
     /// What was sealed for this name.
-    pub fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealFault> {
+    pub(crate) fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<String>, SealFault> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(SealFault)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealFault)?;
         let mut text = Zeroizing::new(text.to_vec());
         let len = self.key.open_in_place(nonce, Aad::from(name), &mut text).map_err(|_| SealFault)?.len();
         text.truncate(len);
-        Ok(text)
+        String::from_utf8(std::mem::take(&mut *text)).map(Zeroizing::new).map_err(|_| SealFault)
     }
 }
 
@@ -244,15 +257,15 @@ mod tests {
     fn what_is_sealed_opens_for_its_own_name_only_and_only_unchanged() {
         let master = secrets().master;
         let sealed = master.seal("AKIDONE", "the secret").unwrap();
-        assert_eq!(master.unseal("AKIDONE", &sealed).unwrap().as_slice(), b"the secret");
-        assert_eq!(master.unseal("AKIDTWO", &sealed).map(|it| it.to_vec()), Err(SealFault));
+        assert_eq!(master.unseal("AKIDONE", &sealed).unwrap().as_str(), "the secret");
+        assert_eq!(master.unseal("AKIDTWO", &sealed).map(drop), Err(SealFault));
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert_eq!(master.unseal("AKIDONE", &changed).map(|it| it.to_vec()), Err(SealFault), "byte {at}");
+            assert_eq!(master.unseal("AKIDONE", &changed).map(drop), Err(SealFault), "byte {at}");
         }
         for len in 0..sealed.len() {
-            assert_eq!(master.unseal("AKIDONE", &sealed[..len]).map(|it| it.to_vec()), Err(SealFault));
+            assert_eq!(master.unseal("AKIDONE", &sealed[..len]).map(drop), Err(SealFault));
         }
     }
 
@@ -265,10 +278,10 @@ mod tests {
     #[test]
     fn nothing_secret_is_shown() {
         let secrets = secrets();
-        let shown = format!("{secrets:?} {:?} {:?}", secrets.peppers.current, secrets.keep_minted("key"));
+        let shown = format!("{secrets:?} {:?} {:?}", secrets.master, secrets.keep_minted("key"));
         assert_eq!(
             shown,
-            "Secrets { peppers: Peppers { current: Pepper(v2), older: [Pepper(v1)] }, master: MasterKey } Pepper(v2) Minted"
+            "Secrets { peppers: Peppers { current: Pepper(v2), older: [Pepper(v1)] }, .. } MasterKey Minted"
         );
     }
 

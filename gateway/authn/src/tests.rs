@@ -32,21 +32,26 @@ impl Api {
         AuthRules {
             api: &self.name,
             keys: Some(KeyRules { prefixes: &self.prefixes, imported: self.imported }),
+            signatures: None,
             tenant_header: self.tenant_header.then_some(&ACCOUNT),
             anonymous: self.anonymous,
         }
     }
 
     fn ask(&self, arrival: &Arrival, keys: Vec<KeyRecord>) -> Result<Option<Caller>, Unauthenticated> {
-        authenticate(&self.rules(), arrival, &Keyring::build([tenant("acme")], keys), &secrets())
+        who(&self.rules(), arrival, &Keyring::build([tenant("acme")], keys))
     }
 
     #[track_caller]
-    fn refuses(&self, arrival: &Arrival, keys: Vec<KeyRecord>, cause: Cause) -> Unauthenticated {
+    fn refuses(&self, arrival: &Arrival, keys: Vec<KeyRecord>, cause: &Cause) -> Unauthenticated {
         let refused = self.ask(arrival, keys).unwrap_err();
-        assert_eq!(refused.cause, cause);
+        assert_eq!(refused.cause, *cause);
         refused
     }
+}
+
+fn who(rules: &AuthRules<'_>, arrival: &Arrival, ring: &Keyring) -> Result<Option<Caller>, Unauthenticated> {
+    authenticate(rules, arrival, None, ring, &secrets()).map(|it| it.map(|(caller, _)| caller))
 }
 
 #[test]
@@ -66,7 +71,7 @@ fn a_good_key_names_its_caller() {
 #[test]
 fn nothing_shown_is_401_unless_anybody_may_ask() {
     let mut api = Api::new();
-    let refused = api.refuses(&arrival("/", &[]), vec![], Cause::Missing);
+    let refused = api.refuses(&arrival("/", &[]), vec![], &Cause::Missing);
     assert_eq!(refused.kind(), Kind::Unproven);
     assert_eq!(refused.challenge(&api.rules()).unwrap(), "Bearer realm=\"novastraxis\"");
     api.anonymous = true;
@@ -76,7 +81,7 @@ fn nothing_shown_is_401_unless_anybody_may_ask() {
 #[test]
 fn a_bad_credential_is_refused_even_where_anybody_may_ask() {
     let api = Api { anonymous: true, ..Api::new() };
-    let refused = api.refuses(&showing(&minted_key("nsx_live_", 1)), vec![], Cause::Unknown);
+    let refused = api.refuses(&showing(&minted_key("nsx_live_", 1)), vec![], &Cause::Unknown);
     assert_eq!(refused.challenge(&api.rules()).unwrap(), "Bearer realm=\"novastraxis\", error=\"invalid_token\"");
 }
 
@@ -85,13 +90,13 @@ fn a_mistyped_key_is_turned_away_by_its_checksum() {
     let mut key = minted_key("nsx_live_", 1);
     let records = vec![kept(&key)];
     key.pop();
-    let refused = Api::new().refuses(&showing(&key), records, Cause::BadChecksum);
+    let refused = Api::new().refuses(&showing(&key), records, &Cause::BadChecksum);
     assert!(refused.guessed());
 }
 
 #[test]
 fn what_is_no_key_of_ours_is_malformed_where_none_are_imported() {
-    Api::new().refuses(&showing("sk-abcdefghijklmnop"), vec![], Cause::Malformed);
+    Api::new().refuses(&showing("sk-abcdefghijklmnop"), vec![], &Cause::Malformed);
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn a_key_of_another_api_is_401_and_named_in_the_entry() {
     let key = minted_key("nx_live_sk_", 1);
     let record = KeyRecord { api: "cloudnexus".parse().unwrap(), ..kept(&key) };
     let id = record.id.clone();
-    let refused = Api::new().refuses(&showing(&key), vec![record], Cause::WrongApi);
+    let refused = Api::new().refuses(&showing(&key), vec![record], &Cause::WrongApi);
     assert_eq!(refused.key, Some(id));
     assert_eq!(refused.kind(), Kind::Unproven);
 }
@@ -110,7 +115,7 @@ fn an_imported_key_opens_in_whatever_form_it_has() {
     for key in ["nsx_live_a1b2c3d4e5f6", "nx_live_sk_8f9d2a1b", "sk-proj_abc/def+ghi=", &minted_key("other_", 3)] {
         let record = record(secrets().keep_imported(Imported::Plain(key)));
         assert!(api.ask(&showing(key), vec![record]).unwrap().is_some(), "{key}");
-        let refused = api.refuses(&showing(&format!("{key}x")), vec![], Cause::Unknown);
+        let refused = api.refuses(&showing(&format!("{key}x")), vec![], &Cause::Unknown);
         assert!(refused.guessed());
     }
 }
@@ -119,7 +124,7 @@ fn an_imported_key_opens_in_whatever_form_it_has() {
 fn an_imported_key_opens_nothing_where_none_are_taken() {
     let key = "nsx_live_a1b2c3d4e5f6";
     let record = record(secrets().keep_imported(Imported::Plain(key)));
-    Api::new().refuses(&showing(key), vec![record], Cause::BadChecksum);
+    Api::new().refuses(&showing(key), vec![record], &Cause::BadChecksum);
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn an_end_is_seen_to_the_nanosecond() {
     }
     for (record, cause) in ends(NOW).into_iter().chain(ends(NOW - nano)) {
         let id = record.id.clone();
-        assert_eq!(api.refuses(&showing(&key), vec![record], cause).key, Some(id));
+        assert_eq!(api.refuses(&showing(&key), vec![record], &cause).key, Some(id));
     }
 }
 
@@ -147,7 +152,7 @@ fn a_revoked_key_opens_nothing_whatever_else_is_true_of_it() {
     let key = minted_key("nsx_live_", 1);
     for revoked in [NOW - Duration::from_secs(1), NOW, NOW + Duration::from_secs(1)] {
         let record = KeyRecord { revoked: Some(revoked), expires: Some(NOW), ..kept(&key) };
-        Api::new().refuses(&showing(&key), vec![record], Cause::Revoked);
+        Api::new().refuses(&showing(&key), vec![record], &Cause::Revoked);
     }
 }
 
@@ -179,7 +184,7 @@ fn a_suspended_tenant_is_known_and_marked() {
     let mut suspended = tenant("acme");
     suspended.suspended = Some(NOW);
     let after = ring.apply([Change::Tenant(suspended)]);
-    let ask = |ring: &Keyring| authenticate(&api.rules(), &showing(&key), ring, &secrets()).unwrap().unwrap();
+    let ask = |ring: &Keyring| who(&api.rules(), &showing(&key), ring).unwrap().unwrap();
     assert!(!ask(&ring).standing.suspended, "who pinned the old ring keeps it");
     assert!(ask(&after).standing.suspended);
     assert!(!ask(&after.apply([Change::Tenant(tenant("acme"))])).standing.suspended);
@@ -229,7 +234,7 @@ fn the_account_header_is_compared_with_the_tenant_of_the_key() {
         (vec![""], Cause::WrongTenant, Kind::WrongTenant),
     ] {
         let refused = ask(&accounts).unwrap_err();
-        assert_eq!((refused.cause, refused.kind()), (cause, kind), "{accounts:?}");
+        assert_eq!((&refused.cause, refused.kind()), (&cause, kind), "{accounts:?}");
         assert_eq!(refused.told(&api.rules()).param.as_deref(), Some("x-cloudnexus-id"));
     }
 }
@@ -237,7 +242,7 @@ fn the_account_header_is_compared_with_the_tenant_of_the_key() {
 #[test]
 fn a_bad_key_is_refused_before_the_account_header_is_read() {
     let api = Api { tenant_header: true, ..Api::new() };
-    api.refuses(&showing(&minted_key("nsx_live_", 1)), vec![], Cause::Unknown);
+    api.refuses(&showing(&minted_key("nsx_live_", 1)), vec![], &Cause::Unknown);
 }
 
 #[test]
@@ -246,25 +251,25 @@ fn two_credentials_and_keys_in_the_address_are_400() {
     let bearer = format!("Bearer {key}");
     let api = Api { anonymous: true, ..Api::new() };
     let twice = arrival("/", &[("authorization", &bearer), ("authorization", &bearer)]);
-    assert_eq!(api.refuses(&twice, vec![kept(&key)], Cause::TwoCredentials).kind(), Kind::Malformed);
+    assert_eq!(api.refuses(&twice, vec![kept(&key)], &Cause::TwoCredentials).kind(), Kind::Malformed);
     let in_url = arrival(&format!("/?api_key={key}"), &[]);
-    assert_eq!(api.refuses(&in_url, vec![kept(&key)], Cause::InUrl).kind(), Kind::Malformed);
+    assert_eq!(api.refuses(&in_url, vec![kept(&key)], &Cause::InUrl).kind(), Kind::Malformed);
     let long = showing(&"x".repeat(9000));
-    assert_eq!(api.refuses(&long, vec![kept(&key)], Cause::Oversized).kind(), Kind::Malformed);
+    assert_eq!(api.refuses(&long, vec![kept(&key)], &Cause::Oversized).kind(), Kind::Malformed);
 }
 
 #[test]
 fn a_credential_the_api_does_not_take_is_401_and_never_ignored() {
     let api = Api { anonymous: true, ..Api::new() };
-    api.refuses(&arrival("/?X-Amz-Signature=00&X-Amz-Credential=x", &[]), vec![], Cause::KindNotTaken);
-    api.refuses(&arrival("/", &[("authorization", "AWS4-HMAC-SHA256 Credential=x")]), vec![], Cause::KindNotTaken);
-    api.refuses(&showing("eyJhbGciOiJub25lIn0.e30."), vec![], Cause::KindNotTaken);
+    api.refuses(&arrival("/?X-Amz-Signature=00&X-Amz-Credential=x", &[]), vec![], &Cause::KindNotTaken);
+    api.refuses(&arrival("/", &[("authorization", "AWS4-HMAC-SHA256 Credential=x")]), vec![], &Cause::KindNotTaken);
+    api.refuses(&showing("eyJhbGciOiJub25lIn0.e30."), vec![], &Cause::KindNotTaken);
     let name = "cloudnx".parse().unwrap();
-    let none = AuthRules { api: &name, keys: None, tenant_header: None, anonymous: false };
+    let none = AuthRules { api: &name, keys: None, signatures: None, tenant_header: None, anonymous: false };
     let key = minted_key("nsx_live_", 1);
     let ring = Keyring::build([tenant("acme")], [kept(&key)]);
-    let refused = authenticate(&none, &showing(&key), &ring, &secrets()).unwrap_err();
-    assert_eq!((refused.cause, refused.challenge(&none)), (Cause::KindNotTaken, None));
+    let refused = who(&none, &showing(&key), &ring).unwrap_err();
+    assert_eq!((&refused.cause, refused.challenge(&none)), (&Cause::KindNotTaken, None));
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn no_refusal_and_no_debug_text_holds_what_was_shown() {
         for line in
             [format!("Bearer {shown}"), format!("Basic {shown}"), format!("Bearer {shown} {shown}"), shown.into()]
         {
-            let answer = authenticate(&api.rules(), &arrival("/", &[("authorization", &line)]), &ring, &secrets());
+            let answer = who(&api.rules(), &arrival("/", &[("authorization", &line)]), &ring);
             said.push(format!("{answer:?}"));
             if let Err(refused) = answer {
                 let told = refused.told(&api.rules());

@@ -115,16 +115,8 @@ impl Entry {
         &self.rights.tenant
     }
 
-    /// The access key id, where this is an access key.
-    pub fn access_key_id(&self) -> Option<&str> {
-        match &self.proof {
-            Proof::AccessKey(key) => Some(&key.id),
-            Proof::Digest { .. } => None,
-        }
-    }
-
     /// The sealed secret, where this is an access key.
-    pub fn sealed(&self) -> Option<&[u8]> {
+    pub(crate) fn sealed(&self) -> Option<&[u8]> {
         match &self.proof {
             Proof::AccessKey(key) => Some(&key.sealed),
             Proof::Digest { .. } => None,

@@ -1,0 +1,49 @@
+//! Who signed: the access key behind a signature, and whether it made it.
+
+use std::sync::Arc;
+
+use domain::{Arrival, PathMode};
+
+use crate::sigv4::{self, Payload, PayloadCheck, Presented};
+use crate::{Cause, Entry, Keyring, Secrets, Unauthenticated};
+
+/// Which signatures an API takes for one operation.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureRules<'a> {
+    /// The region they are made for.
+    pub region: &'a str,
+    /// The service they are made for.
+    pub service: &'a str,
+    /// How paths are signed.
+    pub paths: PathMode,
+}
+
+impl<'a> SignatureRules<'a> {
+    fn whole(self) -> sigv4::Rules<'a> {
+        sigv4::Rules { region: self.region, service: self.service, paths: self.paths, skew: sigv4::SKEW }
+    }
+}
+
+/// Whether the hash of the body is part of what was signed and written nowhere, so that it must be read first.
+pub(crate) fn needs_body(rules: SignatureRules<'_>, arrival: &Arrival) -> bool {
+    Presented::parse(arrival, &rules.whole()).is_ok_and(|it| it.payload() == Payload::Unwritten)
+}
+
+/// Finds the key that is said to have signed, and compares the signature. What is left to check of the body comes with it.
+pub(crate) fn prove<'k>(
+    rules: SignatureRules<'_>,
+    arrival: &Arrival,
+    body: Option<&[u8; 32]>,
+    keyring: &'k Keyring,
+    secrets: &Secrets,
+) -> Result<(&'k Arc<Entry>, PayloadCheck), Unauthenticated> {
+    let rules = rules.whole();
+    let shown = Presented::parse(arrival, &rules).map_err(Cause::SignatureMalformed)?;
+    let entry = keyring.access_key(shown.access_key_id()).ok_or(Cause::UnknownAccessKey)?;
+    let refused = |cause| Unauthenticated::of(cause, entry.id());
+    let sealed = entry.sealed().ok_or_else(|| refused(Cause::KindNotTaken))?;
+    let open = || secrets.master().unseal(shown.access_key_id(), sealed);
+    let key = shown.cached_signing_key(secrets.signing_keys(), sealed, open).map_err(|_| refused(Cause::Unsealable))?;
+    let check = shown.verify(&key, arrival, body).map_err(|why| refused(Cause::BadSignature(why)))?;
+    Ok((entry, check))
+}
