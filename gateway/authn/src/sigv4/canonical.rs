@@ -64,17 +64,16 @@ fn push_api_path(path: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Decoded once and encoded once; nothing resolved, for a key may hold anything. A dot segment is refused, since the next
-/// hop may resolve it.
+/// Decoded once and encoded once, segment by segment: a key may hold `//` and `%2F` and mean it, and a signature for
+/// `a/b` is none for `a%2Fb`. A dot segment is refused, since the next hop may resolve it.
 fn push_object_path(path: &str, out: &mut Vec<u8>) -> Option<()> {
-    let decoded = decode(path)?;
-    if !path.starts_with('/') || decoded.split(|it| *it == b'/').any(|it| it == b".." || it == b".") {
-        return None;
-    }
-    for byte in &*decoded {
-        if *byte == b'/' {
-            out.push(b'/');
-        } else {
+    for segment in path.strip_prefix('/')?.split('/') {
+        let decoded = decode(segment)?;
+        if decoded.split(|it| *it == b'/').any(|it| it == b".." || it == b".") {
+            return None;
+        }
+        out.push(b'/');
+        for byte in &*decoded {
             push_encoded(*byte, out);
         }
     }
@@ -198,7 +197,7 @@ mod tests {
         for (path, expected) in [
             ("/", "/"),
             ("/b//k", "/b//k"),
-            ("/b/a%2fk", "/b/a/k"),
+            ("/b/a%2fk", "/b/a%2Fk"),
             ("/b/a+b", "/b/a%2Bb"),
             ("/b/a%20b%c3%a9", "/b/a%20b%C3%A9"),
             ("/b/(a)!", "/b/%28a%29%21"),
