@@ -1,4 +1,4 @@
-//! CloudNx: billing, compute and storage. Users, sessions, teams and logs are the gateway's own, so they are not here.
+//! `CloudNx`: billing, compute and storage. Users, sessions, teams and logs are the gateway's own, so they are not here.
 
 mod billing;
 mod instances;

@@ -102,6 +102,14 @@ impl Fields {
     }
 }
 
+/// The fields of an object that is being written; none of anything else.
+pub(crate) fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
 fn missing(name: &str) -> Refused {
     Refused::invalid(name, format!("{name} is required"))
 }
@@ -124,13 +132,13 @@ impl<S: Sync> FromRequest<S> for Fields {
 mod tests {
     use super::*;
 
-    fn fields(text: &str) -> Fields {
+    fn read(text: &str) -> Fields {
         Fields::read(text.as_bytes()).unwrap()
     }
 
     #[test]
     fn fields_are_read_as_they_were_meant() {
-        let it = fields(r#"{"name":"a","count":2,"on":true,"keys":["x","y"],"none":null}"#);
+        let it = read(r#"{"name":"a","count":2,"on":true,"keys":["x","y"],"none":null}"#);
         assert_eq!(it.required_text("name").unwrap(), "a");
         assert_eq!(it.number("count", 1..=10).unwrap(), Some(2));
         assert!(it.flag("on").unwrap());
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_fault_names_its_field() {
-        let it = fields(r#"{"name":"","count":11,"on":"yes","keys":[1],"none":[],"plan":"odd"}"#);
+        let it = read(r#"{"name":"","count":11,"on":"yes","keys":[1],"none":[],"plan":"odd"}"#);
         let param = |refused: Refused| refused.param.unwrap();
         assert_eq!(param(it.text("name").unwrap_err()), "name");
         assert_eq!(param(it.number("count", 1..=10).unwrap_err()), "count");

@@ -1,5 +1,8 @@
 //! Names and choices that look random and are not: the same tenant always begins with the same resources.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 /// A stream of choices fixed by a text, normally the API and the tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Seed {
@@ -34,6 +37,11 @@ impl Seed {
     pub(crate) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         let at = usize::try_from(self.below(choices.len() as u64)).unwrap_or(0);
         choices.get(at).copied().unwrap_or_default()
+    }
+
+    /// A number of days within `range`.
+    pub(crate) fn days(&mut self, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_hours(24 * (range.start() + self.below(1 + range.end() - range.start())))
     }
 
     /// True `percent` times of a hundred.

@@ -1,4 +1,4 @@
-//! Novastack: a model router that speaks OpenAI's API, over a model that says again what it was told.
+//! Novastack: a model router that speaks `OpenAI`'s API, over a model that says again what it was told.
 
 mod answer;
 mod chat;
@@ -74,7 +74,7 @@ impl Seeded for World {
     fn seeded(tenant: &Tenant, now: Timestamp) -> Self {
         let text = format!("novastack {}", tenant.0);
         let (mut seed, mut ids) = (Seed::of(&text), Ids::of(&text));
-        let opened = now - Duration::from_secs(86_400) * u32::try_from(30 + seed.below(300)).unwrap_or(30);
+        let opened = now - seed.days(30..=329);
         let account = json!({
             "id": format!("acct_{}", ids.hex(4)),
             "object": "account",
@@ -84,7 +84,7 @@ impl Seeded for World {
         let mut old = Pile::default();
         for ago in (1..=24_u32).rev() {
             let subject = seed.pick(&["A lighthouse at dusk", "A harbour in fog", "A street after rain"]);
-            let started = now - Duration::from_secs(7_200) * ago;
+            let started = now - Duration::from_hours(2) * ago;
             old.put(format!("task_{}", ids.hex(6)), tasks::Task::new("nova-image", json!(subject), started));
         }
         Self { ids, account, tasks: old, files: Pile::default() }

@@ -1,4 +1,4 @@
-//! The object host of CloudNx: S3, spoken by `s3s`, over a shelf of our own.
+//! The object host of `CloudNx`: S3, spoken by `s3s`, over a shelf of our own.
 //!
 //! `s3s` reads requests, verifies signatures and writes XML. `s3s-fs` is not used for the keeping: it maps keys onto
 //! file names, so `a//b` and `a/b` would be one object, and a bad digest would still overwrite what was there.

@@ -40,7 +40,7 @@ mod tests {
     fn times_are_read_with_their_unit() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("1m"), Ok(Duration::from_mins(1)));
         for wrong in ["", "2", "s", "-1s", "2h", "1.5s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -175,7 +174,7 @@ impl Seeded for World {
         let (mut seed, mut ids) = (Seed::of(&text), Ids::of(&text));
         let mut server = |number: u64| {
             let id = format!("srv_{}", ids.base36(6));
-            let created = whole(now - Duration::from_secs(86_400) * u32::try_from(1 + seed.below(500)).unwrap_or(1));
+            let created = whole(now - seed.days(1..=500));
             Server {
                 name: format!("{}-{number}", seed.pick(&["edge", "core", "batch"])),
                 region: seed.pick(&REGIONS).to_owned(),

@@ -34,10 +34,10 @@ pub struct Settings {
     /// The CloudNexus servers API.
     #[arg(long, value_name = "ADDR", default_value = ANY)]
     pub cloudnexus_servers: SocketAddr,
-    /// The CloudNx API.
+    /// The `CloudNx` API.
     #[arg(long, value_name = "ADDR", default_value = ANY)]
     pub cloudnx: SocketAddr,
-    /// The S3-compatible objects of CloudNx.
+    /// The S3-compatible objects of `CloudNx`.
     #[arg(long, value_name = "ADDR", default_value = ANY)]
     pub cloudnx_objects: SocketAddr,
     /// The Novastack model router.

@@ -31,7 +31,7 @@ pub(crate) struct Bench {
 /// How long an instance is provisioned here.
 pub(crate) const PROVISIONING: Duration = Duration::from_secs(90);
 /// Half of a scan or a task.
-pub(crate) const WORKING: Duration = Duration::from_secs(60);
+pub(crate) const WORKING: Duration = Duration::from_mins(1);
 
 impl Bench {
     /// At noon of the day of the references' last sample.

@@ -1,7 +1,6 @@
 //! Instances: `pending`, then `running`; gone once they are terminated.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -144,7 +143,7 @@ pub(super) fn seeded(seed: &mut Seed, ids: &mut Ids, now: Timestamp) -> BTreeMap
     let mut instance = |number: u64| {
         let (environment, role) = (seed.pick(&["prod", "staging", "dev"]), seed.pick(&["web", "api", "worker", "db"]));
         let at = usize::try_from(seed.below(PLANS.len() as u64)).unwrap_or(0);
-        let created = whole(now - Duration::from_secs(86_400) * u32::try_from(1 + seed.below(900)).unwrap_or(1));
+        let created = whole(now - seed.days(1..=900));
         let [first, ..] = &PLANS;
         Instance {
             id: format!("inst_{}", ids.base36(8)),

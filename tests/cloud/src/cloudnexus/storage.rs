@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -138,7 +137,7 @@ pub(super) fn seeded(seed: &mut Seed, now: Timestamp) -> BTreeMap<String, Bucket
         ("bk_audit-logs", "eu-west-2", "private"),
     ];
     let mut bucket = |(id, region, access): (&str, &'static str, &'static str)| {
-        let created = whole(now - Duration::from_secs(86_400) * u32::try_from(30 + seed.below(700)).unwrap_or(30));
+        let created = whole(now - seed.days(30..=729));
         let size_before = 1_000_000 + seed.below(5_000_000_000);
         (id.to_owned(), Bucket { region, access, created, size_before, objects: BTreeMap::new() })
     };

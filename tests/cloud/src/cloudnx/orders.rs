@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::resources::{Made, Phase, Resource, World};
 use crate::clock::whole;
-use crate::fields::Fields;
+use crate::fields::{Fields, fields};
 use crate::ids::Seed;
 use crate::pace::Pace;
 use crate::refused::Refused;
@@ -120,19 +120,19 @@ pub(super) fn firewall(site: &mut Site<'_>, order: &Fields) -> Result<Made, Refu
 
 pub(super) fn snapshot(site: &mut Site<'_>, order: &Fields) -> Result<Made, Refused> {
     let volume = order.required_text("volume_id")?;
-    let size = site.world.find("volumes", "Volume", volume)?.fields.get("size_gb").cloned();
-    let fields = fields(json!({ "name": order.text("name")?, "volume_id": volume, "size_gb": size }));
+    let gigabytes = site.world.find("volumes", "Volume", volume)?.fields.get("size_gb").cloned();
+    let fields = fields(json!({ "name": order.text("name")?, "volume_id": volume, "size_gb": gigabytes }));
     Ok(Made { fields, phase: site.passing("pending", "completed") })
 }
 
 pub(super) fn volume(site: &mut Site<'_>, order: &Fields) -> Result<Made, Refused> {
     let name = order.required_text("name")?;
-    let size = order.number("size_gb", 1..=65_536)?.ok_or_else(|| missing("size_gb"))?;
+    let gigabytes = order.number("size_gb", 1..=65_536)?.ok_or_else(|| missing("size_gb"))?;
     let kind = order.text("volume_type")?.unwrap_or("ssd");
     site.named(order, "snapshot_id", ("snapshots", "Snapshot"))?;
     let instance = site.named(order, "instance_id", INSTANCE)?;
     let then = if instance.is_some() { "in-use" } else { "available" };
-    let fields = fields(json!({ "name": name, "size_gb": size, "volume_type": kind, "instance_id": instance }));
+    let fields = fields(json!({ "name": name, "size_gb": gigabytes, "volume_type": kind, "instance_id": instance }));
     Ok(Made { fields, phase: site.passing("creating", then) })
 }
 
@@ -209,13 +209,6 @@ fn objects(order: &Fields, name: &str) -> Result<Vec<Fields>, Refused> {
 fn is_cidr(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else { return false };
     address.parse::<std::net::Ipv4Addr>().is_ok() && bits.parse::<u8>().is_ok_and(|it| it <= 32)
-}
-
-pub(super) fn fields(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    }
 }
 
 fn missing(name: &str) -> Refused {

@@ -1,14 +1,14 @@
-//! What a tenant of CloudNx owns when it is first seen. What the document's example bodies name is among it.
+//! What a tenant of `CloudNx` owns when it is first seen. What the document's example bodies name is among it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use domain::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::orders::{fields, machine};
+use super::orders::machine;
 use super::resources::{Phase, Resource, World};
 use crate::clock::whole;
+use crate::fields::fields;
 use crate::ids::{Ids, Seed};
 use crate::tenants::{Seeded, Tenant};
 
@@ -80,7 +80,7 @@ impl Start {
             let fields: Map<String, Value> = fields(describe(number, &mut self.seed, &id));
             // The example among the instances runs; of the others some were stopped before anyone looked.
             let stopped = prefix == "i" && number > 0 && self.seed.chance(25);
-            let age = Duration::from_secs(86_400) * u32::try_from(1 + self.seed.below(400)).unwrap_or(1);
+            let age = self.seed.days(1..=400);
             let phase = Phase::settled(if stopped { "stopped" } else { status });
             all.insert(id.clone(), Resource { id, fields, phase, created: whole(self.now - age) });
         }

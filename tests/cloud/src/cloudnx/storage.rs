@@ -142,11 +142,13 @@ pub(super) async fn create_key(
         let mut seed = Seed::of(&format!("{} {id}", tenant.0));
         let secret = format!("{:016x}{:016x}{:08x}", seed.number(), seed.number(), seed.below(1 << 32));
         find(room, &name)?.access_keys.insert(id.clone(), now);
-        let mut view = key_view(&id, &name, now);
-        view["secret_access_key"] = json!(secret);
-        if let Some(fields) = view.as_object_mut() {
-            fields.remove("last_used_at");
-        }
+        let view = json!({
+            "access_key_id": id,
+            "secret_access_key": secret,
+            "status": "active",
+            "created_at": now,
+            "bucket": name,
+        });
         Ok((StatusCode::CREATED, Json(view)))
     })
 }

@@ -1,4 +1,4 @@
-//! CloudNx behaves as its reference says.
+//! `CloudNx` behaves as its reference says.
 
 use serde_json::{Value, json};
 

@@ -44,7 +44,8 @@ const REMARKS: [&str; 6] = [
 pub(super) fn answer(talk: &[Said], manner: &Manner, index: u64) -> Answer {
     let last = talk.iter().rev().find(|it| it.role == "user").or_else(|| talk.last());
     let last = last.map_or("", |it| it.text.as_str());
-    let whole: String = talk.iter().map(|it| format!("{}:{}\n", it.role, it.text)).collect();
+    let whole: Vec<&str> = talk.iter().flat_map(|it| [it.role.as_str(), it.text.as_str()]).collect();
+    let whole = whole.join("\n");
     let mut seed = Seed::of(&format!("{whole}{}:{index}", manner.seed));
     let remark = seed.pick(&REMARKS);
     let text = if manner.json {

@@ -42,7 +42,7 @@ impl<T> Pile<T> {
         self.things.remove(self.places.get(id)?).map(|(_, thing)| thing)
     }
 
-    /// One page of those that are `meant`, as a list of OpenAI's form.
+    /// One page of those that are `meant`, as a list of `OpenAI`'s form.
     pub(super) fn page(
         &self,
         query: &Query,

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::chat::Completion;
+use crate::fields::fields;
 
 /// The stream of `completion`, with what it cost where that was asked for.
 pub(super) fn events(completion: &Completion, usage: bool, pause: Duration) -> Response {
@@ -29,17 +30,17 @@ pub(super) fn events(completion: &Completion, usage: bool, pause: Duration) -> R
 
 fn chunks(completion: &Completion, usage: bool) -> Vec<Value> {
     let chunk = |choices: Value, cost: Value| {
-        let mut chunk = json!({
+        let mut chunk = fields(json!({
             "id": completion.id,
             "object": "chat.completion.chunk",
             "created": completion.created,
             "model": completion.model,
             "choices": choices,
-        });
+        }));
         if usage {
-            chunk["usage"] = cost;
+            chunk.insert("usage".to_owned(), cost);
         }
-        chunk
+        Value::Object(chunk)
     };
     let choice = |index: usize, delta: Value, finish: Value| {
         chunk(json!([{ "index": index, "delta": delta, "finish_reason": finish }]), Value::Null)

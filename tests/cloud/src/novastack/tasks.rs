@@ -6,7 +6,7 @@ use domain::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Novastack, models};
-use crate::fields::Fields;
+use crate::fields::{Fields, fields};
 use crate::ids::Seed;
 use crate::pace::Pace;
 use crate::query::Query;
@@ -35,18 +35,18 @@ impl Task {
         } else {
             "queued"
         };
-        let mut view = json!({
+        let mut view = fields(json!({
             "id": id,
             "object": "task",
             "model": self.model,
             "status": status,
             "created": self.started.seconds(),
-        });
+        }));
         if status == "succeeded" {
             let digest = Seed::of(&self.input.to_string()).number();
-            view["output"] = json!({ "echo": self.input, "digest": format!("{digest:016x}") });
+            view.insert("output".to_owned(), json!({ "echo": self.input, "digest": format!("{digest:016x}") }));
         }
-        view
+        Value::Object(view)
     }
 }
 

@@ -70,7 +70,7 @@ fn ports(order: &Fields) -> Result<Option<Value>, Refused> {
         || Refused::invalid("ports", "ports must be a list of ports from 0 to 65535 and ranges such as 8000-8100");
     let port = |text: &str| text.parse::<u16>().is_ok();
     let good = |it: &Value| match it {
-        Value::Number(number) => number.as_u64().is_some_and(|it| it <= u64::from(u16::MAX)),
+        Value::Number(number) => number.as_u64().is_some_and(|it| u16::try_from(it).is_ok()),
         Value::String(text) => text.split_once('-').map_or(port(text), |(from, to)| port(from) && port(to)),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
     };

@@ -17,7 +17,6 @@ const MACHINES: [&str; 4] = ["n2-standard-2", "n2-standard-4", "n2-highmem-8", "
 const IMAGES: [&str; 3] = ["img-debian-13", "img-ubuntu-24.04", "img-rocky-10"];
 const ROLES: [&str; 5] = ["web", "api", "worker", "db", "cache"];
 const ENVIRONMENTS: [&str; 3] = ["prod", "staging", "dev"];
-const DAY: Duration = Duration::from_secs(86_400);
 
 impl Seeded for World {
     fn seeded(tenant: &Tenant, now: Timestamp) -> Self {
@@ -63,7 +62,7 @@ fn instances(seed: &mut Seed, ids: &mut Ids, vpcs: &[Value], now: Timestamp) -> 
     let networks: Vec<&str> = vpcs.iter().filter_map(|it| it["id"].as_str()).collect();
     let mut instance = |number: u64| {
         let (role, environment) = (seed.pick(&ROLES), seed.pick(&ENVIRONMENTS));
-        let created = whole(now - DAY * u32::try_from(1 + seed.below(700)).unwrap_or(1));
+        let created = whole(now - seed.days(1..=700));
         Instance {
             id: format!("nsx-i-{}", ids.hex(6)),
             name: format!("{role}-{number}"),
@@ -134,7 +133,7 @@ fn alerts(seed: &mut Seed, ids: &mut Ids, instances: &BTreeMap<String, Instance>
             "resource_ids": [seed.pick(&running)],
             "remediation": remediation,
             "mitre_techniques": [technique],
-            "detected_at": whole(now - Duration::from_secs(3_600) * (number + 1)),
+            "detected_at": whole(now - Duration::from_hours(1) * (number + 1)),
         })
     };
     (0..23).map(&mut alert).collect()

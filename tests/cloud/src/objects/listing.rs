@@ -121,7 +121,10 @@ fn page<'a>(
     for (key, object) in bucket.objects.range::<str, _>((from, Bound::Unbounded)) {
         let Some(rest) = key.strip_prefix(prefix) else {
             // Keys come in order: the first one past `prefix` ends what begins with it.
-            if prefix < key.as_str() { break } else { continue }
+            if prefix < key.as_str() {
+                break;
+            }
+            continue;
         };
         let group = delimiter.and_then(|it| rest.split_once(it).map(|(head, _)| format!("{prefix}{head}{it}")));
         let shown_before = |group: &String| {
@@ -197,5 +200,4 @@ fn unmark(token: &str) -> S3Result<String> {
 }
 
 #[cfg(test)]
-#[path = "listing_tests.rs"]
 mod tests;

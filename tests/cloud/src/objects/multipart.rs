@@ -190,7 +190,7 @@ fn shown_part(number: i32, part: Part) -> s3s::dto::Part {
 pub(super) fn list(
     shelf: &Shelf,
     tenant: &Tenant,
-    input: ListMultipartUploadsInput,
+    input: &ListMultipartUploadsInput,
 ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let after = (input.key_marker.as_deref().unwrap_or_default(), input.upload_id_marker.as_deref());
@@ -242,9 +242,9 @@ pub(super) async fn complete(
         let upload = upload_of(room, place, &input.upload_id)?;
         Ok::<_, S3Error>((chosen(upload, &named)?, upload.attributes.clone()))
     })?;
-    let (etag, parts) = (etag_of(&blobs), blobs.iter().map(|it| it.size).collect());
+    let (joined, parts) = (etag_of(&blobs), blobs.iter().map(|it| it.size).collect());
     let blob = shelf.blobs.join(&blobs).await.map_err(not_kept)?;
-    let object = Object { blob, etag, modified: shelf.now(), attributes, checksum: Checksum::default(), parts };
+    let object = Object { blob, etag: joined, modified: shelf.now(), attributes, checksum: Checksum::default(), parts };
     let e_tag = Some(object.etag());
     shelf.within(tenant, |room| {
         admit(room)?;
@@ -289,7 +289,9 @@ fn chosen(upload: &Upload, named: &[CompletedPart]) -> S3Result<Vec<Arc<Blob>>> 
 /// The MD5 of the parts' MD5s, and how many they are.
 fn etag_of(parts: &[Arc<Blob>]) -> String {
     let mut digest = Md5::new();
-    parts.iter().for_each(|it| digest.update(&it.md5));
+    for part in parts {
+        digest.update(&part.md5);
+    }
     format!("{}-{}", hex::encode(digest.finalize()), parts.len())
 }
 

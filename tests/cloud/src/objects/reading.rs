@@ -111,7 +111,7 @@ pub(super) async fn get(
         e_tag: Some(object.etag()),
         last_modified: Some(stamp(object.modified)),
         metadata: attributes.metadata,
-        content_type: input.response_content_type.or(attributes.content_type).or_else(octets),
+        content_type: input.response_content_type.or(attributes.content_type).or_else(|| Some(OCTETS.to_owned())),
         content_encoding: input.response_content_encoding.or(attributes.content_encoding),
         content_disposition: input.response_content_disposition.or(attributes.content_disposition),
         content_language: input.response_content_language.or(attributes.content_language),
@@ -147,7 +147,7 @@ pub(super) fn head(shelf: &Shelf, tenant: &Tenant, input: HeadObjectInput) -> S3
         e_tag: Some(object.etag()),
         last_modified: Some(stamp(object.modified)),
         metadata: attributes.metadata,
-        content_type: input.response_content_type.or(attributes.content_type).or_else(octets),
+        content_type: input.response_content_type.or(attributes.content_type).or_else(|| Some(OCTETS.to_owned())),
         content_encoding: input.response_content_encoding.or(attributes.content_encoding),
         content_disposition: input.response_content_disposition.or(attributes.content_disposition),
         content_language: input.response_content_language.or(attributes.content_language),
@@ -162,9 +162,8 @@ pub(super) fn head(shelf: &Shelf, tenant: &Tenant, input: HeadObjectInput) -> S3
     }))
 }
 
-fn octets() -> Option<String> {
-    Some("binary/octet-stream".to_owned())
-}
+/// What S3 calls bytes of which nothing was said.
+const OCTETS: &str = "binary/octet-stream";
 
 /// What of an object is meant.
 struct Piece {

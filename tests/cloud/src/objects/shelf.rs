@@ -147,7 +147,7 @@ impl Seeded for Room {
         let text = format!("cloudnx-objects {}", tenant.0);
         let mut seed = Seed::of(&text);
         let mut bucket = |name: &str| {
-            let age = Duration::from_secs(86_400) * u32::try_from(30 + seed.below(600)).unwrap_or(30);
+            let age = seed.days(30..=629);
             (name.to_owned(), Bucket::new(whole(now - age)))
         };
         let buckets = ["prod-assets", "nightly-backups"].map(&mut bucket).into();

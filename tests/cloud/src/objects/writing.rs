@@ -59,7 +59,7 @@ pub(super) async fn put(
         attributes: Attributes {
             metadata: input.metadata,
             content_type: input.content_type,
-            content_encoding: plain_encoding(input.content_encoding),
+            content_encoding: plain_encoding(input.content_encoding.as_deref()),
             content_disposition: input.content_disposition,
             content_language: input.content_language,
             cache_control: input.cache_control,
@@ -158,9 +158,9 @@ fn field(name: &str) -> String {
 }
 
 /// `aws-chunked` is how the bytes travelled, not what they are.
-fn plain_encoding(encoding: Option<String>) -> Option<String> {
+fn plain_encoding(encoding: Option<&str>) -> Option<String> {
     let rest: Vec<&str> =
-        encoding.as_deref()?.split(',').map(str::trim).filter(|it| !it.is_empty() && *it != "aws-chunked").collect();
+        encoding?.split(',').map(str::trim).filter(|it| !it.is_empty() && *it != "aws-chunked").collect();
     (!rest.is_empty()).then(|| rest.join(","))
 }
 
@@ -205,7 +205,7 @@ pub(super) fn copy(shelf: &Shelf, tenant: &Tenant, input: CopyObjectInput) -> S3
         object.attributes = Attributes {
             metadata: input.metadata,
             content_type: input.content_type,
-            content_encoding: plain_encoding(input.content_encoding),
+            content_encoding: plain_encoding(input.content_encoding.as_deref()),
             content_disposition: input.content_disposition,
             content_language: input.content_language,
             cache_control: input.cache_control,

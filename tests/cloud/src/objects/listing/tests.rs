@@ -22,7 +22,7 @@ fn bucket_of(keys: &BTreeSet<String>) -> (Bucket, tempfile::TempDir) {
             blob: Arc::clone(&blob),
             etag: String::new(),
             modified: Timestamp::from_seconds(0),
-            attributes: super::super::shelf::Attributes::default(),
+            attributes: crate::objects::shelf::Attributes::default(),
             checksum: s3s::dto::Checksum::default(),
             parts: Vec::new(),
         };
@@ -36,7 +36,9 @@ fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> V
     let mut all = BTreeSet::new();
     for key in keys {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
-        let group = delimiter.and_then(|it| rest.find(it).map(|at| format!("{prefix}{}{it}", &rest[..at])));
+        let group = delimiter.and_then(|it| {
+            rest.split(it).next().filter(|head| *head != rest).map(|head| format!("{prefix}{head}{it}"))
+        });
         all.insert(group.unwrap_or_else(|| key.clone()));
     }
     all.into_iter().collect()
