@@ -48,7 +48,7 @@ between_bytes = "10s"
 total = "10s"
 
 [credentials]
-api_key = { prefixes = ["bench_"] }
+api_key = { prefixes = ["bench_"], imported = true }
 
 [dialect.default]
 format = "json"
@@ -79,6 +79,13 @@ workers = 1
 http = "127.0.0.1:0"
 https = "127.0.0.1:0"
 admin = "127.0.0.1:0"
+
+[keys]
+keys_per_tenant = 1000000
+
+[limits.shield]
+rate = 1000000000
+burst = 1000000000
 
 [upstreams]
 bench = "http://127.0.0.1:{origin}"

@@ -2,6 +2,7 @@
 //!
 //! What each library must see is written in its own language under `python/`; here their requests are found again in
 //! the entries.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what fails here must fail the test")]
 
 use acceptance::{Key, World, python};
 use serde_json::{Value, json};

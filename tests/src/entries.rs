@@ -1,5 +1,6 @@
 //! The log of entries, read from outside.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +50,20 @@ impl Entries {
         found[0].clone()
     }
 
+    /// The entry of each of these requests, by the ids as they were given; waits until all of them are written.
+    #[track_caller]
+    pub fn of_each(&self, request_ids: &[&str]) -> BTreeMap<String, Value> {
+        until(&format!("the entries of {} requests", request_ids.len()), SOON, || {
+            let mut known = BTreeMap::new();
+            for entry in self.all() {
+                let id = bare(entry["request"]["id"].as_str().unwrap_or_default()).to_owned();
+                let before = known.insert(id, entry);
+                assert_eq!(before, None, "more than one entry for one request");
+            }
+            request_ids.iter().map(|id| Some(((*id).to_owned(), known.get(bare(id))?.clone()))).collect()
+        })
+    }
+
     /// The entries of requests with this path, once there are `count` of them.
     #[track_caller]
     pub fn with_path(&self, path: &str, count: usize) -> Vec<Value> {
@@ -78,8 +93,12 @@ impl Entries {
 
 /// Whether two spellings of an id differ in their prefix only.
 fn same(one: &str, other: &str) -> bool {
-    let bare = |it: &str| it.rsplit('_').next().unwrap_or_default().to_owned();
     !bare(one).is_empty() && bare(one) == bare(other)
+}
+
+/// An id without its prefix.
+fn bare(id: &str) -> &str {
+    id.rsplit('_').next().unwrap_or_default()
 }
 
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {

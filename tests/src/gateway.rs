@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -194,6 +194,38 @@ impl Gateway {
             series.is_some_and(|it| labels.iter().all(|label| it.contains(label)))
         };
         text.lines().filter(own).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// How many keys it has in force.
+    #[track_caller]
+    pub fn keys(&self) -> u64 {
+        self.registry_says(|detail| detail.split(' ').next())
+    }
+
+    /// Waits until it has taken in every change of tenants and keys that was made so far.
+    #[track_caller]
+    #[expect(clippy::disallowed_methods, reason = "a test outside the gateway has no clock but the machine's")]
+    pub fn catch_up(&self) {
+        let start = Instant::now();
+        let mut last = Duration::ZERO;
+        // Twice, because the first hearing may have begun before the change was made.
+        for _ in 0..2 {
+            last = until("the gateway to hear its registry", Duration::from_secs(10), || {
+                let ago = self.registry_says(|detail| detail.split("heard ").nth(1)?.split(' ').next());
+                let heard = start.elapsed().checked_sub(Duration::from_millis(ago))?;
+                (heard > last + Duration::from_millis(50)).then_some(heard)
+            });
+        }
+    }
+
+    /// A number from the words in which `/readyz` says how it stands with the registry.
+    #[track_caller]
+    fn registry_says(&self, number: impl Fn(&str) -> Option<&str>) -> u64 {
+        let body: Value = serde_json::from_slice(&self.ask_admin("/readyz").body).expect("the conditions");
+        let conditions = body["conditions"].as_array().expect("a list of conditions");
+        let keys = conditions.iter().find(|it| it["name"] == "keys").unwrap_or_else(|| panic!("no `keys`: {body}"));
+        let detail = keys["detail"].as_str().unwrap_or_default();
+        number(detail).and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no number: `{detail}`"))
     }
 
     /// Runs a command of the binary with these settings.

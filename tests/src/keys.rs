@@ -1,8 +1,10 @@
 //! Tenants and keys, made with the commands of the product.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use crate::Gateway;
+use serde_json::{Value, json};
+
+use crate::{Gateway, until};
 
 /// A key as its owner has it.
 #[derive(Clone, Debug)]
@@ -15,6 +17,13 @@ pub struct Key {
     pub text: String,
     /// What a key that signs keeps to itself.
     pub secret: Option<String>,
+}
+
+impl Key {
+    /// The key as `{"text", "secret"}`, for a script.
+    pub fn shown(&self) -> String {
+        json!({ "text": self.text, "secret": self.secret }).to_string()
+    }
 }
 
 /// Makes a tenant and gives its id.
@@ -32,10 +41,15 @@ pub(crate) fn make_key(gateway: &Gateway, api: &str, tenant: &str, scopes: &[&st
         words.extend(["--scopes", &scopes]);
     }
     words.extend(more);
+    let before = gateway.keys();
     let made = gateway.json(&words);
-    let secret = made["secret_access_key"].as_str().map(str::to_owned);
-    let shown = if secret.is_some() { "access_key_id" } else { "key" };
-    Key { id: text(&made, "id"), tenant: tenant.to_owned(), text: text(&made, shown), secret }
+    // A running gateway follows the registry a moment later.
+    until("the gateway to know a new key", Duration::from_secs(10), || (gateway.keys() > before).then_some(()));
+    let (id, secret) = (text(&made, "id"), text(&made, "secret"));
+    match made["access_key_id"].as_str() {
+        Some(public) => Key { id, tenant: tenant.to_owned(), text: public.to_owned(), secret: Some(secret) },
+        None => Key { id, tenant: tenant.to_owned(), text: secret, secret: None },
+    }
 }
 
 #[track_caller]

@@ -39,11 +39,11 @@ impl World {
         for api in APIS {
             settings.upstreams.insert(api.to_owned(), clouds.address(api));
         }
-        settings.upstreams.insert("cloudnx/objects".to_owned(), clouds.address("cloudnx-objects"));
+        settings.upstreams.insert("cloudnx/s3.cloudnx.in".to_owned(), clouds.address("cloudnx-objects"));
         let secret = folder.path().join("upstream-secret");
         std::fs::write(&secret, UPSTREAM_KEY.1).expect("a secret in the test's own folder");
         settings.more = format!(
-            "[upstream_keys.cloudnx-objects]\naccess_key_id = {:?}\nsecret_file = \"{}\"\n",
+            "[upstream_keys.\"cloudnx/s3.cloudnx.in\"]\naccess_key_id = {:?}\nsecret_file = \"{}\"\n",
             UPSTREAM_KEY.0,
             secret.display()
         );

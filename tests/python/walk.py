@@ -1,0 +1,200 @@
+"""Every documented operation of one API, asked through the gateway: what must work, and each refusal it documents.
+
+Environment: API; TENANT; KEY and BARE, each `{"text": ..., "secret": ...}`: a key with every scope, and one with none;
+CONTROL, the address of the clouds' control port. Each answer is held to the document; each is told on a line of its
+own with the step that must have decided it, for the entries to be compared with.
+"""
+
+import http.client
+import itertools
+import json
+import os
+from urllib.parse import quote, urlencode
+
+from asking import ask
+from door import tell
+
+from documented import documents
+
+API, TENANT, CONTROL = os.environ["API"], os.environ["TENANT"], os.environ["CONTROL"]
+KEY, BARE = json.loads(os.environ["KEY"]), json.loads(os.environ["BARE"])
+ABSENT = "absent-0000"
+# What must have happened to a resource before an operation makes sense.
+BEFORE = {"startInstance": "stopInstance"}
+NUMBERS = itertools.count(1)
+
+
+def request(operation, path=None, query=None, body=None, key=KEY, method=None, headers=None):
+    """Asks an operation; what is not given is as documented."""
+    document = operation.document
+    shown = {it["name"]: TENANT for it in operation.where("header") if it["name"] == "X-CloudNexus-Id"}
+    media, data = encoded(operation, body)
+    if media:
+        shown["Content-Type"] = media
+    shown.update(headers or {})
+    target = document.base + (path or located(operation)) + (f"?{urlencode(query)}" if query else "")
+    return ask(method or operation.method, document.host, target, shown, data, key, document.service)
+
+
+def encoded(operation, body):
+    """The media type and the bytes of a body: the one given, or the documented one."""
+    if operation.media is None:
+        return None, b""
+    if isinstance(body, bytes):
+        return operation.media, body
+    if operation.media == "application/json":
+        return operation.media, json.dumps(wanted(operation) if body is None else body).encode()
+    if operation.media == "multipart/form-data":
+        lines = ["--edge", 'Content-Disposition: form-data; name="purpose"', "", "assistants", "--edge",
+                 'Content-Disposition: form-data; name="file"; filename="notes.txt"', "", "notes", "--edge--", ""]
+        return "multipart/form-data; boundary=edge", "\r\n".join(lines).encode()
+    return operation.media, b"some bytes"
+
+
+def wanted(operation):
+    """The documented body, under a name nobody has taken, naming resources that are there."""
+    body = operation.example()
+    for field, value in list(body.items()):
+        if field in ("name", "bucket", "hostname"):
+            body[field] = f"{value}-{next(NUMBERS)}"
+        elif field.endswith("_id") and isinstance(value, str):
+            body[field] = neighbour(operation.document, field) or value
+    return body
+
+
+def neighbour(document, field):
+    """A resource of the kind that a field such as `vpc_id` names, made or found for it."""
+    kind = field.removesuffix("_id").replace("_", "-") + "s"
+    found = next((it for it in document.operations if it.template.endswith("/" + kind) and not it.native), None)
+    return member(document, found.template, "id") if found else None
+
+
+def located(operation):
+    """The path of an operation, its parameters filled with resources that are there."""
+    path = ""
+    for part in operation.template.split("/")[1:]:
+        if part.startswith("{"):
+            name = part.strip("{}")
+            shown = next(it for it in operation.where("path") if it["name"] == name)
+            rest = shown.get("x-portcullis-rest")
+            value = shown["example"] if rest and name == "key" else member(operation.document, path, name)
+            path += "/" + quote(value or shown["example"], safe="/" if rest else "")
+        else:
+            path += "/" + part
+    return path
+
+
+def member(document, collection, name):
+    """The id of a resource of a collection: a new one where one can be made, else one that is listed."""
+    made, listed = (template_of(document, collection, method) for method in ("POST", "GET"))
+    if made and not made.native:
+        answer = request(made, path=collection)
+        assert answer.status in (200, 201), f"{made}: {answer.status} {answer.body[:500]!r}"
+        # What is being provisioned is ready a minute later.
+        control("/control/clock", {"advance_ms": 60_000})
+        return identified(json.loads(answer.body), name)
+    if listed and not listed.native:
+        answer = json.loads(request(listed, path=collection).body)
+        items = next(it for it in answer.values() if isinstance(it, list))
+        return identified(items[0], name) if items else None
+    return None
+
+
+def template_of(document, path, method):
+    """The operation of a path whose parameters are filled already."""
+    parts = path.split("/")
+    for it in document.operations:
+        own = it.template.split("/")
+        if it.method == method and len(own) == len(parts) and all(a == b or a.startswith("{") for a, b in zip(own, parts)):
+            return it
+    return None
+
+
+def identified(item, name):
+    for field in (name, "id", "name", "access_key_id", "key_id"):
+        if isinstance(item, dict) and isinstance(item.get(field), str):
+            return item[field]
+    inner = next((it for it in item.values() if isinstance(it, dict)), None)
+    assert inner is not None, f"nothing names {item}"
+    return identified(inner, name)
+
+
+def check(operation, case, answer, statuses, step=None):
+    """Holds an answer to the document, and tells what its entry must say."""
+    assert answer.status in statuses, f"{operation}, {case}: {answer.status} {answer.body[:500]!r}"
+    operation.check(answer.status, answer.headers, answer.body)
+    tell(operation=operation.id, case=case, id=answer.id, status=answer.status, step=step)
+
+
+def arm(operation, **fault):
+    """Makes the next answer of this operation's cloud go wrong."""
+    control("/control/faults", {"api": API, "operation": operation.id, "times": 1, **fault})
+
+
+def control(target, body):
+    connection = http.client.HTTPConnection(CONTROL, timeout=10)
+    connection.request("POST", target, json.dumps(body))
+    answer = connection.getresponse()
+    assert answer.status in (200, 201), answer.read()
+    connection.close()
+
+
+def walk(operation):
+    successes = [int(it) for it in operation.content["responses"] if it.startswith("2")]
+    path = located(operation)
+    if operation.id in BEFORE:
+        before = next(it for it in operation.document.operations if it.id == BEFORE[operation.id])
+        check(before, "before another", request(before, fill(path, before.template)), [200])
+        control("/control/clock", {"advance_ms": 60_000})
+    check(operation, "success", request(operation, path), successes)
+    if not operation.open:
+        check(operation, "no credential", request(operation, path, key=None), [401], "authenticate")
+        check(operation, "no scope", request(operation, path, key=BARE), [403], "authorize")
+    if any(it["name"] == "X-CloudNexus-Id" for it in operation.parameters):
+        no_account = request(operation, path, headers={"X-CloudNexus-Id": "acct_other"})
+        check(operation, "other account", no_account, [403], "authenticate")
+    for it in operation.where("query"):
+        kind = operation.document.deref(it["schema"])
+        if kind.get("type") in ("integer", "boolean") or "enum" in kind:
+            bad = request(operation, path, query={it["name"]: "no-such-value"})
+            check(operation, f"bad {it['name']}", bad, [400], "validate")
+    if operation.media == "application/json":
+        check(operation, "broken JSON", request(operation, path, body=b'{"name": '), [400], "validate")
+        check(operation, "no object", request(operation, path, body=[1]), [400], "validate")
+        bulk = b'{"name": "' + b"a" * (int(operation.content.get("x-portcullis-max-bytes", 65536)) + 1) + b'"}'
+        check(operation, "too large", request(operation, path, body=bulk), [413], "validate")
+    last = operation.template.rsplit("{", 1)[-1]
+    if "{" in operation.template and "key}" not in last:
+        head, _, tail = operation.template.rpartition("{")
+        gone = fill(path, head) + ABSENT + tail.partition("}")[2]
+        check(operation, "absent", request(operation, gone), [404])
+    arm(operation, kind="fail", status=500)
+    check(operation, "upstream fails", request(operation, path), [500])
+    arm(operation, kind="reset")
+    check(operation, "upstream breaks", request(operation, path), [502], "forward")
+
+
+def fill(path, template):
+    """A template, its parameters taken from a path that begins alike."""
+    return "/".join(own if it.startswith("{") else it for it, own in zip(template.split("/"), path.split("/")))
+
+
+def walk_native(operation):
+    """Its room is not built yet: the gateway must say so in the API's words, after everything else was decided."""
+    path = operation.template
+    for it in operation.where("path"):
+        path = path.replace("{%s}" % it["name"], str(it["example"]))
+    body = operation.example() if operation.media == "application/json" else None
+    check(operation, "not served", request(operation, path, body=body), [503], "forward")
+
+
+for document in documents(API):
+    if document.host == "s3.cloudnx.in":
+        continue  # boto3 asks there, in s3_client.py
+    for operation in document.operations:
+        walk_native(operation) if operation.native else walk(operation)
+    for template in sorted({it.template for it in document.operations}):
+        here = [it for it in document.operations if it.template == template]
+        method = next(it for it in ("PATCH", "PUT", "POST", "DELETE") if it not in [known.method for known in here])
+        path = template.replace("{", "").replace("}", "")
+        check(here[0], "no such method", request(here[0], path, method=method), [405], "identify")

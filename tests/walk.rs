@@ -1,0 +1,96 @@
+//! Every operation of the five APIs, through the front door: what works, and how each documented refusal is worded.
+//!
+//! `python/walk.py` asks, and holds each answer to the OpenAPI document with somebody else's validator. Here each
+//! answer is found again in the entries, with the step that must have decided it.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what fails here must fail the test")]
+
+use std::collections::BTreeSet;
+
+use acceptance::{World, python};
+use serde_json::Value;
+
+#[test]
+fn every_operation_of_novastraxis_works_and_refuses_as_documented() {
+    walk("novastraxis", "enterprise");
+}
+
+#[test]
+fn every_operation_of_cloudnexus_works_and_refuses_as_documented() {
+    walk("cloudnexus", "standard");
+}
+
+#[test]
+fn every_operation_of_cloudnexus_servers_works_and_refuses_as_documented() {
+    walk("cloudnexus-servers", "enterprise");
+}
+
+#[test]
+fn every_operation_of_cloudnx_works_and_refuses_as_documented() {
+    walk("cloudnx", "standard");
+}
+
+#[test]
+fn every_operation_of_novastack_works_and_refuses_as_documented() {
+    walk("novastack", "level-3");
+}
+
+#[track_caller]
+fn walk(api: &str, tier: &str) {
+    // A walk is one busy address; what the shield does with those has a test of its own.
+    let world = World::with(|settings, _| settings.more.push_str("[limits.shield]\nrate = 100000\nburst = 100000\n"));
+    let routes = world.gateway.json(&["routes", "--api", api]);
+    let tenant = world.new_tenant(api);
+    let scopes: Vec<&str> = scopes(&routes).into_iter().collect();
+    let key = world.key_with(api, &tenant, &scopes, &["--tier", tier]);
+    let bare = world.key_with(api, &tenant, &[], &["--tier", tier]);
+    let control = world.clouds.address("control").to_string();
+    let given =
+        [("API", api), ("TENANT", &tenant), ("KEY", &key.shown()), ("BARE", &bare.shown()), ("CONTROL", &control)];
+    let told: Vec<Value> =
+        python(&world, "walk.py", &given).out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<&str> = told.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    let entries = world.gateway.entries().of_each(&ids);
+    for it in &told {
+        check(it, &entries[it["id"].as_str().unwrap()]);
+    }
+    let walked: BTreeSet<&str> = told.iter().filter(|it| it["case"] == "success").map(operation).collect();
+    let served = routes.as_array().unwrap().iter();
+    let missed: Vec<&str> = served
+        .filter(|it| it["answered_by"] != "the gateway")
+        .map(operation)
+        // Those of the object host are asked by boto3, in `clients.rs`.
+        .filter(|it| !walked.contains(it) && !it.starts_with("s3"))
+        .collect();
+    assert!(missed.is_empty(), "never asked: {missed:?}");
+    world.gateway.entries().assert_chained();
+}
+
+fn operation(it: &Value) -> &str {
+    it["operation"].as_str().unwrap()
+}
+
+/// Every scope that some operation needs.
+fn scopes(routes: &Value) -> BTreeSet<&str> {
+    let needs = routes.as_array().unwrap().iter().map(|it| it["needs"].as_str().unwrap());
+    needs.filter(|it| *it != "nothing").flat_map(|it| it.split(" or ")).flat_map(|it| it.split(" and ")).collect()
+}
+
+/// Holds an entry to what was told of its request.
+#[track_caller]
+fn check(told: &Value, entry: &Value) {
+    assert_eq!(entry["status"], told["status"], "{told}\n{entry:#}");
+    let decision = &entry["decision"];
+    match told["step"].as_str() {
+        None => {
+            assert_eq!(decision["outcome"], "permit", "{told}\n{entry:#}");
+            assert_eq!(entry["request"]["operation"], told["operation"], "{told}\n{entry:#}");
+            assert_eq!(entry["upstream"]["status"], told["status"], "{told}\n{entry:#}");
+        }
+        Some(step) => {
+            let outcome = if step == "forward" { "fail" } else { "refuse" };
+            assert_eq!(decision["outcome"], outcome, "{told}\n{entry:#}");
+            assert_eq!(decision["step"], step, "{told}\n{entry:#}");
+            assert!(decision["reason"].is_string(), "{told}\n{entry:#}");
+        }
+    }
+}
