@@ -64,7 +64,7 @@ impl Gate {
     pub(crate) async fn around(self, request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
         let (mut parts, body) = request.into_parts();
         let note = self.shared.seen.note(&parts, self.shared.clock.now().wall, self.api, self.operation);
-        let id = request_id(&parts.headers);
+        let id = request_id(&parts.headers).unwrap_or_else(|| format!("{:032x}", note.number()));
         let wire = parts.extensions.remove::<Wire>();
         let request = Request::from_parts(parts, note.watch(body));
         let response = match self.shared.faults.strike(self.api, self.operation) {
@@ -94,10 +94,9 @@ impl Gate {
     }
 }
 
-/// The gateway's id of the request, or one that says there was none.
-fn request_id(headers: &http::HeaderMap) -> String {
-    let named = headers.get("x-request-id").and_then(|it| it.to_str().ok());
-    named.unwrap_or("00000000000000000000000000000000").to_owned()
+/// The gateway's id of the request, if it has one.
+fn request_id(headers: &http::HeaderMap) -> Option<String> {
+    headers.get("x-request-id").and_then(|it| it.to_str().ok()).map(str::to_owned)
 }
 
 async fn strike(

@@ -34,7 +34,7 @@ mod wire;
 use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 pub use settings::Settings;
@@ -45,12 +45,14 @@ use crate::clouds::Clouds;
 /// Serves all ports until a signal, or the end of standard input where that was asked for.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let ports = Clouds::new(&settings, Arc::new(AheadClock::default()))?.bind(&settings).await?;
+    // Listened for before anyone can know that we run, so that even the earliest signal ends us in order.
+    let told = Told::listening(settings.until_stdin_closes)?;
     if let Some(file) = &settings.ports_file {
         listen::announce(&ports, file)?;
     }
     let (stop, stopped) = watch::channel(false);
     let serving: Vec<_> = ports.into_iter().map(|port| tokio::spawn(port.serve(stopped.clone()))).collect();
-    told_to_stop(settings.until_stdin_closes).await?;
+    told.wait().await;
     stop.send_replace(true);
     for port in serving {
         port.await?;
@@ -58,19 +60,31 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn told_to_stop(until_stdin_closes: bool) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stdin_closes = async {
-        if !until_stdin_closes {
-            return std::future::pending().await;
-        }
-        let (mut stdin, mut sink) = (tokio::io::stdin(), [0; 256]);
-        while stdin.read(&mut sink).await.is_ok_and(|count| count > 0) {}
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = stdin_closes => {}
+/// The ways to be told to stop.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+    until_stdin_closes: bool,
+}
+
+impl Told {
+    fn listening(until_stdin_closes: bool) -> std::io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, until_stdin_closes })
     }
-    Ok(())
+
+    async fn wait(mut self) {
+        let stdin_closes = async {
+            if !self.until_stdin_closes {
+                return std::future::pending().await;
+            }
+            let (mut stdin, mut sink) = (tokio::io::stdin(), [0; 256]);
+            while stdin.read(&mut sink).await.is_ok_and(|count| count > 0) {}
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = stdin_closes => {}
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -79,11 +80,15 @@ fn connection(
     http1::Builder::new().timer(TokioTimer::new()).max_buf_size(128 << 10).serve_connection(io, service)
 }
 
-/// Writes the ports for whoever waits for them: whole or not at all.
+/// Writes the ports for whoever waits for them, whole or not at all; `-` is standard output.
 pub(crate) fn announce(ports: &[Port], file: &Path) -> anyhow::Result<()> {
     let mut chosen = BTreeMap::new();
     for port in ports {
         chosen.insert(port.name, port.listener.local_addr()?.to_string());
+    }
+    if file == Path::new("-") {
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&chosen)?)?;
+        return Ok(());
     }
     let beside = file.with_extension("tmp");
     std::fs::write(&beside, serde_json::to_vec_pretty(&chosen)?)

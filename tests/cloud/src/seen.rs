@@ -108,6 +108,11 @@ impl Seen {
 }
 
 impl Note {
+    /// The number under which the request is seen.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).number
+    }
+
     /// Writes down the status that was answered.
     pub(crate) fn answered(&self, status: u16) {
         self.with(|it| it.status = Some(status));

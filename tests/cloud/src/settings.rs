@@ -18,7 +18,7 @@ pub struct Settings {
     /// Where uploaded objects are kept.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Where to write the chosen ports, as JSON, once every port listens.
+    /// Where to write the chosen ports, as JSON, once every port listens; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
     /// Stop when standard input ends, so that no process outlives the test that started it.
