@@ -47,3 +47,6 @@ pub(crate) fn prove<'k>(
     let check = shown.verify(&key, arrival, body).map_err(|why| refused(Cause::BadSignature(why)))?;
     Ok((entry, check))
 }
+
+#[cfg(test)]
+mod tests;

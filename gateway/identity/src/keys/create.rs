@@ -186,7 +186,7 @@ mod tests {
         for (given, expected) in [
             ("192.0.2.7/24", "192.0.2.0/24"),
             ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
-            ("::ffff:0.0.0.0/90", "::/90"),
+            ("::ffff:0.0.0.0/90", "::ffc0:0:0/90"),
             ("2001:db8::1/32", "2001:db8::/32"),
         ] {
             assert_eq!(plain(&given.parse().unwrap()).to_string(), expected);
