@@ -123,7 +123,7 @@ impl OverLimit {
 
     /// What the caller is told.
     pub fn told(&self) -> Told {
-        Told::new("rate_limited", "rate limit exceeded; retry after the time given in Retry-After")
+        Told::new("rate_limited", "Rate limit exceeded. Retry after the seconds in Retry-After.")
     }
 
     /// Whose fault it is.

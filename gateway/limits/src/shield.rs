@@ -45,9 +45,9 @@ impl Shielded {
     /// What the caller is told.
     pub fn told(&self) -> Told {
         match self {
-            Self::TooMany { .. } => Told::new("address_limited", "too many requests from this address; retry later"),
+            Self::TooMany { .. } => Told::new("address_limited", "Too many requests from this address. Retry later."),
             Self::TooManyFailures { .. } => {
-                Told::new("address_failures", "too many failed credentials from this address; retry later")
+                Told::new("address_failures", "Too many failed credentials from this address. Retry later.")
             }
         }
     }
