@@ -53,6 +53,9 @@ pub enum Answer {
         /// Bytes.
         max: u64,
     },
+    /// The body is not the one that the caller signed.
+    #[error("body is not the one that was signed")]
+    NotSigned,
     /// The body ended, stalled or broke before it was whole.
     #[error("body did not arrive whole")]
     BodyCut,
@@ -99,6 +102,7 @@ impl Answer {
             Self::Forbidden(refused) => refused.told(),
             Self::Invalid(refused) => refused.told(),
             Self::TooLarge { .. } => Told::new("body_too_large", "The request body is too large."),
+            Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
             Self::Unrecordable(_) => Told::new("unavailable", "The service is temporarily unavailable."),
@@ -131,6 +135,7 @@ impl Answer {
             | Self::OverLimit(_)
             | Self::Invalid(_)
             | Self::TooLarge { .. }
+            | Self::NotSigned
             | Self::BodyCut => Blame::Caller,
         }
     }
@@ -144,7 +149,7 @@ impl Answer {
             Self::Unauthenticated { .. } => "authenticate",
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) => "authorize",
-            Self::Invalid(_) | Self::TooLarge { .. } | Self::BodyCut => "validate",
+            Self::Invalid(_) | Self::TooLarge { .. } | Self::NotSigned | Self::BodyCut => "validate",
             Self::NotServed(_) | Self::Upstream(_) => "forward",
             Self::Unrecordable(_) => "record",
             Self::Internal(_) => "internal",

@@ -1,13 +1,14 @@
 //! The path of a request, read from the top down.
 
 use async_trait::async_trait;
+use authn::PayloadCheck;
 use authz::Permit;
 use bytes::Bytes;
 use catalog::Host;
 use domain::{Arrival, Body, Call, Caller};
 use limits::{Allowance, Counter};
 
-use crate::forward::{BodyPlan, Forward};
+use crate::forward::{BodyFlow, BodyPlan, Forward};
 use crate::{Answer, Configuration, Gateway, Trail};
 
 /// The longest body that is read before it is known whether the request goes on: what the edge can hand on again.
@@ -45,6 +46,15 @@ pub struct Refused {
     pub allowance: Option<Allowance>,
 }
 
+/// Who asks, as far as anybody must say.
+#[derive(Default)]
+struct Known {
+    caller: Option<Caller>,
+    allowance: Option<Allowance>,
+    /// The SHA-256 that the caller signed the body by.
+    signed: Option<[u8; 32]>,
+}
+
 impl From<Answer> for Refused {
     fn from(answer: Answer) -> Self {
         Self { answer, call: None, caller: None, allowance: None }
@@ -62,14 +72,14 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Forward, Refused> {
         let call = trail.keep(configuration.catalog.identify(host, arrival).map_err(Answer::from)?);
-        match self.recognise(configuration, &call, arrival, body, trail).await {
-            Err(answer) => Err(Refused { call: Some(call), ..answer.into() }),
-            Ok((caller, allowance)) => {
-                match self.permit(configuration, &call, caller.as_ref(), arrival, body, trail).await {
-                    Err(answer) => Err(Refused { answer, call: Some(call), caller, allowance }),
-                    Ok((permit, plan)) => Ok(Forward::new(call, caller, allowance, permit, plan)),
-                }
-            }
+        let known = match self.recognise(configuration, &call, arrival, body, trail).await {
+            Ok(known) => known,
+            Err(answer) => return Err(Refused { call: Some(call), ..answer.into() }),
+        };
+        let Known { caller, allowance, signed } = known;
+        match self.permit(configuration, &call, caller.as_ref(), arrival, body, trail).await {
+            Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, signed })),
+            Err(answer) => Err(Refused { answer, call: Some(call), caller, allowance }),
         }
     }
 
@@ -81,16 +91,20 @@ impl Gateway {
         arrival: &Arrival,
         body: &mut dyn Incoming,
         trail: &mut Trail,
-    ) -> Result<(Option<Caller>, Option<Allowance>), Answer> {
+    ) -> Result<Known, Answer> {
         self.log.writable()?;
         self.limiter.shield(arrival.source.address, arrival.at.tick)?;
-        let profile = configuration.catalog.profile(call);
-        let caller = trail.keep(self.authenticate(profile, call, arrival)?);
-        let Some(known) = &caller else { return Ok((None, None)) };
-        let limits = &profile.limits;
-        let counter = Counter::of(&call.operation.api, limits.counted_by, &known.standing);
-        let allowance = self.limiter.admit(limits.tier(&known.standing.tier), counter, arrival.at)?;
-        Ok((caller, Some(trail.keep(allowance))))
+        let shown = self.authenticate(&configuration.catalog, call, arrival, body).await?;
+        let Some((caller, check)) = shown else { return Ok(Known::default()) };
+        let caller = trail.keep(caller);
+        let signed = match check {
+            PayloadCheck::Sha256(hash) => Some(hash),
+            PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,
+        };
+        let limits = &configuration.catalog.profile(call).limits;
+        let counter = Counter::of(&call.operation.api, limits.counted_by, &caller.standing);
+        let allowance = self.limiter.admit(limits.tier(&caller.standing.tier), counter, arrival.at)?;
+        Ok(Known { caller: Some(caller), allowance: Some(trail.keep(allowance)), signed })
     }
 
     /// Whether they may, and whether they ask properly. In this order, so that who may not ask learns nothing.
@@ -102,28 +116,28 @@ impl Gateway {
         arrival: &Arrival,
         body: &mut dyn Incoming,
         trail: &mut Trail,
-    ) -> Result<(Permit, BodyPlan), Answer> {
+    ) -> Result<(Permit, BodyFlow), Answer> {
         let permit = trail.keep(configuration.authorizer.authorize(call, caller, arrival)?);
         configuration.catalog.validate_head(call, arrival)?;
-        let plan = match call.operation.body {
-            Body::Streamed { max } => BodyPlan::Streamed { max },
-            Body::Checked { max } if must_be_held(body.declared(), max) => BodyPlan::Held { max },
+        let flow = match call.operation.body {
+            Body::Streamed { max } => BodyFlow::Streamed { max },
+            Body::Checked { max } if must_be_held(body.declared(), max) => BodyFlow::Held { max },
             Body::Checked { max } => {
                 let whole = body.read(max.min(READ_EARLY)).await.map_err(|it| unread(it, max))?;
                 configuration.catalog.validate_body(call, arrival, &whole)?;
-                BodyPlan::Settled
+                BodyFlow::Settled
             }
-            Body::None if body.declared() == Some(0) => BodyPlan::Settled,
+            Body::None if body.declared() == Some(0) => BodyFlow::Settled,
             Body::None => {
                 let whole = body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
                 configuration.catalog.validate_body(call, arrival, &whole)?;
-                BodyPlan::Settled
+                BodyFlow::Settled
             }
         };
         if call.operation.native {
             return Err(Answer::NotServed(call.operation.id.to_string()));
         }
-        Ok((permit, plan))
+        Ok((permit, flow))
     }
 }
 
@@ -132,7 +146,7 @@ fn must_be_held(declared: Option<u64>, max: u64) -> bool {
     declared.map_or(max > READ_EARLY, |it| it > READ_EARLY && it <= max)
 }
 
-fn unread(why: Unread, max: u64) -> Answer {
+pub(crate) fn unread(why: Unread, max: u64) -> Answer {
     match why {
         Unread::TooLarge => Answer::TooLarge { max },
         Unread::Cut => Answer::BodyCut,

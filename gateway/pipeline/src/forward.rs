@@ -6,7 +6,16 @@ use limits::Allowance;
 
 /// What becomes of the body on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyPlan {
+pub struct BodyPlan {
+    /// How it passes.
+    pub flow: BodyFlow,
+    /// What its SHA-256 must be, because the caller signed it; its last bytes wait until it is.
+    pub signed: Option<[u8; 32]>,
+}
+
+/// How a body passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFlow {
     /// It was read and found good, or there is none.
     Settled,
     /// It is held back until its last byte has been read and found good; at most `max` bytes.

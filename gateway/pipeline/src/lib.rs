@@ -17,7 +17,7 @@ mod trail;
 pub use answer::{Answer, UpstreamFault};
 pub use configuration::Configuration;
 pub use decide::{Incoming, READ_EARLY, Refused, Unread};
-pub use forward::{BodyPlan, Forward};
+pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Node, Parts};
 pub use meters::Meters;
 pub use shape::{over_limit, retirement, stamp};

@@ -1,28 +1,36 @@
 //! Who asks: the credential rules of the API, and the price of showing bad ones.
 
-use authn::{AuthRules, KeyRules};
-use catalog::Profile;
+use authn::{AuthRules, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
+use catalog::Catalog;
 use domain::{Arrival, Call, Caller};
 
+use crate::decide::{Incoming, READ_EARLY, unread};
 use crate::{Answer, Gateway};
 
 impl Gateway {
     /// Verifies the one credential of a request. From an address that has shown too many bad ones, only credentials that
     /// are cheap and certain to judge are looked at.
-    pub(crate) fn authenticate(
+    pub(crate) async fn authenticate(
         &self,
-        profile: &Profile,
+        catalog: &Catalog,
         call: &Call,
         arrival: &Arrival,
-    ) -> Result<Option<Caller>, Answer> {
+        body: &mut dyn Incoming,
+    ) -> Result<Option<(Caller, PayloadCheck)>, Answer> {
         let (address, now) = (arrival.source.address, arrival.at.tick);
         if let Some(spent) = self.limiter.failures_refusal(address, now)
             && !authn::shows_checked_key(arrival)
         {
             return Err(spent.into());
         }
-        let rules = rules(profile, call);
-        authn::authenticate(&rules, arrival, &self.keys(), &self.secrets).map_err(|why| {
+        let rules = rules(catalog, call);
+        let hash = if authn::needs_body(&rules, arrival) {
+            let whole = body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
+            Some(BodyHash::of(&whole))
+        } else {
+            None
+        };
+        authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets).map_err(|why| {
             if why.guessed() {
                 self.limiter.failed_credential(address, now);
             }
@@ -31,11 +39,17 @@ impl Gateway {
     }
 }
 
-fn rules<'a>(profile: &'a Profile, call: &'a Call) -> AuthRules<'a> {
+fn rules<'a>(catalog: &'a Catalog, call: &'a Call) -> AuthRules<'a> {
+    let profile = catalog.profile(call);
     let keys = profile.credentials.api_key.as_ref();
+    let signed = profile.credentials.sigv4.as_ref().zip(catalog.surface(call));
     AuthRules {
         api: &call.operation.api,
         keys: keys.map(|it| KeyRules { prefixes: &it.prefixes, imported: it.imported }),
+        signatures: signed.and_then(|(sigv4, surface)| {
+            let service = surface.sigv4_service.as_deref()?;
+            Some(SignatureRules { region: &sigv4.region, service, paths: surface.paths })
+        }),
         tenant_header: profile.tenant_header.as_ref(),
         anonymous: call.operation.requirement.admits_anonymous(),
     }

@@ -165,12 +165,10 @@ impl Finding for Call {
     }
 }
 
-impl Finding for Option<Caller> {
+impl Finding for Caller {
     fn tell(&self, trail: &mut Trail) {
-        if let Some(caller) = self {
-            trail.standing = Some(Arc::clone(&caller.standing));
-            trail.method = Some(caller.method.as_str());
-        }
+        trail.standing = Some(Arc::clone(&self.standing));
+        trail.method = Some(self.method.as_str());
     }
 }
 

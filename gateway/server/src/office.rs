@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::boot;
 use crate::desk;
-use crate::edge::Peers;
+use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::settings::Settings;
 use crate::tls::Certificate;
@@ -39,6 +39,7 @@ pub(crate) struct Office {
     pub(crate) settings: Arc<Settings>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) signers: Arc<Signers>,
     pub(crate) certificate: Arc<Certificate>,
     identity: Identity,
     store: Sqlite,
@@ -66,6 +67,7 @@ impl Office {
         for it in unresolved {
             tracing::warn!("{it}");
         }
+        let signers = Signers::read(&settings)?;
         let heard = clock.now().tick.nanos();
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
@@ -81,6 +83,7 @@ impl Office {
             settings,
             gateway: Arc::new(gateway),
             peers: Arc::new(peers),
+            signers: Arc::new(signers),
             certificate: Arc::new(certificate),
             identity: desk.identity,
             store: desk.store,

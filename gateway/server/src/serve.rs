@@ -110,8 +110,12 @@ async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
 /// Puts the edge together: pingora inside the guard, the guard inside the gate.
 fn gate(office: &Office) -> Arc<Gate> {
     let connections = &office.settings.connections;
-    let edge =
-        Edge { gateway: Arc::clone(&office.gateway), peers: Arc::clone(&office.peers), bounds: connections.clone() };
+    let edge = Edge {
+        gateway: Arc::clone(&office.gateway),
+        peers: Arc::clone(&office.peers),
+        signers: Arc::clone(&office.signers),
+        bounds: connections.clone(),
+    };
     // One try: what may be tried again without doing it twice is for a retry policy to say, and there is none.
     let conf = ServerConf { max_retries: 1, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(edge.clone(), Arc::new(conf));

@@ -92,6 +92,20 @@ pub(crate) struct UpstreamKey {
     pub(crate) access_key_id: String,
     /// The file that holds the secret half.
     pub(crate) secret_file: PathBuf,
+    /// The region that is signed for.
+    #[serde(default = "region")]
+    pub(crate) region: String,
+    /// The service that is signed for.
+    #[serde(default = "service")]
+    pub(crate) service: String,
+}
+
+fn region() -> String {
+    "us-east-1".to_owned()
+}
+
+fn service() -> String {
+    "s3".to_owned()
 }
 
 impl Settings {

@@ -65,11 +65,6 @@ impl Head {
         }
     }
 
-    /// The trace the sender named.
-    pub(crate) fn trace(&self) -> Option<TraceParent> {
-        self.trace
-    }
-
     /// The host it was sent to, if an API claims it.
     pub(crate) fn host<'a>(&self, catalog: &'a Catalog) -> Option<&'a Host> {
         catalog.host(self.host.as_deref()?)

@@ -8,6 +8,7 @@ mod outbound;
 mod passing;
 mod reply;
 pub(crate) mod settings;
+mod signers;
 mod wire;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) use self::guard::Guard;
 use self::guard::WATCH;
 pub(crate) use self::outbound::Peers;
 use self::passing::Passing;
+pub(crate) use self::signers::Signers;
 use self::wire::Link;
 
 /// What pingora drives, once per request. Cheap to clone.
@@ -34,6 +36,7 @@ use self::wire::Link;
 pub(crate) struct Edge {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) signers: Arc<Signers>,
     pub(crate) bounds: settings::ConnectionSettings,
 }
 
@@ -137,7 +140,7 @@ impl ProxyHttp for Edge {
         request: &mut RequestHeader,
         passing: &mut Passing,
     ) -> pingora::Result<()> {
-        outbound::rewrite(request, passing, &self.gateway)
+        outbound::rewrite(request, passing, &self.gateway, &self.signers)
     }
 
     async fn request_body_filter(

@@ -1,5 +1,6 @@
 //! The request as it goes upstream, and where upstream is.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -9,33 +10,56 @@ use arc_swap::ArcSwap;
 use catalog::Timeouts;
 use domain::{Arrival, TraceParent, Upstream};
 use http::HeaderName;
-use http::header::{AUTHORIZATION, EXPECT};
+use http::header::{AUTHORIZATION, EXPECT, HOST};
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
 use pipeline::{Configuration, Forward, Gateway};
 
 use super::passing::{OURS, Passing, REQUEST_ID};
+use super::signers::Signers;
 
 /// Rewrites the head that pingora is about to send.
-pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, gateway: &Gateway) -> pingora::Result<()> {
+pub(crate) fn rewrite(
+    request: &mut RequestHeader,
+    passing: &Passing,
+    gateway: &Gateway,
+    signers: &Signers,
+) -> pingora::Result<()> {
     let forward = passing.forward()?;
     let Some(arrival) = &passing.arrival else {
         return Err(Error::explain(ErrorType::InternalError, "no arrival"));
     };
-    respell(request, arrival)?;
+    let query = without_signature(arrival.query());
+    respell(request, arrival, &query)?;
     strip(request);
+    request.insert_header(HOST, &arrival.host)?;
     introduce(request, arrival, forward)?;
-    trace(request, arrival, passing, gateway)
+    trace(request, arrival, passing, gateway)?;
+    signers.sign(request, forward, arrival, &query)
+}
+
+/// The query without the parts of a presigned address: they are the caller's credential.
+fn without_signature(query: &str) -> Cow<'_, str> {
+    let is_part = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("x-amz-"))
+    };
+    if query.split('&').any(|it| is_part(&it)) {
+        let kept: Vec<&str> = query.split('&').filter(|it| !is_part(it)).collect();
+        Cow::Owned(kept.join("&"))
+    } else {
+        Cow::Borrowed(query)
+    }
 }
 
 /// The path that was decided on is the path that is sent, whatever the caller's spelling was.
-fn respell(request: &mut RequestHeader, arrival: &Arrival) -> pingora::Result<()> {
+fn respell(request: &mut RequestHeader, arrival: &Arrival, query: &str) -> pingora::Result<()> {
     let spelled = arrival.target.split('?').next().unwrap_or_default();
-    if spelled == arrival.path.as_str() && request.uri.authority().is_none() {
+    let same = spelled == arrival.path.as_str() && query == arrival.query();
+    if same && request.uri.authority().is_none() {
         return Ok(());
     }
-    let query = arrival.query();
     let target = if query.is_empty() { arrival.path.to_string() } else { format!("{}?{query}", arrival.path) };
     let uri = target.parse().map_err(|_| Error::explain(ErrorType::InternalError, "normal path is no URI"))?;
     request.set_uri(uri);
@@ -176,6 +200,12 @@ fn peer(address: SocketAddr, upstream: &Upstream, timeouts: Timeouts, long_lived
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_presigned_query_loses_its_signature_and_nothing_else() {
+        assert_eq!(without_signature("a=1&X-Amz-Signature=00&x-amz-date=1&b="), "a=1&b=");
+        assert_eq!(without_signature("list-type=2&prefix=x-amz-"), "list-type=2&prefix=x-amz-");
+    }
 
     #[test]
     fn a_forged_header_is_ours_in_every_spelling() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use authn::sigv4::BodyHash;
 use bytes::{Bytes, BytesMut};
 use catalog::Catalog;
 use domain::{Arrival, Call, Caller};
@@ -10,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use limits::Allowance;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, ErrorType};
-use pipeline::{Answer, BodyPlan, Configuration, Forward, Trail};
+use pipeline::{Answer, BodyFlow, Configuration, Forward, Trail};
 
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -32,6 +33,9 @@ pub(crate) struct Passing {
     forward: Option<Box<Forward>>,
     held: BytesMut,
     passed: u64,
+    hash: BodyHash,
+    /// The last piece of a signed body.
+    last: Option<Bytes>,
 }
 
 impl Passing {
@@ -63,22 +67,46 @@ impl Passing {
     pub(crate) fn pass_body(&mut self, chunk: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
         let plan = self.forward()?.body();
         self.passed += chunk.as_ref().map_or(0, |it| it.len() as u64);
-        match plan {
-            BodyPlan::Settled => Ok(()),
-            BodyPlan::Streamed { max } | BodyPlan::Held { max } if self.passed > max => {
-                self.end(Answer::TooLarge { max })
+        match plan.flow {
+            BodyFlow::Streamed { max } | BodyFlow::Held { max } if self.passed > max => {
+                return self.end(Answer::TooLarge { max });
             }
-            BodyPlan::Streamed { .. } => Ok(()),
-            BodyPlan::Held { .. } => {
+            BodyFlow::Settled | BodyFlow::Streamed { .. } => {}
+            BodyFlow::Held { .. } => {
                 if let Some(piece) = chunk.take() {
                     self.held.extend_from_slice(&piece);
                 }
                 if end {
                     *chunk = Some(self.release()?);
                 }
-                Ok(())
             }
         }
+        match plan.signed {
+            Some(hash) => self.pass_signed(&hash, chunk, end),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the last piece of a signed body back until the whole is known to be what was signed: an upstream that lacks
+    /// it has not seen the length it was told, and drops the rest.
+    fn pass_signed(&mut self, signed: &[u8; 32], chunk: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
+        if let Some(piece) = chunk.as_ref() {
+            self.hash.update(piece);
+        }
+        if !end {
+            if let Some(piece) = chunk.take() {
+                *chunk = self.last.replace(piece);
+            }
+            return Ok(());
+        }
+        if std::mem::take(&mut self.hash).finish() != *signed {
+            return self.end(Answer::NotSigned);
+        }
+        if let Some(last) = self.last.take() {
+            let rest = chunk.take().unwrap_or_default();
+            *chunk = Some([last, rest].concat().into());
+        }
+        Ok(())
     }
 
     /// The whole of a held body, once it has been found good.

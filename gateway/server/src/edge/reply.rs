@@ -23,7 +23,7 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 fn status(answer: &Answer) -> StatusCode {
     match answer {
         Answer::UnknownHost => StatusCode::NOT_FOUND,
-        Answer::BadPath(_) | Answer::BadHead(_) | Answer::BodyCut => StatusCode::BAD_REQUEST,
+        Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BodyCut => StatusCode::BAD_REQUEST,
         Answer::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Answer::Unidentified(why) => match why {
             Unidentified::PlainHttp => StatusCode::FORBIDDEN,
@@ -84,6 +84,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::Forbidden(_)
         | Answer::Invalid(_)
         | Answer::TooLarge { .. }
+        | Answer::NotSigned
         | Answer::BodyCut
         | Answer::Upstream(_)
         | Answer::Internal(_) => {}

@@ -1,0 +1,86 @@
+//! The gateway's own access keys at upstreams that want every request signed.
+
+use std::path::PathBuf;
+
+use authn::sigv4::{Outgoing, Signer};
+use domain::{Arrival, PathMode};
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use pingora::http::RequestHeader;
+use pingora::prelude::{Error, ErrorType};
+use pipeline::Forward;
+
+use crate::settings::Settings;
+
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+
+/// One signer for each upstream that has a key, by API or by API and host.
+pub(crate) struct Signers(Vec<(String, Option<String>, Signer)>);
+
+/// A secret that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("[upstream_keys] `{name}`: `{path}` cannot be read: {cause}", path = .path.display())]
+pub(crate) struct Unreadable {
+    name: String,
+    path: PathBuf,
+    cause: std::io::Error,
+}
+
+impl Signers {
+    /// Reads the secret of every key.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, Unreadable> {
+        let mut signers = Vec::new();
+        for (name, key) in &settings.upstream_keys {
+            let path = &key.secret_file;
+            let secret = std::fs::read_to_string(path).map_err(|cause| Unreadable {
+                name: name.clone(),
+                path: path.clone(),
+                cause,
+            })?;
+            let id = key.access_key_id.clone();
+            let signer = Signer::new(id, secret.trim().to_owned().into(), key.region.clone(), key.service.clone());
+            let (api, host) = match name.split_once('/') {
+                Some((api, host)) => (api.to_owned(), Some(host.to_owned())),
+                None => (name.clone(), None),
+            };
+            signers.push((api, host, signer));
+        }
+        Ok(Self(signers))
+    }
+
+    /// Signs a head that is about to be sent, if its upstream wants that. The body passes under the caller's own hash,
+    /// or unsigned as the caller sent it, and the upstream holds it to that.
+    pub(crate) fn sign(
+        &self,
+        request: &mut RequestHeader,
+        forward: &Forward,
+        arrival: &Arrival,
+        query: &str,
+    ) -> pingora::Result<()> {
+        let api = forward.call().operation.api.as_str();
+        let ours = |(named, host, _): &&(String, Option<String>, Signer)| {
+            named == api && host.as_ref().is_none_or(|it| *it == arrival.host)
+        };
+        let Some((_, _, signer)) = self.0.iter().find(ours) else { return Ok(()) };
+        let payload = request.headers.get(&CONTENT_SHA256).and_then(|it| it.to_str().ok());
+        let payload = payload.unwrap_or("UNSIGNED-PAYLOAD").to_owned();
+        let outgoing = Outgoing {
+            method: &arrival.method,
+            host: &arrival.host,
+            path: arrival.path.as_str(),
+            query,
+            payload: &payload,
+            paths: PathMode::Objects,
+        };
+        let mut headers = request.headers.clone();
+        let unsigned = |_| Error::explain(ErrorType::InternalError, "request cannot be signed for its upstream");
+        signer.sign(&outgoing, &mut headers, arrival.at.wall).map_err(unsigned)?;
+        for name in [AUTHORIZATION, DATE, CONTENT_SHA256] {
+            if let Some(value) = headers.remove(&name) {
+                request.insert_header(name, value)?;
+            }
+        }
+        Ok(())
+    }
+}
