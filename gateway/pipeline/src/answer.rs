@@ -29,15 +29,8 @@ pub enum Answer {
     #[error(transparent)]
     Shielded(#[from] Shielded),
     /// Not exactly one good credential.
-    #[error("{why}")]
-    Unauthenticated {
-        /// What was wrong with what was shown.
-        why: Unauthenticated,
-        /// What the caller is told of it.
-        told: Told,
-        /// What a 401 says in `WWW-Authenticate`.
-        challenge: Option<HeaderValue>,
-    },
+    #[error("{}", .0.why)]
+    Unauthenticated(Box<Unproven>),
     /// The caller has used up its allowance.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
@@ -73,6 +66,17 @@ pub enum Answer {
     Internal(String),
 }
 
+/// A credential that proved nothing.
+#[derive(Debug)]
+pub struct Unproven {
+    /// What was wrong with what was shown.
+    pub why: Unauthenticated,
+    /// What the caller is told of it.
+    pub told: Told,
+    /// What a 401 says in `WWW-Authenticate`.
+    pub challenge: Option<HeaderValue>,
+}
+
 /// What went wrong behind the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamFault {
@@ -97,7 +101,7 @@ impl Answer {
             Self::BadHead(_) => Told::new("bad_request", "The request is malformed."),
             Self::Unidentified(refused) => refused.told(),
             Self::Shielded(refused) => refused.told(),
-            Self::Unauthenticated { told, .. } => told.clone(),
+            Self::Unauthenticated(unproven) => unproven.told.clone(),
             Self::OverLimit(refused) => refused.told(),
             Self::Forbidden(refused) => refused.told(),
             Self::Invalid(refused) => refused.told(),
@@ -131,7 +135,7 @@ impl Answer {
             | Self::BadHead(_)
             | Self::Unidentified(_)
             | Self::Shielded(_)
-            | Self::Unauthenticated { .. }
+            | Self::Unauthenticated(_)
             | Self::OverLimit(_)
             | Self::Invalid(_)
             | Self::TooLarge { .. }
@@ -146,7 +150,7 @@ impl Answer {
             Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
             Self::Unidentified(_) => "identify",
             Self::Shielded(_) => "shield",
-            Self::Unauthenticated { .. } => "authenticate",
+            Self::Unauthenticated(_) => "authenticate",
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) => "authorize",
             Self::Invalid(_) | Self::TooLarge { .. } | Self::NotSigned | Self::BodyCut => "validate",

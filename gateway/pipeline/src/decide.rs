@@ -61,42 +61,44 @@ impl From<Answer> for Refused {
     }
 }
 
+/// One request on its way through the steps, and what the steps are taken with.
+pub struct Passage<'a> {
+    /// What it is decided by.
+    pub configuration: &'a Configuration,
+    /// The host it was sent to.
+    pub host: &'a Host,
+    /// The request.
+    pub arrival: &'a Arrival,
+    /// Its body.
+    pub body: &'a mut dyn Incoming,
+    /// Where findings are written down.
+    pub trail: &'a mut Trail,
+}
+
 impl Gateway {
     /// Takes a request through every step up to forwarding it. The first step that refuses ends it.
-    pub async fn decide(
-        &self,
-        configuration: &Configuration,
-        host: &Host,
-        arrival: &Arrival,
-        body: &mut dyn Incoming,
-        trail: &mut Trail,
-    ) -> Result<Forward, Refused> {
-        let call = trail.keep(configuration.catalog.identify(host, arrival).map_err(Answer::from)?);
-        let known = match self.recognise(configuration, &call, arrival, body, trail).await {
+    pub async fn decide(&self, mut passage: Passage<'_>) -> Result<Forward, Refused> {
+        let catalog = &passage.configuration.catalog;
+        let call = passage.trail.keep(catalog.identify(passage.host, passage.arrival).map_err(Answer::from)?);
+        let known = match self.recognise(&call, &mut passage).await {
             Ok(known) => known,
             Err(answer) => return Err(Refused { call: Some(call), ..answer.into() }),
         };
         let Known { caller, allowance, signed } = known;
-        match self.permit(configuration, &call, caller.as_ref(), arrival, body, trail).await {
+        match permit(&call, caller.as_ref(), &mut passage).await {
             Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, signed })),
             Err(answer) => Err(Refused { answer, call: Some(call), caller, allowance }),
         }
     }
 
     /// Who asks, and whether that is still within what they may use.
-    async fn recognise(
-        &self,
-        configuration: &Configuration,
-        call: &Call,
-        arrival: &Arrival,
-        body: &mut dyn Incoming,
-        trail: &mut Trail,
-    ) -> Result<Known, Answer> {
+    async fn recognise(&self, call: &Call, passage: &mut Passage<'_>) -> Result<Known, Answer> {
+        let Passage { configuration, arrival, .. } = *passage;
         self.log.writable()?;
         self.limiter.shield(arrival.source.address, arrival.at.tick)?;
-        let shown = self.authenticate(&configuration.catalog, call, arrival, body).await?;
+        let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await?;
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
-        let caller = trail.keep(caller);
+        let caller = passage.trail.keep(caller);
         let signed = match check {
             PayloadCheck::Sha256(hash) => Some(hash),
             PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,
@@ -104,41 +106,35 @@ impl Gateway {
         let limits = &configuration.catalog.profile(call).limits;
         let counter = Counter::of(&call.operation.api, limits.counted_by, &caller.standing);
         let allowance = self.limiter.admit(limits.tier(&caller.standing.tier), counter, arrival.at)?;
-        Ok(Known { caller: Some(caller), allowance: Some(trail.keep(allowance)), signed })
+        Ok(Known { caller: Some(caller), allowance: Some(passage.trail.keep(allowance)), signed })
     }
+}
 
-    /// Whether they may, and whether they ask properly. In this order, so that who may not ask learns nothing.
-    async fn permit(
-        &self,
-        configuration: &Configuration,
-        call: &Call,
-        caller: Option<&Caller>,
-        arrival: &Arrival,
-        body: &mut dyn Incoming,
-        trail: &mut Trail,
-    ) -> Result<(Permit, BodyFlow), Answer> {
-        let permit = trail.keep(configuration.authorizer.authorize(call, caller, arrival)?);
-        configuration.catalog.validate_head(call, arrival)?;
-        let flow = match call.operation.body {
-            Body::Streamed { max } => BodyFlow::Streamed { max },
-            Body::Checked { max } if must_be_held(body.declared(), max) => BodyFlow::Held { max },
-            Body::Checked { max } => {
-                let whole = body.read(max.min(READ_EARLY)).await.map_err(|it| unread(it, max))?;
-                configuration.catalog.validate_body(call, arrival, &whole)?;
-                BodyFlow::Settled
-            }
-            Body::None if body.declared() == Some(0) => BodyFlow::Settled,
-            Body::None => {
-                let whole = body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
-                configuration.catalog.validate_body(call, arrival, &whole)?;
-                BodyFlow::Settled
-            }
-        };
-        if call.operation.native {
-            return Err(Answer::NotServed(call.operation.id.to_string()));
+/// Whether they may, and whether they ask properly. In this order, so that who may not ask learns nothing.
+async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>) -> Result<(Permit, BodyFlow), Answer> {
+    let Passage { configuration: Configuration { catalog, authorizer }, arrival, .. } = *passage;
+    let permit = passage.trail.keep(authorizer.authorize(call, caller, arrival)?);
+    catalog.validate_head(call, arrival)?;
+    let declared = passage.body.declared();
+    let flow = match call.operation.body {
+        Body::Streamed { max } => BodyFlow::Streamed { max },
+        Body::Checked { max } if must_be_held(declared, max) => BodyFlow::Held { max },
+        Body::Checked { max } => {
+            let whole = passage.body.read(max.min(READ_EARLY)).await.map_err(|it| unread(it, max))?;
+            catalog.validate_body(call, arrival, &whole)?;
+            BodyFlow::Settled
         }
-        Ok((permit, flow))
+        Body::None if declared == Some(0) => BodyFlow::Settled,
+        Body::None => {
+            let whole = passage.body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
+            catalog.validate_body(call, arrival, &whole)?;
+            BodyFlow::Settled
+        }
+    };
+    if call.operation.native {
+        return Err(Answer::NotServed(call.operation.id.to_string()));
     }
+    Ok((permit, flow))
 }
 
 /// Whether a body may be longer than what can be read early and still be handed on.

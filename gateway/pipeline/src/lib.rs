@@ -14,9 +14,9 @@ mod settle;
 mod shape;
 mod trail;
 
-pub use answer::{Answer, UpstreamFault};
+pub use answer::{Answer, Unproven, UpstreamFault};
 pub use configuration::Configuration;
-pub use decide::{Incoming, READ_EARLY, Refused, Unread};
+pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unread};
 pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Node, Parts};
 pub use meters::Meters;

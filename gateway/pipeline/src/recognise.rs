@@ -5,7 +5,7 @@ use catalog::Catalog;
 use domain::{Arrival, Call, Caller};
 
 use crate::decide::{Incoming, READ_EARLY, unread};
-use crate::{Answer, Gateway};
+use crate::{Answer, Gateway, Unproven};
 
 impl Gateway {
     /// Verifies the one credential of a request. From an address that has shown too many bad ones, only credentials that
@@ -34,7 +34,8 @@ impl Gateway {
             if why.guessed() {
                 self.limiter.failed_credential(address, now);
             }
-            Answer::Unauthenticated { told: why.told(&rules), challenge: why.challenge(&rules), why }
+            let (told, challenge) = (why.told(&rules), why.challenge(&rules));
+            Answer::Unauthenticated(Box::new(Unproven { why, told, challenge }))
         })
     }
 }

@@ -121,8 +121,8 @@ impl Trail {
             policies.extend(refused.determining().iter().chain(refused.erring()).cloned());
             bundle = Some(Arc::clone(refused.bundle()));
         }
-        if let Answer::Unauthenticated { why, .. } = answer {
-            self.refused_key.clone_from(&why.key);
+        if let Answer::Unauthenticated(unproven) = answer {
+            self.refused_key.clone_from(&unproven.why.key);
         }
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
         let (step, reason, blame) = (answer.step(), answer.told().reason, answer.blame());

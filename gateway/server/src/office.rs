@@ -15,7 +15,7 @@ use pipeline::{Gateway, Node, Parts};
 use store::Sqlite;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use crate::boot;
 use crate::desk;
@@ -94,14 +94,14 @@ impl Office {
 
     /// Follows keys, files and SIGHUP until told to stop.
     pub(crate) async fn watch(self: Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
-        let (changed, mut changes) = mpsc::channel(1);
+        let (notice, mut changes) = mpsc::channel(1);
         // Held for as long as this loop runs: dropping it ends the watching.
-        let watcher = watched::files(&self.settings, changed);
+        let watcher = watched::files(&self.settings, notice);
         if let Err(cause) = &watcher {
             tracing::warn!(%cause, "changes of files go unnoticed; SIGHUP still reloads");
         }
         let mut poll = interval(POLL);
-        let mut round = interval(ROUND);
+        let mut round = interval_at(Instant::now() + ROUND, ROUND);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

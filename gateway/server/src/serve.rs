@@ -23,6 +23,7 @@ use crate::tls;
 
 /// What is printed once requests are served: where, and which authority to trust.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the printed line")]
 pub(crate) struct Ready {
     ready: bool,
     listeners: Addresses,

@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// The settings file [default: $PORTCULLIS_CONFIG, else portcullis.toml]
+    /// The settings file [default: `$PORTCULLIS_CONFIG`, else `portcullis.toml`]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How answers are printed

@@ -1,5 +1,6 @@
 //! How commands print: tables for people, JSON for scripts, complaints on standard error.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -33,7 +34,7 @@ impl Output {
     /// Prints a list.
     pub(crate) fn list<T: Rows + Serialize>(self, items: &[T]) -> anyhow::Result<()> {
         match self {
-            Self::Json => self.json(&items),
+            Self::Json => json(&items),
             Self::Table => print(&table(T::COLUMNS, &items.iter().map(Rows::row).collect::<Vec<_>>())),
         }
     }
@@ -41,14 +42,14 @@ impl Output {
     /// Prints one thing, in words or as JSON.
     pub(crate) fn one(self, item: &impl Serialize, words: &str) -> anyhow::Result<()> {
         match self {
-            Self::Json => self.json(item),
+            Self::Json => json(item),
             Self::Table => print(&format!("{words}\n")),
         }
     }
+}
 
-    fn json(self, item: &impl Serialize) -> anyhow::Result<()> {
-        print(&format!("{}\n", serde_json::to_string_pretty(item)?))
-    }
+fn json(item: &impl Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(item)?))
 }
 
 /// Prints to standard output. A reader that has left (`| head`) is no fault.
@@ -85,7 +86,8 @@ fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     for row in std::iter::once(&head).chain(rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            // Writing to a string cannot fail.
+            let _ = write!(line, "{cell:<width$}  ");
         }
         text.push_str(line.trim_end());
         text.push('\n');

@@ -108,8 +108,8 @@ impl Head {
 
 /// What is known of a head that never became a request: its first line.
 pub(crate) fn facts_of_line(gateway: &Arc<Gateway>, link: &Link) -> Facts {
-    let line = link.first_line();
-    let mut words = line.split(' ');
+    let first = link.first_line();
+    let mut words = first.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     Facts {
         id: RequestId::draw(&*gateway.random).to_string(),

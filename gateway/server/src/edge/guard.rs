@@ -20,7 +20,7 @@ use super::settings::ConnectionSettings;
 const NEVER: u64 = u64::MAX;
 
 /// How long to sleep before looking again whether a request still has no deadline.
-const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 tokio::task_local! {
     /// The deadlines of the request that the current task serves.

@@ -20,7 +20,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
-use pipeline::{Answer, Ending, Gateway, Trail};
+use pipeline::{Answer, Ending, Gateway, Passage, Trail};
 
 use self::body::SessionBody;
 pub(crate) use self::gate::Gate;
@@ -74,8 +74,8 @@ impl Edge {
             }
         };
         let mut body = SessionBody::new(session);
-        let decided = self.gateway.decide(&configuration, host, &arrival, &mut body, trail).await;
-        match decided {
+        let passage = Passage { configuration: &configuration, host, arrival: &arrival, body: &mut body, trail };
+        match self.gateway.decide(passage).await {
             Ok(forward) => {
                 let deadline = forward.call().operation.deadline.map(|it| at.tick + it);
                 let _ = WATCH.try_with(|it| it.extend(deadline));

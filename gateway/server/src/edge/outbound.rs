@@ -114,13 +114,12 @@ fn trace(request: &mut RequestHeader, arrival: &Arrival, passing: &Passing, gate
     let mut span = [0; 8];
     gateway.random.fill(&mut span);
     let parent = u64::from_be_bytes(span) | 1;
-    let ours = match theirs {
-        Some(theirs) => TraceParent { parent, ..theirs },
-        None => {
-            // The vendor state belongs to a trace that could not be read.
-            request.remove_header("tracestate");
-            TraceParent { trace: u128::from_be_bytes(arrival.id.bytes()) | 1, parent, sampled: false }
-        }
+    let ours = if let Some(theirs) = theirs {
+        TraceParent { parent, ..theirs }
+    } else {
+        // The vendor state belongs to a trace that could not be read.
+        request.remove_header("tracestate");
+        TraceParent { trace: u128::from_be_bytes(arrival.id.bytes()) | 1, parent, sampled: false }
     };
     request.insert_header("traceparent", ours.to_string())?;
     Ok(())
@@ -192,7 +191,7 @@ fn peer(address: SocketAddr, upstream: &Upstream, timeouts: Timeouts, long_lived
     // pingora has one bound for every read: the wait for the head is the one that callers feel, except on streams.
     options.read_timeout = Some(if long_lived { timeouts.between_bytes } else { timeouts.first_byte });
     options.write_timeout = Some(timeouts.between_bytes);
-    options.idle_timeout = Some(Duration::from_secs(60));
+    options.idle_timeout = Some(Duration::from_mins(1));
     options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer
 }

@@ -16,7 +16,7 @@ use pipeline::{Answer, BodyFlow, Configuration, Forward, Trail};
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// The request id on every answer, in the spelling of the OpenAI clients, which HTTP does not tell from any other.
+/// The request id on every answer, where the clients of every API look for it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How the names of headers begin that only the gateway may send upstream.

@@ -6,6 +6,10 @@ use domain::Told;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
+use pingora::prelude::ErrorType::{
+    ConnectError, ConnectNoRoute, ConnectProxyFailure, ConnectRefused, ConnectTimedout, ConnectionClosed, InvalidCert,
+    ReadTimedout, SocketError, TLSHandshakeFailure, TLSHandshakeTimedout, WriteError, WriteTimedout,
+};
 use pingora::prelude::{Error, ErrorSource, ErrorType};
 use pingora::proxy::{FailToProxy, Session};
 use pipeline::{Answer, Refused, UpstreamFault};
@@ -32,7 +36,7 @@ fn status(answer: &Answer) -> StatusCode {
             Unidentified::Removed(_) => StatusCode::GONE,
         },
         Answer::Shielded(_) | Answer::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
-        Answer::Unauthenticated { why, .. } => match why.kind() {
+        Answer::Unauthenticated(unproven) => match unproven.why.kind() {
             authn::Kind::Malformed => StatusCode::BAD_REQUEST,
             authn::Kind::Unproven => StatusCode::UNAUTHORIZED,
             authn::Kind::WrongTenant => StatusCode::FORBIDDEN,
@@ -64,8 +68,8 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             }
         }
         Answer::Shielded(why) => why.write(headers),
-        Answer::Unauthenticated { challenge, .. } => {
-            headers.extend(challenge.clone().map(|it| (WWW_AUTHENTICATE, it)));
+        Answer::Unauthenticated(unproven) => {
+            headers.extend(unproven.challenge.clone().map(|it| (WWW_AUTHENTICATE, it)));
         }
         Answer::Forbidden(why) if !why.missing_scopes().is_empty() => {
             let scopes: Vec<&str> = why.missing_scopes().iter().map(domain::Scope::as_str).collect();
@@ -171,24 +175,32 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
 fn answer_of(error: &Error) -> Option<Answer> {
     let detail = error.etype().as_str().to_owned();
     match error.esource() {
-        ErrorSource::Upstream => Some(Answer::Upstream(match error.etype() {
-            ErrorType::ConnectTimedout
-            | ErrorType::ConnectRefused
-            | ErrorType::ConnectNoRoute
-            | ErrorType::ConnectError
-            | ErrorType::ConnectProxyFailure
-            | ErrorType::SocketError
-            | ErrorType::TLSHandshakeFailure
-            | ErrorType::TLSHandshakeTimedout
-            | ErrorType::InvalidCert => UpstreamFault::Unreachable(detail),
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFault::Late(detail),
-            _ => UpstreamFault::Broken(detail),
-        })),
-        ErrorSource::Downstream => match error.etype() {
-            ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => None,
-            _ => Some(Answer::BodyCut),
-        },
+        ErrorSource::Upstream => Some(Answer::Upstream(upstream_fault(error.etype(), detail))),
+        ErrorSource::Downstream if matches!(error.etype(), WriteError | ConnectionClosed | WriteTimedout) => None,
+        ErrorSource::Downstream => Some(Answer::BodyCut),
         ErrorSource::Internal | ErrorSource::Unset => Some(Answer::Internal(detail)),
+    }
+}
+
+fn upstream_fault(kind: &ErrorType, detail: String) -> UpstreamFault {
+    let unreachable = matches!(
+        kind,
+        ConnectTimedout
+            | ConnectRefused
+            | ConnectNoRoute
+            | ConnectError
+            | ConnectProxyFailure
+            | SocketError
+            | TLSHandshakeFailure
+            | TLSHandshakeTimedout
+            | InvalidCert
+    );
+    if unreachable {
+        UpstreamFault::Unreachable(detail)
+    } else if matches!(kind, ReadTimedout | WriteTimedout) {
+        UpstreamFault::Late(detail)
+    } else {
+        UpstreamFault::Broken(detail)
     }
 }
 
