@@ -173,6 +173,41 @@ fn the_signed_host_is_the_host_that_was_asked_for() {
     }
 }
 
+/// The same request with a signature that holds, over another list of headers.
+fn signed_over(list: &str, sent: &Sent) -> Sent {
+    let (mut sent, arrival) = (sent.clone(), sent.arrival());
+    let (path, query) = sent.target.split_once('?').unwrap_or((&sent.target, ""));
+    let (host, headers, method) = (sent.host.as_bytes(), &arrival.headers, &arrival.method);
+    let request = canonical::Request { method, path, query, host, headers, signed: list, paths: sent.paths };
+    let canonical = canonical::write(&request, &hex::encode(BodyHash::of(&sent.body))).unwrap();
+    let scope = format!("20261122/{REGION}/{}/aws4_request", sent.service);
+    let key = SigningKey::derive(SECRET, "20261122", REGION, &sent.service);
+    let signature = key.sign(&presented::to_sign("20261122T010203Z", &scope, &canonical));
+    *sent.header("authorization") =
+        format!("{ALGORITHM} Credential={KEY_ID}/{scope},SignedHeaders={list},Signature={signature}");
+    sent
+}
+
+#[test]
+fn a_signature_that_holds_is_refused_when_it_covers_too_little() {
+    let mut sent = get();
+    sent.add("x-amz-meta-a", "1");
+    sent.add("x-other", "1");
+    for list in ["host;x-amz-date;x-amz-meta-a", "host;x-amz-date;x-amz-meta-a;x-other"] {
+        assert_eq!(signed_over(list, &sent).judge(), Ok(PayloadCheck::Done), "{list}");
+    }
+    for (list, why) in [
+        ("x-amz-date;x-amz-meta-a", "`host` is not signed"),
+        ("host;x-amz-meta-a", "`x-amz-date` is not signed"),
+        ("host;x-amz-date", "`x-amz-meta-a` is not signed"),
+        ("host;x-amz-meta-a;x-amz-date", "`SignedHeaders`"),
+        ("host;host;x-amz-date;x-amz-meta-a", "`SignedHeaders`"),
+        ("host;x-amz-date;x-amz-meta-a;x-other;x-other", "`SignedHeaders`"),
+    ] {
+        refused(&signed_over(list, &sent), why);
+    }
+}
+
 #[test]
 fn a_body_that_is_not_signed_comes_over_tls_and_to_objects_only() {
     for literal in ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
