@@ -19,7 +19,7 @@ const EXEMPT: [&str; 4] =
 
 /// Refuses a list of signed headers that leaves out what must be signed. Whoever holds one signed request could otherwise
 /// add `x-amz-copy-source` to it and read any object.
-pub(super) fn check(signed: &str, by_header: bool, arrival: &Arrival) -> Result<(), Malformed> {
+pub(super) fn check(signed: &str, arrival: &Arrival) -> Result<(), Malformed> {
     let well_formed =
         |name: &str| !name.is_empty() && name.bytes().all(|it| it.is_ascii_graphic() && !it.is_ascii_uppercase());
     let sorted = signed.split(';').zip(signed.split(';').skip(1)).all(|(one, next)| one < next);
@@ -27,10 +27,9 @@ pub(super) fn check(signed: &str, by_header: bool, arrival: &Arrival) -> Result<
         return Err(Malformed::Part("SignedHeaders"));
     }
     let is_signed = |wanted: &str| signed.split(';').any(|it| it == wanted);
-    for (name, needed) in [("host", true), (DATE.as_str(), by_header)] {
-        if needed && !is_signed(name) {
-            return Err(Malformed::Unsigned(name.to_owned()));
-        }
+    // The date in a header is an `x-amz-*` header like any other; in a query it is part of what is signed.
+    if !is_signed("host") {
+        return Err(Malformed::Unsigned("host".to_owned()));
     }
     for (name, once) in [
         (HOST, "host"),

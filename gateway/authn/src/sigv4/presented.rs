@@ -38,7 +38,7 @@ impl<'a> Presented<'a> {
         check_scope(&shown.credential, date::day(&shown.date), rules)?;
         let made = date::parse(&shown.date).ok_or(Malformed::Part("x-amz-date"))?;
         check_time(made, shown.lifetime, arrival.at.wall, rules.skew)?;
-        headers::check(&shown.signed, !presigned, arrival)?;
+        headers::check(&shown.signed, arrival)?;
         Ok(Self {
             signature: hex_bytes(&shown.signature).ok_or(Malformed::Part("Signature"))?,
             host: headers::host(arrival)?,
