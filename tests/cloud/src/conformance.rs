@@ -82,10 +82,8 @@ fn shape(path: &str) -> String {
 fn the_clouds_answer_exactly_what_the_documents_forward() {
     let bench = Bench::new();
     for (api, file, base) in DOCUMENTS {
-        let documented: BTreeSet<(String, String, String)> = forwarded(&document(file), base)
-            .into_iter()
-            .map(|it| (it.name, it.method, shape(&it.path)))
-            .collect();
+        let documented: BTreeSet<(String, String, String)> =
+            forwarded(&document(file), base).into_iter().map(|it| (it.name, it.method, shape(&it.path))).collect();
         let served = bench.served.iter().find(|it| it.api == api).unwrap();
         let answered: BTreeSet<(String, String, String)> = served
             .operations
@@ -94,12 +92,15 @@ fn the_clouds_answer_exactly_what_the_documents_forward() {
             .filter(|it| !it.name.starts_with("lookAt"))
             .map(|it| (it.name.to_owned(), it.method.to_owned(), shape(it.path)))
             .collect();
-        assert_eq!(documented, answered, "{api}");
+        let missing: Vec<_> = documented.difference(&answered).collect();
+        let more: Vec<_> = answered.difference(&documented).collect();
+        assert!(missing.is_empty() && more.is_empty(), "{api}: missing {missing:#?}, more {more:#?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_answer_to_a_documented_example_is_as_documented() {
+    let mut faults = Vec::new();
     for (api, file, base) in DOCUMENTS {
         // The object host takes signed requests only: `check_s3.py` asks it with boto3.
         if api == "cloudnx-objects" {
@@ -109,11 +110,16 @@ async fn every_answer_to_a_documented_example_is_as_documented() {
         for documented in forwarded(&document, base) {
             let bench = Bench::new();
             let asker = bench.api(api, "acme");
+            if documented.name == "createBucket" {
+                // The example's bucket is there from the beginning.
+                asker.ask("DELETE", "/storage/buckets/prod-assets").await;
+            }
             let target = target(&documented, &asker).await;
             let (status, body) = ask(&document, &documented, &asker, &target).await;
-            hold(&document, &documented, status, &body);
+            faults.extend(unlike(&document, &documented, status, &body));
         }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 /// A path that leads to something: what the document gives as an example where that is there, else what a list shows.
@@ -131,7 +137,8 @@ async fn target(documented: &Documented, asker: &Asker) -> String {
         let value = if known { example.to_owned() } else { listed(before, &documented.name, asker).await };
         target = target.replace(&place, &value);
     }
-    let query: Vec<String> = documented.operation["parameters"].as_array().unwrap().iter().filter_map(query_of).collect();
+    let query: Vec<String> =
+        documented.operation["parameters"].as_array().unwrap().iter().filter_map(query_of).collect();
     if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) }
 }
 
@@ -146,9 +153,15 @@ async fn listed(path: &str, operation: &str, asker: &Asker) -> String {
     let all = path.trim_end_matches('/');
     let filter = if operation == "startInstance" { "?status=stopped" } else { "" };
     match all.rsplit('/').next().unwrap() {
-        "files" => drop(upload(asker, all).await),
-        "autoscaling-groups" => drop(asker.tell("POST", all, &json!({ "name": "n", "min_size": 1, "max_size": 1 })).await),
-        "access-keys" => drop(asker.ask("POST", all).await),
+        "files" => {
+            upload(asker, all).await;
+        }
+        "autoscaling-groups" => {
+            asker.tell("POST", all, &json!({ "name": "n", "min_size": 1, "max_size": 1 })).await;
+        }
+        "access-keys" => {
+            asker.ask("POST", all).await;
+        }
         _ => {}
     }
     let page = asker.get(&format!("{all}{filter}")).await;
@@ -186,27 +199,26 @@ async fn ask(document: &Value, documented: &Documented, asker: &Asker, target: &
         }
         "multipart/form-data" => upload(asker, target).await,
         media => {
-            let request = Request::builder().method(documented.method.as_str()).uri(target).header("content-type", media);
+            let request =
+                Request::builder().method(documented.method.as_str()).uri(target).header("content-type", media);
             read(asker.send(request, Body::from("some bytes")).await).await
         }
     }
 }
 
-/// Fails unless the status is a documented success and the body fits its schema.
-fn hold(document: &Value, documented: &Documented, status: u16, body: &Value) {
+/// In what an answer is unlike the document: its status, its schema, or the fields of its example.
+fn unlike(document: &Value, documented: &Documented, status: u16, body: &Value) -> Vec<String> {
     let name = &documented.name;
-    let answer = documented.operation["responses"].get(status.to_string());
-    let answer = answer.unwrap_or_else(|| panic!("{name}: {status} is not documented; {body}"));
-    assert!((200..300).contains(&status), "{name}: {status} {body}");
-    let Some(schema) = resolved(document, answer).pointer("/content/application~1json/schema") else { return };
+    let answer = documented.operation["responses"].get(status.to_string()).filter(|_| (200..300).contains(&status));
+    let Some(answer) = answer else { return vec![format!("{name}: {status} {body}")] };
+    let content = &resolved(document, answer)["content"]["application/json"];
+    let Some(schema) = content.get("schema") else { return Vec::new() };
     let mut whole: Map<String, Value> = schema.as_object().unwrap().clone();
     whole.insert("components".to_owned(), document["components"].clone());
     let validator = jsonschema::options().should_validate_formats(true).build(&Value::Object(whole)).unwrap();
-    let faults: Vec<String> = validator.iter_errors(body).map(|it| format!("{}: {it}", it.instance_path())).collect();
-    assert!(faults.is_empty(), "{name}: {faults:#?}\n{body:#}");
-    let example = resolved(document, answer).pointer("/content/application~1json/example").unwrap();
-    let unsaid = unsaid(example, body, "");
-    assert!(unsaid.is_empty(), "{name} does not tell {unsaid:?}: {body:#}");
+    let misfits = validator.iter_errors(body).map(|it| format!("{name}{}: {it}", it.instance_path()));
+    let unsaid = unsaid(&content["example"], body, "").into_iter().map(|it| format!("{name} does not tell {it}"));
+    misfits.chain(unsaid).collect()
 }
 
 /// The fields of the document's own example that an answer lacks: schemas require little, so they alone would not tell.

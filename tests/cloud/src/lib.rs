@@ -8,6 +8,8 @@ mod clock;
 mod cloudnexus;
 mod cloudnx;
 mod clouds;
+#[cfg(test)]
+mod conformance;
 mod control;
 mod dialect;
 mod faults;

@@ -16,7 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
@@ -43,8 +43,7 @@ pub(crate) fn serve(shared: &Arc<Shared>, shelf: &Arc<Shelf>, key: &UpstreamKey)
     builder.set_auth(SimpleAuth::from_single(key.id.as_str(), key.secret.as_str()));
     let (s3, shared) = (builder.build(), Arc::clone(shared));
     let router = Router::new().fallback(move |request: Request| {
-        let operation =
-            operation(request.method(), request.uri().path(), &Query::of(request.uri().query().unwrap_or("")));
+        let operation = operation(&request);
         let gate = Gate { shared: Arc::clone(&shared), api: API, dialect: None, operation };
         let s3 = s3.clone();
         async move { gate.around(request, async move |request| answer(&s3, request).await).await }
@@ -76,8 +75,8 @@ const fn named(name: &'static str, method: &'static str, path: &'static str) -> 
     Operation { name, method, path }
 }
 
-/// What the host answers, spelt as the document spells it: query parameters that select an operation follow the `#`.
-const OPERATIONS: [Operation; 18] = [
+/// What the host answers, spelt as the document spells it: what must be asked for, in the query or a header, follows the `#`.
+const OPERATIONS: [Operation; 20] = [
     named("s3ListBuckets", "GET", "/"),
     named("s3ListObjectsV2", "GET", "/{bucket}#list-type"),
     named("s3GetBucketLocation", "GET", "/{bucket}#location"),
@@ -90,7 +89,9 @@ const OPERATIONS: [Operation; 18] = [
     named("s3ListParts", "GET", "/{bucket}/{key}#uploadId"),
     named("s3GetObject", "GET", "/{bucket}/{key}"),
     named("s3HeadObject", "HEAD", "/{bucket}/{key}"),
+    named("s3UploadPartCopy", "PUT", "/{bucket}/{key}#partNumber&uploadId&x-amz-copy-source"),
     named("s3UploadPart", "PUT", "/{bucket}/{key}#partNumber&uploadId"),
+    named("s3CopyObject", "PUT", "/{bucket}/{key}#x-amz-copy-source"),
     named("s3PutObject", "PUT", "/{bucket}/{key}"),
     named("s3AbortMultipartUpload", "DELETE", "/{bucket}/{key}#uploadId"),
     named("s3DeleteObject", "DELETE", "/{bucket}/{key}"),
@@ -99,7 +100,8 @@ const OPERATIONS: [Operation; 18] = [
 ];
 
 /// The first operation that fits: those with more to ask for stand first.
-fn operation(method: &Method, path: &str, query: &Query) -> Option<&'static str> {
+fn operation<B>(request: &http::Request<B>) -> Option<&'static str> {
+    let (path, query) = (request.uri().path(), Query::of(request.uri().query().unwrap_or_default()));
     let place = match path.trim_start_matches('/').split_once('/') {
         _ if path == "/" => "/",
         Some((_, key)) if !key.is_empty() => "/{bucket}/{key}",
@@ -107,8 +109,8 @@ fn operation(method: &Method, path: &str, query: &Query) -> Option<&'static str>
     };
     let fits = |it: &&Operation| {
         let (template, wanted) = it.path.split_once('#').unwrap_or((it.path, ""));
-        let asked = |name: &str| name.is_empty() || query.names(name);
-        it.method == method.as_str() && template == place && wanted.split('&').all(asked)
+        let asked = |name: &str| name.is_empty() || query.names(name) || request.headers().contains_key(name);
+        it.method == request.method().as_str() && template == place && wanted.split('&').all(asked)
     };
     OPERATIONS.iter().find(fits).map(|it| it.name)
 }
@@ -118,23 +120,25 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(method: &Method, target: &str, name: &str) {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        assert_eq!(operation(method, path, &Query::of(query)), Some(name), "{method} {target}");
+    fn check(method: &str, target: &str, header: &str, name: Option<&str>) {
+        let request = http::Request::builder().method(method).uri(target).header(header, "").body(()).unwrap();
+        assert_eq!(operation(&request), name, "{method} {target} {header}");
     }
 
     #[test]
     fn an_operation_is_told_by_its_method_path_and_what_is_asked_for() {
-        check(&Method::GET, "/", "s3ListBuckets");
-        check(&Method::GET, "/b?list-type=2&prefix=a", "s3ListObjectsV2");
-        check(&Method::GET, "/b/?location", "s3GetBucketLocation");
-        check(&Method::GET, "/b", "s3ListObjects");
-        check(&Method::GET, "/b/k//l", "s3GetObject");
-        check(&Method::PUT, "/b/k?partNumber=1&uploadId=x", "s3UploadPart");
-        check(&Method::PUT, "/b/k", "s3PutObject");
-        check(&Method::POST, "/b/k?uploads", "s3CreateMultipartUpload");
-        check(&Method::POST, "/b/k?uploadId=x", "s3CompleteMultipartUpload");
-        check(&Method::DELETE, "/b/k?uploadId=x", "s3AbortMultipartUpload");
-        assert_eq!(operation(&Method::PATCH, "/b", &Query::default()), None);
+        check("GET", "/", "x", Some("s3ListBuckets"));
+        check("GET", "/b?list-type=2&prefix=a", "x", Some("s3ListObjectsV2"));
+        check("GET", "/b/?location", "x", Some("s3GetBucketLocation"));
+        check("GET", "/b", "x", Some("s3ListObjects"));
+        check("GET", "/b/k//l", "x", Some("s3GetObject"));
+        check("PUT", "/b/k?partNumber=1&uploadId=x", "x", Some("s3UploadPart"));
+        check("PUT", "/b/k?partNumber=1&uploadId=x", "x-amz-copy-source", Some("s3UploadPartCopy"));
+        check("PUT", "/b/k", "x", Some("s3PutObject"));
+        check("PUT", "/b/k", "x-amz-copy-source", Some("s3CopyObject"));
+        check("POST", "/b/k?uploads", "x", Some("s3CreateMultipartUpload"));
+        check("POST", "/b/k?uploadId=x", "x", Some("s3CompleteMultipartUpload"));
+        check("DELETE", "/b/k?uploadId=x", "x", Some("s3AbortMultipartUpload"));
+        check("PATCH", "/b", "x", None);
     }
 }
