@@ -70,9 +70,9 @@ impl Head {
         catalog.host(self.host.as_deref()?)
     }
 
-    /// Finds the host, bounds the head and normalises the path.
+    /// Finds the host, bounds the head and normalises the path. The headers go with the arrival.
     pub(crate) fn arrive<'a>(
-        &self,
+        &mut self,
         catalog: &'a Catalog,
         bounds: &ConnectionSettings,
     ) -> Result<(&'a Host, Arrival), Answer> {
@@ -94,7 +94,7 @@ impl Head {
                 host: host.name.clone(),
                 target,
                 path,
-                headers: self.headers.clone(),
+                headers: std::mem::take(&mut self.headers),
             },
         ))
     }

@@ -63,7 +63,7 @@ impl Edge {
     async fn decide(&self, session: &mut Session, passing: &mut Passing) -> pingora::Result<bool> {
         let at = self.gateway.clock.now();
         let configuration = self.gateway.configuration();
-        let head = accept::Head::read(session, at, &self.gateway);
+        let mut head = accept::Head::read(session, at, &self.gateway);
         let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts()));
         let (host, arrival) = match head.arrive(&configuration.catalog, &self.bounds) {
             Ok(arrived) => arrived,

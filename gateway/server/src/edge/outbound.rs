@@ -19,6 +19,16 @@ use pipeline::{Configuration, Forward, Gateway};
 use super::passing::{OURS, Passing, REQUEST_ID};
 use super::signers::Signers;
 
+// Names made once: making one from text costs more than sending it.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const API: HeaderName = HeaderName::from_static("x-portcullis-api");
+const TENANT: HeaderName = HeaderName::from_static("x-portcullis-tenant");
+const CALLER: HeaderName = HeaderName::from_static("x-portcullis-caller");
+const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// Rewrites the head that pingora is about to send.
 pub(crate) fn rewrite(
     request: &mut RequestHeader,
@@ -89,13 +99,13 @@ fn is_ours(name: &str) -> bool {
 /// Tells the upstream who is calling, for whom, and with which rights.
 fn introduce(request: &mut RequestHeader, arrival: &Arrival, forward: &Forward) -> pingora::Result<()> {
     request.insert_header(REQUEST_ID, arrival.id.to_string())?;
-    request.insert_header("x-forwarded-for", arrival.source.address.to_string())?;
-    request.insert_header("x-forwarded-proto", if arrival.source.tls { "https" } else { "http" })?;
-    request.insert_header("x-portcullis-api", forward.call().operation.api.as_str())?;
+    request.insert_header(FORWARDED_FOR, arrival.source.address.to_string())?;
+    request.insert_header(FORWARDED_PROTO, if arrival.source.tls { "https" } else { "http" })?;
+    request.insert_header(API, forward.call().operation.api.as_str())?;
     if let Some(caller) = forward.caller() {
         let standing = &caller.standing;
-        request.insert_header("x-portcullis-tenant", standing.tenant.as_str())?;
-        request.insert_header("x-portcullis-caller", standing.key.as_str())?;
+        request.insert_header(TENANT, standing.tenant.as_str())?;
+        request.insert_header(CALLER, standing.key.as_str())?;
         let mut scopes = String::new();
         for scope in &standing.scopes {
             if !scopes.is_empty() {
@@ -103,7 +113,7 @@ fn introduce(request: &mut RequestHeader, arrival: &Arrival, forward: &Forward) 
             }
             scopes.push_str(scope.as_str());
         }
-        request.insert_header("x-portcullis-scopes", scopes)?;
+        request.insert_header(SCOPES, scopes)?;
     }
     Ok(())
 }
@@ -118,10 +128,10 @@ fn trace(request: &mut RequestHeader, arrival: &Arrival, passing: &Passing, gate
         TraceParent { parent, ..theirs }
     } else {
         // The vendor state belongs to a trace that could not be read.
-        request.remove_header("tracestate");
+        request.remove_header(&TRACESTATE);
         TraceParent { trace: u128::from_be_bytes(arrival.id.bytes()) | 1, parent, sampled: false }
     };
-    request.insert_header("traceparent", ours.to_string())?;
+    request.insert_header(TRACEPARENT, ours.to_string())?;
     Ok(())
 }
 
