@@ -6,7 +6,7 @@ use std::sync::Arc;
 use catalog::{Catalog, Host};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, TraceParent};
 use http::header::HOST;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use pingora::proxy::Session;
 use pipeline::{Answer, Facts, Gateway};
 
@@ -36,6 +36,11 @@ impl Head {
         let peer = session.client_addr().and_then(|it| it.as_inet());
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip().to_canonical());
         let tls = session.digest().is_some_and(|it| it.ssl_digest.is_some());
+        let mut headers = request.headers.clone();
+        if let Some(authority) = request.uri.authority().filter(|_| !headers.contains_key(HOST)) {
+            // HTTP/2 names the host beside the headers, and signatures are made over the header.
+            headers.extend(HeaderValue::try_from(authority.as_str()).ok().map(|it| (HOST, it)));
+        }
         let trace = request.headers.get("traceparent").and_then(|it| it.to_str().ok());
         Self {
             id: RequestId::draw(&*gateway.random),
@@ -44,7 +49,7 @@ impl Head {
             method: request.method.clone(),
             host: host(&request.headers, &request.uri),
             target: target(request.raw_path(), &request.uri),
-            headers: request.headers.clone(),
+            headers,
             trace: trace.and_then(TraceParent::parse),
         }
     }
