@@ -131,7 +131,7 @@ pub(crate) fn facts_of_line(gateway: &Arc<Gateway>, link: &Link) -> Facts {
 /// The one host that is asked for: lower case, without port or trailing dot. `None` where there is none, or two.
 fn host(headers: &HeaderMap, uri: &http::Uri) -> Option<String> {
     let mut named = headers.get_all(HOST).iter();
-    let first = named.next().map(http::HeaderValue::to_str).transpose().ok()?;
+    let first = named.next().map(HeaderValue::to_str).transpose().ok()?;
     if named.next().is_some() {
         return None;
     }
@@ -174,7 +174,7 @@ mod tests {
     fn check(hosts: &[&'static str], uri: &'static str, expected: Option<&str>) {
         let mut headers = HeaderMap::new();
         for it in hosts {
-            headers.append(HOST, http::HeaderValue::from_static(it));
+            headers.append(HOST, HeaderValue::from_static(it));
         }
         assert_eq!(host(&headers, &http::Uri::from_static(uri)).as_deref(), expected, "{hosts:?} {uri}");
     }
