@@ -21,6 +21,9 @@ use crate::office::Office;
 use crate::settings::Settings;
 use crate::tls;
 
+/// How long idle connections are still listened to once the gateway stops.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// What is printed once requests are served: where, and which authority to trust.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the printed line")]
@@ -90,6 +93,9 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
     told_to_stop(terminate, interrupt).await;
     tracing::info!("stopping: requests in flight are answered first");
     stop.send_replace(true);
+    // Answers say `Connection: close` from now on. Callers that are about to ask are still heard; only those that have
+    // nothing to ask are hung up on.
+    tokio::time::sleep(LINGER).await;
     gate.guard.http_cleanup().await;
     let (plain, secure) = (plain.await, secure.await);
     watcher.abort();
