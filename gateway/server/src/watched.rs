@@ -1,6 +1,6 @@
 //! Noticing that the files of the configuration have changed.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -13,26 +13,27 @@ const SETTLE: Duration = Duration::from_millis(300);
 
 /// Watches profiles, documents, policies and the settings file for as long as the watcher is kept.
 pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let (ours, beside) = (settings.file.file_name().map(ToOwned::to_owned), settings.file.parent().map(Path::to_owned));
-    let is_news = move |event: &notify::Event| {
-        let ours = |path: &Path| path.parent() != beside.as_deref() || path.file_name() == ours.as_deref();
-        !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|it| ours(it))
-    };
+    // Events name absolute paths, whatever the watch was set with.
+    let file = std::path::absolute(&settings.file)?;
+    let folders = [Some(&settings.apis), settings.guardrails.as_ref()];
+    let folders = folders.into_iter().flatten().map(std::path::absolute).collect::<Result<Vec<_>, _>>()?;
+    let watched = folders.clone();
+    let counts = move |path: &PathBuf| *path == file || watched.iter().any(|it| path.starts_with(it));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|it| is_news(&it)) {
+        let news = event.is_ok_and(|it| !matches!(it.kind, EventKind::Access(_)) && it.paths.iter().any(&counts));
+        if news {
             // A full channel already holds the news.
             let _ = changed.try_send(());
         }
     })?;
-    watcher.watch(&settings.apis, RecursiveMode::Recursive)?;
-    if let Some(guardrails) = &settings.guardrails {
-        watcher.watch(guardrails, RecursiveMode::Recursive)?;
+    for folder in &folders {
+        watcher.watch(folder, RecursiveMode::Recursive)?;
     }
     if settings.file.exists() {
-        // Editors replace the file, which a watch on the file itself would not outlive. Its folder may hold the data
-        // folder too, whose writes must not look like changes: only direct children are watched, and only one of them counts.
-        let folder = settings.file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        // Editors replace the file, which a watch on the file itself would not outlive. What else happens in its folder
+        // is no news: the log of the gateway may lie there, and each reload writes a line of it.
+        let file = std::path::absolute(&settings.file)?;
+        watcher.watch(file.parent().unwrap_or(&file), RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
 }
@@ -40,4 +41,29 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
 /// Waits until nothing more has changed for a while.
 pub(crate) async fn settle(changes: &mut mpsc::Receiver<()>) {
     while let Ok(Some(())) = tokio::time::timeout(SETTLE, changes.recv()).await {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_else_happens_beside_the_settings_file_is_no_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("apis")).unwrap();
+        std::fs::write(at("portcullis.toml"), "").unwrap();
+        let settings = Settings { apis: at("apis"), ..Settings::parse(&at("portcullis.toml"), "").unwrap() };
+        let (notice, mut changes) = mpsc::channel(1);
+        let _watcher = files(&settings, notice).unwrap();
+
+        // Events come in order, so that news of the second write would be preceded by news of the first.
+        std::fs::write(at("gateway.log"), "reloaded").unwrap();
+        std::fs::write(at("apis/api.toml"), "name = 1").unwrap();
+        assert!(changes.recv().await.is_some());
+        settle(&mut changes).await;
+        std::fs::write(at("gateway.log"), "reloaded again").unwrap();
+        let silence = tokio::time::timeout(SETTLE, changes.recv()).await;
+        assert!(silence.is_err(), "a line of the log is no change of the configuration");
+    }
 }
