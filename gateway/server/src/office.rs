@@ -15,7 +15,7 @@ use pipeline::{Gateway, Node, Parts};
 use store::Sqlite;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::boot;
 use crate::desk;
@@ -101,7 +101,9 @@ impl Office {
             tracing::warn!(%cause, "changes of files go unnoticed; SIGHUP still reloads");
         }
         let mut poll = interval(POLL);
-        let mut round = interval_at(Instant::now() + ROUND, ROUND);
+        let mut round = interval(ROUND);
+        // An interval begins at once; there is nothing to write down yet.
+        round.reset();
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -1,11 +1,12 @@
 //! From a head that pingora has read to an arrival with one host and one path.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use catalog::{Catalog, Host};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, TraceParent};
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::proxy::Session;
 use pipeline::{Answer, Facts, Gateway};
@@ -15,6 +16,9 @@ use super::wire::Link;
 
 /// How much of a path without a normal form is kept for its entry.
 const KEPT_PATH: usize = 256;
+
+/// From how many names in `Connection` on pingora takes them for an attack.
+const NOMINATIONS: usize = 10;
 
 /// A request head, before anything of it is believed.
 pub(crate) struct Head {
@@ -36,10 +40,11 @@ impl Head {
         let peer = session.client_addr().and_then(|it| it.as_inet());
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip().to_canonical());
         let tls = session.digest().is_some_and(|it| it.ssl_digest.is_some());
+        let (authority, target) = asked(request.raw_path(), &request.uri);
         let mut headers = request.headers.clone();
-        if let Some(authority) = request.uri.authority().filter(|_| !headers.contains_key(HOST)) {
+        if let Some(authority) = authority.as_deref().filter(|_| !headers.contains_key(HOST)) {
             // HTTP/2 names the host beside the headers, and signatures are made over the header.
-            headers.extend(HeaderValue::try_from(authority.as_str()).ok().map(|it| (HOST, it)));
+            headers.extend(HeaderValue::try_from(authority).ok().map(|it| (HOST, it)));
         }
         let trace = request.headers.get("traceparent").and_then(|it| it.to_str().ok());
         Self {
@@ -47,23 +52,24 @@ impl Head {
             at,
             source: Source { address, tls },
             method: request.method.clone(),
-            host: host(&request.headers, &request.uri),
-            target: target(request.raw_path(), &request.uri),
+            host: host(&request.headers, authority.as_deref()),
+            target,
             headers,
             trace: trace.and_then(TraceParent::parse),
         }
     }
 
     /// What the entry says of it, whatever becomes of it.
-    pub(crate) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self, catalog: &Catalog) -> Facts {
         let path = self.target.as_deref().unwrap_or_default();
         let path = path.split('?').next().unwrap_or_default();
+        let path = without_keys(path, catalog);
         Facts {
             id: self.id.to_string(),
             at: self.at,
-            method: self.method.as_str().to_owned(),
+            method: printable(self.method.as_str()),
             host: printable(self.host.as_deref().unwrap_or_default()),
-            path: printable(path),
+            path: printable(&path),
             source: self.source.address,
             tls: self.source.tls,
             trace: self.trace,
@@ -81,10 +87,17 @@ impl Head {
         catalog: &'a Catalog,
         bounds: &ConnectionSettings,
     ) -> Result<(&'a Host, Arrival), Answer> {
+        if self.host.is_none() {
+            return Err(Answer::BadHead("the host is missing, doubled, contradicted or malformed"));
+        }
         let host = self.host(catalog).ok_or(Answer::UnknownHost)?;
-        let bytes: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let lines: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let bytes = self.method.as_str().len() + self.target.as_deref().map_or(0, str::len) + lines;
         if self.headers.len() > bounds.max_headers || bytes > bounds.max_header_bytes {
             return Err(Answer::HeadTooLarge);
+        }
+        if !nominates_well(&self.headers) {
+            return Err(Answer::BadHead("`Connection` names what is not of this hop"));
         }
         let target = self.target.clone().ok_or(Answer::BadHead("request target is not text"))?;
         let path = target.split('?').next().unwrap_or_default();
@@ -121,7 +134,7 @@ pub(crate) fn facts_of_line(gateway: &Arc<Gateway>, link: &Link) -> Facts {
         at: gateway.clock.now(),
         method: method.to_owned(),
         host: String::new(),
-        path: printable(path),
+        path: printable(&without_keys(path, &gateway.configuration().catalog)),
         source: link.peer.ip(),
         tls: link.tls,
         trace: None,
@@ -129,13 +142,12 @@ pub(crate) fn facts_of_line(gateway: &Arc<Gateway>, link: &Link) -> Facts {
 }
 
 /// The one host that is asked for: lower case, without port or trailing dot. `None` where there is none, or two.
-fn host(headers: &HeaderMap, uri: &http::Uri) -> Option<String> {
+fn host(headers: &HeaderMap, authority: Option<&str>) -> Option<String> {
     let mut named = headers.get_all(HOST).iter();
     let first = named.next().map(HeaderValue::to_str).transpose().ok()?;
     if named.next().is_some() {
         return None;
     }
-    let authority = uri.authority().map(http::uri::Authority::as_str);
     match (authority, first) {
         (Some(one), Some(other)) if bare(one) != bare(other) => None,
         (Some(one), _) | (None, Some(one)) => bare(one),
@@ -153,12 +165,67 @@ fn bare(authority: &str) -> Option<String> {
     plain.then(|| host.to_ascii_lowercase())
 }
 
-/// Path and query as they were sent, also of a target in absolute form (RFC 9112 section 3.2.2).
-fn target(raw: &[u8], uri: &http::Uri) -> Option<String> {
-    if uri.authority().is_some() {
-        return Some(uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned());
+/// Host, and path with query, as they were sent: also of a target in absolute form (RFC 9112 section 3.2.2), which pingora
+/// leaves whole on HTTP/1. `None` for a target that is no text.
+fn asked(raw: &[u8], uri: &http::Uri) -> (Option<String>, Option<String>) {
+    if let Some(authority) = uri.authority() {
+        let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        return (Some(authority.as_str().to_owned()), Some(target.to_owned()));
     }
-    String::from_utf8(raw.to_vec()).ok()
+    let Ok(text) = std::str::from_utf8(raw) else { return (None, None) };
+    let absolute = text.split_once("://").filter(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    });
+    let Some((_, rest)) = absolute else { return (None, Some(text.to_owned())) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    (Some(authority.to_owned()), Some(target))
+}
+
+/// Whether everything that `Connection` names may be taken out. What delimits the body, names the host or names the
+/// sender may not; pingora itself refuses some of it, but only once the request is on its way.
+fn nominates_well(headers: &HeaderMap) -> bool {
+    const KEPT: [&str; 6] =
+        ["host", "content-length", "transfer-encoding", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    let lines = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let mut names = lines.flat_map(|it| it.split(|it| *it == b',')).map(<[u8]>::trim_ascii);
+    let good = |name: &[u8]| {
+        let token = name.iter().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(it));
+        token && !KEPT.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()))
+    };
+    let mut count = 0;
+    names.all(|name| {
+        count += usize::from(!name.is_empty());
+        count < NOMINATIONS && good(name)
+    })
+}
+
+/// A path without the rest of anything that begins like an API key: whoever puts a key into a path has already told too
+/// many about it.
+fn without_keys<'a>(path: &'a str, catalog: &Catalog) -> Cow<'a, str> {
+    let spelled = if path.contains('%') { percent_decoded(path) } else { Cow::Borrowed(path) };
+    let keys = catalog.profiles().iter().filter_map(|it| it.credentials.api_key.as_ref());
+    let found = keys.flat_map(|it| &it.prefixes).filter_map(|it| spelled.find(it.as_str())).min();
+    match found.and_then(|at| spelled.get(..at)) {
+        Some(before) => Cow::Owned(format!("{before}[key]")),
+        None => Cow::Borrowed(path),
+    }
+}
+
+fn percent_decoded(path: &str) -> Cow<'_, str> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = match (first, tail) {
+            (b'%', [high, low, ..]) => char::from(*high).to_digit(16).zip(char::from(*low).to_digit(16)),
+            _ => None,
+        };
+        let code = code.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Fit for an entry: visible ASCII, cut short.
@@ -176,7 +243,8 @@ mod tests {
         for it in hosts {
             headers.append(HOST, HeaderValue::from_static(it));
         }
-        assert_eq!(host(&headers, &http::Uri::from_static(uri)).as_deref(), expected, "{hosts:?} {uri}");
+        let (authority, _) = asked(uri.as_bytes(), &http::Uri::from_static("/"));
+        assert_eq!(host(&headers, authority.as_deref()).as_deref(), expected, "{hosts:?} {uri}");
     }
 
     #[test]
@@ -195,5 +263,32 @@ mod tests {
         check(&["a.com/b"], "/a", None);
         check(&["user@a.com"], "/a", None);
         check(&[""], "/a", None);
+    }
+
+    #[test]
+    fn a_target_is_a_path_whether_or_not_it_names_the_host() {
+        let target = |raw: &str| asked(raw.as_bytes(), &http::Uri::from_static("/")).1;
+        for (raw, expected) in [
+            ("/a?b", "/a?b"),
+            ("http://h/a?b", "/a?b"),
+            ("HTTPS://h", "/"),
+            ("http://h?b", "/?b"),
+            ("/a?to=http://h/c", "/a?to=http://h/c"),
+            ("ftp://h/a", "ftp://h/a"),
+            ("*", "*"),
+        ] {
+            assert_eq!(target(raw).as_deref(), Some(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn connection_names_only_what_is_of_this_hop() {
+        let named = |value: &'static str| {
+            nominates_well(&HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static(value))]))
+        };
+        assert!(named("close, X-Private, authorization") && named("") && named(" , keep-alive"));
+        for bad in ["Host", "close, content-length", "TRANSFER-ENCODING", "\"x\"", ":authority", "a,b,c,d,e,f,g,h,i,j"] {
+            assert!(!named(bad), "{bad}");
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Edge {
         let at = self.gateway.clock.now();
         let configuration = self.gateway.configuration();
         let mut head = accept::Head::read(session, at, &self.gateway);
-        let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts()));
+        let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts(&configuration.catalog)));
         let (host, arrival) = match head.arrive(&configuration.catalog, &self.bounds) {
             Ok(arrived) => arrived,
             Err(answer) => {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use catalog::Timeouts;
 use domain::{Arrival, TraceParent, Upstream};
-use http::HeaderName;
-use http::header::{AUTHORIZATION, EXPECT, HOST};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
@@ -65,12 +65,10 @@ fn without_signature(query: &str) -> Cow<'_, str> {
 
 /// The path that was decided on is the path that is sent, whatever the caller's spelling was.
 fn respell(request: &mut RequestHeader, arrival: &Arrival, query: &str) -> pingora::Result<()> {
-    let spelled = arrival.target.split('?').next().unwrap_or_default();
-    let same = spelled == arrival.path.as_str() && query == arrival.query();
-    if same && request.uri.authority().is_none() {
+    let target = if query.is_empty() { arrival.path.to_string() } else { format!("{}?{query}", arrival.path) };
+    if request.raw_path() == target.as_bytes() && request.uri.authority().is_none() {
         return Ok(());
     }
-    let target = if query.is_empty() { arrival.path.to_string() } else { format!("{}?{query}", arrival.path) };
     let uri = target.parse().map_err(|_| Error::explain(ErrorType::InternalError, "normal path is no URI"))?;
     request.set_uri(uri);
     Ok(())
@@ -78,22 +76,36 @@ fn respell(request: &mut RequestHeader, arrival: &Arrival, query: &str) -> pingo
 
 /// Takes out what the upstream must not see, and what only the gateway may say.
 fn strip(request: &mut RequestHeader) {
-    let foreign: Vec<HeaderName> = request.headers.keys().filter(|it| is_ours(it.as_str())).cloned().collect();
+    let headers = &request.headers;
+    let foreign: Vec<HeaderName> = headers.keys().filter(|it| is_foreign(it.as_str(), headers)).cloned().collect();
     for name in foreign {
         request.remove_header(&name);
     }
-    request.remove_header(&AUTHORIZATION);
-    // The gateway has already told the caller to go on, or will when the upstream does.
-    request.remove_header(&EXPECT);
 }
 
-/// Whether a header is one by which the gateway tells an upstream who is calling, in any spelling that some framework
-/// would take for it.
-fn is_ours(name: &str) -> bool {
-    let spelled = name.len() >= OURS.len();
-    spelled && name.bytes().zip(OURS.bytes()).all(|(it, ours)| it == ours || (it == b'_' && ours == b'-'))
-        || matches!(name, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "forwarded" | "x-real-ip")
-        || matches!(name, "x_forwarded_for" | "x_forwarded_proto" | "x_forwarded_host" | "x_real_ip")
+/// Whether a header must not go on: credentials, what only the gateway may say, and what would make an upstream act on
+/// another request than the one that was decided. Some frameworks read `_` as `-`, so a name with one is held to what it
+/// would be read as.
+fn is_foreign(name: &str, headers: &HeaderMap) -> bool {
+    if !name.contains('_') {
+        return is_claimed(name);
+    }
+    let read = name.replace('_', "-");
+    is_claimed(&read) || read == REQUEST_ID.as_str() || headers.contains_key(read.as_str())
+}
+
+fn is_claimed(name: &str) -> bool {
+    name.starts_with(OURS)
+        || name.starts_with("x-forwarded-")
+        || matches!(name, "authorization" | "proxy-authorization" | "x-amz-security-token")
+        || matches!(name, "forwarded" | "via" | "x-real-ip" | "x-client-ip" | "client-ip" | "true-client-ip")
+        || matches!(name, "x-cluster-client-ip" | "cf-connecting-ip" | "fastly-client-ip" | "x-original-forwarded-for")
+        || matches!(name, "x-original-url" | "x-rewrite-url" | "x-original-host" | "x-host")
+        || matches!(name, "x-http-method-override" | "x-http-method" | "x-method-override")
+        // httpoxy: CGI makes of it the proxy that the program itself uses.
+        || name == "proxy"
+        // The gateway has already told the caller to go on, or will when the upstream does.
+        || name == "expect"
 }
 
 /// Tells the upstream who is calling, for whom, and with which rights.
@@ -217,14 +229,24 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_header_is_ours_in_every_spelling() {
-        for name in
-            ["x-portcullis-tenant", "x_portcullis_tenant", "x-portcullis_caller", "x-forwarded-for", "forwarded"]
-        {
-            assert!(is_ours(name), "{name}");
+    fn what_only_the_gateway_may_say_is_foreign_in_every_spelling() {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-cloudnexus-id"), HOST.as_str().parse().unwrap())]);
+        for name in [
+            "x-portcullis-tenant",
+            "x_portcullis_tenant",
+            "x-portcullis_caller",
+            "x-forwarded-for",
+            "x_forwarded_port",
+            "forwarded",
+            "authorization",
+            "x-http-method-override",
+            "x_request_id",
+            "x_cloudnexus_id",
+        ] {
+            assert!(is_foreign(name, &headers), "{name}");
         }
-        for name in ["x-port", "x-request-id", "authorization", "x-cloudnexus-id"] {
-            assert!(!is_ours(name), "{name}");
+        for name in ["x-port", "x-request-id", "x-cloudnexus-id", "x_other_id", "accept", "cookie"] {
+            assert!(!is_foreign(name, &headers), "{name}");
         }
     }
 }

@@ -229,7 +229,7 @@ async fn write(
     }
     response.insert_header(CONTENT_TYPE, worded.content_type)?;
     response.insert_header(CONTENT_LENGTH, worded.body.len())?;
-    keep_or_close(session);
+    keep_or_close(session, answer);
     let bodyless = session.req_header().method == Method::HEAD || worded.body.is_empty();
     session.write_response_header(Box::new(response), bodyless).await?;
     if !bodyless {
@@ -240,7 +240,7 @@ async fn write(
 
 /// A connection is kept only if the rest of the request body is small enough to be read: what is left unread would be
 /// taken for the next request.
-fn keep_or_close(session: &mut Session) {
+fn keep_or_close(session: &mut Session, answer: &Answer) {
     let headers = &session.req_header().headers;
     let declared = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()).map(str::parse::<u64>);
     let small = match declared {
@@ -248,7 +248,9 @@ fn keep_or_close(session: &mut Session) {
         Some(Err(_)) => false,
         None => !headers.contains_key(http::header::TRANSFER_ENCODING),
     };
-    if !small && !session.as_downstream_mut().is_body_done() {
+    // Nobody can say where a broken body ends, and pingora takes it for done.
+    let broken = matches!(answer, Answer::BodyCut);
+    if broken || (!small && !session.as_downstream_mut().is_body_done()) {
         session.set_keepalive(None);
     }
 }

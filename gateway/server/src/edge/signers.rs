@@ -62,7 +62,12 @@ impl Signers {
         let ours = |(named, host, _): &&(String, Option<String>, Signer)| {
             named == api && host.as_ref().is_none_or(|it| *it == arrival.host)
         };
-        let Some((_, _, signer)) = self.0.iter().find(ours) else { return Ok(()) };
+        let Some((_, _, signer)) = self.0.iter().find(ours) else {
+            // They belonged to the caller's own signature.
+            request.remove_header(&DATE);
+            request.remove_header(&CONTENT_SHA256);
+            return Ok(());
+        };
         let payload = request.headers.get(&CONTENT_SHA256).and_then(|it| it.to_str().ok());
         let payload = payload.unwrap_or("UNSIGNED-PAYLOAD").to_owned();
         let outgoing = Outgoing {
