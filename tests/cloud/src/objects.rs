@@ -116,7 +116,10 @@ fn operation<B>(request: &http::Request<B>) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod naming {
     use super::*;
 
     #[track_caller]
