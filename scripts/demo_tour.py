@@ -90,8 +90,8 @@ def tour(demo):
         Step("The proof that no entry was changed, moved or taken out.",
              f"{portcullis} audit verify {config}", (r"^good: \d+ entries",)),
         Step("Whether it should be sent requests, and what was refused so far.",
-             f"curl -sS {admin}/readyz; curl -sS {admin}/metrics | grep ^portcullis_refusals_total",
-             (r'"ready":true', r'reason="insufficient_scope"\} [1-9]', r'reason="over_limit"\} [1-9]')),
+             f"curl -sS {admin}/readyz; echo; curl -sS {admin}/metrics | grep ^portcullis_refusals_total",
+             (r'"ready":true', r'reason="insufficient_scope"\} [1-9]', r'reason="rate_limited"\} [1-9]')),
     ]
 
 
