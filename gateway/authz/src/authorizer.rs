@@ -12,7 +12,7 @@ use crate::border::{Kinds, Resources};
 use crate::bundle;
 use crate::cases::{self, Ran};
 use crate::ceilings::Ceiling;
-use crate::conditions::{Being, Condition, Uid};
+use crate::conditions::{self, Being, Condition, Uid};
 use crate::decide::Cell;
 use crate::gate;
 use crate::index::{Index, Standpoint};
@@ -94,7 +94,7 @@ impl Authorizer {
         let internal = |it: &str| vec![Fault::of(Path::new("policies"), it)];
         let stock =
             PolicySet::from_policies(passed.policies.values().cloned()).map_err(|it| internal(&it.to_string()))?;
-        let bundle: Arc<str> = named(&json, &passed.policies).map_err(|it| internal(&it))?.into();
+        let bundle: Arc<str> = named(&json, &passed.policies).into();
         let kinds = Kinds::new().ok_or_else(|| internal("the types of `Gw` are no types"))?;
         let plans = Plans::of(apis, &schema).ok_or_else(|| internal("the generated schema lacks an operation"))?;
         Ok(Self {
@@ -207,16 +207,15 @@ impl Compiled {
 }
 
 /// The digest of a schema and policies.
-fn named(schema: &serde_json::Value, policies: &BTreeMap<String, Policy>) -> Result<String, String> {
-    let written = policies.iter().map(|(id, policy)| policy.to_json().map(|json| (id.clone(), json)));
-    let written = written.collect::<Result<Vec<_>, _>>().map_err(|it| it.to_string())?;
-    Ok(bundle::digest(schema, written))
+fn named(schema: &serde_json::Value, policies: &BTreeMap<String, Policy>) -> String {
+    let spelled: Vec<(&str, String)> = policies.iter().map(|(id, it)| (id.as_str(), conditions::spelled(it))).collect();
+    bundle::digest(schema, &spelled)
 }
 
 /// The plans of all operations, found by the operation itself or by its names.
 #[derive(Debug)]
 struct Plans {
-    plans: Vec<Plan>,
+    all: Vec<Plan>,
     /// By address. Each plan holds its operation, so no other can take the address.
     by_address: HashMap<usize, usize>,
     by_name: HashMap<(ApiName, domain::OperationId), usize>,
@@ -235,17 +234,17 @@ impl Plans {
         let by_name = |(at, it): (usize, &Plan)| ((it.operation.api.clone(), it.operation.id.clone()), at);
         let (by_address, by_name) =
             (plans.iter().enumerate().map(by_address).collect(), plans.iter().enumerate().map(by_name).collect());
-        Some(Self { plans, by_address, by_name })
+        Some(Self { all: plans, by_address, by_name })
     }
 
     fn of_operation(&self, operation: &Arc<Operation>) -> Option<&Plan> {
         if let Some(at) = self.by_address.get(&Arc::as_ptr(operation).addr()) {
-            return self.plans.get(*at);
+            return self.all.get(*at);
         }
         // One read a second time from the same documents. A different operation of the same name is not the one that was
         // validated.
         let at = self.by_name.get(&(operation.api.clone(), operation.id.clone()))?;
-        self.plans.get(*at).filter(|it| {
+        self.all.get(*at).filter(|it| {
             let known = &it.operation;
             (&known.method, &known.template, &known.requirement, known.class)
                 == (&operation.method, &operation.template, &operation.requirement, operation.class)
@@ -283,3 +282,6 @@ fn plan(
         anonymous: OnceLock::new(),
     })
 }
+
+#[cfg(test)]
+mod tests;

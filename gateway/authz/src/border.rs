@@ -164,7 +164,9 @@ fn put(fields: &mut Facts, fact: Fact, name: &'static str, (caller, arrival): (O
         Fact::ReqBodyBytes => {
             let declared = arrival.headers.get(http::header::CONTENT_LENGTH);
             let declared = declared.and_then(|it| it.to_str().ok()).and_then(|it| it.parse().ok());
-            declared.into_iter().for_each(|it| fields.number(name, it));
+            if let Some(declared) = declared {
+                fields.number(name, declared);
+            }
         }
     }
 }

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gate;
-use crate::nesting::too_deep;
 use crate::source::{CasesSource, PolicySource};
 
 /// One case.
@@ -70,9 +69,6 @@ pub(crate) fn run_source(source: &PolicySource, schema: &Schema) -> Result<Ran, 
 
 fn run(cases: &CasesSource, policies: Vec<Policy>, schema: &Schema) -> Result<Ran, Faults> {
     let file = cases.file.as_path();
-    if too_deep(&cases.text).is_some() {
-        return Err(vec![Fault::of(file, "nested too deeply")]);
-    }
     let read: Vec<Case> = serde_json::from_str(&cases.text)
         .map_err(|it| vec![Fault::at(file, it.line(), it.column(), format!("not a list of cases: {it}"))])?;
     let set = PolicySet::from_policies(policies).map_err(|it| vec![Fault::of(file, it.to_string())])?;

@@ -1,13 +1,13 @@
 //! Conditions kept ready, and the facts they are weighed by. The one file that knows Cedar's inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwapOption;
 use cedar_policy::{Entity, EntityUid, Policy};
 use cedar_policy_core::ast::{
-    self, Context, EntityUIDEntry, Expr, Literal, Name, PartialValue, SlotEnv, Value, ValueKind,
+    self, Context, EntityUIDEntry, Expr, ExprKind, Literal, Name, PartialValue, SlotEnv, Value, ValueKind,
 };
 use cedar_policy_core::entities::{Entities as CoreEntities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::Evaluator;
@@ -27,6 +27,84 @@ impl Condition {
         let policy: &ast::Policy = policy.as_ref();
         Self(policy.non_scope_constraints_arc().map(|it| (Arc::clone(it), policy.env().clone())))
     }
+}
+
+/// Every variable a policy's conditions use, with the attributes taken from it one after another: `context`, `source`,
+/// `tls`. Walked without recursion, for a chain of operators may be long.
+pub(crate) fn paths(policy: &Policy) -> Vec<Vec<String>> {
+    let policy: &ast::Policy = policy.as_ref();
+    let mut paths = Vec::new();
+    let mut within: HashSet<*const Expr> = HashSet::new();
+    // A node comes before those it is made of, so a path is met at its end and never again at its beginning.
+    for node in policy.non_scope_constraints().into_iter().flat_map(Expr::subexpressions) {
+        if within.contains(&std::ptr::from_ref(node)) {
+            continue;
+        }
+        let mut path: Vec<String> = Vec::new();
+        let mut at = node;
+        let variable = loop {
+            let kind = at.expr_kind();
+            if let ExprKind::Var(variable) = kind {
+                break Some(variable.to_string());
+            } else if let ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } = kind {
+                path.push(attr.to_string());
+                at = expr;
+            } else if let ExprKind::ExtHasAttr { expr, attrs } = kind {
+                path.extend(attrs.iter().rev().map(ToString::to_string));
+                at = expr;
+            } else {
+                break None;
+            }
+            within.insert(std::ptr::from_ref(at));
+        };
+        if let Some(variable) = variable {
+            path.push(variable);
+            path.reverse();
+            paths.push(path);
+        } else {
+            within.remove(&std::ptr::from_ref(at));
+        }
+    }
+    paths
+}
+
+/// How many expressions of a policy's conditions stand within each other at most; evaluation recurses as deep.
+pub(crate) fn depth(policy: &Policy) -> usize {
+    let policy: &ast::Policy = policy.as_ref();
+    let mut deepest = 0;
+    let mut open: Vec<(&Expr, usize)> = policy.non_scope_constraints().map(|it| (it, 1)).into_iter().collect();
+    while let Some((node, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        match node.expr_kind() {
+            ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {}
+            ExprKind::If { test_expr, then_expr, else_expr } => {
+                open.extend([test_expr, then_expr, else_expr].map(|it| (it.as_ref(), depth + 1)));
+            }
+            ExprKind::And { left, right } | ExprKind::Or { left, right } => {
+                open.extend([left, right].map(|it| (it.as_ref(), depth + 1)));
+            }
+            ExprKind::BinaryApp { arg1, arg2, .. } => {
+                open.extend([arg1, arg2].map(|it| (it.as_ref(), depth + 1)));
+            }
+            ExprKind::UnaryApp { arg: expr, .. }
+            | ExprKind::GetAttr { expr, .. }
+            | ExprKind::HasAttr { expr, .. }
+            | ExprKind::ExtHasAttr { expr, .. }
+            | ExprKind::Like { expr, .. }
+            | ExprKind::Is { expr, .. } => open.push((expr, depth + 1)),
+            ExprKind::ExtensionFunctionApp { args: items, .. } | ExprKind::Set(items) => {
+                open.extend(items.iter().map(|it| (it, depth + 1)));
+            }
+            ExprKind::Record(fields) => open.extend(fields.values().map(|it| (it, depth + 1))),
+        }
+    }
+    deepest
+}
+
+/// A policy as text in one spelling, however it was laid out.
+pub(crate) fn spelled(policy: &Policy) -> String {
+    let policy: &ast::Policy = policy.as_ref();
+    policy.to_string()
 }
 
 /// Where a policy begins in the text it was read from.
@@ -116,7 +194,7 @@ impl Facts {
 
     /// An address. One that Cedar does not know is left out, so that a policy that reads it cannot be weighed.
     pub(crate) fn address(&mut self, name: &'static str, value: IpAddr) {
-        let value = call(&IP, &[Value::from(value.to_string())]);
+        let value = call(IP.as_ref(), &[Value::from(value.to_string())]);
         self.0.extend(value.map(|it| (name, it)));
     }
 
@@ -146,7 +224,7 @@ static OFFSET: LazyLock<Option<Name>> = LazyLock::new(|| function("offset"));
 
 /// The parts of a second. Reading a duration from text costs ten times what adding one does.
 static MILLISECONDS: LazyLock<Box<[Option<Value>]>> =
-    LazyLock::new(|| (0..1_000).map(|it| call(&DURATION, &[Value::from(format!("{it}ms"))])).collect());
+    LazyLock::new(|| (0..1_000).map(|it| call(DURATION.as_ref(), &[Value::from(format!("{it}ms"))])).collect());
 
 /// The second most requests are in.
 static SECOND: LazyLock<ArcSwapOption<(i64, Value)>> = LazyLock::new(ArcSwapOption::empty);
@@ -155,8 +233,8 @@ fn function(name: &str) -> Option<Name> {
     Name::parse_unqualified_name(name).ok()
 }
 
-fn call(function: &Option<Name>, arguments: &[Value]) -> Option<Value> {
-    let function = Extensions::all_available().func(function.as_ref()?).ok()?;
+fn call(function: Option<&Name>, arguments: &[Value]) -> Option<Value> {
+    let function = Extensions::all_available().func(function?).ok()?;
     match function.call(arguments).ok()? {
         PartialValue::Value(value) => Some(value),
         PartialValue::Residual(_) => None,
@@ -170,12 +248,12 @@ fn moment(at: Timestamp) -> Option<Value> {
     let second = match second.as_deref() {
         Some((seconds, value)) if *seconds == at.seconds() => value.clone(),
         _ => {
-            let value = call(&DATETIME, &[Value::from(Timestamp::from_seconds(at.seconds()).to_string())])?;
+            let value = call(DATETIME.as_ref(), &[Value::from(Timestamp::from_seconds(at.seconds()).to_string())])?;
             SECOND.store(Some(Arc::new((at.seconds(), value.clone()))));
             value
         }
     };
-    call(&OFFSET, &[second, part])
+    call(OFFSET.as_ref(), &[second, part])
 }
 
 #[cfg(test)]

@@ -81,8 +81,8 @@ impl Authorizer {
         arrival: &Arrival,
     ) -> Result<Permit, Forbidden> {
         let Some(caller) = caller else {
-            let cell = plan.anonymous.get_or_init(|| Arc::new(self.cell(plan, None)));
-            return self.settle(cell, plan, (call, None, arrival));
+            let kept = plan.anonymous.get_or_init(|| Arc::new(self.cell(plan, None)));
+            return self.settle(kept, plan, (call, None, arrival));
         };
         let hash = hash(Arc::as_ptr(&caller.standing).addr(), plan.number + 1);
         let is_it = |it: &Cell| {
@@ -91,9 +91,9 @@ impl Authorizer {
                 && it.standing.as_ref().is_some_and(|it| Arc::ptr_eq(it, &caller.standing))
         };
         if let Some(kept) = self.cells.find(hash, is_it)
-            && let Some(cell) = kept.as_deref()
+            && let Some(ready) = kept.as_deref()
         {
-            return self.settle(cell, plan, (call, Some(caller), arrival));
+            return self.settle(ready, plan, (call, Some(caller), arrival));
         }
         let made = Arc::new(self.cell(plan, Some(caller)));
         self.cells.keep(hash, Arc::clone(&made));
@@ -102,11 +102,11 @@ impl Authorizer {
 
     fn settle(
         &self,
-        cell: &Cell,
+        ready: &Cell,
         plan: &Plan,
         (call, caller, arrival): (&Call, Option<&Caller>, &Arrival),
     ) -> Result<Permit, Forbidden> {
-        match &cell.verdict {
+        match &ready.verdict {
             Verdict::Denied(grounds) => Err(Forbidden::new(Arc::clone(grounds))),
             Verdict::Permitted(grounds) => {
                 self.skipped.fetch_add(grounds.erring.len() as u64, Ordering::Relaxed);
@@ -240,12 +240,13 @@ impl Authorizer {
             .map(|effect| self.with_effect(&rest, effect).copied().collect::<Vec<u32>>());
         let grounds = Arc::new(self.permitted(&granted, &[]));
         let named = candidates.named;
-        let can_be_permitted = !granted.hold.is_empty() || !permits.is_empty() || !named.is_empty();
-        if !can_be_permitted {
-            return Some(Verdict::Denied(grounds));
-        }
-        if !granted.hold.is_empty() && forbids.is_empty() && named.is_empty() {
-            return Some(Verdict::Permitted(grounds));
+        if forbids.is_empty() && named.is_empty() {
+            if !granted.hold.is_empty() {
+                return Some(Verdict::Permitted(grounds));
+            }
+            if permits.is_empty() {
+                return Some(Verdict::Denied(grounds));
+            }
         }
         let needed = if granted.hold.is_empty() { permits.as_slice() } else { &[] };
         let none = Reads { context: Keys::NONE, resource: OfResource::Nothing };

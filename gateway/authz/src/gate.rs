@@ -1,6 +1,6 @@
 //! What policies have to pass before they decide anything. Every fault is found in one go, each with its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cedar_policy::{
@@ -10,15 +10,15 @@ use cedar_policy::{
 use domain::{ApiName, Fault, Faults};
 use miette::Diagnostic;
 
-use crate::nesting::{MAX_NESTING, too_deep};
+use crate::nesting::{Excess, MAX_NESTING, MAX_POLICY, excess};
 use crate::refusal::Reason;
 use crate::source::{Fronted, PolicyKind, PolicySource};
 use crate::{cases, conditions};
 
 /// The longest file, in bytes.
 const MAX_FILE: usize = 1024 * 1024;
-/// The longest policy, in bytes. A chain of operators as long as this can still be dropped on a 2-MiB stack.
-const MAX_POLICY: usize = 16 * 1024;
+/// The longest chain of operators: one that can still be evaluated on a 2-MiB stack, with room for who asks.
+const MAX_DEPTH: usize = 400;
 /// The stack that policies are read and validated on.
 const STACK: usize = 16 * 1024 * 1024;
 /// Ids that the gateway gives to what it generates.
@@ -70,9 +70,16 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Vec<Policy>, Faults> {
     if text.len() > MAX_FILE {
         return Err(vec![Fault::of(file, format!("longer than {MAX_FILE} bytes")).with_help("split the file")]);
     }
-    if let Some(offset) = too_deep(text) {
-        let fault = Fault::at_offset(file, text, offset, format!("nested more than {MAX_NESTING} deep"));
-        return Err(vec![fault.with_help("split the condition into several policies")]);
+    match excess(text) {
+        Some(Excess::Deep(offset)) => {
+            let fault = Fault::at_offset(file, text, offset, format!("nested more than {MAX_NESTING} deep"));
+            return Err(vec![fault.with_help("split the condition into several policies")]);
+        }
+        Some(Excess::Long(offset)) => {
+            let fault = Fault::at_offset(file, text, offset, format!("a policy longer than {MAX_POLICY} bytes"));
+            return Err(vec![fault.with_help("split the policy")]);
+        }
+        None => {}
     }
     let set: PolicySet = text.parse().map_err(|faults: cedar_policy::ParseErrors| {
         faults.iter().map(|it| pointed(file, text, it)).collect::<Faults>()
@@ -86,12 +93,11 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Vec<Policy>, Faults> {
     let mut policies = Vec::new();
     for policy in set.policies() {
         let offset = conditions::offset(policy).unwrap_or(0);
-        match policy.annotation("id").filter(|it| !it.is_empty()) {
-            Some(id) => policies.push((offset, policy.new_id(PolicyId::new(id)))),
-            None => {
-                let fault = Fault::at_offset(file, text, offset, "policy without an id");
-                faults.push(fault.with_help("put `@id(\"...\")` above it"));
-            }
+        if let Some(id) = policy.annotation("id").filter(|it| !it.is_empty()) {
+            policies.push((offset, policy.new_id(PolicyId::new(id))));
+        } else {
+            let fault = Fault::at_offset(file, text, offset, "policy without an id");
+            faults.push(fault.with_help("put `@id(\"...\")` above it"));
         }
     }
     // A set keeps no order of its own.
@@ -161,8 +167,8 @@ impl<'a> Gate<'a> {
         let id = policy.id();
         let mut wrong = Vec::new();
         let mut fault = |message: String, help: &str| wrong.push((message, help.to_owned()));
-        if policy.to_cedar().is_none_or(|it| it.len() > MAX_POLICY) {
-            fault(format!("policy `{id}` is longer than {MAX_POLICY} bytes"), "split the policy");
+        if conditions::depth(policy) > MAX_DEPTH {
+            fault(format!("policy `{id}` chains more than {MAX_DEPTH} operators"), "split the policy, or use a set");
         }
         if RESERVED_IDS.iter().any(|it| id.to_string().starts_with(it)) {
             fault(format!("id `{id}` begins like one the gateway generates"), "choose another id");
@@ -224,9 +230,8 @@ impl<'a> Gate<'a> {
     /// that only other principals can ask for. It would be a dead policy here, and is none elsewhere.
     fn is_idle(&self, policy: &Policy) -> bool {
         let known = match policy.action_constraint() {
-            ActionConstraint::Any => false,
-            ActionConstraint::In(uids) => uids.iter().all(|it| self.schema.action_groups().any(|group| group == it)),
-            ActionConstraint::Eq(_) => false,
+            ActionConstraint::Any | ActionConstraint::Eq(_) => false,
+            ActionConstraint::In(uids) => uids.iter().all(|it| self.schema.actions().any(|group| group == it)),
         };
         let any_principal = match policy.principal_constraint() {
             PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
@@ -241,8 +246,12 @@ impl<'a> Gate<'a> {
             Err(fault) => return self.faults.push(Fault::of(Path::new("policies"), fault.to_string())),
         };
         let result = Validator::new(self.schema.clone()).validate_with_level(&set, ValidationMode::Strict, 1);
+        let wrong: BTreeSet<&PolicyId> =
+            result.validation_errors().map(cedar_policy::ValidationError::policy_id).collect();
         let errors = result.validation_errors().map(|it| (it.policy_id(), it as &dyn Diagnostic));
         let warnings = result.validation_warnings().map(|it| (it.policy_id(), it as &dyn Diagnostic));
+        // What is wrong with a policy also makes it one that never applies; that is no news.
+        let warnings = warnings.filter(|(id, _)| !wrong.contains(id));
         let found: Vec<Fault> = errors.chain(warnings).map(|(id, it)| self.placed(id, it)).collect();
         self.faults.extend(found);
     }

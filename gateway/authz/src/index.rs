@@ -166,3 +166,6 @@ fn action_keys(policy: &Policy) -> Vec<Key> {
         ActionConstraint::Eq(uid) => vec![Key::Eq(uid)],
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -10,6 +10,8 @@ mod bundle;
 mod cases;
 mod ceilings;
 mod conditions;
+#[cfg(test)]
+mod corpus;
 mod decide;
 mod gate;
 mod index;

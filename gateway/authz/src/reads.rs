@@ -1,7 +1,8 @@
 //! What a policy's conditions look at, so that nothing else is built.
 
 use cedar_policy::Policy;
-use serde_json::Value;
+
+use crate::conditions;
 
 /// One fact of a request's context: a field of one of its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,35 +102,17 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
-    /// Of a policy; everything where its conditions cannot be walked.
+    /// Of a policy.
     pub(crate) fn of(policy: &Policy) -> Self {
         let mut reads = Self::default();
-        match policy.to_json() {
-            Ok(json) => reads.walk(json.get("conditions").unwrap_or(&Value::Null)),
-            Err(_) => reads = Self { context: Keys::ALL, resource: OfResource::Itself },
+        for path in conditions::paths(policy) {
+            reads.path(&path.iter().map(String::as_str).collect::<Vec<_>>());
         }
         reads
     }
 
     pub(crate) fn union(self, other: Self) -> Self {
         Self { context: self.context.union(other.context), resource: self.resource.max(other.resource) }
-    }
-
-    fn walk(&mut self, node: &Value) {
-        match node {
-            Value::Object(members) => {
-                if let Some(path) = path(node) {
-                    return self.path(&path);
-                }
-                // The keys of a record literal are the author's own words, not operators.
-                if let (1, Some(Value::Object(record))) = (members.len(), members.get("Record")) {
-                    return record.values().for_each(|it| self.walk(it));
-                }
-                members.values().for_each(|it| self.walk(it));
-            }
-            Value::Array(items) => items.iter().for_each(|it| self.walk(it)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
     }
 
     /// Notes a variable with the attributes taken from it.
@@ -142,26 +125,6 @@ impl Reads {
             ["resource", ..] => self.resource = OfResource::Itself,
             _ => {}
         }
-    }
-}
-
-/// A variable, with the attributes taken from it one after another: `context.source.tls`.
-fn path(node: &Value) -> Option<Vec<&str>> {
-    let members = node.as_object().filter(|it| it.len() == 1)?;
-    let (operator, operand) = members.iter().next()?;
-    match operator.as_str() {
-        "Var" => operand.as_str().map(|it| vec![it]),
-        // `context has source` looks for the group, `context.source has ip` for the fact.
-        "." | "has" => {
-            let mut path = path(operand.get("left")?)?;
-            match operand.get("attr")? {
-                Value::String(name) => path.push(name),
-                Value::Array(names) => path.extend(names.iter().filter_map(Value::as_str)),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
-            }
-            Some(path)
-        }
-        _ => None,
     }
 }
 

@@ -88,7 +88,7 @@ fn singular(word: &str) -> String {
             return format!("{stem}{}", ending.trim_end_matches("es"));
         }
     }
-    let kept = ["ss", "us", "is"].iter().any(|it| word.ends_with(it));
+    let kept = ["ss", "us", "sis"].iter().any(|it| word.ends_with(it));
     word.strip_suffix('s').filter(|it| !kept && !it.is_empty()).unwrap_or(word).to_owned()
 }
 

@@ -63,8 +63,8 @@ pub(crate) fn generate(apis: &[Fronted]) -> Result<Model, Faults> {
     json.push(groups);
     generated.extend(ceilings.iter().map(|(group, it)| (format!("ceiling.{group}"), it.policy(group))));
     let schema = Schema::from_schema_fragments(fragments).map_err(|it| vec![internal(&it)])?;
-    let generated = generated.into_iter().map(|(id, policy)| Policy::from_json(Some(PolicyId::new(id)), policy));
-    let generated = generated.collect::<Result<_, _>>().map_err(|it| vec![internal(&it)])?;
+    let read = |(id, json)| Policy::from_json(Some(PolicyId::new(id)), json).map_err(|it| vec![internal(&it)]);
+    let generated = generated.into_iter().map(read).collect::<Result<_, _>>()?;
     Ok(Model { schema, json: Value::Array(json), texts, generated })
 }
 

@@ -81,19 +81,25 @@ impl PolicySource {
     }
 }
 
+/// A guardrail file and its cases, as they stand beside the code.
+macro_rules! shipped {
+    ($($name:literal),*) => {
+        [$((
+            $name,
+            include_str!(concat!("../../../policies/guardrails/", $name, ".cedar")),
+            include_str!(concat!("../../../policies/guardrails/", $name, ".cases.json")),
+        )),*]
+    };
+}
+
 /// The guardrails that come with the gateway, as they stand in `policies/guardrails`.
 pub fn shipped_guardrails() -> Vec<PolicySource> {
-    [
-        ("credential", include_str!("../../../policies/guardrails/credential.cedar")),
-        ("source", include_str!("../../../policies/guardrails/source.cedar")),
-        ("unmapped", include_str!("../../../policies/guardrails/unmapped.cedar")),
-    ]
-    .into_iter()
-    .map(|(name, text)| PolicySource {
-        file: PathBuf::from(format!("policies/guardrails/{name}.cedar")),
+    let folder = Path::new("policies/guardrails");
+    let source = |(name, text, cases): (&str, &str, &str)| PolicySource {
+        file: folder.join(format!("{name}.cedar")),
         text: text.to_owned(),
         kind: PolicyKind::Guardrail,
-        cases: None,
-    })
-    .collect()
+        cases: Some(CasesSource { file: folder.join(format!("{name}.cases.json")), text: cases.to_owned() }),
+    };
+    shipped!("credential", "source", "unmapped").map(source).to_vec()
 }

@@ -44,7 +44,7 @@ impl Authorizer {
 pub(crate) fn by_stock(request: &Request, policies: &PolicySet, entities: &Entities) -> StockDecision {
     let response = Stock::new().is_authorized(request, policies, entities);
     let mut determining: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
-    let mut erring: Vec<String> = response.diagnostics().errors().map(|it| id_of(it)).collect();
+    let mut erring: Vec<String> = response.diagnostics().errors().map(id_of).collect();
     determining.sort();
     erring.sort();
     StockDecision { allowed: response.decision() == Decision::Allow, determining, erring }
