@@ -80,8 +80,9 @@ def tour(demo):
         Step("An object uploaded and read back with boto3.",
              f"{quote(demo['python'])} {quote(demo['folder'] + '/upload.py')}",
              (r"^hello through the gateway", r"^request id \w+")),
-        Step("A key of your own. It is shown this once, and works at once.",
-             f"{portcullis} api-keys create {config} --tenant {other} --name my-key --scopes compute,network,data",
+        Step("A key of your own, for an hour. It is shown this once; the running gateway knows it at once.",
+             f"{portcullis} api-keys create {config} --tenant {other} --name my-key-$(date +%s) "
+             "--scopes compute,network,data --expires 1h",
              (r"^nsx_live_\w{49}$", r"only time it is shown")),
         Step("What is served, and what each operation needs.",
              f"{portcullis} routes {config} --api novastraxis", (r"listInstances", r"createFirewallRule")),
