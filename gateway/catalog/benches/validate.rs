@@ -63,6 +63,10 @@ fn requests(criterion: &mut Criterion) {
     criterion.bench_function(&format!("body, {} bytes", body.len()), |it| {
         it.iter(|| catalog.validate_body(black_box(&call), &post, black_box(body.as_bytes())));
     });
+    let hostile = format!(r#"{{"model":"nova-large","messages":[{}]}}"#, vec!["0"; 32_000].join(","));
+    criterion.bench_function(&format!("body, {} bytes of nothing but faults", hostile.len()), |it| {
+        it.iter(|| catalog.validate_body(black_box(&call), &post, black_box(hostile.as_bytes())).is_err());
+    });
     let bad = body.replace(r#""model":"nova-large""#, r#""model":7"#);
     criterion.bench_function("body, one fault to name", |it| {
         it.iter(|| catalog.validate_body(black_box(&call), &post, black_box(bad.as_bytes())).is_err());

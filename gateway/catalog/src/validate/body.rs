@@ -2,11 +2,15 @@
 
 use domain::{Arrival, Body};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use jsonschema::Validator as Schema;
+use jsonschema::{ValidationError, Validator as Schema};
 
 use super::json::Broken;
 use super::media::names_other_charset;
 use super::{Invalid, InvalidKind, Media, Wrong, json, words};
+
+/// The longest body in which more than the first fault is looked for, in bytes: every fault of a body is found before
+/// ten of them are told, and a hostile body is all faults.
+const SURVEYED: usize = 8 * 1024;
 
 /// What the document says of an operation's body.
 #[derive(Clone, Debug)]
@@ -76,11 +80,10 @@ impl BodyRule {
         }
         let value = json::parse(body).map_err(malformed)?;
         match &rule.schema {
-            Some(schema) if !schema.is_valid(&value) => Invalid::gather(schema.iter_errors(&value).map(|error| {
-                let (field, message) = words::describe(None, &error);
-                Wrong { kind: InvalidKind::Body, field, message }
-            })),
-            _ => Ok(()),
+            Some(schema) if schema.is_valid(&value) => Ok(()),
+            Some(schema) if body.len() > SURVEYED => schema.validate(&value).map_err(|it| misfit(&it).into()),
+            Some(schema) => Invalid::gather(schema.iter_errors(&value).map(|it| misfit(&it))),
+            None => Ok(()),
         }
     }
 
@@ -108,6 +111,11 @@ impl BodyRule {
         }
         Ok(rule)
     }
+}
+
+fn misfit(error: &ValidationError<'_>) -> Wrong {
+    let (field, message) = words::describe(None, error);
+    Wrong { kind: InvalidKind::Body, field, message }
 }
 
 fn malformed(broken: Broken) -> Invalid {

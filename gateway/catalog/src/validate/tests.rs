@@ -313,6 +313,8 @@ fn ten_faults_are_named_at_most_and_the_first_is_told() {
     let invalid = documented.validator.body(&call, &arrival, text.as_bytes()).unwrap_err();
     assert_eq!(invalid.all().count(), 10);
     assert_eq!(invalid.kind(), InvalidKind::Body);
+    let long = format!("[{}]", vec!["\"x\""; 3000].join(","));
+    assert_eq!(body(&documented, long), ["`[0]` must be an integer"]);
     let told = invalid.told();
     assert_eq!((told.reason, told.message.as_ref()), ("invalid_body", "`[0]` must be an integer"));
     assert_eq!(told.param.as_deref(), Some("[0]"));
