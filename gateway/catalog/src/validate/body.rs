@@ -90,6 +90,11 @@ impl BodyRule {
     /// The documented media type that the request's `Content-Type` falls under.
     fn media_of(&self, arrival: &Arrival) -> Result<&MediaRule, Wrong> {
         let mut sent = arrival.headers.get_all(CONTENT_TYPE).iter();
+        // Bytes without a type are bytes of any type (RFC 9110, section 8.3).
+        let any = self.media.iter().find(|it| it.media.essence == "*/*");
+        if let (Some(any), false) = (any, arrival.headers.contains_key(CONTENT_TYPE)) {
+            return Ok(any);
+        }
         let (Some(content_type), None) = (sent.next(), sent.next()) else {
             let missing = !arrival.headers.contains_key(CONTENT_TYPE);
             return Err(Wrong::media_type(if missing { "is required" } else { "must be given once" }));

@@ -233,6 +233,15 @@ fn a_body_where_none_is_documented_must_be_empty() {
 }
 
 #[test]
+fn bytes_of_any_type_need_no_content_type() {
+    let id = "[{ name: id, in: path, required: true, schema: { type: string } }]";
+    let body = "{ required: true, content: { '*/*': {} } }";
+    let documented = operation(&format!("      parameters: {id}\n      requestBody: {body}\n"), UnknownQuery::Pass);
+    assert_eq!(head(&documented, "/a/1", &[("content-length", "2")]), [""; 0]);
+    assert_eq!(head(&documented, "/a/1", &[("content-length", "2"), ("content-type", "text/css")]), [""; 0]);
+}
+
+#[test]
 fn a_body_that_may_be_left_out_is_still_held_to_its_type() {
     let id = "[{ name: id, in: path, required: true, schema: { type: string } }]";
     let content = "{ image/*: {}, application/octet-stream: {} }";
