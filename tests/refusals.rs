@@ -105,7 +105,7 @@ fn a_tenant_sees_nothing_of_another() {
     let (mine, yours) = (world.new_tenant("mine"), world.new_tenant("yours"));
     let my_key = world.key_with("novastraxis", &mine, &["compute"], &[]);
     let your_key = world.key_with("novastraxis", &yours, &["compute"], &[]);
-    let body = json!({ "name": "secret-project", "instance_type": "nsx.standard.4", "region": "us-east-1", "image": "ubuntu-24.04" });
+    let body = json!({ "machine_type": "n2-standard-4", "region": "us-east-1", "network_id": "vpc-4a1c" });
     let made = world.ask(&Request::post(NSX, "/v2/compute/instances").bearer(&my_key.text).json(&body)).expect(201);
     let id = made.json()["id"].as_str().unwrap().to_owned();
     let listed = |key: &str| world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(key)).expect(200).text();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{Answer, Connection, Door, Entries, Request, Running, program, until};
 
 /// How long a start may take on a busy machine before a test gives it up.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 
 /// What a test chooses about its gateway. Everything else is as delivered.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Tenants and keys, made with the commands of the product.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,8 +36,11 @@ pub(crate) fn make_tenant(gateway: &Gateway, name: &str) -> String {
 /// Makes a key; `more` are further words of the command, such as `["--tier", "enterprise"]`.
 #[track_caller]
 pub(crate) fn make_key(gateway: &Gateway, api: &str, tenant: &str, scopes: &[&str], more: &[&str]) -> Key {
+    static MADE: AtomicU32 = AtomicU32::new(1);
     let scopes = scopes.join(",");
-    let mut words = vec!["api-keys", "create", "--name", "acceptance", "--api", api, "--tenant", tenant];
+    // A tenant's working keys have different names.
+    let name = format!("acceptance-{}", MADE.fetch_add(1, Ordering::Relaxed));
+    let mut words = vec!["api-keys", "create", "--name", &name, "--api", api, "--tenant", tenant];
     if !scopes.is_empty() {
         words.extend(["--scopes", &scopes]);
     }
