@@ -15,7 +15,7 @@ mod testing;
 
 use std::sync::Arc;
 
-use domain::{ApiName, Arrival, AuthMethod, Caller, TenantId};
+use domain::{ApiName, Arrival, AuthMethod, Caller, TenantId, keyformat};
 use http::header::HeaderName;
 
 pub use keyring::{Entry, Keyring, KeyringBuilder};
@@ -97,7 +97,7 @@ fn checked<'k>(
     let taken = rules.keys.ok_or(Cause::KindNotTaken)?;
     let found = keyring.find_minted(key, secrets.peppers());
     // Another gateway of our kind may have made a key that was then imported here.
-    found.or_else(|| taken.imported.then(|| keyring.find_imported(key, secrets.peppers()))?).ok_or(Cause::Unknown)
+    found.or_else(|| taken.imported.then(|| imported(key, keyring, secrets))?).ok_or(Cause::Unknown)
 }
 
 fn bare<'k>(
@@ -108,10 +108,14 @@ fn bare<'k>(
 ) -> Result<&'k Arc<Entry>, Cause> {
     let taken = rules.keys.ok_or(Cause::KindNotTaken)?;
     if taken.imported {
-        return keyring.find_imported(key, secrets.peppers()).ok_or(Cause::Unknown);
+        return imported(key, keyring, secrets).ok_or(Cause::Unknown);
     }
     let ours = taken.prefixes.iter().any(|it| key.starts_with(it.as_str()));
     Err(if ours { Cause::BadChecksum } else { Cause::Malformed })
+}
+
+fn imported<'k>(key: &str, keyring: &'k Keyring, secrets: &Secrets) -> Option<&'k Arc<Entry>> {
+    keyformat::IMPORTED_LEN.contains(&key.len()).then(|| keyring.find_imported(key, secrets.peppers()))?
 }
 
 /// Whether a key that was proven still opens this API, now, for this tenant.

@@ -121,6 +121,17 @@ fn an_imported_key_opens_in_whatever_form_it_has() {
 }
 
 #[test]
+fn an_imported_key_that_could_be_guessed_opens_nothing_even_when_it_came_as_a_digest() {
+    let api = Api { imported: true, ..Api::new() };
+    for (key, opens) in
+        [("x".repeat(15), false), ("x".repeat(16), true), ("x".repeat(512), true), ("x".repeat(513), false)]
+    {
+        let record = record(secrets().keep_imported(Imported::Sha256(secrets::sha256(&key))));
+        assert_eq!(api.ask(&showing(&key), vec![record]).is_ok(), opens, "{}", key.len());
+    }
+}
+
+#[test]
 fn an_imported_key_opens_nothing_where_none_are_taken() {
     let key = "nsx_live_a1b2c3d4e5f6";
     let record = record(secrets().keep_imported(Imported::Plain(key)));
@@ -340,5 +351,5 @@ proptest! {
 }
 
 fn keyformat_of(bits: &[u8; 32]) -> String {
-    domain::keyformat::write("nsx_live_", &mut bits.clone())
+    keyformat::write("nsx_live_", &mut bits.clone())
 }

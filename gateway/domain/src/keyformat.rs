@@ -41,6 +41,10 @@ pub fn is_prefix(text: &str) -> bool {
         && text.ends_with(['-', '_'])
 }
 
+/// How long a key may be that was made elsewhere: a shorter one could be guessed, a longer one costs too much to hash.
+/// Held at import and again at use, because of a key that came as a digest nobody knows the length.
+pub const IMPORTED_LEN: std::ops::RangeInclusive<usize> = 16..=512;
+
 /// Whether `text` can stand in an `Authorization` header as one word: visible ASCII without commas.
 pub fn fits_header(text: &str) -> bool {
     text.bytes().all(|it| it.is_ascii_graphic() && it != b',')

@@ -10,12 +10,6 @@ use crate::store::StoreFault;
 use crate::terms::{Terms, Unfit};
 use crate::{Identity, PlainKey};
 
-/// Shorter keys could be guessed.
-const MIN_LEN: usize = 16;
-
-/// Longer ones are mistakes.
-const MAX_LEN: usize = 512;
-
 /// A key that was made elsewhere.
 #[derive(Debug)]
 pub struct ImportKey {
@@ -96,9 +90,9 @@ impl Identity {
 
 /// Whether a key could be shown in a request and found again.
 fn importable(key: &str) -> Result<(), &'static str> {
-    if key.len() < MIN_LEN {
+    if key.len() < *keyformat::IMPORTED_LEN.start() {
         Err("it is shorter than 16 characters")
-    } else if MAX_LEN < key.len() {
+    } else if *keyformat::IMPORTED_LEN.end() < key.len() {
         Err("it is longer than 512 characters")
     } else if !keyformat::fits_header(key) {
         Err("it holds spaces, commas or other characters that a header cannot carry")
