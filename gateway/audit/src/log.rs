@@ -176,11 +176,12 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        let mut lines = Vec::new();
+        let (mut entries, mut lines) = (Vec::new(), Vec::new());
         let mut unsynced = 0;
         loop {
-            let (entries, closed) = self.collect(unsynced > 0);
+            entries.clear();
             lines.clear();
+            let closed = self.collect(&mut entries, unsynced > 0);
             for entry in entries.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
                 self.prev = chain::write_line(&mut lines, self.next, &self.prev, entry);
                 self.next += 1;
@@ -202,7 +203,7 @@ impl Writer {
     }
 
     /// Waits for entries, lets more gather, and takes them all.
-    fn collect(&self, unsynced: bool) -> (Vec<u8>, bool) {
+    fn collect(&self, entries: &mut Vec<u8>, unsynced: bool) -> bool {
         let mut pending = self.shared.pending();
         while pending.bytes.is_empty() && !pending.closed {
             if unsynced {
@@ -222,8 +223,9 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(self.shared.settings.flush_ms));
             pending = self.shared.pending();
         }
-        let capacity = pending.bytes.len();
-        (std::mem::replace(&mut pending.bytes, Vec::with_capacity(capacity)), pending.closed)
+        // The two buffers change places, so that neither is allocated anew.
+        std::mem::swap(&mut pending.bytes, entries);
+        pending.closed
     }
 
     /// Does one thing to the file until it succeeds; when the process is ending, tries only once.
