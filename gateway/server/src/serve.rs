@@ -123,8 +123,9 @@ fn gate(office: &Office) -> Arc<Gate> {
         signers: Arc::clone(&office.signers),
         bounds: connections.clone(),
     };
-    // One try: what may be tried again without doing it twice is for a retry policy to say, and there is none.
-    let conf = ServerConf { max_retries: 1, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
+    // A second try only where pingora knows it to be safe: a kept connection turned out to be closed, the method is
+    // idempotent, and the whole body is at hand.
+    let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(edge.clone(), Arc::new(conf));
     proxy.handle_init_modules();
     let clock = Arc::clone(&office.gateway.clock);

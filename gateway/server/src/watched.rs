@@ -17,8 +17,8 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
     let file = std::path::absolute(&settings.file)?;
     let folders = [Some(&settings.apis), settings.guardrails.as_ref()];
     let folders = folders.into_iter().flatten().map(std::path::absolute).collect::<Result<Vec<_>, _>>()?;
-    let watched = folders.clone();
-    let counts = move |path: &PathBuf| *path == file || watched.iter().any(|it| path.starts_with(it));
+    let under = folders.clone();
+    let counts = move |path: &PathBuf| *path == file || under.iter().any(|it| path.starts_with(it));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let news = event.is_ok_and(|it| !matches!(it.kind, EventKind::Access(_)) && it.paths.iter().any(&counts));
         if news {

@@ -86,7 +86,7 @@ fn needs(requirement: &Requirement) -> String {
     if requirement.admits_anonymous() {
         return "nothing".to_owned();
     }
-    let alternatives: Vec<String> = requirement
+    let mut alternatives: Vec<String> = requirement
         .0
         .iter()
         .map(|alternative| {
@@ -97,5 +97,8 @@ fn needs(requirement: &Requirement) -> String {
             schemes.collect::<Vec<_>>().join(" and ")
         })
         .collect();
+    // Schemes that ask for the same scopes are one need.
+    alternatives.sort();
+    alternatives.dedup();
     alternatives.join(" or ")
 }
