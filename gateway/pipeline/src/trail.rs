@@ -145,6 +145,11 @@ impl Trail {
         self.finish(Some(ending));
     }
 
+    /// Leaves the entry where nothing can be waited for.
+    pub fn settle_at_once(mut self, ending: Ending) {
+        self.finish(Some(ending));
+    }
+
     fn finish(&mut self, ending: Option<Ending>) {
         if !std::mem::replace(&mut self.settled, true) {
             crate::settle::settle(self, ending);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use catalog::{Catalog, Host};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, TraceParent};
@@ -125,15 +124,15 @@ impl Head {
 }
 
 /// What is known of a head that never became a request: its first line.
-pub(crate) fn facts_of_line(gateway: &Arc<Gateway>, link: &Link) -> Facts {
+pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Facts {
     let first = link.first_line();
     let mut words = first.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     Facts {
-        id: RequestId::draw(&*gateway.random).to_string(),
+        id: id.to_string(),
         at: gateway.clock.now(),
         method: method.to_owned(),
-        host: String::new(),
+        host: link.name().unwrap_or_default().to_owned(),
         path: printable(&without_keys(path, &gateway.configuration().catalog)),
         source: link.peer.ip(),
         tls: link.tls,
@@ -173,9 +172,9 @@ fn asked(raw: &[u8], uri: &http::Uri) -> (Option<String>, Option<String>) {
         return (Some(authority.as_str().to_owned()), Some(target.to_owned()));
     }
     let Ok(text) = std::str::from_utf8(raw) else { return (None, None) };
-    let absolute = text.split_once("://").filter(|(scheme, _)| {
-        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
-    });
+    let absolute = text
+        .split_once("://")
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
     let Some((_, rest)) = absolute else { return (None, Some(text.to_owned())) };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -287,7 +286,8 @@ mod tests {
             nominates_well(&HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static(value))]))
         };
         assert!(named("close, X-Private, authorization") && named("") && named(" , keep-alive"));
-        for bad in ["Host", "close, content-length", "TRANSFER-ENCODING", "\"x\"", ":authority", "a,b,c,d,e,f,g,h,i,j"] {
+        for bad in ["Host", "close, content-length", "TRANSFER-ENCODING", "\"x\"", ":authority", "a,b,c,d,e,f,g,h,i,j"]
+        {
             assert!(!named(bad), "{bad}");
         }
     }

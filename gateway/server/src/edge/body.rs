@@ -1,21 +1,27 @@
 //! The request body, read early or held back.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use pingora::proxy::Session;
 use pipeline::{Incoming, Unread};
+use tokio::time::timeout;
 
 /// The body of the request that a session is serving.
 pub(crate) struct SessionBody<'a> {
     session: &'a mut Session,
     declared: Option<u64>,
+    patience: Duration,
+    /// What an earlier step has read: a signature over the body is checked before the body itself is.
+    read: Option<Bytes>,
 }
 
 impl<'a> SessionBody<'a> {
-    pub(crate) fn new(session: &'a mut Session) -> Self {
+    pub(crate) fn new(session: &'a mut Session, patience: Duration) -> Self {
         let declared = declared(session);
-        Self { session, declared }
+        Self { session, declared, patience, read: None }
     }
 }
 
@@ -26,6 +32,20 @@ impl Incoming for SessionBody<'_> {
     }
 
     async fn read(&mut self, max: u64) -> Result<Bytes, Unread> {
+        let whole = match self.read.clone() {
+            Some(whole) => whole,
+            None => timeout(self.patience, self.read_whole(max)).await.unwrap_or(Err(Unread::Cut))?,
+        };
+        if whole.len() as u64 > max {
+            return Err(Unread::TooLarge);
+        }
+        self.read = Some(whole.clone());
+        Ok(whole)
+    }
+}
+
+impl SessionBody<'_> {
+    async fn read_whole(&mut self, max: u64) -> Result<Bytes, Unread> {
         if self.declared.is_some_and(|it| it > max) {
             return Err(Unread::TooLarge);
         }

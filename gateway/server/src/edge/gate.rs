@@ -129,9 +129,10 @@ impl Gate {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = socket.set_nodelay(true);
         let fd = descriptor(&socket);
-        let link = Arc::new(Link::new(peer, tls.is_some(), self.gateway.clock.now().tick));
+        let link = Link::new(peer, self.gateway.clock.now().tick, self.guard.refuser());
         let age = AgeLimit::start(shutdown, self.settings.age());
         let Some(tls) = tls else {
+            let link = Arc::new(link);
             let wire = Wire::new(socket, fd, Arc::clone(&link));
             LINK.scope(link, self.guard.process_new(Box::new(wire), &age.watch)).await;
             return;
@@ -141,6 +142,7 @@ impl Gate {
                 let (_, session) = stream.get_ref();
                 let version = session.protocol_version().and_then(|it| it.as_str()).unwrap_or("TLS");
                 let h2 = session.alpn_protocol() == Some(b"h2");
+                let link = Arc::new(link.over_tls(session.server_name()));
                 let wire = Wire::new(stream, fd, Arc::clone(&link)).with_tls(version, h2);
                 LINK.scope(link, self.guard.process_new(Box::new(wire), &age.watch)).await;
             }

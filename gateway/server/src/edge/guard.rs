@@ -15,6 +15,7 @@ use pingora::server::ShutdownWatch;
 use super::Edge;
 use super::gate::LINK;
 use super::settings::ConnectionSettings;
+use super::wire::Refuser;
 
 /// `Watch::deadline` of a request that may live as long as it likes.
 const NEVER: u64 = u64::MAX;
@@ -89,6 +90,11 @@ impl Guard {
         Self { proxy, edge, options, settings, clock }
     }
 
+    /// Who answers heads that pingora refuses by itself.
+    pub(crate) fn refuser(&self) -> Arc<dyn Refuser> {
+        Arc::new(self.edge.clone())
+    }
+
     /// A fresh connection must send its head at once; a used one may first stand idle.
     fn head_deadline(&self, used: bool) -> Tick {
         let idle = if used { self.settings.idle() } else { Duration::ZERO };
@@ -121,10 +127,8 @@ impl HttpServerApp for Guard {
             && !watch.head_read.load(Ordering::Relaxed)
         {
             let (read, written) = link.moved();
-            match (read > before.0, written > before.1) {
-                (true, true) => self.edge.refused_by_pingora(&link),
-                (true, false) => self.edge.cut_in_head(),
-                (false, _) => {}
+            if read > before.0 && written == before.1 {
+                self.edge.cut_in_head();
             }
         }
         if finished.is_none() && watch.head_read.load(Ordering::Relaxed) {

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use catalog::{Host, Unidentified};
+use domain::RequestId;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
@@ -29,7 +31,10 @@ use self::guard::WATCH;
 pub(crate) use self::outbound::Peers;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
-use self::wire::Link;
+use self::wire::{Link, Refuser};
+
+/// How much later than its own deadline a request is cut off: time to say that it is late.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What pingora drives, once per request. Cheap to clone.
 #[derive(Clone)]
@@ -41,14 +46,6 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// A head that pingora answered with its own 400 or 405, before there was a request to speak of.
-    pub(crate) fn refused_by_pingora(&self, link: &Link) {
-        let mut trail = Trail::begin(Arc::clone(&self.gateway), accept::facts_of_line(&self.gateway, link));
-        trail.refuse(&Answer::BadHead("head is not well-formed HTTP, or its method is CONNECT"));
-        drop(trail);
-        self.gateway.meters.connection_closed("bad_head");
-    }
-
     /// A connection that ended in the middle of a head.
     pub(crate) fn cut_in_head(&self) {
         self.gateway.meters.connection_closed("cut_in_head");
@@ -73,11 +70,11 @@ impl Edge {
                 return reply::send(session, passing, &head, answer.into()).await.map(|()| true);
             }
         };
-        let mut body = SessionBody::new(session);
+        let mut body = SessionBody::new(session, self.bounds.decide());
         let passage = Passage { configuration: &configuration, host, arrival: &arrival, body: &mut body, trail };
         match self.gateway.decide(passage).await {
             Ok(forward) => {
-                let deadline = forward.call().operation.deadline.map(|it| at.tick + it);
+                let deadline = forward.call().operation.deadline.map(|it| at.tick + it + GRACE);
                 let _ = WATCH.try_with(|it| it.extend(deadline));
                 passing.go_on(configuration, arrival, forward);
                 Ok(false)
@@ -89,6 +86,29 @@ impl Edge {
                 reply::send(session, passing, &head, refused).await.map(|()| true)
             }
         }
+    }
+}
+
+impl Refuser for Edge {
+    fn refuse(&self, link: &Link, status: u16) -> Vec<u8> {
+        let (bytes, ends) = link.head();
+        let large = bytes > self.bounds.max_header_bytes as u64 || ends > self.bounds.max_headers as u64 + 1;
+        let answer = match status {
+            405 => Answer::Unidentified(Unidentified::MethodNotAllowed { allow: String::new() }),
+            _ if large => Answer::HeadTooLarge,
+            _ => Answer::BadHead("head is not well-formed HTTP"),
+        };
+        let configuration = self.gateway.configuration();
+        let catalog = &configuration.catalog;
+        let dialect = link.name().and_then(|it| catalog.host(it)).map_or(catalog.unclaimed(), Host::dialect);
+        let id = RequestId::draw(&*self.gateway.random);
+        let mut trail = Trail::begin(Arc::clone(&self.gateway), accept::facts_of_line(&self.gateway, link, id));
+        trail.refuse(&answer);
+        let (status, head, body) = reply::bare(&answer, dialect, &id);
+        let ending = Ending { status: Some(status), bytes_out: body.len() as u64, whole: true, ..Ending::default() };
+        trail.settle_at_once(ending);
+        self.gateway.meters.connection_closed("bad_head");
+        [head.into_bytes(), body.to_vec()].concat()
     }
 }
 
@@ -105,7 +125,7 @@ impl ProxyHttp for Edge {
 
     async fn early_request_filter(&self, session: &mut Session, _passing: &mut Passing) -> pingora::Result<()> {
         // Until the operation is known, the bound of a request is the one of reading and deciding.
-        let deadline = self.gateway.clock.now().tick + Duration::from_secs(30);
+        let deadline = self.gateway.clock.now().tick + self.bounds.decide() + GRACE;
         let _ = WATCH.try_with(|it| it.head_read(deadline));
         let aged = gate::LINK.try_with(|link| {
             link.end_head();
@@ -127,7 +147,13 @@ impl ProxyHttp for Edge {
             return Err(Error::explain(ErrorType::InternalError, "no configuration"));
         };
         let upstream = configuration.catalog.upstream(call);
-        let peer = self.peers.of(upstream, call.operation.deadline.is_none())?;
+        let mut peer = self.peers.of(upstream, call.operation.deadline.is_none())?;
+        if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
+            let spent = self.gateway.clock.now().tick.since(arrival.at.tick);
+            let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
+            // Ends as an answer in the API's words, which being cut off does not.
+            peer.options.read_timeout = peer.options.read_timeout.map(|it| it.min(left));
+        }
         if let Some(trail) = &mut passing.trail {
             trail.sent_to(format!("{}:{}", upstream.host, upstream.port));
         }
@@ -140,7 +166,7 @@ impl ProxyHttp for Edge {
         request: &mut RequestHeader,
         passing: &mut Passing,
     ) -> pingora::Result<()> {
-        outbound::rewrite(request, passing, &self.gateway, &self.signers)
+        outbound::rewrite(request, passing, &self.signers)
     }
 
     async fn request_body_filter(
@@ -162,7 +188,8 @@ impl ProxyHttp for Edge {
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
         }
-        passing.shape(response)
+        passing.shape(response);
+        Ok(())
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use catalog::Catalog;
 use domain::{Arrival, Call, Caller};
 use http::header::STRICT_TRANSPORT_SECURITY;
+use http::response::Parts as RespParts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limits::Allowance;
 use pingora::http::ResponseHeader;
@@ -21,6 +22,9 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 /// How the names of headers begin that only the gateway may send upstream.
 pub(crate) const OURS: &str = "x-portcullis-";
+
+/// A piece of a body of which nothing may be sent yet. To pingora no piece at all would be the end of the body.
+const HELD_BACK: Bytes = Bytes::new();
 
 /// What pingora hands to every phase of one request.
 #[derive(Default)]
@@ -73,7 +77,7 @@ impl Passing {
             }
             BodyFlow::Settled | BodyFlow::Streamed { .. } => {}
             BodyFlow::Held { .. } => {
-                if let Some(piece) = chunk.take() {
+                if let Some(piece) = chunk.replace(HELD_BACK) {
                     self.held.extend_from_slice(&piece);
                 }
                 if end {
@@ -95,7 +99,7 @@ impl Passing {
         }
         if !end {
             if let Some(piece) = chunk.take() {
-                *chunk = self.last.replace(piece);
+                *chunk = Some(self.last.replace(piece).unwrap_or(HELD_BACK));
             }
             return Ok(());
         }
@@ -132,24 +136,22 @@ impl Passing {
     }
 
     /// Stamps the head of an upstream's answer.
-    pub(crate) fn shape(&mut self, response: &mut ResponseHeader) -> pingora::Result<()> {
+    pub(crate) fn shape(&mut self, response: &mut ResponseHeader) {
         if response.status.is_informational() {
-            return Ok(());
+            return;
         }
-        let mut extra = HeaderMap::new();
-        self.stamps().write(&mut extra);
-        let ours: Vec<HeaderName> =
-            response.headers.keys().filter(|it| it.as_str().starts_with(OURS)).cloned().collect();
+        // As on the way out: without pingora's second map of how names were capitalised.
+        let Ok(blank) = ResponseHeader::build_no_case(response.status, Some(0)) else { return };
+        let mut head: RespParts = std::mem::replace(response, blank).into();
+        let ours: Vec<HeaderName> = head.headers.keys().filter(|it| it.as_str().starts_with(OURS)).cloned().collect();
         for name in ours {
-            response.remove_header(&name);
+            head.headers.remove(&name);
         }
-        for (name, value) in &extra {
-            response.insert_header(name, value)?;
-        }
+        self.stamps().write(&mut head.headers);
+        *response = head.into();
         if let Some(trail) = &mut self.trail {
             trail.upstream_answered(response.status.as_u16());
         }
-        Ok(())
     }
 }
 

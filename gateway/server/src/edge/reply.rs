@@ -1,9 +1,11 @@
 //! Answers of the gateway's own: which status each refusal is, in the words of the API that was asked.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use catalog::{Dialect, InvalidKind, Unidentified};
 use domain::Told;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::prelude::ErrorType::{
@@ -166,7 +168,14 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
     let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
     let code = status(&answer).as_u16();
     match write(session, &answer, headers, &worded).await {
-        Ok(()) => FailToProxy { error_code: code, can_reuse_downstream: false },
+        Ok(()) => {
+            let downstream = session.as_downstream_mut();
+            if !downstream.is_http2() && !downstream.is_body_done() {
+                // pingora would drop the connection with the rest of the body unread, and the answer with it.
+                downstream.shutdown().await;
+            }
+            FailToProxy { error_code: code, can_reuse_downstream: false }
+        }
         Err(_) => nothing,
     }
 }
@@ -209,6 +218,26 @@ struct Worded<'a> {
     dialect: &'a Dialect,
     resource: String,
     id: domain::RequestId,
+}
+
+/// Status, head and body of an answer on a connection that pingora gives up: written without its help.
+pub(crate) fn bare(answer: &Answer, dialect: &Dialect, id: &domain::RequestId) -> (u16, String, Bytes) {
+    let worded = dialect.word_about("", status(answer), &answer.told(), id);
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, REQUEST_ID, &id.to_string());
+    headers.extend(worded.headers);
+    particular(answer, &mut headers);
+    headers.insert(CONTENT_TYPE, worded.content_type);
+    headers.insert(CONTENT_LENGTH, worded.body.len().into());
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let reason = worded.status.canonical_reason().unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", worded.status.as_u16());
+    for (name, value) in &headers {
+        // Everything the gateway says of itself is text.
+        let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+    }
+    head.push_str("\r\n");
+    (worded.status.as_u16(), head, worded.body)
 }
 
 async fn write(

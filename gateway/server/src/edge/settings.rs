@@ -16,6 +16,8 @@ pub(crate) struct ConnectionSettings {
     handshake_s: u64,
     /// How long a request head may take on a fresh connection.
     head_s: u64,
+    /// How long a request may take to be decided, the reading of its body among it.
+    decide_s: u64,
     /// How long a connection may stand idle between requests.
     idle_s: u64,
     /// How old a connection may grow before it is asked to leave.
@@ -37,6 +39,7 @@ impl Default for ConnectionSettings {
             per_address: 256,
             handshake_s: 10,
             head_s: 10,
+            decide_s: 30,
             idle_s: 60,
             age_s: 3600,
             requests: 1000,
@@ -54,6 +57,10 @@ impl ConnectionSettings {
 
     pub(crate) fn head(&self) -> Duration {
         Duration::from_secs(self.head_s)
+    }
+
+    pub(crate) fn decide(&self) -> Duration {
+        Duration::from_secs(self.decide_s)
     }
 
     pub(crate) fn idle(&self) -> Duration {

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use authn::sigv4::{Outgoing, Signer};
 use domain::{Arrival, PathMode};
-use http::HeaderName;
-use http::header::AUTHORIZATION;
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderName};
 use pingora::prelude::{Error, ErrorType};
 use pipeline::Forward;
 
@@ -53,7 +51,7 @@ impl Signers {
     /// or unsigned as the caller sent it, and the upstream holds it to that.
     pub(crate) fn sign(
         &self,
-        request: &mut RequestHeader,
+        headers: &mut HeaderMap,
         forward: &Forward,
         arrival: &Arrival,
         query: &str,
@@ -64,11 +62,11 @@ impl Signers {
         };
         let Some((_, _, signer)) = self.0.iter().find(ours) else {
             // They belonged to the caller's own signature.
-            request.remove_header(&DATE);
-            request.remove_header(&CONTENT_SHA256);
+            headers.remove(&DATE);
+            headers.remove(&CONTENT_SHA256);
             return Ok(());
         };
-        let payload = request.headers.get(&CONTENT_SHA256).and_then(|it| it.to_str().ok());
+        let payload = headers.get(&CONTENT_SHA256).and_then(|it| it.to_str().ok());
         let payload = payload.unwrap_or("UNSIGNED-PAYLOAD").to_owned();
         let outgoing = Outgoing {
             method: &arrival.method,
@@ -78,14 +76,7 @@ impl Signers {
             payload: &payload,
             paths: PathMode::Objects,
         };
-        let mut headers = request.headers.clone();
         let unsigned = |_| Error::explain(ErrorType::InternalError, "request cannot be signed for its upstream");
-        signer.sign(&outgoing, &mut headers, arrival.at.wall).map_err(unsigned)?;
-        for name in [AUTHORIZATION, DATE, CONTENT_SHA256] {
-            if let Some(value) = headers.remove(&name) {
-                request.insert_header(name, value)?;
-            }
-        }
-        Ok(())
+        signer.sign(&outgoing, headers, arrival.at.wall).map_err(unsigned)
     }
 }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::Tick;
@@ -17,38 +18,79 @@ use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::time::timeout;
 
 /// One TCP segment of a small answer: its head and body leave in one write.
 const WRITE_BUFFER: usize = 4096;
 
+/// How long, and for how many bytes, a connection is still listened to after the last answer: the system resets one that
+/// is closed with something unread in it, and with the reset the caller loses the answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+const LINGER_PIECE: usize = 8 * 1024;
+
 /// How much of an unreadable head is kept for its entry.
 const FIRST_LINE: usize = 256;
 
+/// Answers a head that pingora refuses by itself, in place of pingora's own bare answer.
+pub(crate) trait Refuser: Send + Sync {
+    /// The whole answer, small enough to be written at once. `status` is what pingora would have said.
+    fn refuse(&self, link: &Link, status: u16) -> Vec<u8>;
+}
+
 /// What is known of a connection while requests pass over it.
-#[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) peer: SocketAddr,
     pub(crate) tls: bool,
     pub(crate) since: Tick,
     read: AtomicU64,
     written: AtomicU64,
-    /// Whether a head is being read, so that its first line is kept.
+    /// Whether a head of HTTP/1 is being read: its first line is kept, and whatever is written is a refusal of it.
     heading: AtomicBool,
     first_line: Mutex<Vec<u8>>,
+    /// How much of the head has been read: bytes, and ends of lines.
+    head: (AtomicU64, AtomicU64),
+    /// The host that TLS was asked for.
+    name: Option<String>,
+    refuser: Arc<dyn Refuser>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("peer", &self.peer).field("tls", &self.tls).finish_non_exhaustive()
+    }
 }
 
 impl Link {
-    pub(crate) fn new(peer: SocketAddr, tls: bool, since: Tick) -> Self {
+    pub(crate) fn new(peer: SocketAddr, since: Tick, refuser: Arc<dyn Refuser>) -> Self {
         Self {
             peer,
-            tls,
+            tls: false,
             since,
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            heading: AtomicBool::new(true),
+            heading: AtomicBool::new(false),
             first_line: Mutex::default(),
+            head: (AtomicU64::new(0), AtomicU64::new(0)),
+            name: None,
+            refuser,
         }
+    }
+
+    /// The same connection once TLS is up, and the host it was asked for.
+    pub(crate) fn over_tls(self, name: Option<&str>) -> Self {
+        Self { tls: true, name: name.map(str::to_ascii_lowercase), ..self }
+    }
+
+    /// The host that TLS was asked for.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// How much of the head last begun has been read: bytes, and ends of lines.
+    pub(crate) fn head(&self) -> (u64, u64) {
+        (self.head.0.load(Ordering::Relaxed), self.head.1.load(Ordering::Relaxed))
     }
 
     /// Bytes read and written so far.
@@ -59,6 +101,8 @@ impl Link {
     /// The next bytes begin a head.
     pub(crate) fn begin_head(&self) {
         self.first_line.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.head.0.store(0, Ordering::Relaxed);
+        self.head.1.store(0, Ordering::Relaxed);
         self.heading.store(true, Ordering::Relaxed);
     }
 
@@ -78,6 +122,9 @@ impl Link {
     }
 
     fn keep(&self, bytes: &[u8]) {
+        let ends = bytes.split(|it| *it == b'\n').count() - 1;
+        self.head.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.head.1.fetch_add(ends as u64, Ordering::Relaxed);
         let mut kept = self.first_line.lock().unwrap_or_else(PoisonError::into_inner);
         let room = FIRST_LINE.saturating_sub(kept.len());
         kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
@@ -92,6 +139,8 @@ pub(crate) struct Wire<S> {
     tls: Option<Arc<SslDigest>>,
     alpn: Option<ALPN>,
     link: Arc<Link>,
+    /// What is left to be written of the answer to a head that pingora refused.
+    refused: Option<Vec<u8>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -100,13 +149,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         // INVARIANT: a fresh digest has no address yet, so that the accepted one is kept.
         let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(link.peer)));
         let io = BufWriter::with_capacity(WRITE_BUFFER, io);
-        Self { io, fd, socket: Arc::new(socket), tls: None, alpn: None, link }
+        Self { io, fd, socket: Arc::new(socket), tls: None, alpn: None, link, refused: None }
     }
 
     pub(crate) fn with_tls(self, version: &'static str, h2: bool) -> Self {
         let digest = SslDigest::new("", version, None, None, Vec::new());
         let alpn = Some(if h2 { ALPN::H2 } else { ALPN::H1 });
         Self { tls: Some(Arc::new(digest)), alpn, ..self }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Puts our own answer in place of pingora's, once. Nothing that pingora says of a head it could not read is sent.
+    fn refuse(&mut self, cx: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
+        if self.refused.is_none() {
+            let status = theirs.get(9..12).and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
+            self.refused = Some(self.link.refuser.refuse(&self.link, status.unwrap_or(400)));
+        }
+        while let Some(rest) = self.refused.as_mut().filter(|it| !it.is_empty()) {
+            match Pin::new(&mut self.io).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    rest.drain(..written);
+                    self.link.written.fetch_add(written as u64, Ordering::Relaxed);
+                }
+                Poll::Ready(Err(cause)) => return Poll::Ready(Err(cause)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(theirs.len()))
     }
 }
 
@@ -133,6 +204,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.link.heading.load(Ordering::Relaxed) {
+            return self.refuse(cx, buf);
+        }
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = &polled {
             self.link.written.fetch_add(*written as u64, Ordering::Relaxed);
@@ -145,6 +219,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.link.heading.load(Ordering::Relaxed) {
+            let first = bufs.iter().find(|it| !it.is_empty()).map_or(&[][..], |it| it);
+            return self.refuse(cx, first);
+        }
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(written)) = &polled {
             self.link.written.fetch_add(*written as u64, Ordering::Relaxed);
@@ -170,7 +248,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for Wire<S> {
     async fn shutdown(&mut self) {
         if let Err(cause) = AsyncWriteExt::shutdown(&mut self.io).await {
             tracing::debug!(%cause, "connection was gone before it could be closed");
+            return;
         }
+        let drain = async {
+            let (mut scrap, mut left) = (vec![0; LINGER_PIECE], LINGER_BYTES);
+            while let Ok(read @ 1..) = self.io.read(&mut scrap).await {
+                left = left.saturating_sub(read);
+                if left == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(LINGER, drain).await;
     }
 }
 
