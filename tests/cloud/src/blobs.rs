@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::digest::{Context as Digest, SHA256};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use s3s::crypto::{Checksum, Md5, Sha256};
+use s3s::crypto::{Checksum, Md5};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -105,7 +106,7 @@ impl Blobs {
     async fn writer(&self) -> Result<Writer, NotKept> {
         let path = self.folder.join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
         let file = File::create(&path).await?;
-        Ok(Writer { own: OwnFile(path), file, size: 0, md5: Md5::new(), sha256: Sha256::new() })
+        Ok(Writer { own: OwnFile(path), file, size: 0, md5: Md5::new(), sha256: Digest::new(&SHA256) })
     }
 }
 
@@ -114,7 +115,7 @@ struct Writer {
     file: File,
     size: u64,
     md5: Md5,
-    sha256: Sha256,
+    sha256: Digest,
 }
 
 impl Writer {
@@ -127,7 +128,7 @@ impl Writer {
 
     async fn finish(mut self) -> Result<Arc<Blob>, NotKept> {
         self.file.flush().await?;
-        let (md5, sha256) = (self.md5.finalize(), hex::encode(self.sha256.finalize()));
+        let (md5, sha256) = (self.md5.finalize(), hex::encode(self.sha256.finish()));
         Ok(Arc::new(Blob { file: self.own, size: self.size, md5, sha256 }))
     }
 }

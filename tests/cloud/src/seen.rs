@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use aws_lc_rs::digest::{Context as Digest, SHA256};
 use axum::body::{Body, HttpBody};
 use bytes::{Buf, Bytes};
 use domain::Timestamp;
 use http::request::Parts;
 use hyper::body::{Frame, SizeHint};
-use s3s::crypto::{Checksum, Sha256};
 use serde::Serialize;
 
 /// How many requests are remembered, over all APIs.
@@ -120,7 +120,7 @@ impl Note {
 
     /// The same body, watched.
     pub(crate) fn watch(&self, body: Body) -> Body {
-        let mut watched = Watched { body, note: self.clone(), digest: Some(Sha256::new()) };
+        let mut watched = Watched { body, note: self.clone(), digest: Some(Digest::new(&SHA256)) };
         if watched.body.is_end_stream() {
             watched.end();
         }
@@ -136,13 +136,13 @@ impl Note {
 struct Watched {
     body: Body,
     note: Note,
-    digest: Option<Sha256>,
+    digest: Option<Digest>,
 }
 
 impl Watched {
     fn end(&mut self) {
         if let Some(digest) = self.digest.take() {
-            self.note.with(|it| it.body_sha256 = Some(hex::encode(digest.finalize())));
+            self.note.with(|it| it.body_sha256 = Some(hex::encode(digest.finish())));
         }
     }
 }
