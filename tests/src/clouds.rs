@@ -31,7 +31,7 @@ impl Clouds {
         command.args(["--provisioning", "50ms", "--working", "20ms", "--chunk", "5ms"]);
         let mut process = Running::start("clouds", folder, &mut command);
         // They write the file whole or not at all, and only once every port listens.
-        let text = until("the clouds to say where they listen", Duration::from_secs(60), || {
+        let text = until("the clouds to say where they listen", Duration::from_mins(1), || {
             assert!(process.ended().is_none(), "the clouds did not start:\n{}", process.log());
             std::fs::read_to_string(&ports).ok()
         });
