@@ -15,9 +15,11 @@ use pingora::prelude::ErrorType::{
 use pingora::prelude::{Error, ErrorSource, ErrorType};
 use pingora::proxy::{FailToProxy, Session};
 use pipeline::{Answer, Refused, UpstreamFault};
+use tokio::time::timeout;
 
 use super::accept::Head;
 use super::passing::{Passing, REQUEST_ID, Stamps};
+use super::wire::{LINGER, LINGER_BYTES};
 
 /// The most of an unread request body that is worth reading to keep its connection.
 const DRAIN: u64 = 64 * 1024;
@@ -149,7 +151,8 @@ pub(crate) async fn send(
 /// Sends the answer to a request that failed on its way, if anything can still be sent.
 pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
     let nothing = FailToProxy { error_code: 0, can_reuse_downstream: false };
-    let answer = passing.fault.take().or_else(|| answer_of(error));
+    let heard = session.response_written().is_some() || session.as_downstream_mut().is_body_done();
+    let answer = passing.fault.take().or_else(|| answer_of(error, heard));
     let Some(answer) = answer else { return nothing };
     if let Some(trail) = &mut passing.trail {
         trail.refuse(&answer);
@@ -181,11 +184,13 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
 }
 
 /// What went wrong, as far as pingora can tell; `None` where the caller has left and nobody is there to be answered.
-fn answer_of(error: &Error) -> Option<Answer> {
+/// `heard` when there was nothing more to be read from it.
+fn answer_of(error: &Error, heard: bool) -> Option<Answer> {
     let detail = error.etype().as_str().to_owned();
     match error.esource() {
         ErrorSource::Upstream => Some(Answer::Upstream(upstream_fault(error.etype(), detail))),
         ErrorSource::Downstream if matches!(error.etype(), WriteError | ConnectionClosed | WriteTimedout) => None,
+        ErrorSource::Downstream if heard => None,
         ErrorSource::Downstream => Some(Answer::BodyCut),
         ErrorSource::Internal | ErrorSource::Unset => Some(Answer::Internal(detail)),
     }
@@ -264,7 +269,25 @@ async fn write(
     if !bodyless {
         session.write_response_body(Some(Bytes::clone(&worded.body)), true).await?;
     }
+    if session.is_http2() && !session.as_downstream_mut().is_body_done() {
+        hear_out(session).await;
+    }
     Ok(())
+}
+
+/// Reads on for a moment: a stream that is given up with its body unread is reset, and some callers lose the answer to
+/// the reset. On HTTP/1 it is the connection that is heard out, by [`super::wire::Wire`].
+async fn hear_out(session: &mut Session) {
+    let mut left = LINGER_BYTES;
+    let rest = async {
+        while let Ok(Some(piece)) = session.read_request_body().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = timeout(LINGER, rest).await;
 }
 
 /// A connection is kept only if the rest of the request body is small enough to be read: what is left unread would be
