@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use pingora::proxy::Session;
-use pipeline::{Incoming, Unread};
+use pipeline::{BodyFlow, Forward, Incoming, Unread};
 use tokio::time::timeout;
 
 /// The body of the request that a session is serving.
@@ -65,6 +65,16 @@ impl SessionBody<'_> {
         }
         Ok(whole.freeze())
     }
+}
+
+/// Tells a caller that waits for leave to send a body that it may: what is decided is decided, and an upstream's own leave
+/// comes too late or never. Some clients wait for it for a whole minute.
+pub(crate) async fn invite(session: &mut Session, forward: &Forward) -> pingora::Result<()> {
+    let unread = !matches!(forward.body().flow, BodyFlow::Settled);
+    if unread && session.req_header().headers.contains_key(EXPECT) {
+        session.write_continue_response().await?;
+    }
+    Ok(())
 }
 
 /// How long the body says it is, zero where there is none; `None` where only its end will tell.

@@ -76,6 +76,7 @@ impl Edge {
             Ok(forward) => {
                 let deadline = forward.call().operation.deadline.map(|it| at.tick + it + GRACE);
                 let _ = WATCH.try_with(|it| it.extend(deadline));
+                body::invite(session, &forward).await?;
                 passing.go_on(configuration, arrival, forward);
                 Ok(false)
             }

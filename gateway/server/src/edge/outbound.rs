@@ -110,7 +110,7 @@ fn is_claimed(name: &str) -> bool {
         || matches!(name, "x-http-method-override" | "x-http-method" | "x-method-override")
         // httpoxy: CGI makes of it the proxy that the program itself uses.
         || name == "proxy"
-        // The gateway has already told the caller to go on, or will when the upstream does.
+        // The gateway has already told the caller to go on.
         || name == "expect"
 }
 
