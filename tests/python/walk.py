@@ -56,7 +56,7 @@ def wanted(operation):
     body = operation.example()
     for field, value in list(body.items()):
         if field in ("name", "bucket", "hostname"):
-            body[field] = f"{value}-{next(NUMBERS)}"
+            body[field] = f"{value}-w{next(NUMBERS)}"
         elif field.endswith("_id") and isinstance(value, str):
             body[field] = neighbour(operation.document, field) or value
     return body
