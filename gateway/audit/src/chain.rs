@@ -6,6 +6,7 @@
 use std::io::{self, BufRead};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use serde::de::IgnoredAny;
 
 /// The digest of one line, in lower-case hexadecimal.
 pub(crate) type Link = [u8; 64];
@@ -42,7 +43,8 @@ pub(crate) fn read_line(line: &[u8]) -> Option<(u64, &[u8])> {
     let digits = rest.iter().take_while(|it| it.is_ascii_digit()).count();
     let (number, rest) = rest.split_at_checked(digits)?;
     let (prev, rest) = rest.strip_prefix(b",\"prev\":\"")?.split_at_checked(64)?;
-    let whole = rest.starts_with(b"\",\"entry\":{") && rest.ends_with(b"}}");
+    // One document and no more: a line feed that was changed would otherwise make one line of two.
+    let whole = rest.starts_with(b"\",\"entry\":{") && serde_json::from_slice::<IgnoredAny>(line).is_ok();
     let seq = std::str::from_utf8(number).ok()?.parse().ok()?;
     whole.then_some((seq, prev))
 }
