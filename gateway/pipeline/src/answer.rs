@@ -123,6 +123,11 @@ impl Answer {
         }
     }
 
+    /// Why, as one token for entries and meters. Of a credential it says more than its caller is told.
+    pub fn reason(&self) -> &'static str {
+        if let Self::Unauthenticated(unproven) = self { unproven.why.reason() } else { self.told().reason }
+    }
+
     /// Who has to act before it stops happening.
     pub fn blame(&self) -> Blame {
         match self {

@@ -125,7 +125,7 @@ impl Trail {
             self.refused_key.clone_from(&unproven.why.key);
         }
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
-        let (step, reason, blame) = (answer.step(), answer.told().reason, answer.blame());
+        let (step, reason, blame) = (answer.step(), answer.reason(), answer.blame());
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
     }
 
