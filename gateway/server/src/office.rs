@@ -92,14 +92,13 @@ impl Office {
         })
     }
 
-    /// Follows keys, files and SIGHUP until told to stop.
-    pub(crate) async fn watch(self: Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
-        let (notice, mut changes) = mpsc::channel(1);
-        // Held for as long as this loop runs: dropping it ends the watching.
-        let watcher = watched::files(&self.settings, notice);
-        if let Err(cause) = &watcher {
-            tracing::warn!(%cause, "changes of files go unnoticed; SIGHUP still reloads");
-        }
+    /// Follows keys, files and SIGHUP until told to stop. Keys never wait for files: a revocation is urgent, and a
+    /// configuration takes as long as it takes.
+    pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
+        tokio::join!(self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped));
+    }
+
+    async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
         let mut poll = interval(POLL);
         let mut round = interval(ROUND);
         // An interval begins at once; there is nothing to write down yet.
@@ -110,11 +109,27 @@ impl Office {
                 () = told(&mut stopped) => return,
                 _ = poll.tick() => self.follow_keys().await,
                 _ = round.tick() => self.round().await,
-                Some(()) = changes.recv() => {
-                    watched::settle(&mut changes).await;
-                    self.reload();
-                }
-                Some(()) = hang_up.recv() => self.reload(),
+            }
+        }
+    }
+
+    async fn watch_files(self: &Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
+        let (notice, mut changes) = mpsc::channel(1);
+        // Held for as long as this loop runs: dropping it ends the watching.
+        let watcher = watched::files(&self.settings, notice);
+        if let Err(cause) = &watcher {
+            tracing::warn!(%cause, "changes of files go unnoticed; SIGHUP still reloads");
+        }
+        loop {
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                Some(()) = changes.recv() => watched::settle(&mut changes).await,
+                Some(()) = hang_up.recv() => {}
+            }
+            let office = Arc::clone(self);
+            // Reading and checking everything holds its thread for long, and others wait for that of the office.
+            if let Err(cause) = tokio::task::spawn_blocking(move || office.reload()).await {
+                tracing::error!(%cause, "a reload ended badly");
             }
         }
     }

@@ -24,6 +24,9 @@ use crate::tls;
 /// How long idle connections are still listened to once the gateway stops.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// `SIGXFSZ`, which ends a process that writes beyond its limit for files.
+const FILE_TOO_LARGE: i32 = 25;
+
 /// What is printed once requests are served: where, and which authority to trust.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the printed line")]
@@ -123,9 +126,8 @@ fn gate(office: &Office) -> Arc<Gate> {
         signers: Arc::clone(&office.signers),
         bounds: connections.clone(),
     };
-    // A second try only where pingora knows it to be safe: a kept connection turned out to be closed, the method is
-    // idempotent, and the whole body is at hand.
-    let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
+    // One try: what may be tried again without doing it twice is for a retry policy to say, and there is none.
+    let conf = ServerConf { max_retries: 1, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(edge.clone(), Arc::new(conf));
     proxy.handle_init_modules();
     let clock = Arc::clone(&office.gateway.clock);
@@ -134,6 +136,8 @@ fn gate(office: &Office) -> Arc<Gate> {
 }
 
 fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
+    // Listening is enough: the write that was one too many then fails like one on a full disk, and is answered for.
+    let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
 }
 

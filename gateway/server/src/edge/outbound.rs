@@ -209,7 +209,9 @@ fn peer(address: SocketAddr, upstream: &Upstream, timeouts: Timeouts, long_lived
     // pingora has one bound for every read: the wait for the head is the one that callers feel, except on streams.
     options.read_timeout = Some(if long_lived { timeouts.between_bytes } else { timeouts.first_byte });
     options.write_timeout = Some(timeouts.between_bytes);
-    options.idle_timeout = Some(Duration::from_mins(1));
+    // Shorter than the servers in use keep a connection (the shortest default is five seconds), so that a request is not
+    // sent on one that is just being closed.
+    options.idle_timeout = Some(Duration::from_secs(4));
     options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer
 }
