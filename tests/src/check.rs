@@ -41,7 +41,8 @@ pub fn told(api: &str, answer: &Answer) -> Words {
     let body = answer.json();
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("not a text in {answer}")).to_owned();
     let shape = |value: &Value, fields: &[&str]| {
-        let mut own: Vec<_> = value.as_object().unwrap_or_else(|| panic!("no object: {answer}")).keys().cloned().collect();
+        let mut own: Vec<_> =
+            value.as_object().unwrap_or_else(|| panic!("no object: {answer}")).keys().cloned().collect();
         let mut wanted: Vec<_> = fields.iter().map(|it| (*it).to_owned()).collect();
         own.sort();
         wanted.sort();
