@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 
 def client(name, secret=None, **more):
-    """As in the reference, but for whom it trusts. No retries: each answer is looked at."""
+    """As in the reference, but for whom it trusts. Thirty requests a second are the limit: what is slowed down is tried again."""
     return boto3.client(
         "s3",
         endpoint_url="https://s3.cloudnx.in",
@@ -25,7 +25,7 @@ def client(name, secret=None, **more):
         aws_access_key_id=os.environ[f"{name}_ID"],
         aws_secret_access_key=secret or os.environ["SECRET_ACCESS_KEY" if name == "ACCESS_KEY" else f"{name}_SECRET"],
         verify=AUTHORITY,
-        config=Config(s3={"addressing_style": "path", **more}, retries={"total_max_attempts": 1}, proxies={}),
+        config=Config(s3={"addressing_style": "path", **more}, retries={"total_max_attempts": 8, "mode": "standard"}, proxies={}),
     )
 
 

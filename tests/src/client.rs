@@ -243,11 +243,28 @@ impl Stream {
     }
 }
 
+/// rustls sends what is left before it reads. A peer that no longer listens to that may have answered all the same.
+fn read_after_hanging_up(stream: &mut StreamOwned<ClientConnection, TcpStream>, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.conn.reader().read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+        if stream.conn.read_tls(&mut stream.sock)? == 0 {
+            return Ok(0);
+        }
+        stream.conn.process_new_packets().map_err(io::Error::other)?;
+    }
+}
+
 impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(into),
-            Self::Tls(stream) => stream.read(into),
+            Self::Tls(stream) => match stream.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => read_after_hanging_up(stream, into),
+                other => other,
+            },
         }
     }
 }
