@@ -426,3 +426,14 @@ fn connections_are_capped_and_a_place_comes_back() {
     });
     let _ = door.secure(NSX).ask(&Request::get(NSX, LIST)).expect(401);
 }
+
+#[test]
+fn the_last_answer_of_a_connection_says_that_it_is_the_last() {
+    let world = with("[connections]\nrequests = 3\n");
+    let mut connection = world.gateway.door().secure(NSX);
+    for last in [false, false, true] {
+        let answer = connection.ask(&Request::get(NSX, LIST)).expect(401);
+        assert_eq!(answer.says("connection") == "close", last, "{answer}");
+    }
+    assert!(connection.rest().is_empty());
+}

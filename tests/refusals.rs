@@ -44,7 +44,7 @@ fn check(world: &World, api: &str, request: &Request, (status, step, reason): (u
 fn whoever_shows_no_credential_is_asked_for_one() {
     let world = World::start();
     for (api, host, path) in READS {
-        check(&world, api, &Request::get(host, path), (401, "authenticate", "missing"));
+        check(&world, api, &Request::get(host, path), (401, "authenticate", "unauthenticated"));
     }
 }
 
@@ -66,7 +66,7 @@ fn a_key_of_one_api_opens_no_other() {
     let key = world.key("novastraxis", &["compute"]);
     world.permits("novastraxis", &Request::get(NSX, "/v2/compute/instances").bearer(&key.text), 200);
     for (api, host, path) in READS.into_iter().filter(|(api, ..)| !matches!(*api, "novastraxis" | "cloudnx")) {
-        check(&world, api, &Request::get(host, path).bearer(&key.text), (401, "authenticate", "wrong_api"));
+        check(&world, api, &Request::get(host, path).bearer(&key.text), (401, "authenticate", "unauthenticated"));
     }
 }
 
@@ -108,7 +108,10 @@ fn a_tenant_sees_nothing_of_another() {
     let body = json!({ "machine_type": "n2-standard-4", "region": "us-east-1", "network_id": "vpc-4a1c" });
     let made = world.ask(&Request::post(NSX, "/v2/compute/instances").bearer(&my_key.text).json(&body)).expect(201);
     let id = made.json()["instance"]["id"].as_str().unwrap().to_owned();
-    let listed = |key: &str| world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(key)).expect(200).text();
+    let listed = |key: &str| -> String {
+        let page = |it: u32| format!("/v2/compute/instances?per_page=100&page={it}");
+        (1..=5).map(|it| world.ask(&Request::get(NSX, &page(it)).bearer(key)).expect(200).text()).collect()
+    };
     assert!(listed(&my_key.text).contains(&id));
     assert!(!listed(&your_key.text).contains(&id), "another tenant's instance is listed");
     let path = format!("/v2/compute/instances/{id}");
@@ -215,7 +218,7 @@ fn whoever_asks_too_much_is_told_when_to_come_back() {
     let refusal = Refusal { status: 429, code: "rate_limit_exceeded", step: "limit", reason: "rate_limited" };
     world.check_refusal("novastack", &answer, refusal);
     let wait: u64 = answer.says("retry-after").parse().unwrap();
-    assert!((1..=60).contains(&wait), "{answer}");
+    assert!((1..=61).contains(&wait), "{answer}");
 }
 
 #[test]

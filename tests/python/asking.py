@@ -24,7 +24,10 @@ def send(method, host, target, headers, body):
     """One request on a connection of its own."""
     connection = http.client.HTTPSConnection(host, context=TRUST, timeout=30)
     try:
-        connection.request(method, target, body, headers)
+        try:
+            connection.request(method, target, body, headers)
+        except OSError:
+            pass  # A refusal need not wait for the rest of a body: it can be read all the same.
         return Answer(connection.getresponse())
     finally:
         connection.close()
