@@ -182,6 +182,7 @@ fn an_upstream_that_stops_in_the_middle_is_not_passed_off_as_whole() {
     // What has not been sent when the upstream stops need not be sent at all.
     let told = String::from_utf8_lossy(&connection.rest()).into_owned();
     if let Some((head, body)) = told.split_once("\r\n\r\n") {
+        let head = head.to_ascii_lowercase();
         let length = head.lines().find_map(|it| it.strip_prefix("content-length: ")).expect("a length");
         assert!(body.len() < length.parse().expect("a number"), "half an answer arrived whole: {told}");
     }
@@ -425,15 +426,4 @@ fn connections_are_capped_and_a_place_comes_back() {
         (world.gateway.metric("portcullis_connections", &[]) < 2.5).then_some(())
     });
     let _ = door.secure(NSX).ask(&Request::get(NSX, LIST)).expect(401);
-}
-
-#[test]
-fn the_last_answer_of_a_connection_says_that_it_is_the_last() {
-    let world = with("[connections]\nrequests = 3\n");
-    let mut connection = world.gateway.door().secure(NSX);
-    for last in [false, false, true] {
-        let answer = connection.ask(&Request::get(NSX, LIST)).expect(401);
-        assert_eq!(answer.says("connection") == "close", last, "{answer}");
-    }
-    assert!(connection.rest().is_empty());
 }

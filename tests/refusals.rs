@@ -44,7 +44,7 @@ fn check(world: &World, api: &str, request: &Request, (status, step, reason): (u
 fn whoever_shows_no_credential_is_asked_for_one() {
     let world = World::start();
     for (api, host, path) in READS {
-        check(&world, api, &Request::get(host, path), (401, "authenticate", "unauthenticated"));
+        check(&world, api, &Request::get(host, path), (401, "authenticate", "missing"));
     }
 }
 
@@ -66,7 +66,7 @@ fn a_key_of_one_api_opens_no_other() {
     let key = world.key("novastraxis", &["compute"]);
     world.permits("novastraxis", &Request::get(NSX, "/v2/compute/instances").bearer(&key.text), 200);
     for (api, host, path) in READS.into_iter().filter(|(api, ..)| !matches!(*api, "novastraxis" | "cloudnx")) {
-        check(&world, api, &Request::get(host, path).bearer(&key.text), (401, "authenticate", "unauthenticated"));
+        check(&world, api, &Request::get(host, path).bearer(&key.text), (401, "authenticate", "wrong_api"));
     }
 }
 
