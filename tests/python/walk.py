@@ -66,7 +66,8 @@ def wanted(operation):
 def neighbour(document, field):
     """A resource of the kind that a field such as `vpc_id` names, made or found for it."""
     kind = field.removesuffix("_id").replace("_", "-") + "s"
-    found = next((it for it in document.operations if it.template.endswith("/" + kind) and not it.native), None)
+    found = next((it for it in document.operations
+                  if it.template.endswith("/" + kind) and "{" not in it.template and not it.native), None)
     return member(document, found.template, "id") if found else None
 
 
