@@ -39,7 +39,7 @@ pub(crate) fn classify(arrival: &Arrival) -> Result<Presented<'_>, Cause> {
     if line.len() > MAX_CREDENTIAL {
         return Err(Cause::Oversized);
     }
-    let line = line.to_str().map_err(|_| Cause::Malformed)?;
+    let line = std::str::from_utf8(line.as_bytes()).map_err(|_| Cause::Malformed)?;
     let (scheme, rest) = line.split_once(' ').ok_or(Cause::Malformed)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         read_bearer(rest.trim_matches(' '))
@@ -51,10 +51,10 @@ pub(crate) fn classify(arrival: &Arrival) -> Result<Presented<'_>, Cause> {
 }
 
 fn read_bearer(shown: &str) -> Result<Presented<'_>, Cause> {
-    if shown.is_empty() || !keyformat::fits_header(shown) {
-        Err(Cause::Malformed)
-    } else if keyformat::prefix(shown).is_some() {
+    if keyformat::prefix(shown).is_some() {
         Ok(Presented::Checked(shown))
+    } else if shown.is_empty() || !keyformat::fits_header(shown) {
+        Err(Cause::Malformed)
     } else if keyformat::looks_like_token(shown) {
         Ok(Presented::Token)
     } else {

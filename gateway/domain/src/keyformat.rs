@@ -30,8 +30,9 @@ pub fn write(prefix: &str, bits: &mut [u8; 32]) -> String {
 pub fn prefix(key: &str) -> Option<&str> {
     let (signed, sum) = key.split_at_checked(key.len().checked_sub(CHECKSUM)?)?;
     let (prefix, body) = signed.split_at_checked(signed.len().checked_sub(BODY)?)?;
-    let whole = body.bytes().all(|it| it.is_ascii_alphanumeric()) && checksum(signed).eq(sum.chars());
-    whole.then_some(prefix)
+    // Every key is read to its end, so that the loop has no branch and goes over many bytes at a time.
+    let digits = body.bytes().fold(true, |so_far, it| so_far & it.is_ascii_alphanumeric());
+    (digits && checksum(signed).eq(sum.chars())).then_some(prefix)
 }
 
 /// Whether `text` can stand before a key: 3 to 32 letters, digits, `-` and `_`, the last of them no letter or digit.

@@ -125,6 +125,17 @@ fn a_digest_under_another_form_opens_nothing() {
     assert_eq!(found(&ring, &key(1)), None);
 }
 
+#[test]
+fn a_digest_that_differs_in_one_bit_anywhere_is_another() {
+    let digest = std::array::from_fn(|it| u8::try_from(it).unwrap());
+    assert!(entry::DigestKey(digest) == entry::DigestKey(digest));
+    for at in 0..256 {
+        let mut other = digest;
+        other[at / 8] ^= 1 << (at % 8);
+        assert!(entry::DigestKey(digest) != entry::DigestKey(other), "bit {at}");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, bool),
