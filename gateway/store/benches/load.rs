@@ -21,10 +21,10 @@ fn tenant(number: u64) -> Change {
 
 fn key(number: u64) -> Change {
     let id: domain::KeyId = format!("key_{number:016}").parse().unwrap();
+    // Digests are evenly spread; these must be too.
     let mut digest = [0; 32];
-    for part in digest.chunks_exact_mut(8) {
-        // Digests are evenly spread; these must be too.
-        part.copy_from_slice(&(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    for (at, part) in (1..).zip(digest.chunks_exact_mut(8)) {
+        part.copy_from_slice(&(number + at * KEYS).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).to_be_bytes());
     }
     Change::Key(Box::new(KeyRecord {
         lineage: id.founds(),

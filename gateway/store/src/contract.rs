@@ -90,6 +90,20 @@ pub(crate) async fn what_was_published_is_read_back_unchanged(on: Fresh) {
     }
 }
 
+pub(crate) async fn thousands_of_keys_are_loaded_in_the_order_of_making(on: Fresh) {
+    let many: Vec<Change> = (0..3_u16)
+        .map(|it| Change::Tenant(tenant(&format!("tenant-{it}"))))
+        .chain((0..2_000_u16).map(|it| {
+            let id: KeyId = format!("key_{it}").parse().unwrap();
+            let secret = KeySecret::Minted { digest: it.to_be_bytes().repeat(16).try_into().unwrap(), pepper: 1 };
+            let tenant = format!("tenant-{}", it % 3).parse().unwrap();
+            made(&KeyRecord { lineage: id.founds(), id, secret, tenant, ..full(1) })
+        }))
+        .collect();
+    let version = publish(&on, &many).await;
+    assert_eq!(loaded(&on).await, (version, many));
+}
+
 pub(crate) async fn what_is_not_there_is_not_found(on: Fresh) {
     assert_eq!(on.version().await.unwrap(), 0);
     assert_eq!(loaded(&on).await, (0, vec![]));

@@ -3,10 +3,10 @@
 use domain::{Change, Version};
 use futures::TryStreamExt;
 use identity::News;
-use sqlx::{Executor, SqliteConnection, SqlitePool};
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::read;
-use super::rows::{self, key_columns, tenant_columns};
+use super::rows::{self, all_lines, key_line, tenant_line};
 
 /// How many numbers of the log are taken in at a time.
 const BATCH: u64 = 10_000;
@@ -15,14 +15,18 @@ const BATCH: u64 = 10_000;
 pub(super) async fn load(pool: &SqlitePool, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, sqlx::Error> {
     let mut read = pool.begin().await?;
     let version = read::version(&mut *read).await?;
-    let mut tenants = (&mut *read).fetch(concat!("SELECT ", tenant_columns!(), " FROM tenants ORDER BY seq"));
-    while let Some(row) = tenants.try_next().await? {
-        take(Change::Tenant(rows::tenant(&row)?));
+    let mut tenants = sqlx::query_scalar::<_, String>(all_lines!(tenant_line!(), "tenants")).fetch(&mut *read);
+    while let Some(text) = tenants.try_next().await? {
+        for line in rows::lines(&text) {
+            take(Change::Tenant(rows::tenant(line)?));
+        }
     }
     drop(tenants);
-    let mut keys = (&mut *read).fetch(concat!("SELECT ", key_columns!(), " FROM keys ORDER BY seq"));
-    while let Some(row) = keys.try_next().await? {
-        take(Change::Key(Box::new(rows::key(&row)?)));
+    let mut keys = sqlx::query_scalar::<_, String>(all_lines!(key_line!(), "keys")).fetch(&mut *read);
+    while let Some(text) = keys.try_next().await? {
+        for line in rows::lines(&text) {
+            take(Change::Key(Box::new(rows::key(line)?)));
+        }
     }
     drop(keys);
     read.commit().await?;
@@ -48,21 +52,21 @@ pub(super) async fn changes_since(pool: &SqlitePool, version: Version) -> Result
 async fn tenants_between(on: &mut SqliteConnection, after: Version, upto: Version) -> Result<Vec<Change>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        tenant_columns!(),
+        tenant_line!(),
         " FROM tenants WHERE id IN (SELECT tenant FROM changes WHERE ?1 < version AND version <= ?2)"
     );
-    let found = sqlx::query(sql).bind(number(after)).bind(number(upto)).fetch_all(on).await?;
-    found.iter().map(|it| rows::tenant(it).map(Change::Tenant)).collect()
+    let lines: Vec<String> = sqlx::query_scalar(sql).bind(number(after)).bind(number(upto)).fetch_all(on).await?;
+    lines.iter().map(|it| rows::tenant(it).map(Change::Tenant)).collect()
 }
 
 async fn keys_between(on: &mut SqliteConnection, after: Version, upto: Version) -> Result<Vec<Change>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        key_columns!(),
+        key_line!(),
         " FROM keys WHERE id IN (SELECT key FROM changes WHERE ?1 < version AND version <= ?2) ORDER BY seq"
     );
-    let found = sqlx::query(sql).bind(number(after)).bind(number(upto)).fetch_all(on).await?;
-    found.iter().map(|it| rows::key(it).map(|key| Change::Key(Box::new(key)))).collect()
+    let lines: Vec<String> = sqlx::query_scalar(sql).bind(number(after)).bind(number(upto)).fetch_all(on).await?;
+    lines.iter().map(|it| rows::key(it).map(|key| Change::Key(Box::new(key)))).collect()
 }
 
 /// A version as SQLite counts; beyond its reach there is nothing.

@@ -1,11 +1,10 @@
 //! Reading what is kept.
 
-use domain::{KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use domain::{ApiName, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
 use identity::{KeyFilter, Page};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteExecutor, SqlitePool};
 
-use super::rows::{self, key_columns, tenant_columns};
+use super::rows::{self, key_line, parsed, tenant_line};
 
 /// A key works at the moment that is bound as `?2`.
 macro_rules! works {
@@ -20,24 +19,26 @@ pub(super) async fn version(on: impl SqliteExecutor<'_>) -> Result<Version, sqlx
 }
 
 pub(super) async fn tenant(pool: &SqlitePool, id: &TenantId) -> Result<Option<Tenant>, sqlx::Error> {
-    let sql = concat!("SELECT ", tenant_columns!(), " FROM tenants WHERE id = ?1");
-    sqlx::query(sql).bind(id.as_str()).fetch_optional(pool).await?.map(|it| rows::tenant(&it)).transpose()
+    let sql = concat!("SELECT ", tenant_line!(), " FROM tenants WHERE id = ?1");
+    let line: Option<String> = sqlx::query_scalar(sql).bind(id.as_str()).fetch_optional(pool).await?;
+    line.map(|it| rows::tenant(&it)).transpose()
 }
 
 pub(super) async fn tenants(pool: &SqlitePool, page: &Page<TenantId>) -> Result<Vec<Tenant>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        tenant_columns!(),
+        tenant_line!(),
         " FROM tenants WHERE ?1 IS NULL OR (SELECT seq FROM tenants WHERE id = ?1) < seq ORDER BY seq LIMIT ?2"
     );
-    let found =
-        sqlx::query(sql).bind(page.after.as_ref().map(TenantId::as_str)).bind(page.limit).fetch_all(pool).await?;
-    found.iter().map(rows::tenant).collect()
+    let after = page.after.as_ref().map(TenantId::as_str);
+    let lines: Vec<String> = sqlx::query_scalar(sql).bind(after).bind(page.limit).fetch_all(pool).await?;
+    lines.iter().map(|it| rows::tenant(it)).collect()
 }
 
 pub(super) async fn key(pool: &SqlitePool, id: &KeyId) -> Result<Option<KeyRecord>, sqlx::Error> {
-    let sql = concat!("SELECT ", key_columns!(), " FROM keys WHERE id = ?1");
-    one(sqlx::query(sql).bind(id.as_str()).fetch_optional(pool).await?)
+    let sql = concat!("SELECT ", key_line!(), " FROM keys WHERE id = ?1");
+    let line: Option<String> = sqlx::query_scalar(sql).bind(id.as_str()).fetch_optional(pool).await?;
+    line.map(|it| rows::key(&it)).transpose()
 }
 
 pub(super) async fn keys(
@@ -47,18 +48,18 @@ pub(super) async fn keys(
 ) -> Result<Vec<KeyRecord>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        key_columns!(),
+        key_line!(),
         " FROM keys WHERE (?1 IS NULL OR (SELECT seq FROM keys WHERE id = ?1) < seq)",
         " AND (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR api = ?3) ORDER BY seq LIMIT ?4"
     );
-    let found = sqlx::query(sql)
+    let lines: Vec<String> = sqlx::query_scalar(sql)
         .bind(page.after.as_ref().map(KeyId::as_str))
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(filter.api.as_ref().map(domain::ApiName::as_str))
+        .bind(filter.api.as_ref().map(ApiName::as_str))
         .bind(page.limit)
         .fetch_all(pool)
         .await?;
-    found.iter().map(rows::key).collect()
+    lines.iter().map(|it| rows::key(it)).collect()
 }
 
 pub(super) async fn count_lineages(pool: &SqlitePool, tenant: &TenantId, now: Timestamp) -> Result<u64, sqlx::Error> {
@@ -75,19 +76,19 @@ pub(super) async fn named(
 ) -> Result<Option<KeyRecord>, sqlx::Error> {
     let sql = concat!(
         "SELECT ",
-        key_columns!(),
+        key_line!(),
         " FROM keys WHERE name = ?1 AND ",
         works!(),
         " AND (?3 IS NULL OR tenant = ?3) AND (?4 IS NULL OR api = ?4) ORDER BY seq DESC LIMIT 1"
     );
-    let found = sqlx::query(sql)
+    let line: Option<String> = sqlx::query_scalar(sql)
         .bind(name)
         .bind(now.nanos())
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(filter.api.as_ref().map(domain::ApiName::as_str))
+        .bind(filter.api.as_ref().map(ApiName::as_str))
         .fetch_optional(pool)
         .await?;
-    one(found)
+    line.map(|it| rows::key(&it)).transpose()
 }
 
 pub(super) async fn holder(pool: &SqlitePool, secret: &KeySecret) -> Result<Option<KeyId>, sqlx::Error> {
@@ -100,9 +101,5 @@ pub(super) async fn holder(pool: &SqlitePool, secret: &KeySecret) -> Result<Opti
         }
     };
     let found: Option<String> = query.fetch_optional(pool).await?;
-    found.map(|it| it.parse().map_err(|bad| sqlx::Error::Decode(Box::new(bad)))).transpose()
-}
-
-fn one(row: Option<SqliteRow>) -> Result<Option<KeyRecord>, sqlx::Error> {
-    row.map(|it| rows::key(&it)).transpose()
+    found.map(|it| parsed(&it)).transpose()
 }

@@ -17,6 +17,7 @@ macro_rules! keeps {
 
 keeps! {
     what_was_published_is_read_back_unchanged
+    thousands_of_keys_are_loaded_in_the_order_of_making
     what_is_not_there_is_not_found
     a_change_that_was_decided_on_an_old_version_is_refused_whole
     a_change_that_cannot_be_written_leaves_nothing_behind
