@@ -1,24 +1,23 @@
 //! One immutable set of policies, made ready to decide.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{Effect, EntityTypeName, EntityUid, Policy, PolicySet, Schema};
-use domain::{Api, ApiName, Arrival, Call, Caller, Fault, Faults, Operation, Standing};
+use cedar_policy::{Effect, Policy, PolicySet, Schema};
+use domain::{ApiName, Arrival, Call, Caller, Fault, Faults, Operation, Standing};
 
-use crate::border::{Kinds, Resources};
+use crate::border::Kinds;
 use crate::bundle;
 use crate::cases::{self, Ran};
-use crate::ceilings::Ceiling;
 use crate::conditions::{self, Being, Condition, Uid};
 use crate::decide::Cell;
 use crate::gate;
 use crate::index::{Index, Standpoint};
-use crate::reads::Reads;
+use crate::plan::{Plan, Plans};
+use crate::reads::{Keys, Reads};
 use crate::refusal::{Forbidden, Grounds, Permit, Reason};
-use crate::resource::ResourcePath;
 use crate::schema::{self, Model};
 use crate::slots::{Slots, hash};
 use crate::source::{Fronted, PolicySource};
@@ -54,22 +53,9 @@ pub(crate) struct Compiled {
     pub(crate) effect: Effect,
     pub(crate) condition: Condition,
     pub(crate) reads: Reads,
+    /// What the condition joins by `&&`, in order, as far as no context is needed.
+    pub(crate) beginning: Vec<(Condition, Reads)>,
     pub(crate) reason: Reason,
-}
-
-/// What is known of an operation before anybody asks for it.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) operation: Arc<Operation>,
-    pub(crate) number: usize,
-    pub(crate) action: Standpoint,
-    pub(crate) action_uid: Uid,
-    pub(crate) action_being: Being,
-    pub(crate) resources: Resources,
-    pub(crate) resource_kind: EntityTypeName,
-    pub(crate) ceiling: Option<Ceiling>,
-    /// The decision on somebody without a credential.
-    pub(crate) anonymous: OnceLock<Arc<Cell>>,
 }
 
 /// A credential as Cedar sees it.
@@ -196,11 +182,14 @@ impl Principal {
 
 impl Compiled {
     fn of(policy: &Policy) -> Self {
+        let condition = Condition::of(policy);
+        let beginning = condition.conjuncts().into_iter().map(|it| (Reads::of(&it), it)).map(|(reads, it)| (it, reads));
         Self {
             id: policy.id().to_string().into(),
             effect: policy.effect(),
-            condition: Condition::of(policy),
-            reads: Reads::of(policy),
+            beginning: beginning.take_while(|(_, it)| it.context == Keys::NONE).collect(),
+            reads: Reads::of(&condition),
+            condition,
             reason: gate::reason(policy),
         }
     }
@@ -210,77 +199,6 @@ impl Compiled {
 fn named(schema: &serde_json::Value, policies: &BTreeMap<String, Policy>) -> String {
     let spelled: Vec<(&str, String)> = policies.iter().map(|(id, it)| (id.as_str(), conditions::spelled(it))).collect();
     bundle::digest(schema, &spelled)
-}
-
-/// The plans of all operations, found by the operation itself or by its names.
-#[derive(Debug)]
-struct Plans {
-    all: Vec<Plan>,
-    /// By address. Each plan holds its operation, so no other can take the address.
-    by_address: HashMap<usize, usize>,
-    by_name: HashMap<(ApiName, domain::OperationId), usize>,
-}
-
-impl Plans {
-    fn of(apis: &[Fronted], schema: &Schema) -> Option<Self> {
-        let actions = schema.action_entities().ok()?;
-        let mut plans = Vec::new();
-        for fronted in apis {
-            for operation in &fronted.api.operations {
-                plans.push(plan(fronted, operation, plans.len(), &actions)?);
-            }
-        }
-        let by_address = |(at, it): (usize, &Plan)| (Arc::as_ptr(&it.operation).addr(), at);
-        let by_name = |(at, it): (usize, &Plan)| ((it.operation.api.clone(), it.operation.id.clone()), at);
-        let (by_address, by_name) =
-            (plans.iter().enumerate().map(by_address).collect(), plans.iter().enumerate().map(by_name).collect());
-        Some(Self { all: plans, by_address, by_name })
-    }
-
-    fn of_operation(&self, operation: &Arc<Operation>) -> Option<&Plan> {
-        if let Some(at) = self.by_address.get(&Arc::as_ptr(operation).addr()) {
-            return self.all.get(*at);
-        }
-        // One read a second time from the same documents. A different operation of the same name is not the one that was
-        // validated.
-        let at = self.by_name.get(&(operation.api.clone(), operation.id.clone()))?;
-        self.all.get(*at).filter(|it| {
-            let known = &it.operation;
-            (&known.method, &known.template, &known.requirement, known.class)
-                == (&operation.method, &operation.template, &operation.requirement, operation.class)
-        })
-    }
-}
-
-fn plan(
-    fronted: &Fronted,
-    operation: &Arc<Operation>,
-    number: usize,
-    actions: &cedar_policy::Entities,
-) -> Option<Plan> {
-    let Api { namespace, name, .. } = fronted.api.as_ref();
-    let kind = |it: &str| format!("{namespace}::{it}").parse::<EntityTypeName>().ok();
-    let id = cedar_policy::EntityId::new(operation.id.as_str());
-    let uid = EntityUid::from_type_name_and_id(kind("Action")?, id);
-    let ancestors: HashSet<EntityUid> = actions.ancestors(&uid)?.cloned().collect();
-    let action_being = Being::from(actions.get(&uid)?);
-    let path = ResourcePath::of(operation);
-    let mut kinds = path.0.iter().map(|it| kind(&it.kind)).collect::<Option<Vec<_>>>()?;
-    if kinds.is_empty() {
-        kinds.push(kind(path.kind())?);
-    }
-    let tenancy = fronted.resource_tenant.clone();
-    Some(Plan {
-        operation: Arc::clone(operation),
-        number,
-        action_uid: Uid::from(&uid),
-        action: Standpoint { uid, ancestors: ancestors.into_iter().collect() },
-        action_being,
-        resource_kind: kinds.last()?.clone(),
-        resources: Resources { path, kinds, api: name.to_string(), tenancy },
-        ceiling: schema::ceiling(fronted, operation),
-        anonymous: OnceLock::new(),
-    })
 }
 
 #[cfg(test)]

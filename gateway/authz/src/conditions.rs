@@ -1,6 +1,6 @@
 //! Conditions kept ready, and the facts they are weighed by. The one file that knows Cedar's inside.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
@@ -27,78 +27,94 @@ impl Condition {
         let policy: &ast::Policy = policy.as_ref();
         Self(policy.non_scope_constraints_arc().map(|it| (Arc::clone(it), policy.env().clone())))
     }
-}
 
-/// Every variable a policy's conditions use, with the attributes taken from it one after another: `context`, `source`,
-/// `tls`. Walked without recursion, for a chain of operators may be long.
-pub(crate) fn paths(policy: &Policy) -> Vec<Vec<String>> {
-    let policy: &ast::Policy = policy.as_ref();
-    let mut paths = Vec::new();
-    let mut within: HashSet<*const Expr> = HashSet::new();
-    // A node comes before those it is made of, so a path is met at its end and never again at its beginning.
-    for node in policy.non_scope_constraints().into_iter().flat_map(Expr::subexpressions) {
-        if within.contains(&std::ptr::from_ref(node)) {
-            continue;
+    /// What it joins by `&&`, in the order in which it is weighed: where one is false, those after it are not looked at.
+    pub(crate) fn conjuncts(&self) -> Vec<Self> {
+        let Some((expression, slots)) = &self.0 else { return Vec::new() };
+        let mut conjuncts = Vec::new();
+        let mut first = expression;
+        while let ExprKind::And { left, right } = first.expr_kind() {
+            conjuncts.push(Self(Some((Arc::clone(right), slots.clone()))));
+            first = left;
         }
-        let mut path: Vec<String> = Vec::new();
-        let mut at = node;
-        let variable = loop {
-            let kind = at.expr_kind();
-            if let ExprKind::Var(variable) = kind {
-                break Some(variable.to_string());
-            } else if let ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } = kind {
-                path.push(attr.to_string());
-                at = expr;
-            } else if let ExprKind::ExtHasAttr { expr, attrs } = kind {
-                path.extend(attrs.iter().rev().map(ToString::to_string));
-                at = expr;
+        conjuncts.push(Self(Some((Arc::clone(first), slots.clone()))));
+        conjuncts.reverse();
+        conjuncts
+    }
+
+    fn expression(&self) -> Option<&Expr> {
+        self.0.as_ref().map(|(expression, _)| expression.as_ref())
+    }
+
+    /// Every variable a condition uses, with the attributes taken from it one after another: `context`, `source`,
+    /// `tls`. Walked without recursion, for a chain of operators may be long.
+    pub(crate) fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        let mut within: HashSet<*const Expr> = HashSet::new();
+        // A node comes before those it is made of, so a path is met at its end and never again at its beginning.
+        for node in self.expression().into_iter().flat_map(Expr::subexpressions) {
+            if within.contains(&std::ptr::from_ref(node)) {
+                continue;
+            }
+            let mut path: Vec<String> = Vec::new();
+            let mut at = node;
+            let variable = loop {
+                let kind = at.expr_kind();
+                if let ExprKind::Var(variable) = kind {
+                    break Some(variable.to_string());
+                } else if let ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } = kind {
+                    path.push(attr.to_string());
+                    at = expr;
+                } else if let ExprKind::ExtHasAttr { expr, attrs } = kind {
+                    path.extend(attrs.iter().rev().map(ToString::to_string));
+                    at = expr;
+                } else {
+                    break None;
+                }
+                within.insert(std::ptr::from_ref(at));
+            };
+            if let Some(variable) = variable {
+                path.push(variable);
+                path.reverse();
+                paths.push(path);
             } else {
-                break None;
+                within.remove(&std::ptr::from_ref(at));
             }
-            within.insert(std::ptr::from_ref(at));
-        };
-        if let Some(variable) = variable {
-            path.push(variable);
-            path.reverse();
-            paths.push(path);
-        } else {
-            within.remove(&std::ptr::from_ref(at));
         }
+        paths
     }
-    paths
-}
 
-/// How many expressions of a policy's conditions stand within each other at most; evaluation recurses as deep.
-pub(crate) fn depth(policy: &Policy) -> usize {
-    let policy: &ast::Policy = policy.as_ref();
-    let mut deepest = 0;
-    let mut open: Vec<(&Expr, usize)> = policy.non_scope_constraints().map(|it| (it, 1)).into_iter().collect();
-    while let Some((node, depth)) = open.pop() {
-        deepest = deepest.max(depth);
-        match node.expr_kind() {
-            ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {}
-            ExprKind::If { test_expr, then_expr, else_expr } => {
-                open.extend([test_expr, then_expr, else_expr].map(|it| (it.as_ref(), depth + 1)));
+    /// How many expressions stand within each other at most; evaluation recurses as deep.
+    pub(crate) fn depth(&self) -> usize {
+        let mut deepest = 0;
+        let mut open: Vec<(&Expr, usize)> = self.expression().map(|it| (it, 1)).into_iter().collect();
+        while let Some((node, depth)) = open.pop() {
+            deepest = deepest.max(depth);
+            match node.expr_kind() {
+                ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {}
+                ExprKind::If { test_expr, then_expr, else_expr } => {
+                    open.extend([test_expr, then_expr, else_expr].map(|it| (it.as_ref(), depth + 1)));
+                }
+                ExprKind::And { left, right } | ExprKind::Or { left, right } => {
+                    open.extend([left, right].map(|it| (it.as_ref(), depth + 1)));
+                }
+                ExprKind::BinaryApp { arg1, arg2, .. } => {
+                    open.extend([arg1, arg2].map(|it| (it.as_ref(), depth + 1)));
+                }
+                ExprKind::UnaryApp { arg: expr, .. }
+                | ExprKind::GetAttr { expr, .. }
+                | ExprKind::HasAttr { expr, .. }
+                | ExprKind::ExtHasAttr { expr, .. }
+                | ExprKind::Like { expr, .. }
+                | ExprKind::Is { expr, .. } => open.push((expr, depth + 1)),
+                ExprKind::ExtensionFunctionApp { args: items, .. } | ExprKind::Set(items) => {
+                    open.extend(items.iter().map(|it| (it, depth + 1)));
+                }
+                ExprKind::Record(fields) => open.extend(fields.values().map(|it| (it, depth + 1))),
             }
-            ExprKind::And { left, right } | ExprKind::Or { left, right } => {
-                open.extend([left, right].map(|it| (it.as_ref(), depth + 1)));
-            }
-            ExprKind::BinaryApp { arg1, arg2, .. } => {
-                open.extend([arg1, arg2].map(|it| (it.as_ref(), depth + 1)));
-            }
-            ExprKind::UnaryApp { arg: expr, .. }
-            | ExprKind::GetAttr { expr, .. }
-            | ExprKind::HasAttr { expr, .. }
-            | ExprKind::ExtHasAttr { expr, .. }
-            | ExprKind::Like { expr, .. }
-            | ExprKind::Is { expr, .. } => open.push((expr, depth + 1)),
-            ExprKind::ExtensionFunctionApp { args: items, .. } | ExprKind::Set(items) => {
-                open.extend(items.iter().map(|it| (it, depth + 1)));
-            }
-            ExprKind::Record(fields) => open.extend(fields.values().map(|it| (it, depth + 1))),
         }
+        deepest
     }
-    deepest
 }
 
 /// A policy as text in one spelling, however it was laid out.
@@ -177,19 +193,19 @@ impl<'w> Judge<'w> {
 
 /// A record of typed values. Nothing a caller sends becomes anything but text or a number in it.
 #[derive(Debug, Default)]
-pub(crate) struct Facts(BTreeMap<&'static str, Value>);
+pub(crate) struct Facts(Vec<(&'static str, Value)>);
 
 impl Facts {
     pub(crate) fn flag(&mut self, name: &'static str, value: bool) {
-        self.0.insert(name, Value::from(value));
+        self.0.push((name, Value::from(value)));
     }
 
     pub(crate) fn number(&mut self, name: &'static str, value: i64) {
-        self.0.insert(name, Value::from(value));
+        self.0.push((name, Value::from(value)));
     }
 
     pub(crate) fn text(&mut self, name: &'static str, value: &str) {
-        self.0.insert(name, Value::from(value));
+        self.0.push((name, Value::from(value)));
     }
 
     /// An address. One that Cedar does not know is left out, so that a policy that reads it cannot be weighed.
@@ -204,7 +220,7 @@ impl Facts {
     }
 
     pub(crate) fn record(&mut self, name: &'static str, fields: Self) {
-        self.0.insert(name, Value::record(fields.0, None));
+        self.0.push((name, Value::record(fields.0, None)));
     }
 
     /// The same as Cedar's own authorizer takes it.
@@ -295,6 +311,18 @@ mod tests {
             },
             Ok(true),
         );
+    }
+
+    #[test]
+    fn a_chain_falls_into_what_it_joins_in_order() {
+        let parts = |condition: &str| {
+            let policy = format!("permit(principal, action, resource) when {{ {condition} }};");
+            let all = Condition::of(&Policy::parse(None, policy).unwrap()).conjuncts();
+            all.iter().map(|it| it.expression().unwrap().to_string()).collect::<Vec<_>>().join(" / ")
+        };
+        assert_eq!(parts("context.a && 1 == 2 && !context.b"), "context.a / 1 == 2 / !context.b");
+        assert_eq!(parts("context.a || context.b && context.c"), "context.a || (context.b && context.c)");
+        assert_eq!(parts("context.a } unless { context.b"), "context.a / !context.b");
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::sync::atomic::Ordering;
 use cedar_policy::Effect;
 use domain::{Arrival, AuthMethod, Call, Caller, Standing};
 
-use crate::authorizer::{Authorizer, Compiled, Plan, Principal};
+use crate::authorizer::{Authorizer, Compiled, Principal};
 use crate::border;
 use crate::conditions::{Being, Erred, Facts, Judge, Uid, World};
 use crate::index::{Candidates, Named};
+use crate::plan::Plan;
 use crate::reads::{Keys, OfResource, Reads};
 use crate::refusal::{Forbidden, Grounds, Permit, Reason};
 use crate::slots::hash;
@@ -227,7 +228,7 @@ impl Authorizer {
         let candidates = self.index.candidates(&principal.standpoint, &plan.action, &plan.resource_kind);
         let judge = Judge::new(&principal.uid, &plan.action_uid, &any_resource, Facts::default(), &world);
         let settled_by_caller = plan.resources.tenancy == ResourceTenant::Caller;
-        let (constant, rest): (Vec<u32>, Vec<u32>) = candidates
+        let (constant, mut rest): (Vec<u32>, Vec<u32>) = candidates
             .general
             .iter()
             .partition(|it| self.compiled([*it]).all(|(_, it)| is_constant(it.reads, settled_by_caller)));
@@ -236,6 +237,7 @@ impl Authorizer {
             return Some(Verdict::Denied(Arc::new(self.forbidden(&forbids, plan, caller))));
         }
         let granted = self.findings(&judge, self.with_effect(&constant, Effect::Permit), false);
+        rest.retain(|it| !self.compiled([it]).all(|(_, it)| is_false(it, &judge, settled_by_caller)));
         let [forbids, permits] = [Effect::Forbid, Effect::Permit]
             .map(|effect| self.with_effect(&rest, effect).copied().collect::<Vec<u32>>());
         let grounds = Arc::new(self.permitted(&granted, &[]));
@@ -272,4 +274,11 @@ fn is_constant(reads: Reads, settled_by_caller: bool) -> bool {
         OfResource::Itself => false,
     };
     reads.context == Keys::NONE && same_resource
+}
+
+/// Whether a condition is false by how it begins, for every request of one credential and one operation.
+fn is_false(policy: &Compiled, judge: &Judge<'_>, settled_by_caller: bool) -> bool {
+    let constant = policy.beginning.iter().take_while(|(_, reads)| is_constant(*reads, settled_by_caller));
+    let mut weighed = constant.map(|(condition, _)| judge.holds(condition));
+    weighed.find(|it| *it != Ok(true)) == Some(Ok(false))
 }

@@ -16,6 +16,7 @@ mod decide;
 mod gate;
 mod index;
 mod nesting;
+mod plan;
 mod reads;
 mod refusal;
 mod resource;

@@ -1,8 +1,6 @@
 //! What a policy's conditions look at, so that nothing else is built.
 
-use cedar_policy::Policy;
-
-use crate::conditions;
+use crate::conditions::Condition;
 
 /// One fact of a request's context: a field of one of its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +92,7 @@ pub(crate) enum OfResource {
     Itself,
 }
 
-/// What the conditions of one policy look at. Never less than they do.
+/// What a condition looks at. Never less than it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reads {
     pub(crate) context: Keys,
@@ -102,10 +100,10 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
-    /// Of a policy.
-    pub(crate) fn of(policy: &Policy) -> Self {
+    /// Of a condition.
+    pub(crate) fn of(condition: &Condition) -> Self {
         let mut reads = Self::default();
-        for path in conditions::paths(policy) {
+        for path in condition.paths() {
             reads.path(&path.iter().map(String::as_str).collect::<Vec<_>>());
         }
         reads
@@ -130,6 +128,8 @@ impl Reads {
 
 #[cfg(test)]
 mod tests {
+    use cedar_policy::Policy;
+
     use super::*;
 
     fn dotted(fact: Fact) -> String {
@@ -140,7 +140,7 @@ mod tests {
     #[track_caller]
     fn check(condition: &str, facts: &[&str], resource: OfResource) {
         let policy = format!("permit(principal, action, resource) when {{ {condition} }};");
-        let reads = Reads::of(&Policy::parse(None, policy).unwrap());
+        let reads = Reads::of(&Condition::of(&Policy::parse(None, policy).unwrap()));
         let names: Vec<String> = reads.context.facts().map(dotted).collect();
         assert_eq!(names, facts, "{condition}");
         assert_eq!(reads.resource, resource, "{condition}");
