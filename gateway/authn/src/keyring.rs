@@ -223,13 +223,16 @@ impl KeyringBuilder {
         }
     }
 
-    /// Whether the ring already has this key in the place where it belongs.
+    /// Whether the ring cannot have this key anywhere else than in the place where it belongs.
     fn stands(&self, record: &KeyRecord) -> bool {
-        let found = match &record.secret {
-            KeySecret::Minted { digest, .. } | KeySecret::Imported { digest, .. } => self.ring.by_digest.find(digest),
-            KeySecret::AccessKey { access_key_id, .. } => self.ring.access_key(access_key_id),
-        };
-        found.is_some_and(|it| *it.id() == record.id)
+        match &record.secret {
+            KeySecret::Minted { digest, pepper } | KeySecret::Imported { digest, pepper } => {
+                let found = self.ring.by_digest.find(digest).is_some_and(|it| *it.id() == record.id);
+                found || self.ring.by_digest.all_under(*pepper)
+            }
+            // Access keys have one id for life.
+            KeySecret::AccessKey { .. } => true,
+        }
     }
 
     fn put_key(&mut self, mut record: KeyRecord, former: Option<Arc<Entry>>) {

@@ -82,8 +82,12 @@ fn draw(prefix: &str, len: usize, digits: &[u8], random: &dyn Random) -> String 
 }
 
 fn checksum(signed: &str) -> impl Iterator<Item = char> + use<> {
-    let sum = crc32fast::hash(signed.as_bytes());
-    (0..6).map(move |place| base62(sum / 62_u32.pow(place) % 62))
+    let mut left = crc32fast::hash(signed.as_bytes());
+    (0..CHECKSUM).map(move |_| {
+        let digit = left % 62;
+        left /= 62;
+        base62(digit)
+    })
 }
 
 fn base62(digit: u32) -> char {
