@@ -59,6 +59,6 @@ fn walk(folder: &Path, files: &mut Vec<String>) -> io::Result<()> {
 }
 
 fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_owned()
+    let own = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    own.parent().unwrap_or(&own).to_owned()
 }
