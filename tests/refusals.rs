@@ -1,7 +1,7 @@
 //! Bad input at the front door: each refusal in the words of its API, and each in the log.
 
 use acceptance::{Connection, Refusal, Request, World};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
 const NEXUS: &str = "api.cloudnexus.io";
@@ -76,6 +76,27 @@ fn two_credentials_are_one_too_many() {
     let key = world.key("novastraxis", &["compute"]);
     let twice = Request::get(NSX, "/v2/compute/instances").bearer(&key.text).bearer(&key.text);
     check(&world, "novastraxis", &twice, (400, "authenticate", "two_credentials"));
+}
+
+#[test]
+fn a_key_in_the_address_goes_no_further() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let other = world.key("novastack", &["read"]).text;
+    let spelled = key.text.replace('_', "%5f");
+    for target in [
+        format!("/v2/compute/instances/{}", key.text),
+        format!("/v2/compute/instances/{spelled}"),
+        format!("/v2/compute/instances/{other}"),
+        format!("/v2/compute/instances/i?unlisted={}", key.text),
+        format!("/v2/compute/instances/i?unlisted=a&{spelled}=b"),
+    ] {
+        let request = Request::delete(NSX, &target).bearer(&key.text);
+        check(&world, "novastraxis", &request, (400, "authenticate", "credential_in_url"));
+        let entry = world.gateway.entries().all().last().unwrap().to_string();
+        assert!([&key.text, &other].iter().all(|it| !entry.contains(it.as_str())), "{entry}");
+    }
+    assert_eq!(world.clouds.seen("novastraxis"), [] as [Value; 0]);
 }
 
 #[test]

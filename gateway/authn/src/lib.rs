@@ -78,8 +78,8 @@ pub fn authenticate(
 
 /// Whether the body must be read before it can be said who is asking: it was signed, and its hash is written nowhere.
 pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
-    let signed = matches!(classify(arrival), Ok(Presented::Signature));
-    signed && rules.signatures.is_some_and(|it| signed::needs_body(it, arrival))
+    let signed = || matches!(classify(arrival), Ok(Presented::Signature));
+    rules.signatures.is_some_and(|it| signed() && signed::needs_body(it, arrival))
 }
 
 /// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even

@@ -25,8 +25,8 @@ pub enum Cause {
     /// More than one was shown.
     #[error("more than one credential was shown")]
     TwoCredentials,
-    /// A key or token in the query.
-    #[error("a credential was shown in the query")]
+    /// A key or token in the path or in the query.
+    #[error("a credential was shown in the address")]
     InUrl,
     /// Over 8 KiB.
     #[error("the credential is longer than 8192 bytes")]

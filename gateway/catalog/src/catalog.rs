@@ -1,5 +1,6 @@
 //! The whole of what is fronted, read from a folder and then only looked at.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use crate::dialect::Dialect;
 use crate::host::{Host, Unidentified};
 use crate::load;
+use crate::marks::KeyMarks;
 use crate::profile::{Profile, Surface, Timeouts};
 use crate::validate::{Invalid, InvalidKind, Validator, Wrong};
 
@@ -19,6 +21,7 @@ pub struct Catalog {
     /// What is kept of each operation beside what other rooms may know; in the order of `profiles`.
     pub(crate) operations: Vec<HashMap<OperationId, Kept>>,
     pub(crate) hosts: HashMap<String, Host>,
+    pub(crate) marks: KeyMarks,
     /// Stands for the profile of a call that another catalog made: takes no credential and leads nowhere.
     pub(crate) closed: Profile,
     pub(crate) unclaimed: Dialect,
@@ -133,6 +136,16 @@ impl Catalog {
         let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
         let own = kept.and_then(|it| profile.surfaces.get(it.surface)).and_then(|it| it.upstream.as_ref());
         own.unwrap_or(&profile.upstream)
+    }
+
+    /// Whether an address holds anything that begins like an API key, of whichever API, however it is spelled.
+    pub fn shows_key(&self, address: &str) -> bool {
+        self.marks.is_in(address)
+    }
+
+    /// An address without the rest of anything that begins like an API key, fit for an entry.
+    pub fn without_keys<'a>(&self, address: &'a str) -> Cow<'a, str> {
+        self.marks.taken_out(address)
     }
 
     /// Everywhere that requests are sent, and how long may be waited for each.

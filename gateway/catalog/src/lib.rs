@@ -9,6 +9,7 @@ mod catalog;
 mod dialect;
 mod host;
 mod load;
+mod marks;
 mod openapi;
 mod profile;
 mod router;

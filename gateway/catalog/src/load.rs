@@ -13,6 +13,7 @@ use domain::{Api, ApiName, BadName, Fault, Faults, OperationId, Upstream};
 
 use crate::catalog::{Catalog, Kept};
 use crate::dialect::Dialect;
+use crate::marks::KeyMarks;
 use crate::openapi::{self, Documented};
 use crate::profile::{Credentials, Profile, Surface};
 use crate::settings::{DocumentSettings, Reading, Settings};
@@ -58,7 +59,9 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Faults> {
         operations.push(kept);
     }
     let closed = profiles.first().map(closed).ok_or_else(|| vec![Fault::of(dir, "there is no API here")])?;
-    Ok(Catalog { profiles, operations, hosts, closed, unclaimed: Dialect::plain(), flagged: version::flagged() })
+    let marks = KeyMarks::of(&profiles).map_err(|why| vec![Fault::of(dir, format!("too many key prefixes: {why}"))])?;
+    let (unclaimed, flagged) = (Dialect::plain(), version::flagged());
+    Ok(Catalog { profiles, operations, hosts, marks, closed, unclaimed, flagged })
 }
 
 /// The value, or one more fault.

@@ -1,6 +1,6 @@
 //! Who asks: the credential rules of the API, and the price of showing bad ones.
 
-use authn::{AuthRules, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
+use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
 use catalog::Catalog;
 use domain::{Arrival, Call, Caller};
 
@@ -30,7 +30,12 @@ impl Gateway {
         } else {
             None
         };
-        authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets).map_err(|why| {
+        let proven = if catalog.shows_key(&arrival.target) {
+            Err(Cause::InUrl.into())
+        } else {
+            authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets)
+        };
+        proven.map_err(|why| {
             if why.guessed() {
                 self.limiter.failed_credential(address, now);
             }

@@ -117,6 +117,21 @@ fn an_object_host_keeps_slashes_and_has_words_of_its_own() {
 }
 
 #[test]
+fn what_begins_like_a_key_of_any_api_is_seen_in_an_address_and_taken_out() {
+    #[track_caller]
+    fn check(address: &str, taken_out: &str) {
+        let catalog = load(&shipped());
+        assert_eq!(catalog.without_keys(address), taken_out);
+        assert_eq!(catalog.shows_key(address), address != taken_out, "{address}");
+    }
+    check("/v2/servers/nsx_live_abc", "/v2/servers/[key]");
+    check("/v2/servers/cn_live_sk_abc/power", "/v2/servers/[key]");
+    check("/v2/a%20b/nx%5Flive%5fsk_abc?x=nvs_live_1", "/v2/a b/[key]");
+    check("/v2/servers?sort=nvs_live_1", "/v2/servers?sort=[key]");
+    check("/v2/a%20b/nx_test?sort=live_", "/v2/a%20b/nx_test?sort=live_");
+}
+
+#[test]
 fn tiers_are_those_of_the_references() {
     let catalog = load(&shipped());
     let rules = |api: &str, tier: &str| {
