@@ -3,10 +3,12 @@
 //! Fields are an allow-list: what is not named here is not recorded. No header, no query, no body, no credential.
 
 use domain::{Blame, Timestamp};
-use serde::Serialize;
+
+use crate::json::Object;
 
 /// Everything learnt about one request.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct Entry<'a> {
     /// The version of this shape.
     pub schema: u16,
@@ -19,23 +21,23 @@ pub struct Entry<'a> {
     /// When the request arrived.
     pub time: Timestamp,
     /// The tenant, once known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub tenant: Option<&'a str>,
     /// What was asked.
     pub request: RequestSection<'a>,
     /// Who asked, once known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub auth: Option<AuthSection<'a>>,
     /// How much was left, once counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub limit: Option<LimitSection<'a>>,
     /// What was decided, and by which policies.
     pub decision: DecisionSection<'a>,
     /// What the API behind the gateway did, if it was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub upstream: Option<UpstreamSection<'a>>,
     /// The status that was answered; absent when nothing could be answered any more.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub status: Option<u16>,
     /// Bytes of the request body that were read.
     pub bytes_in: u64,
@@ -46,7 +48,8 @@ pub struct Entry<'a> {
 }
 
 /// What was asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct RequestSection<'a> {
     /// The request id.
     pub id: &'a str,
@@ -57,32 +60,34 @@ pub struct RequestSection<'a> {
     /// The normalised path, without its query; the raw one, cut short and made printable, where it has no normal form.
     pub path: &'a str,
     /// The peer's address.
-    pub source: std::net::IpAddr,
+    pub source: &'a str,
     /// Whether it came over TLS.
     pub tls: bool,
     /// The API, once identified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub api: Option<&'a str>,
     /// The operation, once identified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub operation: Option<&'a str>,
     /// The trace the request belongs to, in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub trace: Option<&'a str>,
 }
 
 /// Who asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct AuthSection<'a> {
     /// The key, by its id. Also of a refused key, where it is known.
     pub key: &'a str,
     /// How it was shown; absent when it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub method: Option<&'static str>,
 }
 
 /// How much was left.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct LimitSection<'a> {
     /// The tier that applied.
     pub tier: &'a str,
@@ -91,33 +96,34 @@ pub struct LimitSection<'a> {
 }
 
 /// What was decided.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct DecisionSection<'a> {
     /// Permitted, refused, or cut off before either.
     pub outcome: Outcome,
     /// The step that refused: `identify`, `authenticate`, `limit`, `authorize`, `validate`, `forward`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub step: Option<&'static str>,
     /// The reason the caller was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub reason: Option<&'static str>,
     /// The operator's words for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub detail: Option<&'a str>,
     /// Who has to act.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub blame: Option<Blame>,
     /// The policies that decided.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "<[_]>::is_empty"))]
     pub policies: &'a [std::sync::Arc<str>],
     /// The digest of the bundle they belong to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub bundle: Option<&'a str>,
 }
 
 /// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Outcome {
     /// Permitted and forwarded.
     Permit,
@@ -130,11 +136,152 @@ pub enum Outcome {
 }
 
 /// What the API behind the gateway did.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct UpstreamSection<'a> {
     /// Its host and port.
     pub peer: &'a str,
     /// Its status, if it answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub status: Option<u16>,
+}
+
+impl Outcome {
+    /// The word written to entries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Refuse => "refuse",
+            Self::Fail => "fail",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// Writes the entry as one JSON object without line feeds.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        Object::write(out, |it| {
+            it.number("schema", self.schema);
+            it.text("class", self.class);
+            it.text("node", self.node);
+            it.text("boot", self.boot);
+            it.text("time", &self.time.to_string());
+            it.text_if("tenant", self.tenant);
+            it.object("request", |it| self.request.write(it));
+            if let Some(auth) = &self.auth {
+                it.object("auth", |it| {
+                    it.text("key", auth.key);
+                    it.text_if("method", auth.method);
+                });
+            }
+            if let Some(limit) = &self.limit {
+                it.object("limit", |it| {
+                    it.text("tier", limit.tier);
+                    it.number("remaining", limit.remaining);
+                });
+            }
+            it.object("decision", |it| self.decision.write(it));
+            if let Some(upstream) = &self.upstream {
+                it.object("upstream", |it| {
+                    it.text("peer", upstream.peer);
+                    upstream.status.inspect(|status| it.number("status", *status));
+                });
+            }
+            self.status.inspect(|status| it.number("status", *status));
+            it.number("bytes_in", self.bytes_in);
+            it.number("bytes_out", self.bytes_out);
+            it.number("duration_us", self.duration_us);
+        });
+    }
+}
+
+impl RequestSection<'_> {
+    fn write(&self, it: &mut Object<'_>) {
+        it.text("id", self.id);
+        it.text("method", self.method);
+        it.text("host", self.host);
+        it.text("path", self.path);
+        it.text("source", self.source);
+        it.flag("tls", self.tls);
+        it.text_if("api", self.api);
+        it.text_if("operation", self.operation);
+        it.text_if("trace", self.trace);
+    }
+}
+
+impl DecisionSection<'_> {
+    fn write(&self, it: &mut Object<'_>) {
+        it.text("outcome", self.outcome.as_str());
+        it.text_if("step", self.step);
+        it.text_if("reason", self.reason);
+        it.text_if("detail", self.detail);
+        it.text_if("blame", self.blame.map(Blame::as_str));
+        if !self.policies.is_empty() {
+            it.texts("policies", self.policies.iter().map(|it| &**it));
+        }
+        it.text_if("bundle", self.bundle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(entry: &Entry<'_>) {
+        let mut out = Vec::new();
+        entry.write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(entry).unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_is_written_as_the_serialiser_would(
+            texts in prop::collection::vec(any::<String>(), 8),
+            told in any::<(bool, bool, bool, u16, u64, i64)>(),
+            outcome in prop::sample::select(vec![Outcome::Permit, Outcome::Refuse, Outcome::Fail, Outcome::Abort]),
+        ) {
+            let (one, two, three, status, count, nanos) = told;
+            let text = |at: usize, given: bool| given.then(|| texts[at].as_str());
+            let policies = [texts[0].as_str().into(), texts[1].as_str().into()];
+            check(&Entry {
+                schema: 1,
+                class: "request.completed",
+                node: &texts[2],
+                boot: &texts[3],
+                time: Timestamp::from_nanos(nanos),
+                tenant: text(4, one),
+                request: RequestSection {
+                    id: &texts[5],
+                    method: &texts[6],
+                    host: &texts[7],
+                    path: &texts[0],
+                    source: &texts[1],
+                    tls: three,
+                    api: text(1, two),
+                    operation: text(2, three),
+                    trace: text(3, one),
+                },
+                auth: one.then(|| AuthSection { key: &texts[4], method: two.then_some("api_key") }),
+                limit: two.then(|| LimitSection { tier: &texts[5], remaining: u32::from(status) }),
+                decision: DecisionSection {
+                    outcome,
+                    step: one.then_some("limit"),
+                    reason: two.then_some("rate_limited"),
+                    detail: text(6, three),
+                    blame: one.then_some(Blame::Caller),
+                    policies: if two { &policies } else { &[] },
+                    bundle: text(7, two),
+                },
+                upstream: three.then(|| UpstreamSection { peer: &texts[0], status: one.then_some(status) }),
+                status: two.then_some(status),
+                bytes_in: count,
+                bytes_out: count / 3,
+                duration_us: count / 7,
+            });
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod chain;
 mod entry;
+mod json;
 mod log;
 mod recover;
 mod settings;

@@ -65,8 +65,10 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Pending {
-    /// Entries end to end, each ended by a line feed, which JSON never holds bare.
+    /// Entries end to end.
     bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
     appended: u64,
     closed: bool,
 }
@@ -114,17 +116,11 @@ impl Log {
     /// Hands one entry over. Never blocks and never drops; [`Log::room`] is where to wait first.
     pub fn append(&self, entry: &Entry<'_>) {
         let mut pending = self.shared.pending();
-        let before = pending.bytes.len();
-        // INVARIANT: `Entry` holds no map with non-string keys and nothing that fails to serialise; if it ever did, the
-        // half-written bytes must not glue themselves to the next entry.
-        if serde_json::to_writer(&mut pending.bytes, entry).is_err() {
-            pending.bytes.truncate(before);
-            self.shared.writable.store(false, Ordering::Release);
-            return;
-        }
-        pending.bytes.push(b'\n');
+        entry.write(&mut pending.bytes);
+        let end = pending.bytes.len();
+        pending.ends.push(end);
         pending.appended += 1;
-        if before == 0 {
+        if pending.ends.len() == 1 {
             self.shared.wake.notify_one();
         }
     }
@@ -176,23 +172,27 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        let (mut entries, mut lines) = (Vec::new(), Vec::new());
+        let (mut taken, mut lines) = (Pending::default(), Vec::new());
         let mut unsynced = 0;
         loop {
-            entries.clear();
+            taken.bytes.clear();
+            taken.ends.clear();
             lines.clear();
-            let closed = self.collect(&mut entries, unsynced > 0);
-            for entry in entries.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+            let closed = self.collect(&mut taken, unsynced > 0);
+            let mut begin = 0;
+            for end in &taken.ends {
+                let entry = taken.bytes.get(begin..*end).unwrap_or_default();
                 self.prev = chain::write_line(&mut lines, self.next, &self.prev, entry);
                 self.next += 1;
                 unsynced += 1;
+                begin = *end;
             }
             self.until_done(closed, |file| file.write_all(&lines));
-            let due = self.synced.is_none_or(|it| {
-                self.clock.now().tick.since(it) >= Duration::from_millis(self.shared.settings.sync_ms)
-            });
+            let due = self
+                .synced
+                .is_none_or(|it| self.clock.tick().since(it) >= Duration::from_millis(self.shared.settings.sync_ms));
             if unsynced > 0 && (due || closed) && self.until_done(closed, |file| file.sync_data()) {
-                self.synced = Some(self.clock.now().tick);
+                self.synced = Some(self.clock.tick());
                 self.shared.durable.fetch_add(std::mem::take(&mut unsynced), Ordering::AcqRel);
             }
             self.shared.room.notify_waiters();
@@ -203,7 +203,7 @@ impl Writer {
     }
 
     /// Waits for entries, lets more gather, and takes them all.
-    fn collect(&self, entries: &mut Vec<u8>, unsynced: bool) -> bool {
+    fn collect(&self, taken: &mut Pending, unsynced: bool) -> bool {
         let mut pending = self.shared.pending();
         while pending.bytes.is_empty() && !pending.closed {
             if unsynced {
@@ -223,8 +223,9 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(self.shared.settings.flush_ms));
             pending = self.shared.pending();
         }
-        // The two buffers change places, so that neither is allocated anew.
-        std::mem::swap(&mut pending.bytes, entries);
+        // The buffers change places, so that none is allocated anew.
+        std::mem::swap(&mut pending.bytes, &mut taken.bytes);
+        std::mem::swap(&mut pending.ends, &mut taken.ends);
         pending.closed
     }
 

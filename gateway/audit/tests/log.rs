@@ -26,7 +26,7 @@ fn entry(path: &str) -> Entry<'_> {
             method: "GET",
             host: "h",
             path,
-            source: [127, 0, 0, 1].into(),
+            source: "127.0.0.1",
             tls: true,
             api: None,
             operation: None,
