@@ -143,6 +143,11 @@ pub struct Moment {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Reads both clocks.
     fn now(&self) -> Moment;
+
+    /// Reads the monotonic clock alone, which is half the work.
+    fn tick(&self) -> Tick {
+        self.now().tick
+    }
 }
 
 /// The clocks of this machine.
@@ -170,8 +175,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Moment {
         let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let nanos = i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX);
-        let tick = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Moment { wall: Timestamp(nanos), tick: Tick(tick) }
+        Moment { wall: Timestamp(nanos), tick: self.tick() }
+    }
+
+    fn tick(&self) -> Tick {
+        Tick(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

@@ -36,10 +36,21 @@ pub struct Meters {
     reload_failures: IntCounter,
 }
 
-/// The meters of every operation, found once so that a request looks one name up instead of many.
+/// The meters of every operation, made once so that a request looks for one and not for many.
 struct Known {
-    operations: HashMap<(ApiName, OperationId), OperationMeters>,
+    /// In the order of the addresses of their operations. Each row holds its operation, so no other can take the address.
+    rows: Vec<(Arc<Operation>, OperationMeters)>,
+    /// Where each stands, for requests that were identified by an earlier configuration.
+    names: HashMap<(ApiName, OperationId), usize>,
     unknown: OperationMeters,
+}
+
+impl Known {
+    fn row(&self, operation: &Arc<Operation>) -> Option<&OperationMeters> {
+        let here = self.rows.binary_search_by_key(&Arc::as_ptr(operation), |(it, _)| Arc::as_ptr(it)).ok();
+        let at = here.or_else(|| self.names.get(&(operation.api.clone(), operation.id.clone())).copied())?;
+        self.rows.get(at).map(|(_, row)| row)
+    }
 }
 
 struct OperationMeters {
@@ -103,14 +114,13 @@ impl Meters {
     /// Counts one finished request.
     pub(crate) fn settled(
         &self,
-        operation: Option<&Operation>,
+        operation: Option<&Arc<Operation>>,
         reason: Option<&str>,
         status: Option<u16>,
         duration: Duration,
     ) {
         let known = self.known.load();
-        let row = operation.and_then(|it| known.operations.get(&(it.api.clone(), it.id.clone())));
-        let row = row.unwrap_or(&known.unknown);
+        let row = operation.and_then(|it| known.row(it)).unwrap_or(&known.unknown);
         if let Some(class) = row.classes.get(usize::from(status.unwrap_or(0) / 100)) {
             class.inc();
         }
@@ -140,10 +150,12 @@ fn known(
             duration: durations.get_metric_with_label_values(&[api])?,
         })
     };
-    let mut operations = HashMap::new();
+    let mut rows = Vec::new();
     for operation in configuration.catalog.profiles().iter().flat_map(|it| &it.api.operations) {
-        let name = (operation.api.clone(), operation.id.clone());
-        operations.insert(name, row(operation.api.as_str(), operation.id.as_str())?);
+        rows.push((Arc::clone(operation), row(operation.api.as_str(), operation.id.as_str())?));
     }
-    Ok(Known { operations, unknown: row(UNKNOWN, UNKNOWN)? })
+    rows.sort_by_key(|(it, _)| Arc::as_ptr(it));
+    let name = |it: &Operation| (it.api.clone(), it.id.clone());
+    let names = rows.iter().enumerate().map(|(at, (it, _))| (name(it), at)).collect();
+    Ok(Known { rows, names, unknown: row(UNKNOWN, UNKNOWN)? })
 }

@@ -8,12 +8,12 @@ use crate::trail::Ending;
 /// Writes the entry of a finished request; without an ending, of one that was cut off.
 pub(crate) fn settle(trail: &Trail, ending: Option<Ending>) {
     let gateway = &trail.gateway;
-    let duration = gateway.clock.now().tick.since(trail.facts.at.tick);
+    let duration = gateway.clock.tick().since(trail.facts.at.tick);
     let decision = decision(trail, ending);
     let ended = ending.unwrap_or_default();
-    let trace = trail.facts.trace.map(|it| format!("{:032x}", it.trace));
+    let trace = trail.facts.trace.map(domain::TraceParent::trace_text);
     let operation = trail.operation.as_deref();
-    gateway.meters.settled(operation, decision.reason, ended.status, duration);
+    gateway.meters.settled(trail.operation.as_ref(), decision.reason, ended.status, duration);
     gateway.log.append(&Entry {
         schema: 1,
         class: "request.completed",
@@ -26,8 +26,8 @@ pub(crate) fn settle(trail: &Trail, ending: Option<Ending>) {
             method: &trail.facts.method,
             host: &trail.facts.host,
             path: &trail.facts.path,
-            source: trail.facts.source,
-            tls: trail.facts.tls,
+            source: &trail.facts.source.text(),
+            tls: trail.facts.source.tls,
             api: operation.map(|it| it.api.as_str()),
             operation: operation.map(|it| it.id.as_str()),
             trace: trace.as_deref(),

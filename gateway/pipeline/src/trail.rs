@@ -1,12 +1,11 @@
 //! What was learnt of a request, for the entry alone. Nobody reads it to decide.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use audit::Outcome;
 use authz::Permit;
-use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Standing, TraceParent};
+use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
 
 use crate::{Answer, Gateway};
@@ -24,10 +23,8 @@ pub struct Facts {
     pub host: String,
     /// The normal path; where there is none, what arrived, printable and cut short.
     pub path: String,
-    /// The peer's address.
-    pub source: IpAddr,
-    /// Whether it came over TLS.
-    pub tls: bool,
+    /// The peer.
+    pub source: Source,
     /// The trace it belongs to.
     pub trace: Option<TraceParent>,
 }
@@ -56,7 +53,7 @@ pub struct Trail {
     pub(crate) remaining: Option<u32>,
     pub(crate) permit: Option<Permit>,
     pub(crate) refusal: Option<Refusal>,
-    pub(crate) peer: Option<String>,
+    pub(crate) peer: Option<Arc<str>>,
     pub(crate) upstream_status: Option<u16>,
     settled: bool,
 }
@@ -130,7 +127,7 @@ impl Trail {
     }
 
     /// Notes whom the request was sent to.
-    pub fn sent_to(&mut self, peer: String) {
+    pub fn sent_to(&mut self, peer: Arc<str>) {
         self.peer = Some(peer);
     }
 

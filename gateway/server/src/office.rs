@@ -68,7 +68,7 @@ impl Office {
             tracing::warn!("{it}");
         }
         let signers = Signers::read(&settings)?;
-        let heard = clock.now().tick.nanos();
+        let heard = clock.tick().nanos();
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
             keyring: keys.finish(),
@@ -140,7 +140,7 @@ impl Office {
         match self.take_in(seen).await {
             Ok(version) => {
                 self.version.store(version, Ordering::Release);
-                self.heard.store(self.gateway.clock.now().tick.nanos(), Ordering::Release);
+                self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
             }
             Err(cause) => tracing::error!(%cause, "keys cannot be followed"),
         }
@@ -229,7 +229,7 @@ impl Posts for Office {
 
     fn conditions(&self) -> Vec<Condition> {
         let heard = domain::Tick::from_nanos(self.heard.load(Ordering::Acquire));
-        let silent = self.gateway.clock.now().tick.since(heard);
+        let silent = self.gateway.clock.tick().since(heard);
         let writable = self.gateway.log.writable();
         let configuration = self.gateway.configuration();
         vec![

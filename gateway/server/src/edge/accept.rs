@@ -1,6 +1,5 @@
 //! From a head that pingora has read to an arrival with one host and one path.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use catalog::{Catalog, Host};
@@ -15,6 +14,9 @@ use super::wire::Link;
 
 /// How much of a path without a normal form is kept for its entry.
 const KEPT_PATH: usize = 256;
+
+/// `UPDATEREDIRECTREF`.
+const LONGEST_METHOD: usize = 17;
 
 /// From how many names in `Connection` on pingora takes them for an attack.
 const NOMINATIONS: usize = 10;
@@ -62,15 +64,14 @@ impl Head {
     pub(crate) fn facts(&self, catalog: &Catalog) -> Facts {
         let path = self.target.as_deref().unwrap_or_default();
         let path = path.split('?').next().unwrap_or_default();
-        let path = without_keys(path, catalog);
+        let path = catalog.without_keys(path);
         Facts {
-            id: self.id.to_string(),
+            id: self.id.text(),
             at: self.at,
-            method: printable(self.method.as_str()),
-            host: printable(self.host.as_deref().unwrap_or_default()),
+            method: method_name(self.method.as_str()),
+            host: printable(&catalog.without_keys(self.host.as_deref().unwrap_or_default())),
             path: printable(&path),
-            source: self.source.address,
-            tls: self.source.tls,
+            source: self.source,
             trace: self.trace,
         }
     }
@@ -127,15 +128,16 @@ impl Head {
 pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Facts {
     let first = link.first_line();
     let mut words = first.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // An absolute target may name a user and a password before the host.
+    let (_, path) = asked(target.as_bytes(), &http::Uri::default());
     Facts {
         id: id.to_string(),
         at: gateway.clock.now(),
-        method: method.to_owned(),
+        method: method_name(method),
         host: link.name().unwrap_or_default().to_owned(),
-        path: printable(&without_keys(path, &gateway.configuration().catalog)),
-        source: link.peer.ip(),
-        tls: link.tls,
+        path: printable(&gateway.configuration().catalog.without_keys(&path.unwrap_or_default())),
+        source: Source { address: link.peer.ip(), tls: link.tls },
         trace: None,
     }
 }
@@ -200,35 +202,16 @@ fn nominates_well(headers: &HeaderMap) -> bool {
     })
 }
 
-/// A path without the rest of anything that begins like an API key: whoever puts a key into a path has already told too
-/// many about it.
-fn without_keys<'a>(path: &'a str, catalog: &Catalog) -> Cow<'a, str> {
-    let spelled = if path.contains('%') { percent_decoded(path) } else { Cow::Borrowed(path) };
-    let keys = catalog.profiles().iter().filter_map(|it| it.credentials.api_key.as_ref());
-    let found = keys.flat_map(|it| &it.prefixes).filter_map(|it| spelled.find(it.as_str())).min();
-    match found.and_then(|at| spelled.get(..at)) {
-        Some(before) => Cow::Owned(format!("{before}[key]")),
-        None => Cow::Borrowed(path),
-    }
-}
-
-fn percent_decoded(path: &str) -> Cow<'_, str> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = match (first, tail) {
-            (b'%', [high, low, ..]) => char::from(*high).to_digit(16).zip(char::from(*low).to_digit(16)),
-            _ => None,
-        };
-        let code = code.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+/// A method as an entry names it. No registered one is longer than 17 letters; what is, is no method, and may be a secret.
+fn method_name(method: &str) -> String {
+    if method.len() > LONGEST_METHOD { "?".to_owned() } else { printable(method) }
 }
 
 /// Fit for an entry: visible ASCII, cut short.
 fn printable(text: &str) -> String {
+    if text.len() <= KEPT_PATH && text.bytes().fold(true, |so_far, it| so_far & it.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     text.chars().take(KEPT_PATH).map(|it| if it.is_ascii_graphic() { it } else { '.' }).collect()
 }
 

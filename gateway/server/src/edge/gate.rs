@@ -129,7 +129,7 @@ impl Gate {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = socket.set_nodelay(true);
         let fd = descriptor(&socket);
-        let link = Link::new(peer, self.gateway.clock.now().tick, self.guard.refuser());
+        let link = Link::new(peer, self.gateway.clock.tick(), self.guard.refuser());
         let age = AgeLimit::start(shutdown, self.settings.age());
         let Some(tls) = tls else {
             let link = Arc::new(link);

@@ -1,7 +1,10 @@
 //! The deadlines of one request, around everything pingora does for it.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +14,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use tokio::time::{Sleep, sleep};
 
 use super::Edge;
 use super::gate::LINK;
@@ -20,7 +24,7 @@ use super::wire::Refuser;
 /// `Watch::deadline` of a request that may live as long as it likes.
 const NEVER: u64 = u64::MAX;
 
-/// How long to sleep before looking again whether a request still has no deadline.
+/// The longest that is slept before looking again.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 tokio::task_local! {
@@ -50,20 +54,39 @@ impl Watch {
     pub(crate) fn extend(&self, deadline: Option<Tick>) {
         self.deadline.store(deadline.map_or(NEVER, Tick::nanos), Ordering::Relaxed);
     }
+}
 
-    /// Resolves when the deadline has passed, wherever it has been moved meanwhile.
-    async fn passed(&self, clock: &dyn Clock) {
+/// Wakes a request at its deadline. One serves all requests of a connection in turn and is seldom set: requests end long
+/// before their deadlines, so each finds it set to an earlier moment than it needs.
+pub(crate) struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    rings: u64,
+}
+
+impl Alarm {
+    fn new(now: Tick) -> Self {
+        Self { sleep: Box::pin(sleep(LOOK_AGAIN)), rings: (now + LOOK_AGAIN).nanos() }
+    }
+
+    fn set(&mut self, rings: u64, now: Tick) {
+        let rings = rings.min((now + LOOK_AGAIN).nanos());
+        self.sleep.set(sleep(Tick::from_nanos(rings).since(now)));
+        self.rings = rings;
+    }
+
+    /// Ready when the deadline has passed, wherever it has been moved meanwhile.
+    fn poll(&mut self, watch: &Watch, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let deadline = self.deadline.load(Ordering::Relaxed);
-            if deadline == NEVER {
-                tokio::time::sleep(LOOK_AGAIN).await;
-                continue;
+            let deadline = watch.deadline.load(Ordering::Relaxed);
+            if deadline < self.rings {
+                self.set(deadline, clock.tick());
             }
-            let left = Tick::from_nanos(deadline).since(clock.now().tick);
-            if left.is_zero() {
-                return;
+            ready!(self.sleep.as_mut().poll(cx));
+            let now = clock.tick();
+            if deadline <= now.nanos() {
+                return Poll::Ready(());
             }
-            tokio::time::sleep(left).await;
+            self.set(deadline, now);
         }
     }
 }
@@ -85,7 +108,8 @@ impl Guard {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = Some(settings.requests);
+        // pingora counts how often a connection is used again.
+        options.keepalive_request_limit = Some(settings.requests.saturating_sub(1));
         options.h2_idle_timeout = Some(settings.idle());
         Self { proxy, edge, options, settings, clock }
     }
@@ -96,9 +120,9 @@ impl Guard {
     }
 
     /// A fresh connection must send its head at once; a used one may first stand idle.
-    fn head_deadline(&self, used: bool) -> Tick {
+    fn head_deadline(&self, used: bool, now: Tick) -> Tick {
         let idle = if used { self.settings.idle() } else { Duration::ZERO };
-        self.clock.now().tick + idle + self.settings.head()
+        now + idle + self.settings.head()
     }
 }
 
@@ -106,7 +130,7 @@ impl Guard {
 impl HttpServerApp for Guard {
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let link = LINK.try_with(Arc::clone).ok();
@@ -114,15 +138,22 @@ impl HttpServerApp for Guard {
         if let Some(link) = &link {
             link.begin_head();
         }
-        session.set_write_timeout(Some(Duration::from_secs(30)));
         let used = before.is_some_and(|(read, _)| read > 0);
-        let watch = Arc::new(Watch::until(self.head_deadline(used)));
-        let inner = WATCH.scope(Arc::clone(&watch), self.proxy.process_new_http(session, shutdown));
-        let finished = tokio::select! {
-            biased;
-            finished = inner => Some(finished),
-            () = watch.passed(&*self.clock) => None,
-        };
+        let now = self.clock.tick();
+        let watch = Arc::new(Watch::until(self.head_deadline(used, now)));
+        let kept = link.as_ref().and_then(|it| it.alarm.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut alarm = kept.unwrap_or_else(|| Alarm::new(now));
+        let mut inner = pin!(WATCH.scope(Arc::clone(&watch), self.proxy.process_new_http(session, shutdown)));
+        // The request before its deadline: what both have in common is one turn of this task, and the request may move
+        // the deadline in it.
+        let finished = poll_fn(|cx| match inner.as_mut().poll(cx) {
+            Poll::Ready(finished) => Poll::Ready(Some(finished)),
+            Poll::Pending => alarm.poll(&watch, &*self.clock, cx).map(|()| None),
+        })
+        .await;
+        if let Some(link) = &link {
+            *link.alarm.lock().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
+        }
         if let Some((link, before)) = link.zip(before)
             && !watch.head_read.load(Ordering::Relaxed)
         {

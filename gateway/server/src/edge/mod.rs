@@ -36,6 +36,9 @@ use self::wire::{Link, Refuser};
 /// How much later than its own deadline a request is cut off: time to say that it is late.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a caller may leave an answer without a deadline unread. Where there is a deadline, it ends that as well.
+const UNREAD: Duration = Duration::from_secs(30);
+
 /// What pingora drives, once per request. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Edge {
@@ -76,6 +79,9 @@ impl Edge {
             Ok(forward) => {
                 let deadline = forward.call().operation.deadline.map(|it| at.tick + it + GRACE);
                 let _ = WATCH.try_with(|it| it.extend(deadline));
+                if deadline.is_none() {
+                    session.set_write_timeout(Some(UNREAD));
+                }
                 body::invite(session, &forward).await?;
                 passing.go_on(configuration, arrival, forward);
                 Ok(false)
@@ -115,22 +121,23 @@ impl Refuser for Edge {
 
 #[async_trait]
 impl ProxyHttp for Edge {
-    type CTX = Passing;
+    /// In a box, because pingora moves it from one future into the next.
+    type CTX = Box<Passing>;
 
-    fn new_ctx(&self) -> Passing {
-        Passing::default()
+    fn new_ctx(&self) -> Box<Passing> {
+        Box::default()
     }
 
     /// No module: the one that pingora adds by itself compresses, which is left to upstreams.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _passing: &mut Passing) -> pingora::Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, _passing: &mut Box<Passing>) -> pingora::Result<()> {
         // Until the operation is known, the bound of a request is the one of reading and deciding.
-        let deadline = self.gateway.clock.now().tick + self.bounds.decide() + GRACE;
-        let _ = WATCH.try_with(|it| it.head_read(deadline));
+        let now = self.gateway.clock.tick();
+        let _ = WATCH.try_with(|it| it.head_read(now + self.bounds.decide() + GRACE));
         let aged = gate::LINK.try_with(|link| {
             link.end_head();
-            self.gateway.clock.now().tick.since(link.since) > self.bounds.age()
+            now.since(link.since) > self.bounds.age()
         });
         if aged.unwrap_or(false) {
             session.set_keepalive(None);
@@ -138,25 +145,29 @@ impl ProxyHttp for Edge {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, passing: &mut Passing) -> pingora::Result<bool> {
+    async fn request_filter(&self, session: &mut Session, passing: &mut Box<Passing>) -> pingora::Result<bool> {
         self.decide(session, passing).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, passing: &mut Passing) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, passing: &mut Box<Passing>) -> pingora::Result<Box<HttpPeer>> {
         let call = passing.forward()?.call();
         let Some(configuration) = &passing.configuration else {
             return Err(Error::explain(ErrorType::InternalError, "no configuration"));
         };
         let upstream = configuration.catalog.upstream(call);
-        let mut peer = self.peers.of(upstream, call.operation.deadline.is_none())?;
+        let (mut peer, name) = self.peers.of(upstream, call.operation.deadline.is_none())?;
+        if session.as_downstream_mut().is_body_empty() {
+            // A head alone always fits into the buffers of the system.
+            peer.options.write_timeout = None;
+        }
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
-            let spent = self.gateway.clock.now().tick.since(arrival.at.tick);
+            let spent = self.gateway.clock.tick().since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
             // Ends as an answer in the API's words, which being cut off does not.
             peer.options.read_timeout = peer.options.read_timeout.map(|it| it.min(left));
         }
         if let Some(trail) = &mut passing.trail {
-            trail.sent_to(format!("{}:{}", upstream.host, upstream.port));
+            trail.sent_to(name);
         }
         Ok(peer)
     }
@@ -165,7 +176,7 @@ impl ProxyHttp for Edge {
         &self,
         _session: &mut Session,
         request: &mut RequestHeader,
-        passing: &mut Passing,
+        passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
         outbound::rewrite(request, passing, &self.signers)
     }
@@ -175,7 +186,7 @@ impl ProxyHttp for Edge {
         _session: &mut Session,
         chunk: &mut Option<Bytes>,
         end: bool,
-        passing: &mut Passing,
+        passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
         passing.pass_body(chunk, end)
     }
@@ -184,7 +195,7 @@ impl ProxyHttp for Edge {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        passing: &mut Passing,
+        passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
@@ -193,11 +204,11 @@ impl ProxyHttp for Edge {
         Ok(())
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Box<Passing>) -> FailToProxy {
         reply::fail(session, error, passing).await
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, passing: &mut Passing) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, passing: &mut Box<Passing>) {
         let Some(trail) = passing.trail.take() else { return };
         let ending = Ending {
             status: session.response_written().map(|it| it.status.as_u16()),
@@ -212,11 +223,11 @@ impl ProxyHttp for Edge {
     }
 
     /// pingora's own error lines hold the request target, which may hold a signature. Ours do not.
-    fn suppress_error_log(&self, _session: &Session, _passing: &Passing, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _passing: &Box<Passing>, _error: &Error) -> bool {
         true
     }
 
-    fn request_summary(&self, session: &Session, passing: &Passing) -> String {
+    fn request_summary(&self, session: &Session, passing: &Box<Passing>) -> String {
         let id = passing.trail.as_ref().map_or("", |it| &it.facts().id);
         format!("{} {id}", session.req_header().method)
     }

@@ -1,7 +1,6 @@
 //! The request as it goes upstream, and where upstream is.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use arc_swap::ArcSwap;
 use catalog::Timeouts;
 use domain::{Arrival, TraceParent, Upstream};
 use http::header::HOST;
+use http::request::Parts as ReqParts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
@@ -38,7 +38,9 @@ pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, signers: &
     let query = without_signature(arrival.query());
     // pingora remembers in a second map how each name was capitalised, which no reader of HTTP may care for: without it
     // the names below cost half as much to set and to send.
-    let (mut head, end_stream) = (request.as_owned_parts(), request.send_end_stream());
+    let end_stream = request.send_end_stream();
+    let blank = RequestHeader::from(http::Request::new(()).into_parts().0);
+    let mut head: ReqParts = std::mem::replace(request, blank).into();
     respell(&mut head.uri, arrival, &query)?;
     strip(&mut head.headers);
     insert(&mut head.headers, HOST, &arrival.host)?;
@@ -116,8 +118,8 @@ fn is_claimed(name: &str) -> bool {
 
 /// Tells the upstream who is calling, for whom, and with which rights.
 fn introduce(headers: &mut HeaderMap, arrival: &Arrival, forward: &Forward) -> pingora::Result<()> {
-    insert(headers, REQUEST_ID, &arrival.id.to_string())?;
-    insert(headers, FORWARDED_FOR, &arrival.source.address.to_string())?;
+    insert(headers, REQUEST_ID, &arrival.id.text())?;
+    insert(headers, FORWARDED_FOR, &arrival.source.text())?;
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if arrival.source.tls { "https" } else { "http" }));
     insert(headers, API, forward.call().operation.api.as_str())?;
     let Some(caller) = forward.caller() else { return Ok(()) };
@@ -140,11 +142,21 @@ fn trace(headers: &mut HeaderMap, arrival: &Arrival, passing: &Passing) -> pingo
         headers.remove(&TRACESTATE);
         TraceParent { trace: id | 1, parent, sampled: false }
     };
-    insert(headers, TRACEPARENT, &ours.to_string())
+    insert(headers, TRACEPARENT, &ours.text())
 }
 
 /// Where upstreams are, resolved ahead of the requests that go there.
-pub(crate) struct Peers(ArcSwap<HashMap<(Upstream, bool), HttpPeer>>);
+pub(crate) struct Peers(ArcSwap<Vec<Resolved>>);
+
+/// One upstream that has an address. There are few, so that looking through them is the quickest way to one.
+#[derive(Clone)]
+struct Resolved {
+    upstream: Upstream,
+    /// As entries name it.
+    name: Arc<str>,
+    brief: HttpPeer,
+    long_lived: HttpPeer,
+}
 
 /// An upstream whose name has no address.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +169,7 @@ pub(crate) struct Unresolved {
 impl Peers {
     /// Resolves every upstream of a configuration.
     pub(crate) fn resolve(configuration: &Configuration) -> (Self, Vec<Unresolved>) {
-        let (peers, unresolved) = resolved(configuration, &HashMap::new());
+        let (peers, unresolved) = resolved(configuration, &[]);
         (Self(ArcSwap::from_pointee(peers)), unresolved)
     }
 
@@ -168,32 +180,29 @@ impl Peers {
         unresolved
     }
 
-    /// The peer of one upstream.
-    pub(crate) fn of(&self, upstream: &Upstream, long_lived: bool) -> pingora::Result<Box<HttpPeer>> {
+    /// The peer of one upstream, and how entries name it.
+    pub(crate) fn of(&self, upstream: &Upstream, long_lived: bool) -> pingora::Result<(Box<HttpPeer>, Arc<str>)> {
         let peers = self.0.load();
-        let peer = peers.get(&(upstream.clone(), long_lived));
-        let unresolved = || Error::new_up(ErrorType::ConnectNoRoute);
-        peer.map(|it| Box::new(it.clone())).ok_or_else(unresolved)
+        let found =
+            peers.iter().find(|it| it.upstream == *upstream).ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        let peer = if long_lived { &found.long_lived } else { &found.brief };
+        Ok((Box::new(peer.clone()), Arc::clone(&found.name)))
     }
 }
 
-type Resolved = HashMap<(Upstream, bool), HttpPeer>;
-
-fn resolved(configuration: &Configuration, last: &Resolved) -> (Resolved, Vec<Unresolved>) {
-    let (mut peers, mut unresolved) = (HashMap::new(), Vec::new());
+fn resolved(configuration: &Configuration, last: &[Resolved]) -> (Vec<Resolved>, Vec<Unresolved>) {
+    let (mut peers, mut unresolved) = (Vec::new(), Vec::new());
     for (upstream, timeouts) in configuration.catalog.upstreams() {
         let addresses = (upstream.host.as_str(), upstream.port).to_socket_addrs();
         match addresses.and_then(|mut it| it.next().ok_or_else(|| std::io::Error::other("no address"))) {
-            Ok(address) => {
-                for long_lived in [false, true] {
-                    peers.insert((upstream.clone(), long_lived), peer(address, upstream, timeouts, long_lived));
-                }
-            }
+            Ok(address) => peers.push(Resolved {
+                upstream: upstream.clone(),
+                name: format!("{}:{}", upstream.host, upstream.port).into(),
+                brief: peer(address, upstream, timeouts, false),
+                long_lived: peer(address, upstream, timeouts, true),
+            }),
             Err(cause) => {
-                for long_lived in [false, true] {
-                    let key = (upstream.clone(), long_lived);
-                    peers.extend(last.get(&key).map(|it| (key, it.clone())));
-                }
+                peers.extend(last.iter().find(|it| it.upstream == *upstream).cloned());
                 unresolved.push(Unresolved { host: upstream.host.clone(), cause });
             }
         }

@@ -169,7 +169,7 @@ impl Stamps<'_> {
     /// Writes them all.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         let Some(arrival) = self.arrival else { return };
-        if let Ok(id) = HeaderValue::try_from(arrival.id.to_string()) {
+        if let Ok(id) = HeaderValue::try_from(arrival.id.text()) {
             headers.insert(REQUEST_ID, id);
         }
         if arrival.source.tls {

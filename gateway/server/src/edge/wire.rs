@@ -21,6 +21,8 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::time::timeout;
 
+use super::guard::Alarm;
+
 /// One TCP segment of a small answer: its head and body leave in one write.
 const WRITE_BUFFER: usize = 4096;
 
@@ -54,6 +56,8 @@ pub(crate) struct Link {
     /// The host that TLS was asked for.
     name: Option<String>,
     refuser: Arc<dyn Refuser>,
+    /// Rings for one request after the other.
+    pub(super) alarm: Mutex<Option<Alarm>>,
 }
 
 impl fmt::Debug for Link {
@@ -75,6 +79,7 @@ impl Link {
             head: (AtomicU64::new(0), AtomicU64::new(0)),
             name: None,
             refuser,
+            alarm: Mutex::default(),
         }
     }
 
@@ -122,7 +127,7 @@ impl Link {
     }
 
     fn keep(&self, bytes: &[u8]) {
-        let ends = bytes.split(|it| *it == b'\n').count() - 1;
+        let ends = memchr::memchr_iter(b'\n', bytes).count();
         self.head.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.head.1.fetch_add(ends as u64, Ordering::Relaxed);
         let mut kept = self.first_line.lock().unwrap_or_else(PoisonError::into_inner);
