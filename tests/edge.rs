@@ -409,6 +409,16 @@ fn a_body_that_takes_too_long_is_refused() {
 }
 
 #[test]
+fn the_last_answer_of_a_connection_says_that_it_is_the_last() {
+    let world = with("[connections]\nrequests = 3\n");
+    let mut connection = world.gateway.door().secure(NSX);
+    let asked = [(); 3].map(|()| connection.ask(&Request::get(NSX, LIST)).expect(401));
+    let closes = asked.each_ref().map(|it| it.header("connection").is_some_and(|it| it.eq_ignore_ascii_case("close")));
+    assert_eq!(closes, [false, false, true]);
+    assert!(connection.rest().is_empty());
+}
+
+#[test]
 fn connections_are_capped_and_a_place_comes_back() {
     let world = with("[connections]\nper_address = 3\n");
     let door = world.gateway.door();

@@ -1,0 +1,233 @@
+//! A configuration is taken whole or not at all, while requests go on.
+#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use acceptance::{Request, World, until};
+
+const NSX: &str = "api.novastraxis.com";
+const LIST: &str = "/v2/compute/instances";
+const SOON: Duration = Duration::from_secs(20);
+
+/// A world with one API, whose profile and guardrails are copies that the test may change.
+fn world() -> (World, PathBuf) {
+    let world = World::with(|settings, folder| {
+        for (name, from) in [("apis", &mut settings.apis), ("guardrails", &mut settings.guardrails)] {
+            let copy = folder.join(name);
+            let done = Command::new("cp").arg("-r").arg(&*from).arg(&copy).status();
+            assert!(done.is_ok_and(|it| it.success()), "`{name}` cannot be copied");
+            *from = copy;
+        }
+        // Reading five APIs again and again is for a test with more time.
+        for other in std::fs::read_dir(&settings.apis).expect("profiles").flatten() {
+            if other.file_name() != "novastraxis" {
+                std::fs::remove_dir_all(other.path()).expect("a folder of the test");
+            }
+        }
+        settings.upstreams.retain(|api, _| api == "novastraxis");
+        settings.more.push_str("[limits.shield]\nrate = 100000\nburst = 100000\n");
+    });
+    let folder = world.folder().to_owned();
+    (world, folder)
+}
+
+fn failures(world: &World) -> f64 {
+    world.gateway.metric("portcullis_config_reload_failures_total", &[])
+}
+
+fn generation(world: &World) -> f64 {
+    world.gateway.metric("portcullis_config_generation", &[])
+}
+
+/// Changes a file and waits until the gateway has looked at it.
+#[track_caller]
+fn change(world: &World, file: &Path, text: &str) {
+    let before = (failures(world), generation(world));
+    std::fs::write(file, text).expect("a file of the test");
+    until("the change to be noticed", SOON, || ((failures(world), generation(world)) != before).then_some(()));
+}
+
+#[test]
+fn what_is_broken_is_told_with_its_line_and_changes_nothing() {
+    let (world, folder) = world();
+    let key = world.key("novastraxis", &["compute"]);
+    let request = Request::get(NSX, LIST).bearer(&key.text);
+    let bundle = |id: &str| world.gateway.entries().of(id)["decision"]["bundle"].clone();
+    let first = bundle(world.ask(&request).expect(200).says("x-request-id"));
+    let api = folder.join("apis/novastraxis");
+    let cases: [(PathBuf, &str, &str); 8] = [
+        (api.join("api.toml"), "https_only = true", "https_only = \"perhaps\""),
+        (api.join("api.toml"), "https_only = true", "https_only = true\nhttp_only = true"),
+        (api.join("api.toml"), "[dialect.default]", "[dialect.default"),
+        (api.join("openapi.yaml"), "operationId: createInstance", "operationId: listInstances"),
+        (api.join("openapi.yaml"), "operationId: createInstance", "operationId: [createInstance"),
+        (api.join("access.cedar"), "principal in Gw::Scope::\"compute\"", "principal in Gw::Scope::\"compute"),
+        (api.join("access.cedar"), "\"listInstances\"", "\"listNothing\""),
+        (folder.join("guardrails/credential.cedar"), "forbid", "forbidden"),
+    ];
+    for (file, from, to) in &cases {
+        let good = std::fs::read_to_string(file).expect("a file of the project");
+        assert!(good.contains(from), "no `{from}` in {}", file.display());
+        let before = failures(&world);
+        change(&world, file, &good.replacen(from, to, 1));
+        assert!(failures(&world) > before, "`{to}` was taken");
+        let id = world.ask(&request).expect(200).says("x-request-id").to_owned();
+        assert_eq!(bundle(&id), first, "half of `{to}` was taken");
+        let checked = world.gateway.command(&["check"]);
+        assert_eq!(checked.code, 2, "{checked:?}");
+        let name = file.strip_prefix(&folder).expect("below the folder").display().to_string();
+        let place = checked.errors.split(&format!("{name}:")).nth(1).unwrap_or_else(|| panic!("no file: {checked:?}"));
+        assert!(place.starts_with(|it: char| it.is_ascii_digit()), "no line: {checked:?}");
+        change(&world, file, &good);
+        until("the good file to be taken again", SOON, || (world.gateway.command(&["check"]).code == 0).then_some(()));
+    }
+    let _ = world.ask(&request).expect(200);
+}
+
+#[test]
+fn settings_that_cannot_be_read_change_nothing() {
+    let (world, _) = world();
+    let file = world.gateway.settings().to_owned();
+    let good = std::fs::read_to_string(&file).expect("settings");
+    for broken in [format!("{good}\n[nonsense]\na = 1\n"), format!("workers = \"many\"\n{good}"), "data = [".to_owned()]
+    {
+        let before = failures(&world);
+        change(&world, &file, &broken);
+        assert!(failures(&world) > before, "broken settings were taken: {broken}");
+        let checked = world.gateway.command(&["check"]);
+        assert_eq!(checked.code, 2, "{checked:?}");
+        assert!(checked.errors.contains("portcullis.toml:"), "{checked:?}");
+        let _ = world.ask(&Request::get(NSX, LIST)).expect(401);
+    }
+    let before = generation(&world);
+    change(&world, &file, &good);
+    assert!(generation(&world) > before, "good settings were not taken");
+}
+
+#[test]
+fn a_policy_is_in_force_for_the_next_request() {
+    let (world, folder) = world();
+    let key = world.key("novastraxis", &["compute"]);
+    let request = Request::get(NSX, LIST).bearer(&key.text);
+    let mut connection = world.gateway.door().secure(NSX);
+    let before = connection.ask(&request).expect(200);
+    let file = folder.join("apis/novastraxis/access.cedar");
+    let good = std::fs::read_to_string(&file).expect("policies");
+    // The cases of these policies would not let the change through.
+    std::fs::remove_file(folder.join("apis/novastraxis/access.cases.json")).expect("a file of the test");
+    std::fs::write(&file, good.replacen("Novastraxis::Action::\"listInstances\",", "", 1)).expect("a file of the test");
+    world.gateway.reload();
+    let after = connection.ask(&request).expect(403);
+    let bundle = |id: &str| world.gateway.entries().of(id)["decision"]["bundle"].to_string();
+    assert_ne!(bundle(before.says("x-request-id")), bundle(after.says("x-request-id")));
+}
+
+/// Another API, made from one that is there: its own name, hosts and keys.
+fn sixth(world: &World, folder: &Path) {
+    let (draft, from) = (folder.join("draft"), folder.join("apis/novastraxis"));
+    std::fs::create_dir(&draft).expect("a folder of the test");
+    for found in std::fs::read_dir(from).expect("a profile") {
+        let file = found.expect("a file").path();
+        let text = std::fs::read_to_string(&file).expect("a text");
+        let text =
+            text.replace("novastraxis", "sixth").replace("Novastraxis", "Sixth").replace("nsx_live_", "six_live_");
+        let upstream = format!("url = \"http://{}\"", world.clouds.address("novastraxis"));
+        let text = text.replace("url = \"http://127.0.0.1:9101\"", &upstream);
+        std::fs::write(draft.join(file.file_name().expect("a name")), text).expect("a file of the test");
+    }
+    std::fs::rename(draft, folder.join("apis/sixth")).expect("a folder of the test");
+}
+
+#[test]
+fn a_sixth_api_is_served_without_a_restart_and_nobody_notices() {
+    let (world, folder) = world();
+    let key = world.key_with("novastraxis", &world.tenant("novastraxis"), &["compute"], &["--tier", "enterprise"]);
+    let door = world.gateway.door().clone();
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let request = Request::get(NSX, LIST).bearer(&key.text);
+                let mut connection = door.secure(NSX);
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = connection.ask(&request);
+                    if answer.says("connection") == "close" {
+                        connection = door.secure(NSX);
+                    }
+                    // The limits of the tier are no failure.
+                    assert!([200, 429].contains(&answer.status), "{answer}");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        until("requests to flow", SOON, || (answered.load(Ordering::Relaxed) > 20).then_some(()));
+        let before = generation(&world);
+        sixth(&world, &folder);
+        until("the sixth API to be noticed", SOON, || (generation(&world) > before).then_some(()));
+        let under = answered.load(Ordering::Relaxed);
+        until("requests to flow on", SOON, || (answered.load(Ordering::Relaxed) > under + 20).then_some(()));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let sixth = world.key_with("sixth", &world.new_tenant("sixth"), &["compute"], &[]);
+    let answer = world.ask(&Request::get("api.sixth.com", LIST).bearer(&sixth.text)).expect(200);
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert_eq!(entry["request"]["api"], "sixth", "{entry:#}");
+    let _ = world.ask(&Request::get("api.sixth.com", LIST).bearer(&key.text)).expect(401);
+    let wanted = answered.load(Ordering::Relaxed) + 2;
+    until("every entry", SOON, || (world.gateway.entries().all().len() >= wanted).then_some(()));
+    assert_eq!(world.gateway.entries().all().len(), wanted, "requests and entries differ");
+}
+
+#[test]
+fn a_hundred_hang_ups_lose_no_request() {
+    let (world, _) = world();
+    let door = world.gateway.door().clone();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut connection = door.secure(NSX);
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let answer = connection.ask(&Request::get(NSX, LIST)).expect(401);
+                if answer.says("connection") == "close" {
+                    connection = door.secure(NSX);
+                }
+                count += 1;
+            }
+            count
+        });
+        for _ in 0..100 {
+            world.gateway.process().signal("HUP");
+        }
+        world.gateway.reload();
+        stop.store(true, Ordering::Relaxed);
+        assert!(asking.join().is_ok_and(|count| count > 0));
+    });
+    assert!(failures(&world) < 0.5, "a good configuration was not taken");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a promise about time is held with a clock")]
+fn keys_are_followed_and_probes_answered_while_a_configuration_is_read() {
+    let (world, folder) = world();
+    let file = folder.join("apis/novastraxis/openapi.yaml");
+    let good = std::fs::read_to_string(&file).expect("a document");
+    let heard = || {
+        let text = world.gateway.ask_admin("/readyz").expect(200).text();
+        let ago = text.split("heard ").nth(1).and_then(|it| it.split(' ').next()).and_then(|it| it.parse::<u64>().ok());
+        ago.expect("when keys were heard of")
+    };
+    let (start, mut longest, mut writes) = (Instant::now(), 0, 0);
+    // Files that never come to rest, and signals besides.
+    while start.elapsed() < Duration::from_secs(4) {
+        std::fs::write(&file, &good).expect("a file of the test");
+        world.gateway.process().signal("HUP");
+        longest = longest.max(heard());
+        writes += 1;
+    }
+    assert!(writes > 3, "the probes of health were held up");
+    assert!(longest < 1_000, "keys were not heard of for {longest} ms");
+}

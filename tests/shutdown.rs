@@ -1,0 +1,176 @@
+//! The end of a gateway, wanted or not: no request is lost, and neither is an entry.
+#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use acceptance::{Request, World, until};
+use serde_json::json;
+
+const NSX: &str = "api.novastraxis.com";
+const LIST: &str = "/v2/compute/instances";
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_request_that_is_on_its_way_is_answered_before_the_end() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    world.clouds.arm("novastraxis", &json!({ "kind": "slow", "ms": 1_500, "times": 1 }));
+    let mut connection = world.gateway.door().secure(NSX);
+    connection
+        .send(format!("GET {LIST} HTTP/1.1\r\nHost: {NSX}\r\nAuthorization: Bearer {}\r\n\r\n", key.text).as_bytes());
+    until("the cloud to have it", SOON, || (!world.clouds.seen("novastraxis").is_empty()).then_some(()));
+    let entries = world.gateway.entries();
+    world.gateway.process().signal("TERM");
+    let answer = connection.answer("GET").expect(200);
+    assert_eq!(answer.says("connection"), "close", "{answer}");
+    assert!(world.gateway.stop().success());
+    assert_eq!(entries.all().len(), 1);
+    assert_eq!(entries.of(answer.says("x-request-id"))["decision"]["outcome"], "permit");
+}
+
+/// What became of the requests of one thread.
+#[derive(Default)]
+struct Tally {
+    answered: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+/// Asks again and again, on connections that are kept as long as the gateway keeps them, until it takes no more of them.
+fn ask_until_refused(door: SocketAddr, tally: &Tally) {
+    let request = format!("GET {LIST} HTTP/1.1\r\nHost: {NSX}\r\n\r\n");
+    while let Ok(mut stream) = TcpStream::connect(door) {
+        stream.set_read_timeout(Some(SOON)).expect("a time-out");
+        let mut used = false;
+        loop {
+            let sent = stream.write_all(request.as_bytes());
+            let Some(answer) = sent.ok().and_then(|()| whole_answer(&mut stream)) else {
+                // A connection that was never taken is a refused connection; one that was used before is not.
+                tally.lost.fetch_add(usize::from(used), Ordering::Relaxed);
+                break;
+            };
+            tally.answered.fetch_add(1, Ordering::Relaxed);
+            used = true;
+            if answer.contains("onnection: close") {
+                break;
+            }
+        }
+    }
+}
+
+/// Head and body of one answer; nothing where the connection ended first.
+fn whole_answer(stream: &mut TcpStream) -> Option<String> {
+    let (mut text, mut piece) = (String::new(), [0; 4096]);
+    loop {
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length =
+                head.lines().find_map(|it| it.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return Some(text);
+            }
+        }
+        let read = stream.read(&mut piece).ok().filter(|it| *it > 0)?;
+        text.push_str(&String::from_utf8_lossy(piece.get(..read)?));
+    }
+}
+
+#[test]
+fn the_end_under_load_loses_no_request_and_no_entry() {
+    let mut world =
+        World::with(|settings, _| settings.more.push_str("[limits.shield]\nrate = 100000\nburst = 100000\n"));
+    let door = world.gateway.door().http;
+    let entries = world.gateway.entries();
+    let tally = Tally::default();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| ask_until_refused(door, &tally));
+        }
+        until("requests to flow", SOON, || (tally.answered.load(Ordering::Relaxed) > 200).then_some(()));
+        world.gateway.process().signal("TERM");
+    });
+    assert!(world.gateway.stop().success());
+    assert_eq!(tally.lost.load(Ordering::Relaxed), 0, "a request was sent and not answered");
+    assert_eq!(entries.all().len(), tally.answered.load(Ordering::Relaxed), "answers and entries differ");
+    entries.assert_chained();
+}
+
+#[test]
+fn a_log_survives_a_kill_and_goes_on_where_it_ended() {
+    let mut world = World::start();
+    for _ in 0..50 {
+        let _ = world.ask(&Request::get(NSX, LIST)).expect(401);
+    }
+    until("every entry", SOON, || (world.gateway.entries().all().len() == 50).then_some(()));
+    world.gateway.crash();
+    let _ = world.ask(&Request::get(NSX, LIST)).expect(401);
+    until("the next entry", SOON, || (world.gateway.entries().all().len() == 51).then_some(()));
+    world.gateway.entries().assert_chained();
+    assert!(world.gateway.stop().success());
+    // The machine went down in the middle of a line.
+    let file = world.gateway.entries().file().to_owned();
+    let mut log = std::fs::File::options().append(true).open(&file).expect("the log");
+    log.write_all(b"{\"seq\":51,\"prev\":\"00").expect("half a line");
+    world.gateway.crash();
+    let _ = world.ask(&Request::get(NSX, LIST)).expect(401);
+    until("the next entry", SOON, || (world.gateway.entries().all().len() == 52).then_some(()));
+    world.gateway.entries().assert_chained();
+    let verdict = world.gateway.json(&["audit", "verify"]);
+    assert_eq!((&verdict["ok"], &verdict["entries"]), (&json!(true), &json!(52)), "{verdict}");
+    assert!(world.gateway.process().log().contains("torn"), "nobody was told of the torn line");
+}
+
+#[test]
+fn a_changed_log_is_found_out() {
+    let mut world = World::start();
+    for _ in 0..5 {
+        let _ = world.ask(&Request::get(NSX, LIST)).expect(401);
+    }
+    assert!(world.gateway.stop().success());
+    let file = world.gateway.entries().file().to_owned();
+    let good = std::fs::read_to_string(&file).expect("the log");
+    let without_third: String =
+        good.split_inclusive('\n').enumerate().filter(|(at, _)| *at != 2).map(|(_, it)| it).collect();
+    for changed in [good.replacen("401", "200", 1), without_third] {
+        std::fs::write(&file, changed).expect("the log");
+        let verdict = world.gateway.command(&["audit", "verify"]);
+        assert_ne!(verdict.code, 0, "{verdict:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_served() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let request = Request::get(NSX, LIST).bearer(&key.text);
+    let _ = world.ask(&request).expect(200);
+    until("its entry", SOON, || (world.gateway.entries().all().len() == 1).then_some(()));
+    let id = world.gateway.process().id().to_string();
+    let limit = |size: &str| {
+        let done = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={size}:unlimited")]).status();
+        assert!(done.is_ok_and(|it| it.success()), "the limit cannot be set");
+    };
+    // A disk that takes not one more byte.
+    let size = std::fs::metadata(world.gateway.entries().file()).expect("the log").len();
+    limit(&size.to_string());
+    let refused = until("the gateway to refuse", SOON, || {
+        let answer = world.ask(&request);
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!(refused.status, 503, "{refused}");
+    assert_eq!(refused.json()["error_code"], "service_unavailable", "{refused}");
+    assert!(refused.header("retry-after").is_some(), "{refused}");
+    assert_eq!(world.gateway.ask_admin("/readyz").status, 503);
+    assert!(world.gateway.ask_admin("/readyz").text().contains("audit"));
+    limit("unlimited");
+    let answer = until("the gateway to heal", SOON, || {
+        let answer = world.ask(&request);
+        (answer.status == 200).then_some(answer)
+    });
+    let _ = world.gateway.entries().of(answer.says("x-request-id"));
+    let _ = world.gateway.entries().of(refused.says("x-request-id"));
+    world.gateway.entries().assert_chained();
+    assert_eq!(world.gateway.ask_admin("/readyz").status, 200);
+}
