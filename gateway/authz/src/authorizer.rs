@@ -53,7 +53,7 @@ pub(crate) struct Compiled {
     pub(crate) effect: Effect,
     pub(crate) condition: Condition,
     pub(crate) reads: Reads,
-    /// What the condition joins by `&&`, in order, as far as no context is needed.
+    /// What the condition joins by `&&`, in order, as far as no more of the context is needed than how the caller came.
     pub(crate) beginning: Vec<(Condition, Reads)>,
     pub(crate) reason: Reason,
 }
@@ -187,7 +187,7 @@ impl Compiled {
         Self {
             id: policy.id().to_string().into(),
             effect: policy.effect(),
-            beginning: beginning.take_while(|(_, it)| it.context == Keys::NONE).collect(),
+            beginning: beginning.take_while(|(_, it)| it.context.are_within(Keys::MANNER)).collect(),
             reads: Reads::of(&condition),
             condition,
             reason: gate::reason(policy),

@@ -12,7 +12,7 @@ use domain::{Arrival, AuthMethod, Call, Caller, Standing};
 
 use crate::authorizer::{Authorizer, Compiled, Principal};
 use crate::border;
-use crate::conditions::{Being, Erred, Facts, Judge, Uid, World};
+use crate::conditions::{Being, Erred, Judge, Uid, World};
 use crate::index::{Candidates, Named};
 use crate::plan::Plan;
 use crate::reads::{Keys, OfResource, Reads};
@@ -20,14 +20,32 @@ use crate::refusal::{Forbidden, Grounds, Permit, Reason};
 use crate::slots::hash;
 use crate::source::ResourceTenant;
 
-/// All that can be decided for one credential and one operation before a request comes.
+/// All that can be decided for one credential, come in one manner, and one operation before a request comes.
 #[derive(Debug)]
 pub(crate) struct Cell {
     /// Held, so that no other standing can take its address while this is kept.
     standing: Option<Arc<Standing>>,
-    method: Option<AuthMethod>,
+    manner: Manner,
     plan: usize,
     verdict: Verdict,
+}
+
+/// What [`Keys::MANNER`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Manner {
+    method: Option<AuthMethod>,
+    tls: bool,
+    in_allowlist: bool,
+}
+
+impl Manner {
+    fn of(caller: Option<&Caller>, arrival: &Arrival) -> Self {
+        Self {
+            method: caller.map(|it| it.method),
+            tls: arrival.source.tls,
+            in_allowlist: caller.is_none_or(|it| it.in_allowlist),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -82,13 +100,17 @@ impl Authorizer {
         arrival: &Arrival,
     ) -> Result<Permit, Forbidden> {
         let Some(caller) = caller else {
-            let kept = plan.anonymous.get_or_init(|| Arc::new(self.cell(plan, None)));
+            let [without_tls, over_tls] = &plan.anonymous;
+            let kept = if arrival.source.tls { over_tls } else { without_tls };
+            let kept = kept.get_or_init(|| Arc::new(self.cell(plan, None, arrival)));
             return self.settle(kept, plan, (call, None, arrival));
         };
-        let hash = hash(Arc::as_ptr(&caller.standing).addr(), plan.number + 1);
+        let manner = Manner::of(Some(caller), arrival);
+        let number = (plan.number + 1) << 2 | usize::from(manner.tls) << 1 | usize::from(manner.in_allowlist);
+        let hash = hash(Arc::as_ptr(&caller.standing).addr(), number);
         let is_it = |it: &Cell| {
             it.plan == plan.number
-                && it.method == Some(caller.method)
+                && it.manner == manner
                 && it.standing.as_ref().is_some_and(|it| Arc::ptr_eq(it, &caller.standing))
         };
         if let Some(kept) = self.cells.find(hash, is_it)
@@ -96,7 +118,7 @@ impl Authorizer {
         {
             return self.settle(ready, plan, (call, Some(caller), arrival));
         }
-        let made = Arc::new(self.cell(plan, Some(caller)));
+        let made = Arc::new(self.cell(plan, Some(caller), arrival));
         self.cells.keep(hash, Arc::clone(&made));
         self.settle(&made, plan, (call, Some(caller), arrival))
     }
@@ -210,23 +232,24 @@ impl Authorizer {
     }
 
     /// Decides all that the request itself cannot change.
-    fn cell(&self, plan: &Plan, caller: Option<&Caller>) -> Cell {
-        let verdict = self.verdict(plan, caller).unwrap_or_else(|| {
+    fn cell(&self, plan: &Plan, caller: Option<&Caller>, arrival: &Arrival) -> Cell {
+        let verdict = self.verdict(plan, caller, arrival).unwrap_or_else(|| {
             // What cannot be put into Cedar's terms cannot be permitted.
             Verdict::Denied(Arc::new(Grounds::of(Reason::PolicyError, &self.bundle)))
         });
-        let (standing, method) = (caller.map(|it| Arc::clone(&it.standing)), caller.map(|it| it.method));
-        Cell { standing, method, plan: plan.number, verdict }
+        let standing = caller.map(|it| Arc::clone(&it.standing));
+        Cell { standing, manner: Manner::of(caller, arrival), plan: plan.number, verdict }
     }
 
-    fn verdict(&self, plan: &Plan, caller: Option<&Caller>) -> Option<Verdict> {
+    fn verdict(&self, plan: &Plan, caller: Option<&Caller>, arrival: &Arrival) -> Option<Verdict> {
         let principal = self.principal(caller)?;
         let (any, entity) = plan.resources.any(&self.kinds, caller.map(|it| it.standing.as_ref()))?;
         let any_resource = Uid::from(&any.uid);
         let beings = [principal.being.clone(), plan.action_being.clone(), Being::from(&entity)];
         let world = World::default().with(beings);
         let candidates = self.index.candidates(&principal.standpoint, &plan.action, &plan.resource_kind);
-        let judge = Judge::new(&principal.uid, &plan.action_uid, &any_resource, Facts::default(), &world);
+        let manner = border::facts(Keys::MANNER, caller, arrival);
+        let judge = Judge::new(&principal.uid, &plan.action_uid, &any_resource, manner, &world);
         let settled_by_caller = plan.resources.tenancy == ResourceTenant::Caller;
         let (constant, mut rest): (Vec<u32>, Vec<u32>) = candidates
             .general
@@ -266,17 +289,17 @@ impl Authorizer {
     }
 }
 
-/// Whether a condition comes out the same for every request of one credential and one operation.
+/// Whether a condition comes out the same for every request of one credential, come in one manner, and one operation.
 fn is_constant(reads: Reads, settled_by_caller: bool) -> bool {
     let same_resource = match reads.resource {
         OfResource::Nothing => true,
         OfResource::Tenant => settled_by_caller,
         OfResource::Itself => false,
     };
-    reads.context == Keys::NONE && same_resource
+    reads.context.are_within(Keys::MANNER) && same_resource
 }
 
-/// Whether a condition is false by how it begins, for every request of one credential and one operation.
+/// Whether a condition is false by how it begins, for every such request.
 fn is_false(policy: &Compiled, judge: &Judge<'_>, settled_by_caller: bool) -> bool {
     let constant = policy.beginning.iter().take_while(|(_, reads)| is_constant(*reads, settled_by_caller));
     let mut weighed = constant.map(|(condition, _)| judge.holds(condition));

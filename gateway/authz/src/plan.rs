@@ -1,10 +1,10 @@
 //! Operations made ready: everything about one that no request can change.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
 use domain::{ApiName, Operation, OperationId};
+use hashbrown::HashMap;
 
 use crate::border::Resources;
 use crate::ceilings::Ceiling;
@@ -26,8 +26,8 @@ pub(crate) struct Plan {
     pub(crate) resources: Resources,
     pub(crate) resource_kind: EntityTypeName,
     pub(crate) ceiling: Option<Ceiling>,
-    /// The decision on somebody without a credential.
-    pub(crate) anonymous: OnceLock<Arc<Cell>>,
+    /// The decision on somebody without a credential: without TLS, and over it.
+    pub(crate) anonymous: [OnceLock<Arc<Cell>>; 2],
 }
 
 /// The plans of all operations, found by the operation itself or by its names.
@@ -115,7 +115,7 @@ impl Plan {
             resource_kind: kinds.last()?.clone(),
             resources: Resources { path, kinds, api, tenancy },
             ceiling: schema::ceiling(fronted, operation),
-            anonymous: OnceLock::new(),
+            anonymous: Default::default(),
         })
     }
 }

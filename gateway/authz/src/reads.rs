@@ -63,6 +63,10 @@ impl Keys {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const ALL: Self = Self(u16::MAX);
 
+    /// How the caller came: true of request after request, so that decisions which look at nothing else are kept.
+    pub(crate) const MANNER: Self =
+        Self(1 << Fact::SourceTls as u16 | 1 << Fact::SourceInKeyAllowlist as u16 | 1 << Fact::AuthMethod as u16);
+
     /// The facts of one record, or one of them; everything where there is no such fact.
     fn of(group: &str, name: Option<&str>) -> Self {
         let matches = |it: Fact| it.name().0 == group && name.is_none_or(|name| it.name().1 == name);
@@ -72,6 +76,10 @@ impl Keys {
 
     pub(crate) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn are_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 
     /// The facts, those of one record side by side.

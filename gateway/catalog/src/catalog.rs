@@ -1,10 +1,10 @@
 //! The whole of what is fronted, read from a folder and then only looked at.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
 use domain::{Arrival, Call, Faults, Operation, OperationId, Timestamp, Upstream};
+use hashbrown::HashMap;
 use http::{HeaderName, HeaderValue};
 
 use crate::dialect::Dialect;

@@ -3,13 +3,13 @@
 mod clash;
 mod serve;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::{Api, ApiName, BadName, Fault, Faults, OperationId, Upstream};
+use hashbrown::HashMap;
 
 use crate::catalog::{Catalog, Kept};
 use crate::dialect::Dialect;

@@ -3,10 +3,11 @@
 //! A tree of path segments: a literal goes before a parameter, a parameter before one that takes the rest. The path is
 //! settled first and the method second, so that a documented path never falls through to a vaguer one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use domain::NormalPath;
+use hashbrown::HashMap;
 use http::Method;
 use percent_encoding::percent_decode_str;
 

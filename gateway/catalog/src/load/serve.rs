@@ -1,9 +1,10 @@
 //! Puts every operation on its hosts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Fault, Faults};
+use hashbrown::HashMap;
 
 use super::Draft;
 use crate::host::{Host, Target};
