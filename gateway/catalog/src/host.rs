@@ -68,10 +68,10 @@ impl Unidentified {
     /// What the caller may know.
     pub fn told(&self) -> Told {
         match self {
-            Self::PlainHttp => Told::new("https_required", "this API is served over HTTPS only"),
-            Self::UnknownPath => Told::new("unknown_path", "there is nothing at this path"),
-            Self::MethodNotAllowed { .. } => Told::new("method_not_allowed", "the method is not allowed at this path"),
-            Self::UnknownSubresource => Told::new("unknown_subresource", "there is no such sub-resource at this path"),
+            Self::PlainHttp => Told::new("https_required", "This API is served over HTTPS only."),
+            Self::UnknownPath => Told::new("unknown_path", "There is nothing at this path."),
+            Self::MethodNotAllowed { .. } => Told::new("method_not_allowed", "The method is not allowed at this path."),
+            Self::UnknownSubresource => Told::new("unknown_subresource", "There is no such sub-resource at this path."),
             Self::Removed(notice) => notice.told(),
         }
     }

@@ -112,7 +112,7 @@ impl VersionNotice {
             headers.extend(HeaderValue::try_from(value).ok().map(|it| (header, it)));
         };
         add(DEPRECATION, format!("@{}", self.deprecated_at.seconds()));
-        self.removed = format!("version {} of this API was removed", self.name);
+        self.removed = format!("Version {} of this API was removed", self.name);
         if let Some(docs) = docs {
             add(LINK, format!("<{docs}>; rel=\"deprecation\""));
         }
@@ -125,8 +125,9 @@ impl VersionNotice {
         }
         if let Some(successor) = &self.successor {
             add(LINK, format!("<{successor}>; rel=\"successor-version\""));
-            self.removed = format!("{}; use {successor}", self.removed);
+            self.removed = format!("{}. Use {successor}", self.removed);
         }
+        self.removed.push('.');
         Self { headers, ..self }
     }
 }
@@ -203,7 +204,7 @@ mod tests {
         );
         assert_eq!(
             notice.told().message,
-            "version v1 of this API was removed on Fri, 31 Jul 2026 23:59:59 GMT; use /v2"
+            "Version v1 of this API was removed on Fri, 31 Jul 2026 23:59:59 GMT. Use /v2."
         );
     }
 
