@@ -64,7 +64,7 @@ fn cedar_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// An API as policies see it. In the documents the schemes are named for what is shown.
 fn fronted(profile: &Profile) -> Fronted {
-    let schemes = [("apiKey", AuthMethod::ApiKey), ("sigv4", AuthMethod::SigV4)];
+    let schemes = [("api_key", AuthMethod::ApiKey), ("sigv4", AuthMethod::SigV4)];
     Fronted {
         https_only: profile.https_only,
         schemes: schemes.into_iter().map(|(name, method)| (name.to_owned(), method)).collect(),
