@@ -20,6 +20,9 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// The request id on every answer, where the clients of every API look for it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// How many headers an answer is stamped with as a rule.
+const STAMPED: usize = 8;
+
 /// How the names of headers begin that only the gateway may send upstream.
 pub(crate) const OURS: &str = "x-portcullis-";
 
@@ -147,6 +150,7 @@ impl Passing {
         for name in ours {
             head.headers.remove(&name);
         }
+        head.headers.reserve(STAMPED);
         self.stamps().write(&mut head.headers);
         *response = head.into();
         if let Some(trail) = &mut self.trail {
