@@ -45,6 +45,9 @@ fn whoever_shows_no_credential_is_asked_for_one() {
     let world = World::start();
     for (api, host, path) in READS {
         check(&world, api, &Request::get(host, path), (401, "authenticate", "missing"));
+        let challenge = world.ask(&Request::get(host, path)).expect(401);
+        let scheme = if api == "cloudnx" { "AWS4-HMAC-SHA256" } else { "Bearer" };
+        assert!(challenge.says("www-authenticate").starts_with(scheme), "{challenge}");
     }
 }
 

@@ -214,12 +214,19 @@ impl Unauthenticated {
         }
     }
 
-    /// The value of `WWW-Authenticate` for a 401, where the API takes `Bearer` (RFC 6750 section 3). It tells whether
-    /// something was shown, not what was wrong with it.
+    /// The value of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2): the scheme that the API takes. Of
+    /// `Bearer` it tells whether something was shown (RFC 6750 section 3), not what was wrong with it.
     pub fn challenge(&self, rules: &AuthRules<'_>) -> Option<HeaderValue> {
-        let bearer = rules.keys.is_some() && self.kind() == Kind::Unproven;
-        let error = if self.cause == Cause::Missing { "" } else { ", error=\"invalid_token\"" };
-        bearer.then(|| HeaderValue::try_from(format!("Bearer realm=\"{}\"{error}", rules.api)).ok()).flatten()
+        if self.kind() != Kind::Unproven {
+            return None;
+        }
+        let (scheme, error) = match (rules.keys, rules.signatures, &self.cause) {
+            (Some(_), _, Cause::Missing) => ("Bearer", ""),
+            (Some(_), ..) => ("Bearer", ", error=\"invalid_token\""),
+            (None, Some(_), _) => ("AWS4-HMAC-SHA256", ""),
+            (None, None, _) => return None,
+        };
+        HeaderValue::try_from(format!("{scheme} realm=\"{}\"{error}", rules.api)).ok()
     }
 
     /// Whether it may have been a guess, and so counts against the source address. A key we know was not guessed.
