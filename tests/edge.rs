@@ -307,51 +307,16 @@ fn large_bodies_pass_both_ways_without_being_kept() {
     assert_eq!(entry["bytes_in"], MEGABYTES * 1024 * 1024, "{entry:#}");
 }
 
-/// Runs curl against the secure door, and gives what it printed.
-#[track_caller]
-fn curl(world: &World, host: &str, words: &[&str]) -> String {
-    let port = world.gateway.door().https.port();
-    let done = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "20", "--cacert"])
-        .arg(world.gateway.authority())
-        .args(["--connect-to", &format!("{host}:443:127.0.0.1:{port}")])
-        .args(words)
-        .output()
-        .expect("curl is installed");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
-
 #[test]
-fn both_versions_of_http_are_spoken_over_tls() {
+fn a_caller_that_leaves_is_let_go_whichever_line_says_so() {
     let world = World::start();
-    let key = world.key("novastraxis", &["compute"]);
-    let bearer = format!("Authorization: Bearer {}", key.text);
-    let url = format!("https://{NSX}{LIST}");
-    for (asked, spoken) in [("--http1.1", "1.1"), ("--http2", "2")] {
-        let said =
-            curl(&world, NSX, &[asked, "-H", &bearer, "-o", "/dev/null", "-w", "%{http_code} %{http_version}", &url]);
-        assert_eq!(said, format!("200 {spoken}"));
-        let refused = curl(&world, NSX, &[asked, "-w", " %{http_code} %{http_version}", &url]);
-        assert!(
-            refused.contains("\"error_code\":\"unauthorized\"") && refused.ends_with(&format!(" 401 {spoken}")),
-            "{refused}"
-        );
-        let body = r#"{"machine_type":"n2-standard-4","region":"us-east-1","network_id":"vpc-4a1c","image_id":"img-debian-13"}"#;
-        let json = "Content-Type: application/json";
-        let made = curl(&world, NSX, &[asked, "-H", &bearer, "-H", json, "-d", body, "-w", " %{http_code}", &url]);
-        assert!(made.ends_with(" 201"), "{made}");
-        let large = format!("{{\"startup_script\":\"{}\"}}", "a".repeat(70_000));
-        let file = world.folder().join("large.json");
-        std::fs::write(&file, large).expect("a file of the test");
-        let large = format!("@{}", file.display());
-        let refused = curl(&world, NSX, &[asked, "-H", &bearer, "-H", json, "-d", &large, "-w", " %{http_code}", &url]);
-        assert!(refused.contains("payload_too_large") && refused.ends_with(" 413"), "{refused}");
+    for lines in ["Connection: close\r\n", "Connection: x-hop\r\nConnection: Close\r\n", "Connection: x-hop, close\r\n"]
+    {
+        let mut connection = world.gateway.door().secure(NSX);
+        connection.send(format!("GET {LIST} HTTP/1.1\r\nHost: {NSX}\r\n{lines}\r\n").as_bytes());
+        let _ = connection.answer("GET").expect(401);
+        assert!(connection.rest().is_empty(), "{lines}");
     }
-    assert_eq!(settled(&world, 8), 8);
-    assert!(
-        world.gateway.entries().all().iter().all(|it| it["request"]["host"] == NSX && it["request"]["tls"] == true)
-    );
 }
 
 #[test]

@@ -103,6 +103,17 @@ fn a_key_in_the_address_goes_no_further() {
 }
 
 #[test]
+fn a_key_in_another_header_goes_no_further() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    for (name, value) in [("X-Api-Key", key.text.clone()), ("Cookie", format!("a=b; session={}", key.text))] {
+        let request = Request::get(NSX, "/v2/compute/instances").bearer(&key.text).header(name, &value);
+        check(&world, "novastraxis", &request, (400, "authenticate", "credential_elsewhere"));
+    }
+    assert_eq!(world.clouds.seen("novastraxis"), [] as [Value; 0]);
+}
+
+#[test]
 fn a_scope_that_was_not_given_is_not_had() {
     let world = World::start();
     let key = world.key("novastraxis", &["network"]);

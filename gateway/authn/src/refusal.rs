@@ -28,6 +28,9 @@ pub enum Cause {
     /// A key or token in the path or in the query.
     #[error("a credential was shown in the address")]
     InUrl,
+    /// An API key in a header that is not for credentials.
+    #[error("a credential was shown in a header that is not for credentials")]
+    Elsewhere,
     /// Over 8 KiB.
     #[error("the credential is longer than 8192 bytes")]
     Oversized,
@@ -102,6 +105,7 @@ impl Unauthenticated {
         match &self.cause {
             Cause::TwoCredentials
             | Cause::InUrl
+            | Cause::Elsewhere
             | Cause::Oversized
             | Cause::TenantHeaderMissing
             | Cause::TenantHeaderRepeated
@@ -140,6 +144,9 @@ impl Unauthenticated {
             Cause::InUrl => {
                 Told::new("credential_in_url", "Send the credential in the Authorization header, not in the address.")
             }
+            Cause::Elsewhere => {
+                Told::new("credential_elsewhere", "Send the credential in the Authorization header and nowhere else.")
+            }
             Cause::Oversized => Told::new("credential_too_long", "The Authorization header is too long."),
             Cause::TenantHeaderMissing => header(Told::new("tenant_header_missing", "The account header is required.")),
             Cause::TenantHeaderRepeated => {
@@ -172,6 +179,7 @@ impl Unauthenticated {
             Cause::Missing => "missing",
             Cause::TwoCredentials => "two_credentials",
             Cause::InUrl => "credential_in_url",
+            Cause::Elsewhere => "credential_elsewhere",
             Cause::Oversized => "credential_too_long",
             Cause::SchemeNotTaken => "scheme_not_taken",
             Cause::KindNotTaken => "kind_not_taken",
@@ -197,6 +205,7 @@ impl Unauthenticated {
             Cause::Missing
             | Cause::TwoCredentials
             | Cause::InUrl
+            | Cause::Elsewhere
             | Cause::Oversized
             | Cause::SchemeNotTaken
             | Cause::KindNotTaken
@@ -245,6 +254,7 @@ impl Unauthenticated {
             | Cause::Missing
             | Cause::TwoCredentials
             | Cause::InUrl
+            | Cause::Elsewhere
             | Cause::Oversized
             | Cause::WrongApi
             | Cause::Expired

@@ -143,6 +143,11 @@ impl Catalog {
         self.marks.is_in(address)
     }
 
+    /// Whether a header holds anything that begins like an API key, of whichever API.
+    pub fn holds_key(&self, value: &HeaderValue) -> bool {
+        self.marks.is_among(value.as_bytes())
+    }
+
     /// An address without the rest of anything that begins like an API key, fit for an entry.
     pub fn without_keys<'a>(&self, address: &'a str) -> Cow<'a, str> {
         self.marks.taken_out(address)

@@ -66,8 +66,7 @@ impl Dialect {
 
     fn worded(&self, status: StatusCode, told: &Told, id: &RequestId, resource: Option<&str>) -> Worded {
         let reason = self.reasons.get(told.reason);
-        let disguise = reason.and_then(|it| it.status);
-        let row = self.row(disguise.unwrap_or(status));
+        let row = self.row(reason.and_then(|it| it.status).unwrap_or(status));
         let request_id = format!("{}{id}", self.request_id_prefix);
         let body = self.template.fill(&Filling {
             code: pick(reason, row, |it| it.code.as_deref()).unwrap_or_default(),
@@ -82,8 +81,9 @@ impl Dialect {
             Format::Json => "application/json",
             Format::Xml => "application/xml",
         });
-        // A reason answered with another status is meant to look like something else, which its name would betray.
-        let shown = disguise.is_none().then_some(told.reason);
+        // With a status but no code of its own, a reason is meant to look like something else, which its name would betray.
+        let disguised = reason.is_some_and(|it| it.status.is_some() && it.code.is_none());
+        let shown = (!disguised).then_some(told.reason);
         Worded { status, content_type, headers: Self::headers(shown), body: body.into() }
     }
 

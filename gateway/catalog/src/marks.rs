@@ -21,6 +21,10 @@ impl KeyMarks {
         self.0.is_match(&*spelled(text))
     }
 
+    pub(crate) fn is_among(&self, bytes: &[u8]) -> bool {
+        self.0.is_match(bytes)
+    }
+
     pub(crate) fn taken_out<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let spelled = spelled(text);
         let found = self.0.find(&*spelled).and_then(|it| spelled.get(..it.start()));

@@ -3,6 +3,7 @@
 use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
 use catalog::Catalog;
 use domain::{Arrival, Call, Caller};
+use http::header::AUTHORIZATION;
 
 use crate::decide::{Incoming, READ_EARLY, unread};
 use crate::{Answer, Gateway, Unproven};
@@ -30,8 +31,12 @@ impl Gateway {
         } else {
             None
         };
+        let mut others = arrival.headers.iter().filter(|(name, _)| *name != AUTHORIZATION);
         let proven = if catalog.shows_key(&arrival.target) {
             Err(Cause::InUrl.into())
+        } else if others.any(|(_, value)| catalog.holds_key(value)) {
+            // Whatever else it was meant for: what stands there goes on to others.
+            Err(Cause::Elsewhere.into())
         } else {
             authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets)
         };

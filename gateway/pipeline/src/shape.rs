@@ -1,8 +1,8 @@
 //! The headers every answer of an API carries, whoever gives it.
 
-use catalog::Profile;
+use catalog::{DEPRECATION, Profile, SUNSET};
 use domain::Timestamp;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use limits::{Allowance, HeaderNames, OverLimit};
 
 /// Says in the headers of an answer what the caller has left, under the API's own names. Whatever an upstream said of
@@ -24,11 +24,10 @@ fn names(profile: &Profile) -> HeaderNames {
 
 /// When a retired key stops working, on every answer it still gets (RFC 9745, RFC 8594).
 pub fn retirement(retires: Timestamp, headers: &mut HeaderMap) {
-    let deprecated = HeaderValue::from_str(&format!("@{}", retires.seconds()));
-    let sunset = HeaderValue::from_str(&retires.http_date());
-    for (name, value) in [("deprecation", deprecated), ("sunset", sunset)] {
-        if let Ok(value) = value {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+    // It was retired before this request; the moment of its rotation is not known here. The date of a version that goes
+    // as well stands.
+    headers.entry(DEPRECATION).or_insert(HeaderValue::from_static("@0"));
+    if let Ok(sunset) = HeaderValue::from_str(&retires.http_date()) {
+        headers.entry(SUNSET).or_insert(sunset);
     }
 }

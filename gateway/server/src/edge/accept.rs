@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use catalog::{Catalog, Host};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, TraceParent};
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::proxy::Session;
 use pipeline::{Answer, Facts, Gateway};
@@ -68,7 +68,7 @@ impl Head {
         Facts {
             id: self.id.text(),
             at: self.at,
-            method: method_name(self.method.as_str()),
+            method: method_name(self.method.as_str(), catalog),
             host: printable(&catalog.without_keys(self.host.as_deref().unwrap_or_default())),
             path: printable(&path),
             source: self.source,
@@ -95,6 +95,9 @@ impl Head {
         let bytes = self.method.as_str().len() + self.target.as_deref().map_or(0, str::len) + lines;
         if self.headers.len() > bounds.max_headers || bytes > bounds.max_header_bytes {
             return Err(Answer::HeadTooLarge);
+        }
+        if !frames_well(&self.headers) {
+            return Err(Answer::BadHead("`Content-Length` or `Transfer-Encoding` leave open where the body ends"));
         }
         if !nominates_well(&self.headers) {
             return Err(Answer::BadHead("`Connection` names what is not of this hop"));
@@ -134,7 +137,7 @@ pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Fa
     Facts {
         id: id.to_string(),
         at: gateway.clock.now(),
-        method: method_name(method),
+        method: method_name(method, &gateway.configuration().catalog),
         host: link.name().unwrap_or_default().to_owned(),
         path: printable(&gateway.configuration().catalog.without_keys(&path.unwrap_or_default())),
         source: Source { address: link.peer.ip(), tls: link.tls },
@@ -184,6 +187,14 @@ fn asked(raw: &[u8], uri: &http::Uri) -> (Option<String>, Option<String>) {
     (Some(authority.to_owned()), Some(target))
 }
 
+/// Whether the next hop can only read one end of the body out of the head: lengths are plain numbers, and the one coding
+/// is `chunked` (RFC 9112 section 6). pingora takes a list of equal lengths, and drops codings that it does not know.
+fn frames_well(headers: &HeaderMap) -> bool {
+    let numeral = |it: &HeaderValue| !it.is_empty() && it.as_bytes().iter().all(u8::is_ascii_digit);
+    let chunked = |it: &HeaderValue| it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    headers.get_all(CONTENT_LENGTH).iter().all(numeral) && headers.get_all(TRANSFER_ENCODING).iter().all(chunked)
+}
+
 /// Whether everything that `Connection` names may be taken out. What delimits the body, names the host or names the
 /// sender may not; pingora itself refuses some of it, but only once the request is on its way.
 fn nominates_well(headers: &HeaderMap) -> bool {
@@ -203,8 +214,8 @@ fn nominates_well(headers: &HeaderMap) -> bool {
 }
 
 /// A method as an entry names it. No registered one is longer than 17 letters; what is, is no method, and may be a secret.
-fn method_name(method: &str) -> String {
-    if method.len() > LONGEST_METHOD { "?".to_owned() } else { printable(method) }
+fn method_name(method: &str, catalog: &Catalog) -> String {
+    if method.len() > LONGEST_METHOD { "?".to_owned() } else { printable(&catalog.without_keys(method)) }
 }
 
 /// Fit for an entry: visible ASCII, cut short.

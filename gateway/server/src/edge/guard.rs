@@ -24,6 +24,12 @@ use super::wire::Refuser;
 /// `Watch::deadline` of a request that may live as long as it likes.
 const NEVER: u64 = u64::MAX;
 
+/// How many streams of HTTP/2 there may be on one connection: few enough that all of them may have a head of full size.
+const STREAMS: u32 = 32;
+
+/// How much longer than a head may be one of HTTP/2 is still read, to be refused in the words of the API.
+const BEYOND: u32 = 16 * 1024;
+
 /// The longest that is slept before looking again.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
@@ -170,10 +176,13 @@ impl HttpServerApp for Guard {
 
     fn h2_options(&self) -> Option<H2Options> {
         let mut options = default_h2_options();
-        // 64 KiB of list on each of 64 streams would pin four times as much memory as any real client needs.
+        // A list counts 32 bytes more for each header (RFC 9113 section 10.5.1). With some room above the bound, whoever
+        // exceeds it is answered by the gateway; beyond that the stream is refused without words.
+        let list = self.settings.max_header_bytes + 32 * self.settings.max_headers;
+        let list = u32::try_from(list).unwrap_or(u32::MAX).saturating_add(BEYOND);
         options
-            .max_header_list_size(16 * 1024)
-            .max_concurrent_streams(64)
+            .max_header_list_size(list)
+            .max_concurrent_streams(STREAMS)
             .initial_window_size(64 * 1024)
             .initial_connection_window_size(1024 * 1024);
         Some(options)

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
 use domain::RequestId;
+use http::header::CONNECTION;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
@@ -139,7 +140,11 @@ impl ProxyHttp for Edge {
             link.end_head();
             now.since(link.since) > self.bounds.age()
         });
-        if aged.unwrap_or(false) {
+        // pingora looks at the first line alone.
+        let lines = session.req_header().headers.get_all(CONNECTION).iter();
+        let mut options = lines.flat_map(|it| it.as_bytes().split(|it| *it == b','));
+        let leaves = options.any(|it| it.trim_ascii().eq_ignore_ascii_case(b"close"));
+        if aged.unwrap_or(false) || leaves {
             session.set_keepalive(None);
         }
         Ok(())

@@ -96,13 +96,14 @@ fn strip(headers: &mut HeaderMap) {
 }
 
 /// Whether a header must not go on: credentials, what only the gateway may say, and what would make an upstream act on
-/// another request than the one that was decided. Some frameworks read `_` as `-`, so a name with one is held to what it
-/// would be read as.
+/// another request than the one that was decided. Some frameworks read `_`, or whatever is no letter or digit, as `-`, so a
+/// name with one is held to what it would be read as.
 fn is_foreign(name: &str, headers: &HeaderMap) -> bool {
-    if !name.contains('_') {
+    let odd = |it: char| !it.is_ascii_alphanumeric() && it != '-';
+    if !name.contains(odd) {
         return is_claimed(name);
     }
-    let read = name.replace('_', "-");
+    let read = name.replace(odd, "-");
     is_claimed(&read) || read == REQUEST_ID.as_str() || headers.contains_key(read.as_str())
 }
 
@@ -246,6 +247,7 @@ mod tests {
         for name in [
             "x-portcullis-tenant",
             "x_portcullis_tenant",
+            "x-portcullis.tenant",
             "x-portcullis_caller",
             "x-forwarded-for",
             "x_forwarded_port",

@@ -68,10 +68,12 @@ impl Signers {
         };
         let payload = headers.get(&CONTENT_SHA256).and_then(|it| it.to_str().ok());
         let payload = payload.unwrap_or("UNSIGNED-PAYLOAD").to_owned();
+        // Object stores make the canonical path out of the decoded key, in which a slash is a slash however it was sent.
+        let path = arrival.path.as_str().replace("%2F", "/");
         let outgoing = Outgoing {
             method: &arrival.method,
             host: &arrival.host,
-            path: arrival.path.as_str(),
+            path: &path,
             query,
             payload: &payload,
             paths: PathMode::Objects,
