@@ -158,8 +158,8 @@ impl TraceParent {
     }
 }
 
-/// Lower-case hexadecimal digits of at most 16 bytes. Wanted several times for every request, and the formatting machinery takes ten times as
-/// long.
+/// Lower-case hexadecimal digits of at most 16 bytes. Wanted several times for every request, and the formatting machinery
+/// takes ten times as long.
 fn push_hex(text: &mut String, bytes: &[u8]) {
     let mut digits = [0; 32];
     if let Some(digits) = digits.get_mut(..2 * bytes.len())

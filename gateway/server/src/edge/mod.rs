@@ -154,17 +154,17 @@ impl ProxyHttp for Edge {
         self.decide(session, passing).await
     }
 
-    async fn upstream_peer(&self, session: &mut Session, passing: &mut Box<Passing>) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        passing: &mut Box<Passing>,
+    ) -> pingora::Result<Box<HttpPeer>> {
         let call = passing.forward()?.call();
         let Some(configuration) = &passing.configuration else {
             return Err(Error::explain(ErrorType::InternalError, "no configuration"));
         };
         let upstream = configuration.catalog.upstream(call);
         let (mut peer, name) = self.peers.of(upstream, call.operation.deadline.is_none())?;
-        if session.as_downstream_mut().is_body_empty() {
-            // A head alone always fits into the buffers of the system.
-            peer.options.write_timeout = None;
-        }
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
             let spent = self.gateway.clock.tick().since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
