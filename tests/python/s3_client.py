@@ -12,7 +12,10 @@ import urllib.request
 from door import AUTHORITY, refused, tell
 
 import boto3
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 
@@ -88,6 +91,13 @@ browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), trust)
 assert browser.open(link).read() == b"hello"
 forged = refused(urllib.error.HTTPError, browser.open, link.replace("plain.txt", "empty"))
 assert forged.code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in forged.read(), forged
+
+# An encoded slash, which the library never sends by itself, is the slash it stands for.
+encoded = AWSRequest("GET", f"https://s3.cloudnx.in/{bucket}/double%2F%2Fslash", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
+own = Credentials(os.environ["ACCESS_KEY_ID"], os.environ["SECRET_ACCESS_KEY"])
+S3SigV4Auth(own, "s3", "in-mum").add_auth(encoded)
+found = browser.open(urllib.request.Request(encoded.url, headers=dict(encoded.headers.items())))
+assert found.read() == b"kept as it is"
 
 # Refusals, as the library's exceptions.
 wrong = refused(ClientError, client("ACCESS_KEY", secret="0" * 40).list_buckets)
