@@ -73,7 +73,7 @@ pub(crate) fn record(secret: KeySecret) -> KeyRecord {
         created: NOW,
         expires: None,
         rotated_from: None,
-        overlap_until: None,
+        overlap: None,
         revoked: None,
         last_used: None,
     }

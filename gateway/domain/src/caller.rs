@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{KeyId, LineageId, Scope, TenantId, TierName, Timestamp};
+use crate::{KeyId, LineageId, Overlap, Scope, TenantId, TierName, Timestamp};
 
 /// The one who showed a good credential. Only `authn` makes one.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub struct Caller {
     pub method: AuthMethod,
     /// Whether the source address is on the credential's list; true where there is no list.
     pub in_allowlist: bool,
-    /// When this credential stops working because a rotated one took its place.
-    pub retires: Option<Timestamp>,
+    /// How long this credential still works beside the one that took its place.
+    pub retires: Option<Overlap>,
 }
 
 /// The rights of a credential, made once when the credential is loaded and shared by all its requests.

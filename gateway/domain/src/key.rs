@@ -36,12 +36,21 @@ pub struct KeyRecord {
     pub expires: Option<Timestamp>,
     /// The key it took the place of.
     pub rotated_from: Option<KeyId>,
-    /// When it stops because a newer one took its place.
-    pub overlap_until: Option<Timestamp>,
+    /// How long it goes on beside the newer one that took its place.
+    pub overlap: Option<Overlap>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
     /// When it was last used, to within half a minute.
     pub last_used: Option<Timestamp>,
+}
+
+/// The time in which a key and the one that took its place both open what they open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlap {
+    /// When the newer one was made.
+    pub since: Timestamp,
+    /// When the older one stops.
+    pub until: Timestamp,
 }
 
 /// What is kept of the secret part of a key. Nothing here lets anyone act as its holder without the pepper or the

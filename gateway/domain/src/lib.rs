@@ -29,7 +29,7 @@ pub use caller::{AuthMethod, Caller, Standing};
 pub use change::{Change, Version};
 pub use clock::{Clock, FixedClock, Moment, SystemClock, Tick, Timestamp};
 pub use fault::{Fault, Faults};
-pub use key::{Digest, KeyRecord, KeySecret};
+pub use key::{Digest, KeyRecord, KeySecret, Overlap};
 pub use name::{ApiName, BadName, KeyId, LineageId, OperationId, Scope, TenantId, TierName};
 pub use operation::{Alternative, Api, Body, Class, Operation, Requirement, Upstream};
 pub use path::{NormalPath, PathMode, PathRefused};

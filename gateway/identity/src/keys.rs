@@ -60,9 +60,9 @@ impl KeyState {
             Self::Revoked
         } else if passed(record.expires) {
             Self::Expired
-        } else if passed(record.overlap_until) {
+        } else if passed(record.overlap.map(|it| it.until)) {
             Self::Replaced
-        } else if record.overlap_until.is_some() {
+        } else if record.overlap.is_some() {
             Self::Retiring
         } else {
             Self::Active

@@ -21,6 +21,9 @@ pub trait Registry: Send + Sync {
     /// Keys in the order in which they were made, after `page.after`.
     async fn keys(&self, filter: &KeyFilter, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreFault>;
 
+    /// The tenant that people call so.
+    async fn tenant_called(&self, name: &str) -> Result<Option<TenantId>, StoreFault>;
+
     /// How many lineages of this tenant have a key that works at `now`.
     async fn count_lineages(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, StoreFault>;
 

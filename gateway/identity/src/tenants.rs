@@ -26,6 +26,14 @@ pub enum CreateTenantError {
     /// The id is taken; ids are never reused.
     #[error("there is a tenant `{0}` already")]
     Taken(TenantId),
+    /// Another tenant has the name, and nobody could tell them apart.
+    #[error("tenant `{id}` is called `{name}` already")]
+    NameTaken {
+        /// The tenant that has it.
+        id: TenantId,
+        /// The name.
+        name: String,
+    },
     /// The name or a tier cannot be.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -71,6 +79,9 @@ impl Identity {
             Box::pin(async move {
                 if self.registry.tenant(&tenant.id).await?.is_some() {
                     return Err(CreateTenantError::Taken(tenant.id));
+                }
+                if let Some(id) = self.registry.tenant_called(&tenant.name).await? {
+                    return Err(CreateTenantError::NameTaken { id, name: tenant.name });
                 }
                 Ok(Decision { changes: vec![Change::Tenant(tenant.clone())], outcome: tenant })
             })

@@ -1,7 +1,7 @@
 //! The headers every answer of an API carries, whoever gives it.
 
 use catalog::{DEPRECATION, Profile, SUNSET};
-use domain::Timestamp;
+use domain::Overlap;
 use http::{HeaderMap, HeaderValue};
 use limits::{Allowance, HeaderNames, OverLimit};
 
@@ -23,11 +23,12 @@ fn names(profile: &Profile) -> HeaderNames {
 }
 
 /// When a retired key stops working, on every answer it still gets (RFC 9745, RFC 8594).
-pub fn retirement(retires: Timestamp, headers: &mut HeaderMap) {
-    // It was retired before this request; the moment of its rotation is not known here. The date of a version that goes
-    // as well stands.
-    headers.entry(DEPRECATION).or_insert(HeaderValue::from_static("@0"));
-    if let Ok(sunset) = HeaderValue::from_str(&retires.http_date()) {
+pub fn retirement(retires: Overlap, headers: &mut HeaderMap) {
+    // The date of a version that goes as well stands.
+    if let Ok(since) = HeaderValue::from_str(&format!("@{}", retires.since.seconds())) {
+        headers.entry(DEPRECATION).or_insert(since);
+    }
+    if let Ok(sunset) = HeaderValue::from_str(&retires.until.http_date()) {
         headers.entry(SUNSET).or_insert(sunset);
     }
 }

@@ -40,7 +40,7 @@ fn key(number: u64) -> Change {
         created: NOW,
         expires: None,
         rotated_from: None,
-        overlap_until: None,
+        overlap: None,
         revoked: None,
         last_used: None,
     }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Change, KeyId, KeyRecord, KeySecret, Tenant, Timestamp, Version};
+use domain::{Change, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, Version};
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -32,7 +32,7 @@ pub(crate) fn key(number: u8) -> KeyRecord {
         created: NOW,
         expires: None,
         rotated_from: None,
-        overlap_until: None,
+        overlap: None,
         revoked: None,
         last_used: None,
     }
@@ -46,7 +46,7 @@ fn full(number: u8) -> KeyRecord {
         scopes: ["compute", "data:read"].map(|it| it.parse().unwrap()).into(),
         ip_allow: ["192.0.2.0/24", "2001:db8::/32"].map(|it| it.parse().unwrap()).into(),
         expires: Some(NOW + Duration::from_nanos(1)),
-        overlap_until: Some(NOW + Duration::from_nanos(2)),
+        overlap: Some(Overlap { since: NOW + Duration::from_nanos(5), until: NOW + Duration::from_nanos(2) }),
         revoked: Some(NOW + Duration::from_nanos(3)),
         last_used: Some(NOW + Duration::from_nanos(4)),
         ..key(number)
@@ -108,6 +108,7 @@ pub(crate) async fn what_is_not_there_is_not_found(on: Fresh) {
     assert_eq!(on.version().await.unwrap(), 0);
     assert_eq!(loaded(&on).await, (0, vec![]));
     assert_eq!(on.tenant(&tenant("acme").id).await.unwrap(), None);
+    assert_eq!(on.tenant_called("nobody").await.unwrap(), None);
     assert_eq!(on.key(&key(1).id).await.unwrap(), None);
     assert_eq!(on.holder(&key(1).secret).await.unwrap(), None);
     assert_eq!(on.tenants(&Page::default()).await.unwrap(), []);
@@ -181,7 +182,7 @@ pub(crate) async fn only_keys_that_work_hold_a_name_and_a_place(on: Fresh) {
     let dead = [
         KeyRecord { revoked: Some(NOW), ..named(3) },
         KeyRecord { expires: Some(NOW), ..named(4) },
-        KeyRecord { overlap_until: Some(NOW), ..named(5) },
+        KeyRecord { overlap: Some(Overlap { since: NOW, until: NOW }), ..named(5) },
     ];
     publish(&on, &dead.each_ref().map(made)).await;
     assert_eq!(on.named(&acme, "same", NOW).await.unwrap(), None);

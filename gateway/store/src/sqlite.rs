@@ -86,8 +86,13 @@ fn pool(path: &Path) -> SqlitePool {
 }
 
 fn migrator() -> Migrator {
-    let first = sqlx::SqlStr::from_static(include_str!("../migrations/0001_tenants_and_keys.sql"));
-    Migrator::with_migrations(vec![Migration::new(1, "tenants and keys".into(), MigrationType::Simple, first, false)])
+    let migration = |version, name: &'static str, text: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(text), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "tenants and keys", include_str!("../migrations/0001_tenants_and_keys.sql")),
+        migration(2, "overlaps", include_str!("../migrations/0002_overlaps.sql")),
+    ])
 }
 
 fn is_contention(fault: &MigrateError) -> bool {
@@ -114,6 +119,10 @@ impl Registry for Sqlite {
 
     async fn tenants(&self, page: &Page<TenantId>) -> Result<Vec<Tenant>, StoreFault> {
         read::tenants(&self.pool, page).await.map_err(fault("reading tenants"))
+    }
+
+    async fn tenant_called(&self, name: &str) -> Result<Option<TenantId>, StoreFault> {
+        read::tenant_called(&self.pool, name).await.map_err(fault("looking for a tenant"))
     }
 
     async fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreFault> {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use domain::{
-    ApiName, Digest, KeyId, KeyRecord, KeySecret, LineageId, Scope, Standing, Tenant, TenantId, TierName, Timestamp,
+    ApiName, Digest, KeyId, KeyRecord, KeySecret, LineageId, Overlap, Scope, Standing, Tenant, TenantId, TierName,
+    Timestamp,
 };
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
@@ -27,6 +28,7 @@ pub struct Entry {
     rights: Arc<Rights>,
     proof: Proof,
     expires: i64,
+    overlap_since: i64,
     overlap_until: i64,
     revoked: bool,
     last_used: AtomicI64,
@@ -73,7 +75,8 @@ impl Entry {
         let nanos = |it: Option<Timestamp>, or: i64| it.map_or(or, Timestamp::nanos);
         Self {
             expires: nanos(record.expires, NEVER),
-            overlap_until: nanos(record.overlap_until, NEVER),
+            overlap_since: nanos(record.overlap.map(|it| it.since), NEVER),
+            overlap_until: nanos(record.overlap.map(|it| it.until), NEVER),
             revoked: record.revoked.is_some(),
             last_used: AtomicI64::new(nanos(record.last_used, UNUSED)),
             // Most keys were never rotated: then the lineage is the key's own name and costs nothing.
@@ -93,6 +96,7 @@ impl Entry {
             rights,
             proof: self.proof.copy(),
             expires: self.expires,
+            overlap_since: self.overlap_since,
             overlap_until: self.overlap_until,
             revoked: self.revoked,
             last_used: AtomicI64::new(self.last_used.load(Ordering::Relaxed)),
@@ -144,9 +148,11 @@ impl Entry {
         }
     }
 
-    /// When the key stops because a newer one took its place.
-    pub(crate) fn retires(&self) -> Option<Timestamp> {
-        (self.overlap_until != NEVER).then(|| Timestamp::from_nanos(self.overlap_until))
+    /// How long the key goes on beside the newer one that took its place.
+    pub(crate) fn retires(&self) -> Option<Overlap> {
+        let moment = Timestamp::from_nanos;
+        (self.overlap_until != NEVER)
+            .then(|| Overlap { since: moment(self.overlap_since), until: moment(self.overlap_until) })
     }
 
     /// Whether the key may be used from this address.

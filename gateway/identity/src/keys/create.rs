@@ -130,7 +130,7 @@ impl Identity {
             created: now,
             expires: new.expires,
             rotated_from: None,
-            overlap_until: None,
+            overlap: None,
             revoked: None,
             last_used: None,
         })

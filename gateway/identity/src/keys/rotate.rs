@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Change, KeyId, KeyRecord, KeySecret, Timestamp};
+use domain::{Change, KeyId, KeyRecord, KeySecret, Overlap, Timestamp};
 
 use super::{Issued, KeyKind, KeyState, kind};
 use crate::publish::Decision;
@@ -50,7 +50,7 @@ impl Identity {
                     // Read again: it may have been revoked or rotated since.
                     let old = self.registry.key(id).await?.ok_or_else(|| RotateKeyError::Unknown(id.clone()))?;
                     replaceable(&old, now)?;
-                    let old = KeyRecord { overlap_until: Some(until), ..old };
+                    let old = KeyRecord { overlap: Some(Overlap { since: now, until }), ..old };
                     let changes = vec![Change::Key(Box::new(next.clone())), Change::Key(Box::new(old))];
                     Ok::<_, RotateKeyError>(Decision { changes, outcome: next })
                 })
@@ -75,7 +75,7 @@ impl Identity {
             // A key that was made for 90 days is followed by one for 90 days.
             expires: old.expires.map(|it| now + it.since(old.created)),
             rotated_from: Some(old.id.clone()),
-            overlap_until: None,
+            overlap: None,
             revoked: None,
             last_used: None,
             ..old.clone()

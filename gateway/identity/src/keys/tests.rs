@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use domain::Overlap;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -19,7 +21,7 @@ fn record() -> KeyRecord {
         created: NOW,
         expires: None,
         rotated_from: None,
-        overlap_until: None,
+        overlap: None,
         revoked: None,
         last_used: None,
     }
@@ -28,8 +30,10 @@ fn record() -> KeyRecord {
 #[test]
 fn a_state_is_the_first_reason_that_holds() {
     let (past, next) = (Some(NOW), Some(NOW + Duration::from_nanos(1)));
-    let state =
-        |expires, overlap_until, revoked| KeyState::of(&KeyRecord { expires, overlap_until, revoked, ..record() }, NOW);
+    let state = |expires, until: Option<Timestamp>, revoked| {
+        let overlap = until.map(|until| Overlap { since: NOW, until });
+        KeyState::of(&KeyRecord { expires, overlap, revoked, ..record() }, NOW)
+    };
     assert_eq!(state(None, None, None), KeyState::Active);
     assert_eq!(state(next, None, None), KeyState::Active);
     assert_eq!(state(next, next, None), KeyState::Retiring);

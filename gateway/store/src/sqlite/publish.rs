@@ -67,11 +67,11 @@ async fn write_tenant(on: &mut SqliteConnection, tenant: &Tenant) -> Result<(), 
 /// Whose a key is and where it comes from never changes; when it was last used is noted elsewhere.
 async fn write_key(on: &mut SqliteConnection, key: &KeyRecord) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO keys (id, lineage, api, tenant, created, rotated_from, last_used, name, owner, form, digest, \
-               pepper, access_key_id, sealed, scopes, tier, ip_allow, expires, overlap_until, revoked) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) \
+               pepper, access_key_id, sealed, scopes, tier, ip_allow, expires, overlap_until, revoked, overlap_since) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
                ON CONFLICT (id) DO UPDATE SET name = ?8, owner = ?9, form = ?10, digest = ?11, pepper = ?12, \
                access_key_id = ?13, sealed = ?14, scopes = ?15, tier = ?16, ip_allow = ?17, expires = ?18, \
-               overlap_until = ?19, revoked = ?20";
+               overlap_until = ?19, revoked = ?20, overlap_since = ?21";
     let kept = Kept::of(&key.secret);
     sqlx::query(sql)
         .bind(key.id.as_str())
@@ -92,8 +92,9 @@ async fn write_key(on: &mut SqliteConnection, key: &KeyRecord) -> Result<(), sql
         .bind(key.tier.as_str())
         .bind(spaced(&key.ip_allow))
         .bind(key.expires.map(Timestamp::nanos))
-        .bind(key.overlap_until.map(Timestamp::nanos))
+        .bind(key.overlap.map(|it| it.until.nanos()))
         .bind(key.revoked.map(Timestamp::nanos))
+        .bind(key.overlap.map(|it| it.since.nanos()))
         .execute(on)
         .await
         .map(drop)

@@ -62,6 +62,12 @@ pub(super) async fn keys(
     lines.iter().map(|it| rows::key(it)).collect()
 }
 
+pub(super) async fn tenant_called(pool: &SqlitePool, name: &str) -> Result<Option<TenantId>, sqlx::Error> {
+    let sql = "SELECT id FROM tenants WHERE name = ?1 ORDER BY seq LIMIT 1";
+    let id: Option<String> = sqlx::query_scalar(sql).bind(name).fetch_optional(pool).await?;
+    id.map(|it| parsed(&it)).transpose()
+}
+
 pub(super) async fn count_lineages(pool: &SqlitePool, tenant: &TenantId, now: Timestamp) -> Result<u64, sqlx::Error> {
     let sql = concat!("SELECT count(DISTINCT lineage) FROM keys WHERE tenant = ?1 AND ", works!());
     let count: i64 = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(now.nanos()).fetch_one(pool).await?;

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::str::{FromStr, Split};
 
-use domain::{ApiName, Digest, KeyRecord, KeySecret, Tenant, TierName, Timestamp};
+use domain::{ApiName, Digest, KeyRecord, KeySecret, Overlap, Tenant, TierName, Timestamp};
 
 /// Stands between the columns of a line. Nothing that is kept holds control characters.
 const COLUMN: char = '\u{1f}';
@@ -25,9 +25,9 @@ macro_rules! tenant_line {
 macro_rules! key_line {
     () => {
         "format('%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\
-         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, form, \
+         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, form, \
          hex(digest), pepper, access_key_id, hex(sealed), scopes, tier, ip_allow, created, expires, rotated_from, \
-         overlap_until, revoked, last_used)"
+         overlap_since, overlap_until, revoked, last_used)"
     };
 }
 
@@ -87,7 +87,7 @@ pub(super) fn key(line: &str) -> Result<KeyRecord, sqlx::Error> {
         created: Timestamp::from_nanos(columns.parsed()?),
         expires: columns.moment()?,
         rotated_from: columns.optional()?.map(parsed).transpose()?,
-        overlap_until: columns.moment()?,
+        overlap: columns.overlap()?,
         revoked: columns.moment()?,
         last_used: columns.moment()?,
     };
@@ -113,6 +113,11 @@ impl<'a> Columns<'a> {
 
     fn moment(&mut self) -> Result<Option<Timestamp>, sqlx::Error> {
         Ok(self.optional()?.map(parsed).transpose()?.map(Timestamp::from_nanos))
+    }
+
+    fn overlap(&mut self) -> Result<Option<Overlap>, sqlx::Error> {
+        let (since, until) = (self.moment()?, self.moment()?);
+        Ok(since.zip(until).map(|(since, until)| Overlap { since, until }))
     }
 
     fn words<T: FromStr<Err: Display>>(&mut self) -> Result<Vec<T>, sqlx::Error> {

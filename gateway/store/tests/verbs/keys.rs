@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{KeyId, KeySecret, keyformat};
+use domain::{KeyId, KeySecret, Overlap, keyformat};
 use identity::{
     CreateKeyError, ImportKey, ImportKeyError, KeyFilter, KeyKind, KeyState, NewKey, Page, PlainKey, Registry,
     RevokeKeyError, RotateKeyError, Settings, Unfit,
@@ -151,7 +151,7 @@ async fn a_rotated_key_works_until_its_overlap_is_over() {
     assert_eq!((&next.lineage, next.rotated_from.as_ref()), (&old.lineage, Some(&old.id)));
     assert_eq!((&next.name, &next.scopes, &next.tier, &next.tenant), (&old.name, &old.scopes, &old.tier, &old.tenant));
     assert_eq!(next.expires, Some(NOW + DAY * 100), "as long a life as the old one had");
-    assert_eq!(old.overlap_until, Some(NOW + DAY * 11));
+    assert_eq!(old.overlap, Some(Overlap { since: NOW + DAY * 10, until: NOW + DAY * 11 }));
     assert_eq!((desk.state(&old), desk.state(&next)), (KeyState::Retiring, KeyState::Active));
     desk.clock.advance(DAY);
     assert_eq!((desk.state(&old), desk.state(&next)), (KeyState::Replaced, KeyState::Active));

@@ -66,6 +66,10 @@ impl Registry for Raced {
     async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>, StoreFault> {
         self.store.tenant(id).await
     }
+
+    async fn tenant_called(&self, name: &str) -> Result<Option<TenantId>, StoreFault> {
+        self.store.tenant_called(name).await
+    }
     async fn tenants(&self, page: &Page<TenantId>) -> Result<Vec<Tenant>, StoreFault> {
         self.store.tenants(page).await
     }

@@ -27,9 +27,11 @@ async fn a_tenant_id_is_never_used_twice_and_is_drawn_where_none_is_given() {
     let taken = NewTenant { id: Some(acme()), name: "Acme".to_owned(), ..NewTenant::default() };
     let again = desk.identity.create_tenant(&taken, &desk.terms).await;
     assert!(matches!(again, Err(CreateTenantError::Taken(_))));
-    let drawn = NewTenant { name: "Globex".to_owned(), ..NewTenant::default() };
-    let one = desk.identity.create_tenant(&drawn, &desk.terms).await.unwrap();
-    let two = desk.identity.create_tenant(&drawn, &desk.terms).await.unwrap();
+    let drawn = |name: &str| NewTenant { name: name.to_owned(), ..NewTenant::default() };
+    let one = desk.identity.create_tenant(&drawn("Globex"), &desk.terms).await.unwrap();
+    let two = desk.identity.create_tenant(&drawn("Initech"), &desk.terms).await.unwrap();
+    let namesake = desk.identity.create_tenant(&drawn("Globex"), &desk.terms).await;
+    assert!(matches!(namesake, Err(CreateTenantError::NameTaken { id, .. }) if id == one.id));
     assert!(one.id != two.id && one.id.as_str().starts_with("tnt_"));
     assert_eq!(desk.identity.list_tenants(&Page::default()).await.unwrap().len(), 3);
 }
