@@ -93,6 +93,14 @@ impl Running {
         assert!(sent.is_ok_and(|it| it.success()), "cannot send {name} to {}", self.name);
     }
 
+    /// Lets it write nothing more to any file, as if its disk were full; or lets it again.
+    #[track_caller]
+    pub fn starve(&self, starve: bool) {
+        let size = if starve { "--fsize=1:unlimited" } else { "--fsize=unlimited:unlimited" };
+        let set = Command::new("prlimit").arg(size).arg("--pid").arg(self.id().to_string()).status();
+        assert!(set.is_ok_and(|it| it.success()), "the limits of {} cannot be set", self.name);
+    }
+
     /// Asks it to end, and waits until it has.
     #[track_caller]
     pub fn stop(&mut self, within: Duration) -> ExitStatus {

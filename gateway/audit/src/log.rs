@@ -3,9 +3,9 @@
 //! Request tasks hand over finished bytes; one thread numbers, chains, writes and syncs them. A failed write keeps its
 //! bytes and is tried again, and until it succeeds the log says that it is not writable.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -84,7 +84,7 @@ impl Log {
     pub fn open(folder: &Path, settings: AuditSettings, clock: Arc<dyn Clock>) -> Result<(Self, Recovered), OpenError> {
         let path = folder.join("entries.jsonl");
         let failed = |cause| OpenError::Io { path: path.clone(), cause };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -187,11 +187,16 @@ impl Writer {
                 unsynced += 1;
                 begin = *end;
             }
-            self.until_done(closed, |file| file.write_all(&lines));
+            if !self.until_done(|file| file.write_all(&lines)) {
+                return self.give_up(unsynced);
+            }
             let due = self
                 .synced
                 .is_none_or(|it| self.clock.tick().since(it) >= Duration::from_millis(self.shared.settings.sync_ms));
-            if unsynced > 0 && (due || closed) && self.until_done(closed, |file| file.sync_data()) {
+            if unsynced > 0 && (due || closed) {
+                if !self.until_done(|file| file.sync_data()) {
+                    return self.give_up(unsynced);
+                }
                 self.synced = Some(self.clock.tick());
                 self.shared.durable.fetch_add(std::mem::take(&mut unsynced), Ordering::AcqRel);
             }
@@ -229,8 +234,14 @@ impl Writer {
         pending.closed
     }
 
-    /// Does one thing to the file until it succeeds; when the process is ending, tries only once.
-    fn until_done(&mut self, closed: bool, act: impl Fn(&mut File) -> io::Result<()>) -> bool {
+    /// Says what is lost because the process ends before the log could be written again.
+    fn give_up(&self, unsynced: u64) {
+        let lost = unsynced + self.shared.pending().ends.len() as u64;
+        tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
+    }
+
+    /// Does one thing to the file until it succeeds; when the process is ending, until it fails.
+    fn until_done(&mut self, act: impl Fn(&mut File) -> io::Result<()>) -> bool {
         let Ok(start) = io::Seek::stream_position(&mut self.file) else { return false };
         loop {
             match act(&mut self.file) {
@@ -241,7 +252,7 @@ impl Writer {
                 Err(cause) => {
                     self.shared.writable.store(false, Ordering::Release);
                     tracing::error!(%cause, "audit log cannot be written");
-                    if closed {
+                    if self.shared.pending().closed {
                         return false;
                     }
                     // A short write leaves half a line: go back and write the whole of it again.

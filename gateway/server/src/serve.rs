@@ -91,6 +91,7 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
     let plain = tokio::spawn(Arc::clone(&gate).serve(listeners.http, None, stopped.clone()));
     let secure = tokio::spawn(Arc::clone(&gate).serve(listeners.https, Some(tls), stopped));
     let ca = settings.tls.is_none().then(|| tls::authority_file(&settings.data));
+    let ca = ca.map(std::path::absolute).transpose()?;
     announce(&Ready { ready: true, listeners: addresses, ca });
 
     told_to_stop(terminate, interrupt).await;

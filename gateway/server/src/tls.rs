@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
 /// Makes an authority once, and a certificate under it for exactly these hosts.
 fn make(folder: &Path, hosts: &[String]) -> Result<(), TlsFault> {
     let failed = |cause: io::Error| TlsFault::File { path: folder.to_owned(), cause: cause.to_string() };
-    fs::create_dir_all(folder).map_err(failed)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let (authority, authority_key) = (folder.join("ca.pem"), folder.join("ca.key"));
     if !authority.exists() || !authority_key.exists() {
         let key = KeyPair::generate()?;

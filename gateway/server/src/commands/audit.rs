@@ -16,7 +16,7 @@ use crate::settings::Settings;
 /// What can be done with the log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Check that no entry was changed, moved or taken out
+    /// Check that no entry before the last was changed, moved or taken out
     Verify {
         /// The file [default: that of the data folder]
         file: Option<PathBuf>,

@@ -46,7 +46,7 @@ enum Command {
     Check,
     /// List what is served, and what each operation needs
     Routes(routes::Routes),
-    /// Make and list tenants
+    /// Make, list, suspend and resume tenants
     #[command(subcommand)]
     Tenants(tenants::Tenants),
     /// Make, list, rotate, revoke and import keys
