@@ -18,12 +18,13 @@ const READS: [(&str, &str, &str); 5] = [
 ];
 
 /// The code that novastraxis, the two APIs of cloudnexus, and novastack have for a status. cloudnx has none.
-const CODES: [(u16, [&str; 3]); 5] = [
+const CODES: [(u16, [&str; 3]); 6] = [
     (400, ["invalid_request", "INVALID_REQUEST", "invalid_request"]),
     (401, ["unauthorized", "UNAUTHORIZED", "invalid_api_key"]),
     (403, ["forbidden", "FORBIDDEN", "insufficient_permissions"]),
     (404, ["not_found", "RESOURCE_NOT_FOUND", "not_found"]),
     (410, ["gone", "GONE", "gone"]),
+    (429, ["rate_limited", "RATE_LIMITED", "rate_limit_exceeded"]),
 ];
 
 /// Asks, and holds the refusal to its status, step and reason.
@@ -193,6 +194,53 @@ fn unknown_paths_and_methods_are_worded_by_the_api_of_the_host() {
 }
 
 #[test]
+fn whoever_is_known_is_counted_for_what_is_not_there_too() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let left = |request: Request, status: u16| -> u32 {
+        let answer = world.ask(&request.bearer(&key.text)).expect(status);
+        let entry = world.gateway.entries().of(answer.says("x-request-id"));
+        assert_eq!(entry["auth"]["key"], key.id.as_str(), "{entry:#}");
+        answer.says("x-ratelimit-remaining").parse().unwrap()
+    };
+    let first = left(Request::get(NSX, "/no/such/thing"), 404);
+    assert_eq!(left(Request::new("PATCH", NSX, "/v2/compute/instances"), 405), first - 1);
+    assert_eq!(left(Request::get(NSX, "/v1/anything"), 410), first - 2);
+    // Which keys are good is not to be found out this way either.
+    for shown in [format!("{}x", key.text), "nsx_live_a1b2c3d4".to_owned()] {
+        let answer = world.ask(&Request::get(NSX, "/no/such/thing").bearer(&shown)).expect(404);
+        assert_eq!(answer.header("x-ratelimit-remaining"), None, "{answer}");
+    }
+}
+
+#[test]
+fn nobody_is_refused_more_often_than_the_shield_lets_them_ask() {
+    let world = World::with(|settings, _| settings.more.push_str("[limits.shield]\nrate = 1\nburst = 20\n"));
+    let mut connection = world.gateway.door().secure(NSX);
+    for (number, path) in ["/nope", "/v2/../x", "/v1/x"].into_iter().cycle().take(20).enumerate() {
+        let answer = connection.ask(&Request::get(NSX, path));
+        assert!([404, 400, 410].contains(&answer.status), "{number}: {answer}");
+    }
+    check(&world, "novastraxis", &Request::get(NSX, "/nope"), (429, "shield", "address_limited"));
+    // A head that is no HTTP is not even told so.
+    let before = world.gateway.entries().all().len();
+    let mut connection = world.gateway.door().secure(NSX);
+    connection.send(b"GARBAGE\r\n\r\n");
+    assert_eq!(connection.rest(), b"");
+    assert_eq!(world.gateway.entries().all().len(), before);
+}
+
+#[test]
+fn a_session_is_a_credential_and_goes_no_further() {
+    let world = World::start();
+    let request = Request::get(NX, "/compute/instances").header("Cookie", "theme=dark; cnx_access=abc");
+    check(&world, "cloudnx", &request, (401, "authenticate", "kind_not_taken"));
+    let twice = request.header("Authorization", "AWS4-HMAC-SHA256 Credential=x");
+    check(&world, "cloudnx", &twice, (400, "authenticate", "two_credentials"));
+    assert_eq!(world.clouds.seen("cloudnx"), [] as [Value; 0]);
+}
+
+#[test]
 fn tricks_in_a_path_are_refused_before_anything_is_found_there() {
     let world = World::start();
     let key = world.key("novastraxis", &["compute"]);
@@ -264,6 +312,8 @@ fn headers_the_gateway_makes_cannot_be_forged() {
         .bearer(&key.text)
         .header("X-Portcullis-Tenant", "ten_somebody_else")
         .header("X-Portcullis-Anything", "1")
+        .header("X_Portcullis_Tenant", "ten_somebody_else")
+        .header("X_Anything", "1")
         .header("Connection", "X-Private, keep-alive")
         .header("X-Private", "for this hop only");
     let answer = world.permits("novastraxis", &request, 200);
@@ -274,7 +324,7 @@ fn headers_the_gateway_makes_cannot_be_forged() {
     };
     assert_eq!(of("x-portcullis-tenant"), [key.tenant.as_str()]);
     assert_eq!(of("x-portcullis-api"), ["novastraxis"]);
-    for gone in ["authorization", "x-portcullis-anything", "x-private"] {
+    for gone in ["authorization", "x-portcullis-anything", "x_portcullis_tenant", "x_anything", "x-private"] {
         assert!(of(gone).is_empty(), "`{gone}` reached the cloud: {headers:?}");
     }
     assert_eq!(of("traceparent").len(), 1, "{headers:?}");

@@ -27,6 +27,8 @@ models = full.models.list().data
 assert models, "no models"
 model = models[0].id
 assert full.models.retrieve(model).id == model
+slashed = next(it.id for it in models if "/" in it.id)
+assert full.models.retrieve(slashed).id == slashed  # the library encodes the slash
 
 # At once.
 raw = full.chat.completions.with_raw_response.create(model=model, messages=HELLO)

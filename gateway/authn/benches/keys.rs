@@ -41,7 +41,7 @@ fn record(number: u32, secrets: &Secrets) -> KeyRecord {
         created: NOW,
         expires: None,
         rotated_from: None,
-        overlap_until: None,
+        overlap: None,
         revoked: None,
         last_used: None,
     }
@@ -92,7 +92,8 @@ fn bench_key_check(criterion: &mut Criterion) {
     let secrets = secrets();
     let (api, prefixes): (ApiName, _) = ("novastraxis".parse().unwrap(), ["nsx_live_".to_owned()]);
     let keys = Some(KeyRules { prefixes: &prefixes, imported: false });
-    let rules = AuthRules { api: &api, keys, signatures: None, tenant_header: None, anonymous: false };
+    let rules =
+        AuthRules { api: &api, keys, signatures: None, tenant_header: None, session_cookies: &[], anonymous: false };
     for (size, name) in [(100_000, "100k"), (1_000_000, "1M")] {
         let before = resident();
         let ring = ring(size, &secrets);

@@ -39,6 +39,8 @@ pub struct AuthRules<'a> {
     pub signatures: Option<SignatureRules<'a>>,
     /// The header that must be there and name the key's tenant.
     pub tenant_header: Option<&'a HeaderName>,
+    /// The cookies that hold a session of this API.
+    pub session_cookies: &'a [String],
     /// Whether the operation lets anybody ask. A credential that is shown must be good all the same.
     pub anonymous: bool,
 }
@@ -61,12 +63,12 @@ pub fn authenticate(
     keyring: &Keyring,
     secrets: &Secrets,
 ) -> Result<Option<(Caller, PayloadCheck)>, Unauthenticated> {
-    let (entry, method, check) = match classify(arrival)? {
+    let (entry, method, check) = match classify(arrival, rules.session_cookies)? {
         Presented::Nothing if rules.anonymous => return Ok(None),
         Presented::Nothing => return Err(Cause::Missing.into()),
         Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
         Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
-        Presented::Token => return Err(Cause::KindNotTaken.into()),
+        Presented::Token | Presented::Session => return Err(Cause::KindNotTaken.into()),
         Presented::Signature => {
             let taken = rules.signatures.ok_or(Cause::KindNotTaken)?;
             let (entry, check) = signed::prove(taken, arrival, body, keyring, secrets)?;
@@ -78,14 +80,14 @@ pub fn authenticate(
 
 /// Whether the body must be read before it can be said who is asking: it was signed, and its hash is written nowhere.
 pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
-    let signed = || matches!(classify(arrival), Ok(Presented::Signature));
+    let signed = || matches!(classify(arrival, rules.session_cookies), Ok(Presented::Signature));
     rules.signatures.is_some_and(|it| signed() && signed::needs_body(it, arrival))
 }
 
 /// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even
 /// where too many others from the same address failed.
-pub fn shows_checked_key(arrival: &Arrival) -> bool {
-    matches!(classify(arrival), Ok(Presented::Checked(_)))
+pub fn shows_checked_key(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
+    matches!(classify(arrival, rules.session_cookies), Ok(Presented::Checked(_)))
 }
 
 fn checked<'k>(

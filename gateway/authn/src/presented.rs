@@ -3,7 +3,8 @@
 //! Knows how a credential looks. Does not know whether it is good.
 
 use domain::{Arrival, keyformat};
-use http::header::AUTHORIZATION;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE};
 use percent_encoding::percent_decode_str;
 
 use crate::Cause;
@@ -24,16 +25,24 @@ pub(crate) enum Presented<'a> {
     Bare(&'a str),
     /// A signature, in the header or in the query.
     Signature,
+    /// A session, in a cookie.
+    Session,
 }
 
 /// Finds the one credential. Two are refused whatever they are: which one counts is not for two parsers to differ on.
-pub(crate) fn classify(arrival: &Arrival) -> Result<Presented<'_>, Cause> {
+pub(crate) fn classify<'a>(arrival: &'a Arrival, session_cookies: &[String]) -> Result<Presented<'a>, Cause> {
     let signed_query = look_through(arrival.query())?;
+    let session = shows_session(&arrival.headers, session_cookies)?;
     let mut lines = arrival.headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else {
-        return Ok(if signed_query { Presented::Signature } else { Presented::Nothing });
+        return match (signed_query, session) {
+            (true, true) => Err(Cause::TwoCredentials),
+            (true, false) => Ok(Presented::Signature),
+            (false, true) => Ok(Presented::Session),
+            (false, false) => Ok(Presented::Nothing),
+        };
     };
-    if lines.next().is_some() || signed_query {
+    if lines.next().is_some() || signed_query || session {
         return Err(Cause::TwoCredentials);
     }
     if line.len() > MAX_CREDENTIAL {
@@ -76,6 +85,21 @@ fn look_through(query: &str) -> Result<bool, Cause> {
     Ok(signed)
 }
 
+/// Whether a cookie holds a session. One cookie that is there twice is two sessions.
+fn shows_session(headers: &HeaderMap, names: &[String]) -> Result<bool, Cause> {
+    let mut shown = false;
+    for name in names {
+        let lines = headers.get_all(COOKIE).iter().flat_map(|it| it.as_bytes().split(|it| *it == b';'));
+        let called = lines.map(|it| it.split(|it| *it == b'=').next().unwrap_or_default().trim_ascii());
+        match called.filter(|it| *it == name.as_bytes()).count() {
+            0 => {}
+            1 => shown = true,
+            _ => return Err(Cause::TwoCredentials),
+        }
+    }
+    Ok(shown)
+}
+
 fn is(name: &str, wanted: &str) -> bool {
     if name.len() == wanted.len() {
         name.eq_ignore_ascii_case(wanted)
@@ -97,7 +121,7 @@ mod tests {
     fn check(target: &str, authorization: &[&str], expected: &Result<Presented<'_>, Cause>) {
         let lines: Vec<_> = authorization.iter().map(|it| ("authorization", *it)).collect();
         let arrival = arrival(target, &lines);
-        assert!(classify(&arrival) == *expected, "{target} {authorization:?}");
+        assert!(classify(&arrival, &[]) == *expected, "{target} {authorization:?}");
     }
 
     #[test]
@@ -133,6 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_a_credential_beside_any_other() {
+        let names = ["sid".to_owned(), "refresh".to_owned()];
+        let key = format!("Bearer {}", minted_key("nsx_live_", 1));
+        let check = |target: &str, lines: &[(&str, &str)], expected: Result<Presented<'_>, Cause>| {
+            assert!(classify(&arrival(target, lines), &names) == expected, "{target} {lines:?}");
+        };
+        check("/", &[("cookie", "a=1; sid=x;refresh=y")], Ok(Presented::Session));
+        check("/", &[("cookie", "a=1"), ("cookie", " sid =x")], Ok(Presented::Session));
+        check("/", &[("cookie", "a=sid; sids=1; SID=1")], Ok(Presented::Nothing));
+        check("/", &[("cookie", "sid=x; sid=y")], Err(Cause::TwoCredentials));
+        check("/", &[("cookie", "sid=x"), ("authorization", &key)], Err(Cause::TwoCredentials));
+        check("/?X-Amz-Signature=0", &[("cookie", "refresh=x")], Err(Cause::TwoCredentials));
+    }
+
+    #[test]
     fn a_key_in_the_address_is_refused_however_its_name_is_spelled() {
         for query in
             ["access_token=x", "api_key=x", "a=1&API_KEY=x", "access%5Ftoken=", "%61pi_key", "api_key=x&api_key"]
@@ -164,7 +203,7 @@ mod tests {
                 }
             }
             let shown = arrival.headers.get_all(AUTHORIZATION).iter().count();
-            let read = classify(&arrival);
+            let read = classify(&arrival, &[]);
             if 1 < shown {
                 prop_assert!(read.is_err());
             }
@@ -178,7 +217,7 @@ mod tests {
             let arrival = arrival("/", &[("authorization", &format!("Bearer {key}"))]);
             let bare = key.bytes().filter(|it| *it == b'.').count() != 2 && keyformat::prefix(&key).is_none();
             if bare {
-                prop_assert!(classify(&arrival) == Ok(Presented::Bare(&key)));
+                prop_assert!(classify(&arrival, &[]) == Ok(Presented::Bare(&key)));
             }
         }
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Change, Imported, KeyRecord, Vault};
+use domain::{Change, Imported, KeyRecord, Overlap, Vault};
 use http::HeaderName;
 use proptest::prelude::*;
 
@@ -34,6 +34,7 @@ impl Api {
             keys: Some(KeyRules { prefixes: &self.prefixes, imported: self.imported }),
             signatures: None,
             tenant_header: self.tenant_header.then_some(&ACCOUNT),
+            session_cookies: &[],
             anonymous: self.anonymous,
         }
     }
@@ -145,7 +146,7 @@ fn an_end_is_seen_to_the_nanosecond() {
     let ends = |at| {
         [
             (KeyRecord { expires: Some(at), ..kept(&key) }, Cause::Expired),
-            (KeyRecord { overlap_until: Some(at), ..kept(&key) }, Cause::Replaced),
+            (KeyRecord { overlap: Some(Overlap { since: NOW, until: at }), ..kept(&key) }, Cause::Replaced),
         ]
     };
     let nano = Duration::from_nanos(1);
@@ -183,7 +184,10 @@ fn everything_unproven_is_told_alike() {
     assert_eq!(told(&arrival("/", &[("authorization", "Basic eA==")]), kept(&key)), missing);
     assert_eq!(told(&showing(&key), KeyRecord { expires: Some(NOW), ..kept(&key) }), missing);
     assert_eq!(told(&showing(&key), KeyRecord { revoked: Some(NOW), ..kept(&key) }), missing);
-    assert_eq!(told(&showing(&key), KeyRecord { overlap_until: Some(NOW), ..kept(&key) }), missing);
+    assert_eq!(
+        told(&showing(&key), KeyRecord { overlap: Some(Overlap { since: NOW, until: NOW }), ..kept(&key) }),
+        missing
+    );
     assert_eq!(told(&showing(&key), KeyRecord { api: "cloudnexus".parse().unwrap(), ..kept(&key) }), missing);
 }
 
@@ -222,8 +226,9 @@ fn an_address_that_is_not_on_the_list_is_marked() {
 fn a_key_in_its_overlap_says_when_it_retires() {
     let key = minted_key("nsx_live_", 1);
     let until = NOW + Duration::from_mins(1);
-    let caller = Api::new().ask(&showing(&key), vec![KeyRecord { overlap_until: Some(until), ..kept(&key) }]);
-    assert_eq!(caller.unwrap().unwrap().retires, Some(until));
+    let caller = Api::new()
+        .ask(&showing(&key), vec![KeyRecord { overlap: Some(Overlap { since: NOW, until }), ..kept(&key) }]);
+    assert_eq!(caller.unwrap().unwrap().retires, Some(Overlap { since: NOW, until }));
 }
 
 #[test]
@@ -276,7 +281,14 @@ fn a_credential_the_api_does_not_take_is_401_and_never_ignored() {
     api.refuses(&arrival("/", &[("authorization", "AWS4-HMAC-SHA256 Credential=x")]), vec![], &Cause::KindNotTaken);
     api.refuses(&showing("eyJhbGciOiJub25lIn0.e30."), vec![], &Cause::KindNotTaken);
     let name = "cloudnx".parse().unwrap();
-    let none = AuthRules { api: &name, keys: None, signatures: None, tenant_header: None, anonymous: false };
+    let none = AuthRules {
+        api: &name,
+        keys: None,
+        signatures: None,
+        tenant_header: None,
+        session_cookies: &[],
+        anonymous: false,
+    };
     let key = minted_key("nsx_live_", 1);
     let ring = Keyring::build([tenant("acme")], [kept(&key)]);
     let refused = who(&none, &showing(&key), &ring).unwrap_err();
@@ -289,11 +301,12 @@ fn a_credential_the_api_does_not_take_is_401_and_never_ignored() {
 
 #[test]
 fn only_a_key_whose_checksum_holds_passes_a_spent_budget() {
-    assert!(shows_checked_key(&showing(&minted_key("nsx_live_", 1))));
+    let api = Api::new();
+    assert!(shows_checked_key(&api.rules(), &showing(&minted_key("nsx_live_", 1))));
     for other in ["nsx_live_a1b2c3d4e5f6", "a.b.c"] {
-        assert!(!shows_checked_key(&showing(other)), "{other}");
+        assert!(!shows_checked_key(&api.rules(), &showing(other)), "{other}");
     }
-    assert!(!shows_checked_key(&arrival("/", &[])));
+    assert!(!shows_checked_key(&api.rules(), &arrival("/", &[])));
 }
 
 #[test]

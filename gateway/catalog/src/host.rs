@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Arrival, Blame, Call, Operation, PathMode, Told};
+use domain::{Arrival, Blame, Call, NormalPath, Operation, PathMode, PathRefused, Told};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::dialect::Dialect;
@@ -26,6 +26,8 @@ pub struct Host {
     /// What the router's targets stand for.
     pub(crate) targets: Vec<Target>,
     pub(crate) versions: Vec<Arc<VersionNotice>>,
+    /// Which surfaces of which profiles are here: the fallback first.
+    pub(crate) surfaces: Vec<(usize, usize)>,
 }
 
 /// One operation as this host serves it.
@@ -78,6 +80,19 @@ impl Unidentified {
 }
 
 impl Host {
+    /// The surfaces that are served here, the fallback first: where each API stands in the catalog, and the surface in the
+    /// profile of that API.
+    pub fn surfaces(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.surfaces.iter().copied()
+    }
+
+    /// The normal form of a path that was sent here. A slash of a parameter that takes the rest of its path may be encoded,
+    /// as clients encode whatever stands for one parameter.
+    pub fn normal_path(&self, raw: &str) -> Result<NormalPath, PathRefused> {
+        let bare = if self.paths == PathMode::Api { self.router.with_bare_slashes(raw) } else { None };
+        NormalPath::parse(bare.as_deref().unwrap_or(raw), self.paths)
+    }
+
     /// The words for what belongs to no API in particular: those of the profile that names itself the fallback.
     pub fn dialect(&self) -> &Dialect {
         &self.dialect

@@ -84,6 +84,8 @@ pub struct Credentials {
     pub api_key: Option<ApiKeys>,
     /// Signatures of access keys.
     pub sigv4: Option<SigV4>,
+    /// The cookies that hold a session. They are credentials like all others, and never go further.
+    pub session_cookies: Vec<String>,
 }
 
 /// What the API keys of an API look like.

@@ -135,6 +135,22 @@ impl Router {
         let decode = |it: &&str| percent_decode_str(it).decode_utf8_lossy().into_owned();
         Ok(Found { target: leaf.target, parameters: segments.iter().map(decode).collect() })
     }
+
+    /// The path with bare slashes where a parameter that takes the rest of it holds encoded ones; `None` where none does.
+    pub(crate) fn with_bare_slashes(&self, raw: &str) -> Option<String> {
+        let encoded = raw.find("%2F").into_iter().chain(raw.find("%2f")).min()?;
+        let (mut branch, mut at, mut rest) = (&self.root, 1, None);
+        while at <= encoded {
+            if !branch.rest.is_empty() {
+                rest = Some(at);
+            }
+            let segment = raw.get(at..)?.split('/').next()?;
+            let Some(next) = branch.literals.get(segment).or(branch.parameter.as_deref()) else { break };
+            (branch, at) = (next, at + segment.len() + 1);
+        }
+        let (before, held) = raw.split_at_checked(rest?)?;
+        Some(format!("{before}{}", held.replace("%2F", "/").replace("%2f", "/")))
+    }
 }
 
 impl Branch {
@@ -250,6 +266,28 @@ mod tests {
         check(&router, "PUT /b/k?%75ploadId=x&partNumber", Ok((1, &["b", "k"])));
         check(&router, "POST /b/k?uploads", Ok((2, &["b", "k"])));
         check(&router, "POST /b/k?acl", Err(NotFound::UnknownSubresource));
+    }
+
+    #[test]
+    fn an_encoded_slash_is_bare_where_the_rest_is_taken_and_nowhere_else() {
+        let router = Router::build(
+            [route(0, "GET /m/{id+}"), route(1, "GET /v/{v}/m/{id+}"), route(2, "GET /i/{id}/x")].into_iter(),
+        );
+        let router = router.unwrap();
+        for (raw, expected) in [
+            ("/m/a%2Fb", Some("/m/a/b")),
+            ("/m/a%2fb%2F../c", Some("/m/a/b/../c")),
+            ("/m/a/b%2Fc", Some("/m/a/b/c")),
+            ("/v/1/m/a%2Fb", Some("/v/1/m/a/b")),
+            ("/v/1%2F2/m/a", None),
+            ("/v%2F1/m/a", None),
+            ("/i/a%2Fb/x", None),
+            ("%2Fm/a", None),
+            ("/m/a", None),
+            ("/other/a%2Fb", None),
+        ] {
+            assert_eq!(router.with_bare_slashes(raw).as_deref(), expected, "{raw}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The path of a request, read from the top down.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use authn::PayloadCheck;
 use authz::Permit;
 use bytes::Bytes;
-use catalog::Host;
-use domain::{Arrival, Body, Call, Caller};
+use catalog::{Host, Unidentified};
+use domain::{Arrival, Body, Call, Caller, Tick};
 use limits::{Allowance, Counter};
 
 use crate::forward::{BodyFlow, BodyPlan, Forward};
@@ -40,6 +42,8 @@ pub struct Refused {
     pub answer: Answer,
     /// The operation, once identified.
     pub call: Option<Call>,
+    /// Where there is no operation: which API of the catalog the caller is one of.
+    pub counted: Option<usize>,
     /// Who asked, once authenticated.
     pub caller: Option<Caller>,
     /// What is left, once counted.
@@ -57,7 +61,7 @@ struct Known {
 
 impl From<Answer> for Refused {
     fn from(answer: Answer) -> Self {
-        Self { answer, call: None, caller: None, allowance: None }
+        Self { answer, call: None, counted: None, caller: None, allowance: None }
     }
 }
 
@@ -76,10 +80,22 @@ pub struct Passage<'a> {
 }
 
 impl Gateway {
+    /// Whether anything that comes from this address is looked at now: what cannot be recorded is not answered for, and
+    /// nobody may ask, or be refused, more often than the shield lets them.
+    pub fn hear(&self, address: IpAddr, now: Tick) -> Result<(), Answer> {
+        self.log.writable()?;
+        self.limiter.shield(address, now)?;
+        Ok(())
+    }
+
     /// Takes a request through every step up to forwarding it. The first step that refuses ends it.
     pub async fn decide(&self, mut passage: Passage<'_>) -> Result<Forward, Refused> {
         let catalog = &passage.configuration.catalog;
-        let call = passage.trail.keep(catalog.identify(passage.host, passage.arrival).map_err(Answer::from)?);
+        let call = match catalog.identify(passage.host, passage.arrival) {
+            Ok(call) => passage.trail.keep(call),
+            Err(Unidentified::PlainHttp) => return Err(Answer::from(Unidentified::PlainHttp).into()),
+            Err(why) => return Err(self.count_stray(why, &mut passage)),
+        };
         let known = match self.recognise(&call, &mut passage).await {
             Ok(known) => known,
             Err(answer) => return Err(Refused { call: Some(call), ..answer.into() }),
@@ -87,15 +103,30 @@ impl Gateway {
         let Known { caller, allowance, signed } = known;
         match permit(&call, caller.as_ref(), &mut passage).await {
             Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, signed })),
-            Err(answer) => Err(Refused { answer, call: Some(call), caller, allowance }),
+            Err(answer) => Err(Refused { answer, call: Some(call), counted: None, caller, allowance }),
         }
+    }
+
+    /// A request that names no operation. Whoever shows a good credential is counted for it and told what is left, as for
+    /// every other; anybody else is told no more than that there is nothing.
+    fn count_stray(&self, why: Unidentified, passage: &mut Passage<'_>) -> Refused {
+        let stray = Refused::from(Answer::from(why));
+        let catalog = &passage.configuration.catalog;
+        let Some((index, caller)) = self.recognise_stray(catalog, passage.host, passage.arrival) else { return stray };
+        let caller = passage.trail.keep(caller);
+        let Some(profile) = catalog.profiles().get(index) else { return stray };
+        let counter = Counter::of(&profile.api.name, profile.limits.counted_by, &caller.standing);
+        let tier = profile.limits.tier(&caller.standing.tier);
+        let (answer, allowance) = match self.limiter.admit(tier, counter, passage.arrival.at) {
+            Ok(allowance) => (stray.answer, Some(passage.trail.keep(allowance))),
+            Err(over) => (over.into(), None),
+        };
+        Refused { answer, call: None, counted: Some(index), caller: Some(caller), allowance }
     }
 
     /// Who asks, and whether that is still within what they may use.
     async fn recognise(&self, call: &Call, passage: &mut Passage<'_>) -> Result<Known, Answer> {
         let Passage { configuration, arrival, .. } = *passage;
-        self.log.writable()?;
-        self.limiter.shield(arrival.source.address, arrival.at.tick)?;
         let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await?;
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);

@@ -1,7 +1,7 @@
 //! Who asks: the credential rules of the API, and the price of showing bad ones.
 
 use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
-use catalog::Catalog;
+use catalog::{Catalog, Host, Profile, Surface};
 use domain::{Arrival, Call, Caller};
 use http::header::AUTHORIZATION;
 
@@ -19,12 +19,12 @@ impl Gateway {
         body: &mut dyn Incoming,
     ) -> Result<Option<(Caller, PayloadCheck)>, Answer> {
         let (address, now) = (arrival.source.address, arrival.at.tick);
+        let rules = rules(catalog, call);
         if let Some(spent) = self.limiter.failures_refusal(address, now)
-            && !authn::shows_checked_key(arrival)
+            && !authn::shows_checked_key(&rules, arrival)
         {
             return Err(spent.into());
         }
-        let rules = rules(catalog, call);
         let hash = if authn::needs_body(&rules, arrival) {
             let whole = body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
             Some(BodyHash::of(&whole))
@@ -48,20 +48,51 @@ impl Gateway {
             Answer::Unauthenticated(Box::new(Unproven { why, told, challenge }))
         })
     }
+
+    /// Who asks for what is not there, and of which API of the host. Nothing is read of the body for it, and from an
+    /// address that has shown too many bad credentials none is looked at.
+    pub(crate) fn recognise_stray(&self, catalog: &Catalog, host: &Host, arrival: &Arrival) -> Option<(usize, Caller)> {
+        let (address, now) = (arrival.source.address, arrival.at.tick);
+        if self.limiter.failures_refusal(address, now).is_some() {
+            return None;
+        }
+        let mut guessed = false;
+        for (index, surface) in host.surfaces() {
+            let Some(profile) = catalog.profiles().get(index) else { continue };
+            let rules = rules_of(profile, profile.surfaces.get(surface), true);
+            if authn::needs_body(&rules, arrival) {
+                continue;
+            }
+            match authn::authenticate(&rules, arrival, None, &self.keys(), &self.secrets) {
+                Ok(Some((caller, _))) => return Some((index, caller)),
+                Ok(None) => return None,
+                Err(why) => guessed |= why.guessed(),
+            }
+        }
+        if guessed {
+            self.limiter.failed_credential(address, now);
+        }
+        None
+    }
 }
 
 fn rules<'a>(catalog: &'a Catalog, call: &'a Call) -> AuthRules<'a> {
-    let profile = catalog.profile(call);
+    let anonymous = call.operation.requirement.admits_anonymous();
+    rules_of(catalog.profile(call), catalog.surface(call), anonymous)
+}
+
+fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: bool) -> AuthRules<'a> {
     let keys = profile.credentials.api_key.as_ref();
-    let signed = profile.credentials.sigv4.as_ref().zip(catalog.surface(call));
+    let signed = profile.credentials.sigv4.as_ref().zip(surface);
     AuthRules {
-        api: &call.operation.api,
+        api: &profile.api.name,
         keys: keys.map(|it| KeyRules { prefixes: &it.prefixes, imported: it.imported }),
         signatures: signed.and_then(|(sigv4, surface)| {
             let service = surface.sigv4_service.as_deref()?;
             Some(SignatureRules { region: &sigv4.region, service, paths: surface.paths })
         }),
         tenant_header: profile.tenant_header.as_ref(),
-        anonymous: call.operation.requirement.admits_anonymous(),
+        session_cookies: &profile.credentials.session_cookies,
+        anonymous,
     }
 }

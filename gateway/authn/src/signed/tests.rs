@@ -1,4 +1,4 @@
-use domain::{ApiName, AuthMethod, Caller, KeyRecord, Timestamp, Vault};
+use domain::{ApiName, AuthMethod, Caller, KeyRecord, Overlap, Timestamp, Vault};
 use http::Method;
 use zeroize::Zeroizing;
 
@@ -66,7 +66,14 @@ impl Cloudnx {
 
     fn rules(&self) -> AuthRules<'_> {
         let signatures = SignatureRules { region: "in-mum", service: "cloudnx", paths: PathMode::Api };
-        AuthRules { api: &self.0, keys: None, signatures: Some(signatures), tenant_header: None, anonymous: false }
+        AuthRules {
+            api: &self.0,
+            keys: None,
+            signatures: Some(signatures),
+            tenant_header: None,
+            session_cookies: &[],
+            anonymous: false,
+        }
     }
 
     fn ask(
@@ -136,7 +143,7 @@ fn an_access_key_has_the_life_of_every_key() {
     for (key, cause) in [
         (KeyRecord { revoked: Some(NOW), ..access_key() }, Cause::Revoked),
         (KeyRecord { expires: Some(NOW), ..access_key() }, Cause::Expired),
-        (KeyRecord { overlap_until: Some(NOW), ..access_key() }, Cause::Replaced),
+        (KeyRecord { overlap: Some(Overlap { since: NOW, until: NOW }), ..access_key() }, Cause::Replaced),
         (KeyRecord { api: "novastraxis".parse().unwrap(), ..access_key() }, Cause::WrongApi),
     ] {
         let id = key.id.clone();

@@ -62,6 +62,8 @@ fn host(name: &str, claims: &[Claim<'_>], faults: &mut Faults) -> Option<Host> {
             return None;
         }
     };
+    let others = claims.iter().filter(|it| (it.index, it.surface) != (fallback.index, fallback.surface));
+    let surfaces = std::iter::once(fallback).chain(others).map(|it| (it.index, it.surface)).collect();
     let mut seen = None;
     let apis = claims.iter().filter(|it| seen.replace(it.index) != Some(it.index));
     Some(Host {
@@ -72,6 +74,7 @@ fn host(name: &str, claims: &[Claim<'_>], faults: &mut Faults) -> Option<Host> {
         dialect: Arc::clone(&fallback.settings.dialect),
         router,
         targets,
+        surfaces,
         versions: apis.flat_map(|it| it.draft.settings.versions.iter().map(Arc::clone)).collect(),
     })
 }

@@ -1,9 +1,10 @@
 //! The `[credentials]` table of a profile.
 
 use http::HeaderName;
+use toml::de::DeValue;
 
 use crate::profile::{ApiKeys, Credentials, SigV4};
-use crate::written::{Place, Placed, Section};
+use crate::written::{Place, Placed, Readable, Section, Unreadable};
 
 /// What `[credentials]` says.
 #[derive(Default)]
@@ -21,6 +22,7 @@ impl Shown {
         let api_key = section.optional_section("api_key").map(|it| api_keys(&it));
         let sigv4 = section.optional_section("sigv4");
         let tenant_header = section.optional::<HeaderName>("tenant_header");
+        let cookies = section.list::<CookieName>("session_cookies");
 
         let sigv4_place = sigv4.as_ref().map(Section::place);
         let region = sigv4.map(|it| it.required::<String>("region"));
@@ -35,7 +37,11 @@ impl Shown {
             None => None,
         };
         Some(Self {
-            credentials: Credentials { api_key, sigv4 },
+            credentials: Credentials {
+                api_key,
+                sigv4,
+                session_cookies: cookies?.into_iter().map(|it| it.value.0).collect(),
+            },
             tenant_header: tenant_header.map(|it| it.value),
             prefixes,
             sigv4_place,
@@ -58,4 +64,17 @@ fn api_keys(section: &Section<'_>) -> Option<(Vec<Placed<String>>, bool)> {
         }
     }
     Some((prefixes, imported))
+}
+
+/// A token (RFC 6265 section 4.1.1).
+struct CookieName(String);
+
+impl Readable for CookieName {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let text = String::read(value)?;
+        if !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it)) {
+            return Ok(Self(text));
+        }
+        Err(Unreadable::Text(format!("`{text}` is not the name of a cookie")))
+    }
 }

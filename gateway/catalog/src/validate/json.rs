@@ -30,7 +30,7 @@ impl Broken {
         match self {
             Self::NotUtf8 => "must be UTF-8".into(),
             Self::TooDeep => format!("must not be nested deeper than {MAX_DEPTH}").into(),
-            Self::Twice(_) => "must not name a key twice".into(),
+            Self::Twice(_) => "is given twice".into(),
             Self::Syntax(line, column) => format!("is not well-formed JSON at line {line} column {column}").into(),
         }
     }

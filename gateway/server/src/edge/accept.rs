@@ -104,7 +104,7 @@ impl Head {
         }
         let target = self.target.clone().ok_or(Answer::BadHead("request target is not text"))?;
         let path = target.split('?').next().unwrap_or_default();
-        let path = NormalPath::parse(path, host.paths)?;
+        let path = host.normal_path(path)?;
         Ok((
             host,
             Arrival {

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
 use domain::RequestId;
+use http::StatusCode;
 use http::header::CONNECTION;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -66,7 +67,8 @@ impl Edge {
         let configuration = self.gateway.configuration();
         let mut head = accept::Head::read(session, at, &self.gateway);
         let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts(&configuration.catalog)));
-        let (host, arrival) = match head.arrive(&configuration.catalog, &self.bounds) {
+        let welcome = self.gateway.hear(head.source.address, at.tick);
+        let (host, arrival) = match welcome.and_then(|()| head.arrive(&configuration.catalog, &self.bounds)) {
             Ok(arrived) => arrived,
             Err(answer) => {
                 trail.refuse(&answer);
@@ -99,6 +101,11 @@ impl Edge {
 
 impl Refuser for Edge {
     fn refuse(&self, link: &Link, status: u16) -> Vec<u8> {
+        self.gateway.meters.connection_closed("bad_head");
+        if self.gateway.hear(link.peer.ip().to_canonical(), self.gateway.clock.tick()).is_err() {
+            // Not answered, so that nothing need be recorded: the connection just ends.
+            return Vec::new();
+        }
         let (bytes, ends) = link.head();
         let large = bytes > self.bounds.max_header_bytes as u64 || ends > self.bounds.max_headers as u64 + 1;
         let answer = match status {
@@ -115,7 +122,6 @@ impl Refuser for Edge {
         let (status, head, body) = reply::bare(&answer, dialect, &id);
         let ending = Ending { status: Some(status), bytes_out: body.len() as u64, whole: true, ..Ending::default() };
         trail.settle_at_once(ending);
-        self.gateway.meters.connection_closed("bad_head");
         [head.into_bytes(), body.to_vec()].concat()
     }
 }
@@ -204,6 +210,10 @@ impl ProxyHttp for Edge {
     ) -> pingora::Result<()> {
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
+        }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // No upgrade is ever asked for.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "protocol switched unasked").into_up());
         }
         passing.shape(response);
         Ok(())

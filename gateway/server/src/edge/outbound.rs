@@ -8,9 +8,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use catalog::Timeouts;
 use domain::{Arrival, TraceParent, Upstream};
-use http::header::HOST;
+use http::header::{COOKIE, HOST};
 use http::request::Parts as ReqParts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
@@ -46,6 +47,9 @@ pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, signers: &
     let mut head: ReqParts = std::mem::replace(request, blank).into();
     respell(&mut head.uri, arrival, &query)?;
     strip(&mut head.headers);
+    if let Some(configuration) = &passing.configuration {
+        end_sessions(&mut head.headers, &configuration.catalog.profile(forward.call()).credentials.session_cookies);
+    }
     head.headers.reserve(INTRODUCED);
     insert(&mut head.headers, HOST, &arrival.host)?;
     introduce(&mut head.headers, arrival, forward)?;
@@ -65,8 +69,9 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> pingora::Re
 /// The query without the parts of a presigned address: they are the caller's credential.
 fn without_signature(query: &str) -> Cow<'_, str> {
     let is_part = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        name.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("x-amz-"))
+        // However a name is spelled, whoever checks signatures reads it.
+        let name = percent_decode_str(pair.split('=').next().unwrap_or_default());
+        name.map(|it| it.to_ascii_lowercase()).take(6).eq(*b"x-amz-")
     };
     if query.split('&').any(|it| is_part(&it)) {
         let kept: Vec<&str> = query.split('&').filter(|it| !is_part(it)).collect();
@@ -89,22 +94,38 @@ fn respell(uri: &mut http::Uri, arrival: &Arrival, query: &str) -> pingora::Resu
 
 /// Takes out what the upstream must not see, and what only the gateway may say.
 fn strip(headers: &mut HeaderMap) {
-    let foreign: Vec<HeaderName> = headers.keys().filter(|it| is_foreign(it.as_str(), headers)).cloned().collect();
+    let foreign: Vec<HeaderName> = headers.keys().filter(|it| is_foreign(it.as_str())).cloned().collect();
     for name in foreign {
         headers.remove(&name);
     }
 }
 
-/// Whether a header must not go on: credentials, what only the gateway may say, and what would make an upstream act on
-/// another request than the one that was decided. Some frameworks read `_`, or whatever is no letter or digit, as `-`, so a
-/// name with one is held to what it would be read as.
-fn is_foreign(name: &str, headers: &HeaderMap) -> bool {
-    let odd = |it: char| !it.is_ascii_alphanumeric() && it != '-';
-    if !name.contains(odd) {
-        return is_claimed(name);
+/// Takes the sessions out of the cookies and leaves the others.
+fn end_sessions(headers: &mut HeaderMap, names: &[String]) {
+    if names.is_empty() || !headers.contains_key(COOKIE) {
+        return;
     }
-    let read = name.replace(odd, "-");
-    is_claimed(&read) || read == REQUEST_ID.as_str() || headers.contains_key(read.as_str())
+    let name = |it: &[u8]| it.split(|it| *it == b'=').next().unwrap_or_default().trim_ascii().to_vec();
+    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for line in lines {
+        let pairs = line.as_bytes().split(|it| *it == b';').map(<[u8]>::trim_ascii);
+        let kept: Vec<&[u8]> = pairs.filter(|it| !names.iter().any(|session| name(it) == session.as_bytes())).collect();
+        if let Ok(kept) = HeaderValue::from_bytes(&kept.join(&b"; "[..]))
+            && !kept.is_empty()
+        {
+            headers.append(COOKIE, kept);
+        }
+    }
+}
+
+/// Whether a header must not go on: credentials, what only the gateway may say, and what would make an upstream act on
+/// another request than the one that was decided. Some frameworks read `_`, or whatever is no letter or digit, as `-`, so
+/// that a name with one would be another header there than here: none goes on but the metadata of objects, whose names
+/// are the caller's own, and signed.
+fn is_foreign(name: &str) -> bool {
+    let plain = |it: &str| it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+    is_claimed(name) || !(plain(name) || name.starts_with("x-amz-meta-"))
 }
 
 fn is_claimed(name: &str) -> bool {
@@ -237,30 +258,44 @@ mod tests {
     #[test]
     fn a_presigned_query_loses_its_signature_and_nothing_else() {
         assert_eq!(without_signature("a=1&X-Amz-Signature=00&x-amz-date=1&b="), "a=1&b=");
+        assert_eq!(without_signature("X%2DAmz%2dSignature=00&%58-amz-Date=1&a=1"), "a=1");
         assert_eq!(without_signature("list-type=2&prefix=x-amz-"), "list-type=2&prefix=x-amz-");
     }
 
     #[test]
+    fn sessions_are_taken_out_of_the_cookies() {
+        let names = ["sid".to_owned(), "refresh".to_owned()];
+        let check = |lines: &[&'static str], expected: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.extend(lines.iter().map(|it| (COOKIE, HeaderValue::from_static(it))));
+            end_sessions(&mut headers, &names);
+            assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), expected, "{lines:?}");
+        };
+        check(&["a=1; sid=x; b=sid"], &["a=1; b=sid"]);
+        check(&["sid=x;refresh = y"], &[]);
+        check(&["sid=x", "theme=dark"], &["theme=dark"]);
+        check(&["SID=x"], &["SID=x"]);
+    }
+
+    #[test]
     fn what_only_the_gateway_may_say_is_foreign_in_every_spelling() {
-        let headers =
-            HeaderMap::from_iter([(HeaderName::from_static("x-cloudnexus-id"), HOST.as_str().parse().unwrap())]);
         for name in [
             "x-portcullis-tenant",
             "x_portcullis_tenant",
             "x-portcullis.tenant",
-            "x-portcullis_caller",
             "x-forwarded-for",
             "x_forwarded_port",
             "forwarded",
             "authorization",
             "x-http-method-override",
             "x_request_id",
-            "x_cloudnexus_id",
+            "x_amz_copy_source",
+            "x_amz_meta_a",
         ] {
-            assert!(is_foreign(name, &headers), "{name}");
+            assert!(is_foreign(name), "{name}");
         }
-        for name in ["x-port", "x-request-id", "x-cloudnexus-id", "x_other_id", "accept", "cookie"] {
-            assert!(!is_foreign(name, &headers), "{name}");
+        for name in ["x-port", "x-request-id", "x-cloudnexus-id", "accept", "cookie", "x-amz-meta-my_key", "2"] {
+            assert!(!is_foreign(name), "{name}");
         }
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use authn::sigv4::BodyHash;
 use bytes::{Bytes, BytesMut};
-use catalog::Catalog;
+use catalog::{Catalog, Profile, REFUSAL_REASON};
 use domain::{Arrival, Call, Caller};
-use http::header::STRICT_TRANSPORT_SECURITY;
+use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::response::Parts as RespParts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limits::Allowance;
@@ -61,10 +61,12 @@ impl Passing {
     /// What every answer of this request carries, as far as it has come.
     pub(crate) fn stamps(&self) -> Stamps<'_> {
         let forward = self.forward.as_deref();
+        let (catalog, call) = (self.configuration.as_deref().map(|it| &it.catalog), forward.map(Forward::call));
         Stamps {
-            catalog: self.configuration.as_deref().map(|it| &it.catalog),
+            catalog,
             arrival: self.arrival.as_ref(),
-            call: forward.map(Forward::call),
+            call,
+            profile: catalog.zip(call).map(|(catalog, call)| catalog.profile(call)),
             caller: forward.and_then(Forward::caller),
             allowance: forward.and_then(Forward::allowance),
         }
@@ -146,8 +148,9 @@ impl Passing {
         // As on the way out: without pingora's second map of how names were capitalised.
         let Ok(blank) = ResponseHeader::build_no_case(response.status, Some(0)) else { return };
         let mut head: RespParts = std::mem::replace(response, blank).into();
-        let ours: Vec<HeaderName> = head.headers.keys().filter(|it| it.as_str().starts_with(OURS)).cloned().collect();
-        for name in ours {
+        let foreign: Vec<HeaderName> =
+            head.headers.keys().filter(|it| is_foreign(it, &head.headers)).cloned().collect();
+        for name in foreign {
             head.headers.remove(&name);
         }
         head.headers.reserve(STAMPED);
@@ -159,12 +162,28 @@ impl Passing {
     }
 }
 
+/// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), and
+/// what only the gateway says. What delimits the body stays, whatever `Connection` names.
+fn is_foreign(name: &HeaderName, headers: &HeaderMap) -> bool {
+    const HOP: [&str; 6] = ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade"];
+    let named = |name: &HeaderName| {
+        let mut options = headers.get_all(CONNECTION).iter().flat_map(|it| it.as_bytes().split(|it| *it == b','));
+        options.any(|it| it.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+    };
+    name.as_str().starts_with(OURS)
+        || *name == REFUSAL_REASON
+        || HOP.contains(&name.as_str())
+        || (headers.contains_key(CONNECTION) && ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) && named(name))
+}
+
 /// What an answer carries because of who asked for what, and when.
 #[derive(Clone, Copy)]
 pub(crate) struct Stamps<'a> {
     pub(crate) catalog: Option<&'a Catalog>,
     pub(crate) arrival: Option<&'a Arrival>,
     pub(crate) call: Option<&'a Call>,
+    /// The API whose names the limits are shown under.
+    pub(crate) profile: Option<&'a Profile>,
     pub(crate) caller: Option<&'a Caller>,
     pub(crate) allowance: Option<&'a Allowance>,
 }
@@ -179,15 +198,15 @@ impl Stamps<'_> {
         if arrival.source.tls {
             headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
         }
-        let Some((catalog, call)) = self.catalog.zip(self.call) else { return };
-        for (name, value) in catalog.notices(call, arrival.at.wall).into_iter().flatten() {
+        let notices = self.catalog.zip(self.call).and_then(|(catalog, call)| catalog.notices(call, arrival.at.wall));
+        for (name, value) in notices.into_iter().flatten() {
             headers.append(name, value.clone());
         }
         if let Some(retires) = self.caller.and_then(|it| it.retires) {
             pipeline::retirement(retires, headers);
         }
-        if let Some(allowance) = self.allowance {
-            pipeline::stamp(catalog.profile(call), allowance, headers);
+        if let Some((profile, allowance)) = self.profile.zip(self.allowance) {
+            pipeline::stamp(profile, allowance, headers);
         }
     }
 }

@@ -124,6 +124,8 @@ pub(crate) async fn send(
         (None, Some(host), ..) => host.dialect(),
         (None, None, ..) => catalog.unclaimed(),
     };
+    let counted = refused.counted.and_then(|it| catalog.profiles().get(it));
+    let profile = refused.call.as_ref().map(|it| catalog.profile(it)).or(counted);
     let mut headers = HeaderMap::new();
     insert(&mut headers, REQUEST_ID, &head.id.to_string());
     if let (Some(host), Some(arrival), None) = (host, arrival, &refused.call) {
@@ -135,14 +137,13 @@ pub(crate) async fn send(
         catalog: Some(catalog),
         arrival,
         call: refused.call.as_ref(),
+        profile,
         caller: refused.caller.as_ref(),
         allowance: refused.allowance.as_ref(),
     }
     .write(&mut headers);
-    if let Answer::OverLimit(over) = &refused.answer
-        && let Some(call) = &refused.call
-    {
-        pipeline::over_limit(catalog.profile(call), over, &mut headers);
+    if let (Answer::OverLimit(over), Some(profile)) = (&refused.answer, profile) {
+        pipeline::over_limit(profile, over, &mut headers);
     }
     let worded = Worded { dialect, resource: head.resource(), id: head.id };
     write(session, &refused.answer, headers, &worded).await

@@ -2,34 +2,55 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// The `[connections]` table. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ConnectionSettings {
     /// How many connections there may be.
+    #[serde(deserialize_with = "positive")]
     pub(crate) total: usize,
     /// How many of them from one address (IPv4) or one /64 (IPv6).
+    #[serde(deserialize_with = "positive")]
     pub(crate) per_address: usize,
     /// How long a TLS handshake may take.
+    #[serde(deserialize_with = "positive")]
     handshake_s: u64,
     /// How long a request head may take on a fresh connection.
+    #[serde(deserialize_with = "positive")]
     head_s: u64,
     /// How long a request may take to be decided, the reading of its body among it.
+    #[serde(deserialize_with = "positive")]
     decide_s: u64,
     /// How long a connection may stand idle between requests.
+    #[serde(deserialize_with = "positive")]
     idle_s: u64,
     /// How old a connection may grow before it is asked to leave.
+    #[serde(deserialize_with = "positive")]
     age_s: u64,
     /// How many requests one HTTP/1 connection may carry.
+    #[serde(deserialize_with = "positive")]
     pub(crate) requests: u32,
     /// How many headers a request may have.
+    #[serde(deserialize_with = "positive")]
     pub(crate) max_headers: usize,
     /// How many bytes its headers may have together.
+    #[serde(deserialize_with = "positive")]
     pub(crate) max_header_bytes: usize,
     /// How long requests in flight are waited for at shutdown.
     drain_s: u64,
+}
+
+/// A bound of zero would refuse everything.
+fn positive<'de, N, D>(written: D) -> Result<N, D::Error>
+where
+    N: Deserialize<'de> + Default + PartialEq,
+    D: Deserializer<'de>,
+{
+    let read = N::deserialize(written)?;
+    if read == N::default() { Err(D::Error::custom("0 would refuse everything")) } else { Ok(read) }
 }
 
 impl Default for ConnectionSettings {
