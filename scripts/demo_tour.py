@@ -88,7 +88,7 @@ def tour(demo):
              f"{portcullis} routes {config} --api novastraxis", (r"listInstances", r"createFirewallRule")),
         Step("What was recorded: one entry for each request.",
              f"tail -n 3 {entries}", (r'"class":"request.completed"',), True),
-        Step("The proof that no entry was changed, moved or taken out.",
+        Step("Whether an entry before the last was changed, moved or taken out.",
              f"{portcullis} audit verify {config}", (r"^good: \d+ entries",)),
         Step("Whether it should be sent requests, and what was refused so far.",
              f"curl -sS {admin}/readyz; echo; curl -sS {admin}/metrics | grep ^portcullis_refusals_total",

@@ -125,6 +125,64 @@ fn a_policy_is_in_force_for_the_next_request() {
     assert_ne!(bundle(before.says("x-request-id")), bundle(after.says("x-request-id")));
 }
 
+#[test]
+fn folders_that_are_replaced_or_named_anew_are_still_watched() {
+    let (world, folder) = world();
+    let settled = || (failures(&world), generation(&world));
+    let noticed = |what: &str, before| until(what, SOON, || (settled() != before).then_some(()));
+    let copy = |from: &str, to: &str| {
+        let done = Command::new("cp").arg("-r").arg(folder.join(from)).arg(folder.join(to)).status();
+        assert!(done.is_ok_and(|it| it.success()), "`{from}` cannot be copied");
+    };
+    // As a deployment does it: another folder under the same name.
+    copy("apis", "next");
+    let before = settled();
+    std::fs::rename(folder.join("apis"), folder.join("last")).expect("a folder of the test");
+    std::fs::rename(folder.join("next"), folder.join("apis")).expect("a folder of the test");
+    noticed("the other folder", before);
+    let broken = failures(&world);
+    change(&world, &folder.join("apis/novastraxis/api.toml"), "name = ");
+    assert!(failures(&world) > broken, "a change in the other folder was taken");
+    // Another name for it.
+    let file = world.gateway.settings().to_owned();
+    let text = std::fs::read_to_string(&file).expect("settings");
+    let before = generation(&world);
+    change(&world, &file, &text.replace("/apis\"", "/last\""));
+    until("the other name", SOON, || (generation(&world) > before).then_some(()));
+    let broken = failures(&world);
+    change(&world, &folder.join("last/novastraxis/api.toml"), "name = ");
+    assert!(failures(&world) > broken, "a change under the other name was taken");
+}
+
+#[test]
+fn a_policy_that_went_missing_is_a_fault_and_a_guardrail_that_did_is_in_force() {
+    let (world, folder) = world();
+    let told = |what: &str| {
+        let checked = world.gateway.command(&["check"]);
+        assert!(checked.code == 2 && checked.errors.contains(what), "{checked:?}");
+    };
+    let access = folder.join("apis/novastraxis/access.cedar");
+    let good = std::fs::read_to_string(&access).expect("policies");
+    std::fs::remove_file(&access).expect("a file of the test");
+    told("access.cases.json: there is no `");
+    told("there is no policy, so that nobody may ask for anything");
+    std::fs::write(&access, good).expect("a file of the test");
+
+    let guardrails = std::fs::read_dir(folder.join("guardrails")).expect("guardrails").flatten();
+    guardrails.for_each(|it| std::fs::remove_file(it.path()).expect("a file of the test"));
+    let tenant = world.tenant("novastraxis");
+    let key = world.key("novastraxis", &["compute"]);
+    world.gateway.reload();
+    let request = Request::get(NSX, LIST).bearer(&key.text);
+    let _ = world.ask(&request).expect(200);
+    let _ = world.gateway.json(&["tenants", "suspend", &tenant]);
+    until("the suspension", SOON, || (world.ask(&request).status == 403).then_some(()));
+
+    // Emptied rather than left out, it no longer decides as the one that comes with the gateway.
+    std::fs::write(folder.join("guardrails/credential.cedar"), "").expect("a file of the test");
+    told("credential.c");
+}
+
 /// Another API, made from one that is there: its own name, hosts and keys.
 fn sixth(world: &World, folder: &Path) {
     let (draft, from) = (folder.join("draft"), folder.join("apis/novastraxis"));

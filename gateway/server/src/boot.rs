@@ -7,7 +7,7 @@ use catalog::{Catalog, Profile};
 use domain::{AuthMethod, Fault, Faults};
 use pipeline::Configuration;
 
-use crate::settings::Settings;
+use crate::settings::{Sent, Settings};
 
 /// Loads everything a request is decided by. Nothing is put in force.
 pub(crate) fn configuration(settings: &Settings) -> Result<Configuration, Faults> {
@@ -28,34 +28,63 @@ pub(crate) fn configuration(settings: &Settings) -> Result<Configuration, Faults
 
 /// Every policy file with its cases, and the faults of those that could not be read.
 pub(crate) fn sources(settings: &Settings, profiles: &[Profile]) -> (Vec<PolicySource>, Faults) {
-    let (mut sources, mut faults) = (Vec::new(), Vec::new());
-    let mut read = |file: &Path, kind: PolicyKind| match PolicySource::read(file, kind) {
-        Ok(source) => sources.push(source),
-        Err(cause) => faults.push(Fault::of(file, cause.to_string())),
-    };
-    match settings.guardrails.as_deref().map(|folder| (folder, cedar_files(folder))) {
-        Some((_, Ok(files))) => files.iter().for_each(|it| read(it, PolicyKind::Guardrail)),
-        Some((folder, Err(cause))) => faults.push(Fault::of(folder, cause.to_string())),
-        None => sources.extend(authz::shipped_guardrails()),
-    }
-    let mut read = |file: &Path, kind: PolicyKind| match PolicySource::read(file, kind) {
-        Ok(source) => sources.push(source),
-        Err(cause) => faults.push(Fault::of(file, cause.to_string())),
-    };
-    for profile in profiles {
-        for file in &profile.policies {
-            read(file, PolicyKind::Grant(profile.api.name.clone()));
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    if let Some(folder) = settings.guardrails.as_deref() {
+        match ending(folder, ".cedar") {
+            Ok(found) => files.extend(found.into_iter().map(|it| (it, PolicyKind::Guardrail))),
+            Err(cause) => faults.push(Fault::of(folder, cause.to_string())),
         }
     }
+    for profile in profiles {
+        let kind = || PolicyKind::Grant(profile.api.name.clone());
+        files.extend(profile.policies.iter().map(|it| (it.clone(), kind())));
+        if profile.policies.is_empty() {
+            let fault = Fault::of(&profile.folder, "there is no policy, so that nobody may ask for anything");
+            faults.push(fault.with_help("permits stand beside `api.toml`, in files that end in `.cedar`"));
+        }
+    }
+    let mut sources = Vec::new();
+    for (file, kind) in files {
+        match PolicySource::read(&file, kind) {
+            Ok(source) => sources.push(source),
+            Err(cause) => faults.push(Fault::of(&file, cause.to_string())),
+        }
+    }
+    complete(&mut sources);
+    let folders = profiles.iter().map(|it| &it.folder).chain(&settings.guardrails);
+    faults.extend(folders.flat_map(|it| unmatched_cases(it)));
     (sources, faults)
 }
 
-fn cedar_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// Adds the guardrails that come with the gateway. A file of the folder takes the place of the one of the same name, and
+/// where it brings no cases of its own it must decide as that one did: what is left out, or emptied, is still in force.
+fn complete(sources: &mut Vec<PolicySource>) {
+    for shipped in authz::shipped_guardrails() {
+        let mut guardrails = sources.iter_mut().filter(|it| it.kind == PolicyKind::Guardrail);
+        match guardrails.find(|it| it.file.file_name() == shipped.file.file_name()) {
+            Some(own) if own.cases.is_none() => own.cases = shipped.cases,
+            Some(_) => {}
+            None => sources.push(shipped),
+        }
+    }
+}
+
+/// Cases whose policies are gone: nothing runs them, and what they were to hold may have gone with the policies.
+fn unmatched_cases(folder: &Path) -> Faults {
+    let files = ending(folder, ".cases.json").unwrap_or_default();
+    let policies = |cases: &PathBuf| cases.with_extension("").with_extension("cedar");
+    let unmatched = files.iter().filter(|it| !policies(it).is_file());
+    let fault = |it: &PathBuf| Fault::of(it, format!("there is no `{}` beside these cases", policies(it).display()));
+    unmatched.map(fault).collect()
+}
+
+/// The files of a folder whose names end like this, sorted.
+fn ending(folder: &Path, end: &str) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for found in std::fs::read_dir(folder)? {
-        let path = found?.path();
-        if path.extension().is_some_and(|it| it == "cedar") {
-            files.push(path);
+        let found = found?;
+        if found.file_name().as_encoded_bytes().ends_with(end.as_bytes()) {
+            files.push(found.path());
         }
     }
     files.sort();
@@ -75,7 +104,7 @@ fn fronted(profile: &Profile) -> Fronted {
 /// Applies `[upstreams]`.
 fn send_elsewhere(catalog: &mut Catalog, settings: &Settings) -> Faults {
     let mut faults = Vec::new();
-    for (name, url) in &settings.upstreams {
+    for (name, Sent { url, place }) in &settings.upstreams {
         let sent = catalog::upstream(url).map_err(|it| it.to_string()).and_then(|upstream| {
             let sent = match name.split_once('/') {
                 Some((api, host)) => catalog.send_host_to(&upstream, api, host),
@@ -84,7 +113,7 @@ fn send_elsewhere(catalog: &mut Catalog, settings: &Settings) -> Faults {
             sent.map_err(|it| it.to_string())
         });
         if let Err(cause) = sent {
-            faults.push(Fault::of(&settings.file, format!("[upstreams] `{name}`: {cause}")));
+            faults.push(Fault { message: format!("[upstreams] `{name}`: {cause}"), ..place.clone() });
         }
     }
     faults

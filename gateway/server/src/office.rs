@@ -8,7 +8,7 @@ use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::Log;
 use authn::{KeyringBuilder, SystemRandom};
-use domain::{Clock, Random, SystemClock, Version};
+use domain::{Clock, Faults, Random, SystemClock, Version};
 use identity::{Identity, News};
 use limits::Limiter;
 use pipeline::{Gateway, Node, Parts};
@@ -23,7 +23,7 @@ use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::settings::Settings;
 use crate::tls::Certificate;
-use crate::watched;
+use crate::watched::{self, Watcher};
 
 /// How often changes of keys made by other processes are looked for.
 const POLL: Duration = Duration::from_millis(200);
@@ -115,16 +115,16 @@ impl Office {
 
     async fn watch_files(self: &Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
         let (notice, mut changes) = mpsc::channel(1);
-        // Held for as long as this loop runs: dropping it ends the watching.
-        let watcher = watched::files(&self.settings, notice);
-        if let Err(cause) = &watcher {
-            tracing::warn!(%cause, "changes of files go unnoticed; SIGHUP still reloads");
-        }
+        let mut watcher = watch_anew(&self.settings, &notice, None);
         loop {
             tokio::select! {
                 () = told(&mut stopped) => return,
                 Some(()) = changes.recv() => watched::settle(&mut changes).await,
                 Some(()) = hang_up.recv() => {}
+            }
+            if let Ok(settings) = self.settings_now() {
+                // Before anything is read, so that no change after it is missed.
+                watcher = watch_anew(&settings, &notice, watcher);
             }
             let office = Arc::clone(self);
             // Reading and checking everything holds its thread for long, and others wait for that of the office.
@@ -199,11 +199,16 @@ impl Office {
         }
     }
 
-    fn try_reload(&self) -> anyhow::Result<Arc<str>> {
-        let settings = Settings::read(Some(&self.settings.file)).or_else(|faults| {
+    /// The settings as they stand in their file.
+    fn settings_now(&self) -> Result<Settings, Faults> {
+        Settings::read(Some(&self.settings.file)).or_else(|faults| {
             // Defaults alone were in force where there was no file, and still are.
-            if self.settings.file.exists() { Err(Refused(faults)) } else { Ok((*self.settings).clone()) }
-        })?;
+            if self.settings.file.exists() { Err(faults) } else { Ok((*self.settings).clone()) }
+        })
+    }
+
+    fn try_reload(&self) -> anyhow::Result<Arc<str>> {
+        let settings = self.settings_now().map_err(Refused)?;
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let hosts = hosts(&configuration);
         self.certificate.reload(settings.tls.as_ref(), &settings.data, &hosts).context("certificate")?;
@@ -258,6 +263,18 @@ impl Posts for Office {
                 ),
             },
         ]
+    }
+}
+
+/// Watches what is named now: folders may have been replaced, or others be named. Where that cannot be, the watcher so
+/// far is kept. Dropping one ends its watching.
+fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Watcher>) -> Option<Watcher> {
+    match watched::files(settings, notice.clone()) {
+        Ok(watcher) => Some(watcher),
+        Err(cause) => {
+            tracing::warn!(%cause, "changes of some files may go unnoticed; SIGHUP still reloads");
+            so_far
+        }
     }
 }
 

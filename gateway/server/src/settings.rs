@@ -9,6 +9,7 @@ use domain::{Fault, Faults};
 use limits::LimitsSettings;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::edge::settings::ConnectionSettings;
@@ -30,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// The folder of API profiles.
     pub(crate) apis: PathBuf,
-    /// The folder of guardrails; the ones that were built in where it is left out.
+    /// A folder of guardrails beside the built-in ones, or instead of those whose files have the same name.
     pub(crate) guardrails: Option<PathBuf>,
     /// Threads that serve requests; one for each core where it is left out.
     pub(crate) workers: Option<usize>,
@@ -40,7 +41,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsSettings>,
     /// Where upstreams are, if elsewhere than their profiles say: by `api`, or `api/host` where a
     /// host has an upstream of its own.
-    pub(crate) upstreams: BTreeMap<String, String>,
+    pub(crate) upstreams: BTreeMap<String, Sent>,
     /// With which access key requests to an upstream are signed, by the same names.
     pub(crate) upstream_keys: BTreeMap<String, UpstreamKey>,
     /// Bounds of connections.
@@ -84,6 +85,23 @@ pub(crate) struct TlsSettings {
     pub(crate) key: PathBuf,
 }
 
+/// One row of `[upstreams]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// The upstream as it was written.
+    pub(crate) url: String,
+    /// Where that stands, as a fault that has yet to be worded.
+    pub(crate) place: Fault,
+}
+
+fn sent(file: &Path, text: &str, rows: BTreeMap<String, Spanned<String>>) -> BTreeMap<String, Sent> {
+    let row = |(name, url): (String, Spanned<String>)| {
+        let place = Fault::at_offset(file, text, url.span().start, "");
+        (name, Sent { url: url.into_inner(), place })
+    };
+    rows.into_iter().map(row).collect()
+}
+
 /// One row of `[upstream_keys]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,7 +142,7 @@ impl Settings {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && file == Path::new(DEFAULT_FILE) => {
                 Self::parse(&file, "")
             }
-            Err(cause) => Err(vec![Fault::of(&file, cause.to_string())]),
+            Err(cause) => Err(vec![Fault::of(&file, format!("the settings cannot be read: {cause}"))]),
         }
     }
 
@@ -145,7 +163,7 @@ impl Settings {
             tls: reader
                 .take("tls")
                 .map(|it: TlsSettings| TlsSettings { certificate: at(it.certificate), key: at(it.key) }),
-            upstreams: reader.take("upstreams").unwrap_or_default(),
+            upstreams: reader.take("upstreams").map(|it| sent(file, text, it)).unwrap_or_default(),
             upstream_keys: reader.take("upstream_keys").map_or_else(
                 BTreeMap::new,
                 |rows: BTreeMap<String, UpstreamKey>| {

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::settings::Settings;
+
+/// Watches until it is dropped.
+pub(crate) type Watcher = notify::RecommendedWatcher;
 
 /// How long files must have been left alone before they are read: editors and deployments write in several steps.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Watches profiles, documents, policies and the settings file for as long as the watcher is kept.
-pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::Result<Watcher> {
     // Events name absolute paths, whatever the watch was set with.
     let file = std::path::absolute(&settings.file)?;
     let folders = [Some(&settings.apis), settings.guardrails.as_ref()];
@@ -28,6 +31,8 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
     })?;
     for folder in &folders {
         watcher.watch(folder, RecursiveMode::Recursive)?;
+        // A deployment puts another folder in its place, which a watch on the folder itself would not outlive.
+        watcher.watch(folder.parent().unwrap_or(folder), RecursiveMode::NonRecursive)?;
     }
     if settings.file.exists() {
         // Editors replace the file, which a watch on the file itself would not outlive. What else happens in its folder
