@@ -226,8 +226,8 @@ fn an_address_that_is_not_on_the_list_is_marked() {
 fn a_key_in_its_overlap_says_when_it_retires() {
     let key = minted_key("nsx_live_", 1);
     let until = NOW + Duration::from_mins(1);
-    let caller = Api::new()
-        .ask(&showing(&key), vec![KeyRecord { overlap: Some(Overlap { since: NOW, until }), ..kept(&key) }]);
+    let caller =
+        Api::new().ask(&showing(&key), vec![KeyRecord { overlap: Some(Overlap { since: NOW, until }), ..kept(&key) }]);
     assert_eq!(caller.unwrap().unwrap().retires, Some(Overlap { since: NOW, until }));
 }
 
