@@ -24,7 +24,8 @@ class Step(NamedTuple):
 def tour(demo):
     """Everything that is printed, in order."""
     apis, config = demo["apis"], f"--config {quote(demo['settings'])}"
-    portcullis, entries, other = quote(demo["program"]), quote(demo["entries"]), apis["novastraxis"]["tenants"][1]["id"]
+    portcullis, other = quote(demo["program"]), apis["novastraxis"]["tenants"][1]["id"]
+    changed = quote(demo["folder"] + "/changed-log")
     admin = f"http://{demo['listeners']['admin']}"
     curl = Curl(demo)
     own = apis["cloudnexus-servers"]["tenants"][0]["id"]
@@ -40,7 +41,7 @@ def tour(demo):
              curl("novastraxis", instances, key="network-only"),
              (r"^HTTP/\S+ 403", r"(?i)^refusal-reason: insufficient_scope", r'"error_code": ?"forbidden"')),
         Step("Why: the entry of that refusal, with the policies that decided.",
-             f"grep '\"outcome\":\"refuse\"' {entries} | tail -n 1 | python3 -m json.tool",
+             f"{portcullis} audit query --outcome refuse --last 1 --output json {config} | python3 -m json.tool",
              (r'"reason": "insufficient_scope"', r'"step": "authorize"', r'"policies": \['), True),
         Step("A key that nobody made: 401, and nothing that helps to guess one.",
              curl("novastraxis", instances, "-H 'Authorization: Bearer nsx_live_guess'"),
@@ -87,9 +88,13 @@ def tour(demo):
         Step("What is served, and what each operation needs.",
              f"{portcullis} routes {config} --api novastraxis", (r"listInstances", r"createFirewallRule")),
         Step("What was recorded: one entry for each request.",
-             f"tail -n 3 {entries}", (r'"class":"request.completed"',), True),
-        Step("Whether an entry before the last was changed, moved or taken out.",
-             f"{portcullis} audit verify {config}", (r"^good: \d+ entries",)),
+             f"{portcullis} audit query --last 3 --output json {config}", (r'"class":"request.completed"',), True),
+        Step("Whether anything that was signed for was changed, moved or taken out.",
+             f"{portcullis} audit verify {config}", (r"^good: \d+ entries, \d+ of them signed by portcullis/",)),
+        Step("One byte of a copy of the log changed: found out, by what was signed.",
+             f"rm -rf {changed} && cp -r {quote(demo['log'])} {changed} && printf X | "
+             f"dd of=$(ls {changed}/wal/*.wal | tail -n 1) bs=1 seek=2000 conv=notrunc status=none; "
+             f"{portcullis} audit verify {changed} {config}", (r"^BROKEN: \d+ entries are signed for, and there are \d+",), True),
         Step("Whether it should be sent requests, and what was refused so far.",
              f"curl -sS {admin}/readyz; echo; curl -sS {admin}/metrics | grep ^portcullis_refusals_total",
              (r'"ready":true', r'reason="insufficient_scope"\} [1-9]', r'reason="rate_limited"\} [1-9]')),

@@ -45,7 +45,7 @@ fn entries(world: &World, count: usize) {
     until(&format!("{count} entries"), Duration::from_secs(5), || (log.all().len() >= count).then_some(()));
     let all = log.all();
     assert_eq!(all.len(), count, "requests and entries differ: {all:#?}");
-    log.assert_chained();
+    log.assert_sound();
 }
 
 #[test]

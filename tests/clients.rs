@@ -38,7 +38,7 @@ fn the_openai_library_chats_streams_uploads_and_is_refused_as_openai_would() {
     check(&world, &refused["insufficient_permissions"], 403, "authorize");
     check(&world, &refused["invalid_request"], 400, "validate");
     check(&world, &refused["rate_limit_exceeded"], 429, "limit");
-    world.gateway.entries().assert_chained();
+    world.gateway.entries().assert_sound();
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn boto3_keeps_its_objects_and_is_refused_as_s3_would() {
     check(&world, &told["refused"]["bad_signature"], 403, "authenticate");
     check(&world, &told["refused"]["missing_scope"], 403, "authorize");
     check(&world, &told["forged"], 403, "authenticate");
-    world.gateway.entries().assert_chained();
+    world.gateway.entries().assert_sound();
 }
 
 #[test]

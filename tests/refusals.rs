@@ -381,7 +381,7 @@ fn a_cloud_that_fails_is_answered_for_in_its_own_words() {
 }
 
 #[test]
-fn every_request_has_one_entry_and_the_chain_holds() {
+fn every_request_has_one_entry_and_the_log_is_sound() {
     let world = World::start();
     let key = world.key("novastack", &["read"]);
     let good = Request::get(NOVA, "/router/v1/models").bearer(&key.text);
@@ -397,7 +397,7 @@ fn every_request_has_one_entry_and_the_chain_holds() {
     let found = world.gateway.entries().of_each(&wanted);
     assert_eq!(found.len(), 40);
     assert_eq!(world.gateway.entries().all().len(), 40, "an entry too many");
-    world.gateway.entries().assert_chained();
+    world.gateway.entries().assert_sound();
     let verdict = world.gateway.json(&["audit", "verify"]);
     assert_eq!((&verdict["ok"], &verdict["entries"]), (&json!(true), &json!(40)), "{verdict}");
 }

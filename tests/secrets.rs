@@ -131,7 +131,7 @@ fn the_files_of_secrets_are_for_nobody_else() {
     let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
     assert_eq!(mode(&world.gateway.data()), 0o700);
     let _ = world.ask(&Request::get(NSX, "/"));
-    assert_eq!(mode(world.gateway.entries().file()), 0o600);
+    assert_eq!(mode(&world.gateway.entries().newest_file()), 0o600);
     for key in ["tls/ca.key", "tls/key.pem"] {
         assert_eq!(mode(&world.gateway.data().join(key)), 0o600, "{key}");
     }

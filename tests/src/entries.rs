@@ -4,38 +4,44 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
+use crate::gateway::command;
 use crate::until;
 
-/// How long after an answer its entry may take to be in the file.
+/// How long after an answer its entry may take to be in the log.
 const SOON: Duration = Duration::from_secs(5);
 
-/// The entry file of one gateway.
+/// The log of one gateway, as its own command reads it.
 #[derive(Clone, Debug)]
 pub struct Entries {
-    file: PathBuf,
+    settings: PathBuf,
+    log: PathBuf,
 }
 
 impl Entries {
-    /// The log below the data folder of a gateway.
+    pub(crate) fn of_gateway(settings: &Path, data: &Path) -> Self {
+        Self { settings: settings.to_owned(), log: data.join("audit") }
+    }
+
+    /// The folder of the log.
+    pub fn folder(&self) -> &Path {
+        &self.log
+    }
+
+    /// The file that entries are written to first.
     #[track_caller]
-    pub fn below(data: &Path) -> Self {
-        Self { file: until("a log of entries", SOON, || find(data, "entries.jsonl")) }
+    pub fn newest_file(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.log.join("wal")).expect("a log").flatten();
+        files.map(|it| it.path()).max().expect("a write-ahead file")
     }
 
-    /// The file itself.
-    pub fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// Every entry that is written so far. A last line that is still being written is left out.
+    /// Every entry that is written so far.
     #[track_caller]
     pub fn all(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(&self.file).expect("the log of entries");
-        let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
-        whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("an entry")["entry"].take()).collect()
+        let told = command(&self.settings, &["audit", "query", "--output", "json"]);
+        assert!(told.code < 2, "{told:?}");
+        told.out.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     }
 
     /// The one entry of a request, by the id its answer carried, with whatever prefix. Two would be a fault.
@@ -74,20 +80,19 @@ impl Entries {
         })
     }
 
-    /// Recomputes the chain with nothing but SHA-256: every line must name the digest of the line before it.
+    /// Holds the log to its own checkpoints, once every entry so far is signed for.
     #[track_caller]
-    pub fn assert_chained(&self) {
-        let text = std::fs::read_to_string(&self.file).expect("the log of entries");
-        let mut before = "0".repeat(64);
-        for (number, line) in text.lines().enumerate() {
-            let entry: Value = serde_json::from_str(line).expect("an entry");
-            assert_eq!(entry["seq"], number, "a number is missing");
-            assert_eq!(entry["prev"], before, "line {number} does not follow from the line before it");
-            before = digest(&SHA256, line.as_bytes())
-                .as_ref()
-                .iter()
-                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        }
+    pub fn assert_sound(&self) {
+        let verdict = until("every entry to be signed for", SOON, || {
+            let told = command(&self.settings, &["audit", "verify", "--output", "json"]);
+            let verdict: Value = serde_json::from_str(&told.out).unwrap_or_default();
+            assert!(
+                verdict["ok"] == true || verdict["fault"].as_str().is_some_and(|it| it.contains("no checkpoint")),
+                "{told:?}"
+            );
+            (verdict["signed"] == verdict["entries"] && verdict["ok"] == true).then_some(verdict)
+        });
+        assert_eq!(verdict["entries"], self.all().len(), "{verdict}");
     }
 }
 
@@ -99,19 +104,6 @@ fn same(one: &str, other: &str) -> bool {
 /// An id without its prefix.
 fn bare(id: &str) -> &str {
     id.rsplit('_').next().unwrap_or_default()
-}
-
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    let mut below = Vec::new();
-    for found in std::fs::read_dir(folder).ok()?.flatten() {
-        let path = found.path();
-        if path.is_dir() {
-            below.push(path);
-        } else if path.file_name().is_some_and(|it| it == name) {
-            return Some(path);
-        }
-    }
-    below.iter().find_map(|it| find(it, name))
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ impl Gateway {
     /// Its entries.
     #[track_caller]
     pub fn entries(&self) -> Entries {
-        Entries::below(&self.data())
+        Entries::of_gateway(&self.settings, &self.data())
     }
 
     /// Asks on a connection of its own.

@@ -1,13 +1,18 @@
-//! One line of the log, before it is numbered and chained.
+//! One entry of the log, before it is numbered.
 //!
 //! Fields are an allow-list: what is not named here is not recorded. No header, no query, no body, no credential.
 
 use domain::{Blame, Timestamp};
 
-use crate::json::Object;
+use crate::cbor::{self, NotCanonical, Object};
+use crate::sequencer::MAX_ENTRY;
+
+/// How many bytes of the operator's words, and how many policies, are left of an entry that would be too long.
+const KEPT_DETAIL: usize = 1024;
+const KEPT_POLICIES: usize = 64;
 
 /// Everything learnt about one request.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct Entry<'a> {
     /// The version of this shape.
@@ -48,7 +53,7 @@ pub struct Entry<'a> {
 }
 
 /// What was asked.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct RequestSection<'a> {
     /// The request id.
@@ -75,7 +80,7 @@ pub struct RequestSection<'a> {
 }
 
 /// Who asked.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct AuthSection<'a> {
     /// The key, by its id. Also of a refused key, where it is known.
@@ -86,7 +91,7 @@ pub struct AuthSection<'a> {
 }
 
 /// How much was left.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct LimitSection<'a> {
     /// The tier that applied.
@@ -96,7 +101,7 @@ pub struct LimitSection<'a> {
 }
 
 /// What was decided.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct DecisionSection<'a> {
     /// Permitted, refused, or cut off before either.
@@ -136,7 +141,7 @@ pub enum Outcome {
 }
 
 /// What the API behind the gateway did.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct UpstreamSection<'a> {
     /// Its host and port.
@@ -159,37 +164,51 @@ impl Outcome {
 }
 
 impl Entry<'_> {
-    /// Writes the entry as one JSON object without line feeds.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// Writes the entry in its one encoding, as number `node_seq` of this run. One that is longer than there may be loses
+    /// most of what was said of its decision, and says so.
+    pub(crate) fn write(&self, node_seq: u64, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.write_as(node_seq, false, out);
+        if out.len() - start > MAX_ENTRY {
+            out.truncate(start);
+            let detail = self.decision.detail.map(|it| it.get(..it.floor_char_boundary(KEPT_DETAIL)).unwrap_or(it));
+            let policies = self.decision.policies.get(..KEPT_POLICIES).unwrap_or(self.decision.policies);
+            let decision = DecisionSection { detail, policies, ..self.decision };
+            Self { decision, ..*self }.write_as(node_seq, true, out);
+        }
+    }
+
+    fn write_as(&self, node_seq: u64, cut: bool, out: &mut Vec<u8>) {
         Object::write(out, |it| {
-            it.number("schema", self.schema);
-            it.text("class", self.class);
-            it.text("node", self.node);
-            it.text("boot", self.boot);
-            it.text("time", &self.time.to_string());
-            it.text_if("tenant", self.tenant);
-            it.object("request", |it| self.request.write(it));
             if let Some(auth) = &self.auth {
                 it.object("auth", |it| {
                     it.text("key", auth.key);
                     it.text_if("method", auth.method);
                 });
             }
+            it.text("boot", self.boot);
+            it.text("node", self.node);
+            it.signed("time", self.time.nanos());
+            it.text("class", self.class);
             if let Some(limit) = &self.limit {
                 it.object("limit", |it| {
                     it.text("tier", limit.tier);
                     it.number("remaining", limit.remaining);
                 });
             }
-            it.object("decision", |it| self.decision.write(it));
+            it.number("schema", self.schema);
+            self.status.inspect(|status| it.number("status", *status));
+            it.text_if("tenant", self.tenant);
+            it.object("request", |it| self.request.write(it));
+            it.number("bytes_in", self.bytes_in);
+            it.object("decision", |it| self.decision.write(cut, it));
+            it.number("node_seq", node_seq);
             if let Some(upstream) = &self.upstream {
                 it.object("upstream", |it| {
                     it.text("peer", upstream.peer);
                     upstream.status.inspect(|status| it.number("status", *status));
                 });
             }
-            self.status.inspect(|status| it.number("status", *status));
-            it.number("bytes_in", self.bytes_in);
             it.number("bytes_out", self.bytes_out);
             it.number("duration_us", self.duration_us);
         });
@@ -199,29 +218,43 @@ impl Entry<'_> {
 impl RequestSection<'_> {
     fn write(&self, it: &mut Object<'_>) {
         it.text("id", self.id);
-        it.text("method", self.method);
+        it.text_if("api", self.api);
+        it.flag("tls", self.tls);
         it.text("host", self.host);
         it.text("path", self.path);
-        it.text("source", self.source);
-        it.flag("tls", self.tls);
-        it.text_if("api", self.api);
-        it.text_if("operation", self.operation);
         it.text_if("trace", self.trace);
+        it.text("method", self.method);
+        it.text("source", self.source);
+        it.text_if("operation", self.operation);
     }
 }
 
 impl DecisionSection<'_> {
-    fn write(&self, it: &mut Object<'_>) {
-        it.text("outcome", self.outcome.as_str());
+    fn write(&self, cut: bool, it: &mut Object<'_>) {
+        if cut {
+            it.flag("cut", true);
+        }
         it.text_if("step", self.step);
-        it.text_if("reason", self.reason);
-        it.text_if("detail", self.detail);
         it.text_if("blame", self.blame.map(Blame::as_str));
+        it.text_if("bundle", self.bundle);
+        it.text_if("detail", self.detail);
+        it.text_if("reason", self.reason);
+        it.text("outcome", self.outcome.as_str());
         if !self.policies.is_empty() {
             it.texts("policies", self.policies.iter().map(|it| &**it));
         }
-        it.text_if("bundle", self.bundle);
     }
+}
+
+/// An entry as people and scripts read it: JSON, with its time in words. What is hashed is the encoding, not this.
+pub fn view(entry: &[u8]) -> Result<serde_json::Value, NotCanonical> {
+    let mut view = cbor::view(entry)?;
+    if let Some(time) = view.get_mut("time")
+        && let Some(nanos) = time.as_i64()
+    {
+        *time = Timestamp::from_nanos(nanos).to_string().into();
+    }
+    Ok(view)
 }
 
 #[cfg(test)]
@@ -233,13 +266,16 @@ mod tests {
     #[track_caller]
     fn check(entry: &Entry<'_>) {
         let mut out = Vec::new();
-        entry.write(&mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(entry).unwrap());
+        entry.write(7, &mut out);
+        // Reading it holds it to the one encoding there is.
+        let mut expected = serde_json::to_value(entry).unwrap();
+        expected["node_seq"] = 7.into();
+        assert_eq!(view(&out).unwrap(), expected);
     }
 
     proptest! {
         #[test]
-        fn an_entry_is_written_as_the_serialiser_would(
+        fn an_entry_is_read_back_as_it_was_written(
             texts in prop::collection::vec(any::<String>(), 8),
             told in any::<(bool, bool, bool, u16, u64, i64)>(),
             outcome in prop::sample::select(vec![Outcome::Permit, Outcome::Refuse, Outcome::Fail, Outcome::Abort]),

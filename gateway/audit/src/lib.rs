@@ -1,17 +1,30 @@
 //! What happened: the append-only log of entries.
 //!
-//! Promises one line per settled request, in one file, each line bound to the one before it by its SHA-256. Appending
-//! never waits for the disk; a log that cannot be written says so, and the requests that need it are refused.
+//! Promises one entry per settled request, numbered and hashed into a Merkle tree whose root is signed each second, so that
+//! whoever holds a checkpoint can tell whether anything before it was changed, moved or taken out. Appending never waits
+//! for the disk; whoever must be certain waits with [`Log::durable_up_to`]. A log that cannot be written says so, and the
+//! requests that need it are refused.
 
-mod chain;
+mod cbor;
+mod disk;
 mod entry;
-mod json;
 mod log;
+pub mod note;
+mod query;
+mod read;
 mod recover;
+mod sequencer;
 mod settings;
+pub mod tree;
+mod verify;
+mod wal;
 
-pub use chain::{Broken, Verified, verify};
-pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection};
+pub use cbor::NotCanonical;
+pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
 pub use log::{Log, OpenError, Unwritable};
-pub use recover::Recovered;
+pub use query::{Filter, last, query};
+pub use read::{Entries, ReadError};
+pub use recover::{Recovered, Unrecoverable};
+pub use sequencer::MAX_ENTRY;
 pub use settings::AuditSettings;
+pub use verify::{Broken, Verified, verify};

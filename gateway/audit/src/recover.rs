@@ -1,44 +1,135 @@
-//! Where an existing log ends, and what to do about a torn last line.
+//! Where an existing log ends, and whether it is the one that its last checkpoint speaks of.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::path::{Path, PathBuf};
 
-use crate::chain::{FIRST, Link, link, read_line};
-
-/// How much of the end is read to find the last whole line. An entry is far smaller.
-const TAIL: u64 = 1024 * 1024;
+use crate::note::{BadNote, Checkpoint, Signer};
+use crate::sequencer::{Sequencer, Wal};
+use crate::tree::{FULL, Hash, Levels, Tile};
+use crate::wal::{self, Frames};
+use crate::{disk, sequencer};
 
 /// What was found at the end of an existing log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The number of the next entry.
     pub next: u64,
-    /// How many bytes of a line that was never finished were cut off.
+    /// How many bytes of entries that were never finished were cut off.
     pub torn: u64,
 }
 
-/// Finds the last whole line, cuts off what follows it, and leaves the file positioned at its end.
-pub(crate) fn recover(file: &mut File) -> io::Result<Option<(Recovered, Link)>> {
-    let len = file.metadata()?.len();
-    let start = len.saturating_sub(TAIL);
-    file.seek(SeekFrom::Start(start))?;
-    let mut tail = Vec::new();
-    file.read_to_end(&mut tail)?;
-    let whole = tail.iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
-    let torn = u64::try_from(tail.len() - whole).unwrap_or(u64::MAX);
-    if whole == 0 && start > 0 {
-        return Ok(None);
+/// Why a log cannot be gone on with. Nothing of it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrecoverable {
+    /// A file cannot be used.
+    #[error("`{path}`: {cause}", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The last checkpoint cannot be read, or is not ours.
+    #[error("the checkpoint {0}")]
+    Note(#[from] BadNote),
+    /// A file that must be there is not, or is not whole.
+    #[error("`{path}` is missing or damaged", path = .0.display())]
+    Damaged(PathBuf),
+    /// There are fewer entries than were signed for.
+    #[error("the checkpoint speaks of {stated} entries, and there are {found}")]
+    Short {
+        /// As many as the checkpoint says.
+        stated: u64,
+        /// As many as there are.
+        found: u64,
+    },
+    /// The entries are not those that were signed for.
+    #[error("the entries are not those that the checkpoint of {0} speaks of")]
+    Forked(u64),
+}
+
+/// Reads what is there and makes the sequencer that goes on with it.
+pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovered), Unrecoverable> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| Unrecoverable::Io { path, cause }
+    };
+    let stated = stated(log, &signer)?;
+    let files = wal::files(log).map_err(failed(&wal::folder(log)))?;
+    let first = match files.first() {
+        Some((first, _)) => *first,
+        None if stated.is_none() => 0,
+        None => return Err(Unrecoverable::Damaged(wal::folder(log))),
+    };
+    let levels = Levels::resume(first, |tile| read_tile(log, tile))?;
+    let wal = Wal::new(open(log, first)?, first, 0);
+    let size = stated.as_ref().map_or(0, |it| it.size);
+    let mut sequencer = Sequencer::resume(log, signer, levels, wal, size);
+    if size < first {
+        return Err(Unrecoverable::Damaged(log.join("checkpoint")));
     }
-    let end = len - torn;
-    if torn > 0 {
-        file.set_len(end)?;
-        file.sync_all()?;
+    let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
+    let mut torn = 0;
+    for (at, (number, path)) in files.iter().enumerate() {
+        let bytes = std::fs::read(path).map_err(failed(path))?;
+        let mut frames = Frames::of(&bytes);
+        if sequencer.size() < *number {
+            return Err(Unrecoverable::Damaged(path.clone()));
+        }
+        for (next, (leaf, entry)) in (*number..).zip(frames.by_ref()) {
+            // A file begins with what the one before it may end with.
+            if next == sequencer.size() {
+                sequencer.derive(leaf, entry);
+            }
+            if let Some(stated) = stated.as_ref().filter(|it| it.size == sequencer.size()) {
+                if sequencer.root() != stated.root {
+                    return Err(Unrecoverable::Forked(stated.size));
+                }
+                same = true;
+            }
+        }
+        let whole = bytes.len() - frames.torn();
+        if at + 1 < files.len() && frames.torn() > 0 {
+            return Err(Unrecoverable::Damaged(path.clone()));
+        }
+        torn = frames.torn() as u64;
+        sequencer.go_on(Wal::new(open(log, *number)?, *number, whole as u64));
     }
-    file.seek(SeekFrom::Start(end))?;
-    if whole == 0 {
-        return Ok(Some((Recovered { next: 0, torn }, FIRST)));
+    let found = sequencer.size();
+    if let Some(stated) = stated.filter(|_| !same) {
+        return Err(Unrecoverable::Short { stated: stated.size, found });
     }
-    let lines = tail.get(..whole - 1).unwrap_or_default();
-    let last = lines.rsplit(|it| *it == b'\n').next().unwrap_or_default();
-    Ok(read_line(last).map(|(seq, _)| (Recovered { next: seq + 1, torn }, link(last))))
+    sequencer.cut(torn).map_err(failed(&wal::folder(log)))?;
+    Ok((sequencer, Recovered { next: found, torn }))
+}
+
+fn open(log: &Path, first: u64) -> Result<std::fs::File, Unrecoverable> {
+    let folder = wal::folder(log);
+    disk::make_folder(&folder)
+        .and_then(|()| wal::open(log, first))
+        .map_err(|cause| Unrecoverable::Io { path: folder, cause })
+}
+
+/// What the last checkpoint says, if there is one.
+fn stated(log: &Path, signer: &Signer) -> Result<Option<Checkpoint>, Unrecoverable> {
+    let path = log.join("checkpoint");
+    let read = disk::read(&path).map_err(|cause| Unrecoverable::Io { path, cause })?;
+    let Some(bytes) = read else { return Ok(None) };
+    let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
+    Ok(Some(Checkpoint::parse(signer.verifier().open(&note)?)?))
+}
+
+/// The hashes of a whole tile.
+pub(crate) fn read_tile(log: &Path, tile: Tile) -> Result<Vec<Hash>, Unrecoverable> {
+    let path = log.join(tile.path(FULL));
+    let bytes = disk::read(&path).map_err(|cause| Unrecoverable::Io { path: path.clone(), cause })?.unwrap_or_default();
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    if hashes.len() == FULL && rest.is_empty() { Ok(hashes.to_vec()) } else { Err(Unrecoverable::Damaged(path)) }
+}
+
+/// The entries of a whole bundle.
+pub(crate) fn read_bundle(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let entries: Vec<&[u8]> = sequencer::entries(bytes).collect();
+    let length: usize = entries.iter().map(|it| it.len() + 2).sum();
+    (entries.len() == FULL && length == bytes.len()).then_some(entries)
 }

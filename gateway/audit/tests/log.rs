@@ -1,24 +1,39 @@
-//! The log as its callers see it: nothing lost, nothing torn, nothing doubled.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+//! The log as its callers see it: nothing lost, nothing torn, nothing doubled, and nothing changed unseen.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
-use audit::{AuditSettings, DecisionSection, Entry, Log, OpenError, Outcome, RequestSection, verify};
+use audit::note::Signer;
+use audit::{
+    AuditSettings, Broken, DecisionSection, Entries, Entry, Log, OpenError, Outcome, Recovered, RequestSection,
+    Unrecoverable, Verified, verify, view,
+};
 use domain::{SystemClock, Timestamp};
+use proptest::prelude::*;
+use tempfile::TempDir;
 
-fn open(folder: &Path) -> Result<(Log, audit::Recovered), OpenError> {
-    Log::open(folder, AuditSettings::default(), Arc::new(SystemClock::new()))
+fn signer() -> Signer {
+    Signer::from_seed("portcullis/test", &[1; 32]).unwrap()
 }
 
-fn entry(path: &str) -> Entry<'_> {
+fn open_with(folder: &Path, settings: AuditSettings) -> Result<(Log, Recovered), OpenError> {
+    Log::open(folder, settings, signer(), Arc::new(SystemClock::new()))
+}
+
+fn open(folder: &Path) -> Result<(Log, Recovered), OpenError> {
+    open_with(folder, AuditSettings::default())
+}
+
+fn entry<'a>(boot: &'a str, path: &'a str) -> Entry<'a> {
     Entry {
         schema: 1,
         class: "request.completed",
         node: "test",
-        boot: "00",
+        boot,
         time: Timestamp::from_seconds(0),
         tenant: None,
         request: RequestSection {
@@ -51,38 +66,124 @@ fn entry(path: &str) -> Entry<'_> {
     }
 }
 
-fn verified(folder: &Path) -> u64 {
-    verify(fs::read(folder.join("entries.jsonl")).unwrap().as_slice()).unwrap().lines
+fn verified(folder: &Path) -> Result<Verified, Broken> {
+    verify(folder, &signer().verifier())
+}
+
+fn paths(folder: &Path) -> Vec<String> {
+    let entries = Entries::from(folder, 0).map(|it| view(&it.unwrap().1).unwrap());
+    entries.map(|it| it["request"]["path"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A log of so many entries, closed.
+fn log_of(count: usize) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = open(folder.path()).unwrap();
+    (0..count).for_each(|it| {
+        let _ = log.append(&entry("00", &format!("/{it}")));
+    });
+    drop(log);
+    folder
+}
+
+fn copy(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    let done = Command::new("cp").arg("-r").arg(format!("{}/.", from.display())).arg(to.path()).status();
+    assert!(done.unwrap().success());
+    to
+}
+
+fn wal(folder: &Path) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("wal")).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    files.pop().unwrap()
 }
 
 #[test]
-fn entries_of_many_threads_are_all_there_and_chained() {
+fn entries_of_many_threads_are_all_there_and_signed_for() {
     let folder = tempfile::tempdir().unwrap();
     let (log, _) = open(folder.path()).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..250).for_each(|_| log.append(&entry("/a\nb"))));
+            scope.spawn(|| {
+                (0..250).for_each(|_| {
+                    let _ = log.append(&entry("00", "/a\nb"));
+                });
+            });
         }
     });
     assert_eq!(log.appended(), 1000);
     drop(log);
-    assert_eq!(verified(folder.path()), 1000);
+    let found = verified(folder.path()).unwrap();
+    assert_eq!((found.entries, found.signed), (1000, 1000));
 }
 
 #[test]
-fn a_restart_goes_on_where_the_last_whole_line_ended() {
+fn a_restart_goes_on_where_the_last_whole_entry_ended() {
+    let folder = log_of(1);
+    fs::OpenOptions::new()
+        .append(true)
+        .open(wal(folder.path()))
+        .unwrap()
+        .write_all(b"\x10\0\0\0half an entry")
+        .unwrap();
+    let (log, recovered) = open(folder.path()).unwrap();
+    assert_eq!((recovered.next, recovered.torn), (1, 17));
+    log.append(&entry("01", "/again"));
+    drop(log);
+    assert_eq!(verified(folder.path()).unwrap().entries, 2);
+    assert_eq!(paths(folder.path()), ["/0", "/again"]);
+}
+
+#[test]
+fn many_restarts_and_write_ahead_files_make_one_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = 80_000;
+    for (boot, entries) in [("00", count), ("01", 0), ("02", 300), ("03", 1)] {
+        let (log, recovered) = open(folder.path()).unwrap();
+        assert_eq!(recovered.torn, 0);
+        (0..entries).for_each(|it| {
+            let _ = log.append(&entry(boot, &format!("/{it}")));
+        });
+    }
+    let found = verified(folder.path()).unwrap();
+    assert_eq!((found.entries, found.signed), (80_301, 80_301));
+    let first: u64 = wal(folder.path()).file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert!(first > 0 && first.is_multiple_of(256), "one write-ahead file for everything");
+    assert_eq!(fs::read_dir(folder.path().join("wal")).unwrap().count(), 1, "a sealed file was not removed");
+    assert_eq!(paths(folder.path())[79_999], "/79999");
+    let from: Vec<u64> = Entries::from(folder.path(), 80_299).map(|it| it.unwrap().0).collect();
+    assert_eq!(from, [80_299, 80_300]);
+}
+
+#[tokio::test]
+async fn who_waits_is_told_when_the_entry_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let patient = AuditSettings { sync_ms: 600_000, flush_ms: 600_000, ..AuditSettings::default() };
+    let (log, _) = open_with(folder.path(), patient).unwrap();
+    let number = log.append(&entry("00", "/1"));
+    assert_eq!((number, log.durable()), (1, 0));
+    log.durable_up_to(number).await.unwrap();
+    assert_eq!(log.durable(), 1);
+    assert_eq!(paths(copy(folder.path()).path()), ["/1"], "it is not in the file");
+}
+
+#[test]
+fn an_entry_that_no_bundle_could_hold_is_cut_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let (log, _) = open(folder.path()).unwrap();
-    log.append(&entry("/1"));
+    let policies: Vec<Arc<str>> =
+        (0..5_000).map(|it| format!("a policy with a long name, number {it}").into()).collect();
+    let detail = "é".repeat(40_000);
+    let whole = entry("00", "/1");
+    let decision = DecisionSection { detail: Some(&detail), policies: &policies, ..whole.decision };
+    log.append(&Entry { decision, ..whole });
     drop(log);
-    let path = folder.path().join("entries.jsonl");
-    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":1,\"prev\":\"ab").unwrap();
-
-    let (log, recovered) = open(folder.path()).unwrap();
-    assert_eq!((recovered.next, recovered.torn), (1, 19));
-    log.append(&entry("/2"));
-    drop(log);
-    assert_eq!(verified(folder.path()), 2);
+    assert_eq!(verified(folder.path()).unwrap().entries, 1);
+    let (_, bytes) = Entries::from(folder.path(), 0).next().unwrap().unwrap();
+    let kept = view(&bytes).unwrap();
+    assert_eq!((&kept["decision"]["cut"], &kept["request"]["path"]), (&true.into(), &"/1".into()));
+    assert!(bytes.len() < audit::MAX_ENTRY && kept["decision"]["policies"][0].is_string());
 }
 
 #[test]
@@ -93,19 +194,135 @@ fn a_second_writer_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_log_is_refused_and_left_alone() {
+fn wherever_the_machine_went_down_what_was_signed_for_is_there_or_missed() {
+    // Signed for at every sync, and killed without an end.
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("entries.jsonl");
-    fs::write(&path, "something else\n").unwrap();
-    assert!(matches!(open(folder.path()), Err(OpenError::NotALog(_))));
-    assert_eq!(fs::read(&path).unwrap(), b"something else\n");
+    let (log, _) =
+        open_with(folder.path(), AuditSettings { checkpoint_ms: 0, sync_ms: 0, ..Default::default() }).unwrap();
+    (0..20).for_each(|it| {
+        let _ = log.append(&entry("00", &format!("/{it}")));
+    });
+    while verified(folder.path()).is_ok_and(|it| it.signed < 20) || log.durable() < 20 {
+        std::thread::yield_now();
+    }
+    let dead = copy(folder.path());
+    let whole = fs::read(wal(dead.path())).unwrap();
+    let (checkpoint, none) = (fs::read(dead.path().join("checkpoint")).unwrap(), dead.path().join("checkpoint"));
+    let ends = [0, 1, 4, 11, 12, 13, whole.len() - 1, whole.len()];
+    for length in (0..whole.len()).step_by(83).chain(ends) {
+        let cut = copy(dead.path());
+        fs::write(wal(cut.path()), &whole[..length]).unwrap();
+        if length < whole.len() {
+            let refused = open(cut.path()).unwrap_err();
+            let short =
+                matches!(refused, OpenError::Unrecoverable { cause: Unrecoverable::Short { stated: 20, .. }, .. });
+            assert!(short, "{length}: {refused}");
+            assert_eq!(fs::read(wal(cut.path())).unwrap().len(), length, "the evidence was changed");
+            assert!(matches!(verified(cut.path()), Err(Broken::Short { signed: 20, .. })), "{length}");
+            // The same without what was signed: then nobody can know, and what is whole is gone on with.
+            fs::remove_file(cut.path().join("checkpoint")).unwrap();
+        }
+        let (log, recovered) = open(cut.path()).unwrap();
+        assert!(recovered.next < 20 || length == whole.len());
+        log.append(&entry("01", "/next"));
+        drop(log);
+        let expected: Vec<String> =
+            (0..recovered.next).map(|it| format!("/{it}")).chain(["/next".to_owned()]).collect();
+        assert_eq!(paths(cut.path()), expected, "{length}");
+        assert_eq!(verified(cut.path()).unwrap().entries, recovered.next + 1, "{length}");
+    }
+    fs::write(none, checkpoint).unwrap();
+    drop(log);
+}
+
+#[test]
+fn what_was_changed_moved_doubled_or_taken_out_is_named() {
+    let folder = log_of(600);
+    let bundle = folder.path().join("tile/entries/001");
+    let bytes = fs::read(&bundle).unwrap();
+    let split = |bytes: &[u8]| {
+        let (mut entries, mut rest) = (Vec::new(), bytes);
+        while let Some((length, _)) = rest.split_first_chunk::<2>() {
+            let (one, after) = rest.split_at(2 + usize::from(u16::from_be_bytes(*length)));
+            entries.push(one.to_vec());
+            rest = after;
+        }
+        entries
+    };
+    let all = split(&bytes);
+    assert_eq!(all.len(), 256);
+    let changed = |with: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut entries = all.clone();
+        with(&mut entries);
+        fs::write(&bundle, entries.concat()).unwrap();
+        let broken = verified(folder.path()).unwrap_err().to_string();
+        fs::write(&bundle, &bytes).unwrap();
+        broken
+    };
+    assert!(changed(&|it| it.swap(3, 4)).contains("entry 259 is number 260 of its run, where 259 was to come"));
+    assert!(changed(&|it| it[4] = it[3].clone()).contains("entry 260 is number 259"));
+    let status = |it: &mut Vec<Vec<u8>>| {
+        let at = it[9].windows(6).position(|it| it == b"status").unwrap();
+        it[9][at + 8] ^= 1;
+    };
+    let told = changed(&status);
+    assert!(told.contains("the entries up to 600 are not those of the checkpoint `checkpoint"), "{told}");
+    // One bundle less than there were: the rest is found in no file.
+    fs::remove_file(&bundle).unwrap();
+    fs::write(wal(folder.path()), []).unwrap();
+    assert!(matches!(verified(folder.path()), Err(Broken::Short { signed: 600, found: 256 })));
+}
+
+#[test]
+fn two_checkpoints_of_one_size_and_one_of_another_key_are_found() {
+    let folder = log_of(3);
+    let note = fs::read_to_string(folder.path().join("checkpoint")).unwrap();
+    let stated = audit::note::Checkpoint::parse(signer().verifier().open(&note).unwrap()).unwrap();
+    let other = audit::note::Checkpoint { root: [9; 32], ..stated.clone() };
+    let forked = folder.path().join("checkpoints/x.note");
+    fs::write(&forked, signer().sign(&other.text())).unwrap();
+    assert!(matches!(verified(folder.path()), Err(Broken::Changed { before: 3, .. })));
+    let stranger = Signer::from_seed("portcullis/test", &[2; 32]).unwrap();
+    fs::write(&forked, stranger.sign(&stated.text())).unwrap();
+    assert!(matches!(verified(folder.path()), Err(Broken::Note { .. })));
+    fs::write(folder.path().join("checkpoint"), stranger.sign(&stated.text())).unwrap();
+    let refused = open(folder.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Unrecoverable { cause: Unrecoverable::Note(_), .. }), "{refused}");
 }
 
 #[test]
 fn the_log_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let _log = open(folder.path()).unwrap();
-    let mode = fs::metadata(folder.path().join("entries.jsonl")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let folder = log_of(300);
+    let mut folders = vec![folder.path().to_owned()];
+    while let Some(next) = folders.pop() {
+        for found in fs::read_dir(next).unwrap() {
+            let path = found.unwrap().path();
+            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+            folders.extend(path.is_dir().then_some(path));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_changed_bit_of_what_was_signed_for_is_found(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+        let folder = log_of(300);
+        let files = ["checkpoint", "tile/entries/000", "tile/0/000"].map(|it| folder.path().join(it));
+        let file = [files.as_slice(), &[wal(folder.path())]].concat()[which.index(4)].clone();
+        let mut bytes = fs::read(&file).unwrap();
+        let at = at.index(bytes.len());
+        // What is in bundles is no longer read from the write-ahead file.
+        let ahead = file.extension().is_some();
+        bytes[at] ^= 1 << bit;
+        fs::write(&file, bytes).unwrap();
+        let found = verified(folder.path());
+        prop_assert!(found.is_err() || ahead, "{:?} {}", found, file.display());
+        if ahead {
+            prop_assert!(found.is_err() || open(folder.path()).is_err());
+        }
+    }
 }

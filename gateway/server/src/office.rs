@@ -7,7 +7,8 @@ use std::time::Duration;
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::Log;
-use authn::{KeyringBuilder, SystemRandom};
+use audit::note::Signer;
+use authn::{KeyringBuilder, SecretFiles, SystemRandom};
 use domain::{Clock, Faults, Random, SystemClock, Version};
 use identity::{Identity, News};
 use limits::Limiter;
@@ -57,10 +58,7 @@ impl Office {
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
         let mut keys = KeyringBuilder::new();
         let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
-        let (log, recovered) = Log::open(&settings.data.join("audit"), settings.audit.clone(), Arc::clone(&clock))?;
-        if recovered.torn > 0 {
-            tracing::warn!(bytes = recovered.torn, "the last line of the audit log was torn and has been cut off");
-        }
+        let log = open_log(&settings, Arc::clone(&clock))?;
         let hosts = hosts(&configuration);
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
         let (peers, unresolved) = Peers::resolve(&configuration);
@@ -276,6 +274,17 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
             so_far
         }
     }
+}
+
+fn open_log(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Log> {
+    let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).audit)?;
+    let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
+    let signer = Signer::from_seed(&format!("portcullis/{}", settings.node), &seed).with_context(named)?;
+    let (log, recovered) = Log::open(&settings.data.join("audit"), settings.audit.clone(), signer, clock)?;
+    if recovered.torn > 0 {
+        tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
+    }
+    Ok(log)
 }
 
 /// Resolves when it is time to stop; also when nobody is left to say so.

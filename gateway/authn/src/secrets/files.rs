@@ -1,4 +1,4 @@
-//! Peppers and the master key as files: made at first use, refused when anyone but their owner may read them.
+//! Peppers, the master key and the seed of the audit log as files: made at first use, refused when anyone but their owner may read them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -18,6 +18,8 @@ pub struct SecretFiles {
     pub peppers: PathBuf,
     /// The file of the master key.
     pub master: PathBuf,
+    /// The file of the seed that the audit log is signed with.
+    pub audit: PathBuf,
 }
 
 /// A secret could not be read or made.
@@ -51,7 +53,7 @@ impl SecretFiles {
     /// Where they are when nothing else is said: `<data>/secrets/`.
     pub fn under(data: &Path) -> Self {
         let folder = data.join("secrets");
-        Self { master: folder.join("master.key"), peppers: folder }
+        Self { master: folder.join("master.key"), audit: folder.join("audit.key"), peppers: folder }
     }
 }
 
@@ -97,6 +99,14 @@ impl MasterKey {
         }
         Self::from_bytes(*read_or_make(path)?).map_err(|_| SecretsFault::Malformed { path: path.to_owned() })
     }
+}
+
+/// Reads the 32 bytes that a signing key is made from; makes them where there are none.
+pub fn seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, SecretsFault> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    read_or_make(path)
 }
 
 fn version_of(path: &Path) -> Option<u16> {

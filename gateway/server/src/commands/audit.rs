@@ -1,55 +1,152 @@
 //! `portcullis audit`
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use audit::Broken;
-use clap::Subcommand;
+use audit::note::Verifier;
+use audit::{Broken, Filter};
+use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::commands::output::Output;
+use crate::commands::output::{Output, print};
 use crate::settings::Settings;
 
 /// What can be done with the log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Check that no entry before the last was changed, moved or taken out
+    /// Check that nothing that was signed for was changed, moved or taken out
     Verify {
-        /// The file [default: that of the data folder]
-        file: Option<PathBuf>,
+        /// The folder of the log [default: that of the data folder]
+        log: Option<PathBuf>,
+        /// The key that must have signed it, as `name+id+key` [default: the one that lies beside the log, which proves
+        /// nothing against whoever can write there]
+        #[arg(long, value_name = "KEY")]
+        vkey: Option<Verifier>,
     },
+    /// Print entries in the order in which they were written; as JSON, one a line
+    Query(Query),
+}
+
+/// Which entries are asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The folder of the log [default: that of the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+    /// Begin with the entry of this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+    /// Only the last so many
+    #[arg(long, value_name = "COUNT")]
+    last: Option<usize>,
+    /// Only that of the request with this id, with or without what its API puts before it
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// Only those of this tenant
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+    /// Only those of this key, by its id
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+    /// Only those of this API
+    #[arg(long, value_name = "NAME")]
+    api: Option<String>,
+    /// Only those of this operation
+    #[arg(long, value_name = "ID")]
+    operation: Option<String>,
+    /// Only those that ended so: permit, refuse, fail or abort
+    #[arg(long, value_parser = ["permit", "refuse", "fail", "abort"])]
+    outcome: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Verdict {
     ok: bool,
     entries: Option<u64>,
-    head: Option<String>,
+    signed: Option<u64>,
+    root: Option<String>,
     fault: Option<String>,
 }
 
 impl Audit {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        let Self::Verify { file } = self;
-        let file = file.unwrap_or_else(|| settings.data.join("audit/entries.jsonl"));
-        let log = File::open(&file).with_context(|| file.display().to_string())?;
-        match audit::verify(BufReader::new(log)) {
-            Ok(found) => {
-                let words = format!("good: {} entries, head {}", found.lines, found.head);
-                let verdict = Verdict { ok: true, entries: Some(found.lines), head: Some(found.head), fault: None };
-                output.one(&verdict, &words)?;
-                Ok(ExitCode::SUCCESS)
-            }
-            Err(Broken::Io(cause)) => Err(cause).with_context(|| file.display().to_string()),
-            Err(broken) => {
-                let words = format!("BROKEN: {broken}");
-                let verdict = Verdict { ok: false, entries: None, head: None, fault: Some(broken.to_string()) };
-                output.one(&verdict, &words)?;
-                Ok(ExitCode::FAILURE)
-            }
+        let own = || settings.data.join("audit");
+        match self {
+            Self::Verify { log, vkey } => verify(&log.unwrap_or_else(own), vkey, output),
+            Self::Query(query) => query.run(own, output),
         }
     }
+}
+
+fn verify(log: &Path, named: Option<Verifier>, output: Output) -> anyhow::Result<ExitCode> {
+    let key = named.map_or_else(|| key_beside(log), Ok)?;
+    match audit::verify(log, &key) {
+        Ok(found) => {
+            let root = hex::encode(found.root);
+            let words = format!(
+                "good: {} entries, {} of them signed by {}; root {root}",
+                found.entries,
+                found.signed,
+                key.name()
+            );
+            let (entries, signed) = (Some(found.entries), Some(found.signed));
+            output.one(&Verdict { ok: true, entries, signed, root: Some(root), fault: None }, &words)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Broken::Read(cause)) => Err(cause).with_context(|| log.display().to_string()),
+        Err(broken) => {
+            let words = format!("BROKEN: {broken}");
+            let fault = Some(broken.to_string());
+            output.one(&Verdict { ok: false, entries: None, signed: None, root: None, fault }, &words)?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn key_beside(log: &Path) -> anyhow::Result<Verifier> {
+    let file = log.join("vkey");
+    let named = || format!("`{}`", file.display());
+    let text = std::fs::read_to_string(&file).with_context(named)?;
+    text.trim().parse().with_context(named)
+}
+
+impl Query {
+    fn run(self, own: impl FnOnce() -> PathBuf, output: Output) -> anyhow::Result<ExitCode> {
+        let log = self.log.unwrap_or_else(own);
+        anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
+        let bare = |it: String| it.rsplit('_').next().unwrap_or_default().to_owned();
+        let filter = Filter {
+            request: self.request.map(bare),
+            tenant: self.tenant,
+            key: self.key,
+            api: self.api,
+            operation: self.operation,
+            outcome: self.outcome,
+        };
+        let mut found = false;
+        let mut show = |entry: &Value| {
+            found = true;
+            print(&match output {
+                Output::Json => format!("{entry}\n"),
+                Output::Table => line(entry),
+            })
+        };
+        match self.last {
+            Some(count) => audit::last(&log, self.from, &filter, count)?.iter().try_for_each(&mut show)?,
+            None => audit::query(&log, self.from, &filter).try_for_each(|it| show(&it?))?,
+        }
+        Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// One entry in a line, for people.
+fn line(entry: &Value) -> String {
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    let (request, decision) = (&entry["request"], &entry["decision"]);
+    let shown = [&entry["seq"], &entry["time"], &decision["outcome"], &entry["status"], &request["method"]];
+    let rest = [&request["path"], &entry["tenant"], &decision["reason"], &request["id"]];
+    let told: Vec<String> = shown.into_iter().chain(rest).filter(|it| !it.is_null()).map(text).collect();
+    format!("{}\n", told.join("  "))
 }

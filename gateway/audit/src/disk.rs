@@ -1,0 +1,53 @@
+//! Files that are there whole or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Makes a folder and those above it, for nobody else.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Puts a file in place. After a power cut it may be missing or empty.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (_, draft) = draft(path, bytes)?;
+    fs::rename(&draft, path)
+}
+
+/// Puts a file in place for good.
+pub(crate) fn put_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (file, draft) = draft(path, bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    sync_names(path)
+}
+
+/// Makes a file and its name durable.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    sync_names(path)
+}
+
+/// What stands in a file; nothing where there is none.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn sync_names(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |it| File::open(it)?.sync_all())
+}
+
+fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+    if let Some(folder) = path.parent().filter(|it| !it.exists()) {
+        make_folder(folder)?;
+    }
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(bytes)?;
+    Ok((file, draft))
+}

@@ -1,0 +1,94 @@
+//! Entries in the order of their numbers, from bundles and from what is only in write-ahead files yet.
+//!
+//! Reads while a gateway writes: what is being written is left out, and what moves meanwhile is found where it went.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+use crate::recover::read_bundle;
+use crate::tree::{FULL, bundle_path};
+use crate::wal::{self, Frames};
+
+/// The entries of a log from a number on. Each is its number and its bytes.
+#[derive(Debug)]
+pub struct Entries {
+    log: PathBuf,
+    next: u64,
+    read: VecDeque<Vec<u8>>,
+    /// There were no more.
+    ended: bool,
+}
+
+/// A log that cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A file cannot be read.
+    #[error("audit log cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// A bundle that is none.
+    #[error("`{path}` is damaged: entry {seq} and those after it cannot be read", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first entry that cannot be read.
+        seq: u64,
+    },
+}
+
+impl Entries {
+    /// Begins at the entry with this number.
+    pub fn from(log: &Path, first: u64) -> Self {
+        Self { log: log.to_owned(), next: first, read: VecDeque::new(), ended: false }
+    }
+
+    fn fill(&mut self) -> Result<(), ReadError> {
+        let (index, within) = (self.next / FULL as u64, self.next % FULL as u64);
+        let path = self.log.join(bundle_path(index, FULL));
+        let within = usize::try_from(within).unwrap_or_default();
+        if let Some(bytes) = disk::read(&path)? {
+            // Empty after a power cut: then the entries are in the write-ahead file still.
+            if let Some(entries) = read_bundle(&bytes) {
+                self.read.extend(entries.into_iter().skip(within).map(<[u8]>::to_vec));
+                return Ok(());
+            }
+            if !self.read_ahead()? {
+                return Err(ReadError::Damaged { path, seq: self.next });
+            }
+            return Ok(());
+        }
+        self.ended = !self.read_ahead()?;
+        Ok(())
+    }
+
+    /// Reads what write-ahead files have of this number and those after it.
+    fn read_ahead(&mut self) -> io::Result<bool> {
+        for (first, path) in wal::files(&self.log)?.into_iter().rev().filter(|(first, _)| *first <= self.next) {
+            let Some(bytes) = disk::read(&path)? else { continue };
+            let skipped = usize::try_from(self.next - first).unwrap_or(usize::MAX);
+            self.read.extend(Frames::of(&bytes).skip(skipped).map(|(_, entry)| entry.to_vec()));
+            if !self.read.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<(u64, Vec<u8>), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.read.is_empty()
+            && !self.ended
+            && let Err(cause) = self.fill()
+        {
+            self.ended = true;
+            return Some(Err(cause));
+        }
+        let entry = self.read.pop_front()?;
+        self.next += 1;
+        Some(Ok((self.next - 1, entry)))
+    }
+}

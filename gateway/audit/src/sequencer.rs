@@ -1,0 +1,278 @@
+//! Numbers entries, and keeps the tree over them on the disk.
+//!
+//! Everything is first in the write-ahead file; bundles and tiles are derived from it, and a write-ahead file goes only
+//! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use crate::note::{Checkpoint, Signer};
+use crate::tree::{self, FULL, Levels, bundle_path};
+use crate::{disk, wal};
+
+/// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
+const WAL_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The longest entry: a bundle has two bytes for its length.
+pub const MAX_ENTRY: usize = 60 * 1024;
+
+/// The one who writes.
+#[derive(Debug)]
+pub(crate) struct Sequencer {
+    log: PathBuf,
+    signer: Signer,
+    levels: Levels,
+    /// The entries of the bundle that is not whole yet, as the bundle will have them.
+    bundle: Vec<u8>,
+    wal: Wal,
+    /// Tiles and bundles that are whole and have yet to be put in place.
+    derived: Vec<(PathBuf, Vec<u8>)>,
+    /// Those that are in place, but perhaps not for certain.
+    unsynced: Vec<PathBuf>,
+    /// What was put in place for the last checkpoint alone.
+    begun: Vec<PathBuf>,
+    /// How many entries the last checkpoint covers.
+    stated: u64,
+    sealing: Option<JoinHandle<()>>,
+}
+
+/// The write-ahead file, and what of it is not on the disk for certain.
+#[derive(Debug)]
+pub(crate) struct Wal {
+    pub(crate) file: File,
+    pub(crate) first: u64,
+    /// How many of its bytes are on the disk for certain.
+    pub(crate) synced: u64,
+    /// What comes after those.
+    frames: Vec<u8>,
+    /// How many of the frames have been written.
+    written: usize,
+    /// Nobody knows what became of the last write or sync.
+    doubtful: bool,
+}
+
+impl Wal {
+    pub(crate) fn new(file: File, first: u64, synced: u64) -> Self {
+        Self { file, first, synced, frames: Vec::new(), written: 0, doubtful: false }
+    }
+}
+
+impl Sequencer {
+    /// Goes on where a log ends.
+    pub(crate) fn resume(log: &Path, signer: Signer, levels: Levels, wal: Wal, stated: u64) -> Self {
+        Self {
+            log: log.to_owned(),
+            signer,
+            levels,
+            bundle: Vec::new(),
+            wal,
+            derived: Vec::new(),
+            unsynced: Vec::new(),
+            begun: Vec::new(),
+            stated,
+            sealing: None,
+        }
+    }
+
+    /// How many entries there are.
+    pub(crate) fn size(&self) -> u64 {
+        self.levels.size()
+    }
+
+    /// The root over them.
+    pub(crate) fn root(&self) -> tree::Hash {
+        self.levels.root()
+    }
+
+    /// Writes into this file from now on.
+    pub(crate) fn go_on(&mut self, wal: Wal) {
+        self.wal = wal;
+    }
+
+    /// Cuts off what follows the last whole entry.
+    pub(crate) fn cut(&mut self, torn: u64) -> io::Result<()> {
+        if torn > 0 {
+            self.wal.file.set_len(self.wal.synced)?;
+        }
+        self.wal.file.sync_all()
+    }
+
+    /// Whether there is anything that no checkpoint covers.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.stated < self.levels.size()
+    }
+
+    /// Takes an entry, in memory.
+    pub(crate) fn add(&mut self, entry: &[u8]) {
+        let leaf = tree::leaf(entry);
+        wal::frame(&mut self.wal.frames, &leaf, entry);
+        self.derive(leaf, entry);
+    }
+
+    /// Adds an entry to tree and bundle.
+    pub(crate) fn derive(&mut self, leaf: tree::Hash, entry: &[u8]) {
+        // INVARIANT: no entry is longer than `MAX_ENTRY`.
+        self.bundle.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
+        self.bundle.extend_from_slice(entry);
+        let (derived, log) = (&mut self.derived, &self.log);
+        self.levels.push(leaf, |tile, hashes| derived.push((log.join(tile.path(FULL)), hashes.concat())));
+        if self.levels.size().is_multiple_of(FULL as u64) {
+            let index = self.levels.size() / FULL as u64 - 1;
+            self.derived.push((self.log.join(bundle_path(index, FULL)), std::mem::take(&mut self.bundle)));
+        }
+    }
+
+    /// Writes what was added.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        if self.wal.doubtful {
+            self.reopen()?;
+        }
+        let wal = &mut self.wal;
+        let Some(rest) = wal.frames.get(wal.written..).filter(|it| !it.is_empty()) else { return Ok(()) };
+        wal.doubtful = true;
+        wal.file.write_all(rest)?;
+        wal.written = wal.frames.len();
+        wal.doubtful = false;
+        Ok(())
+    }
+
+    /// Makes certain that what was added is on the disk.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.write()?;
+        let wal = &mut self.wal;
+        // What a failed call gave up is clean in the eyes of the system: only writing it again makes it dirty.
+        wal.doubtful = true;
+        wal.file.sync_data()?;
+        wal.doubtful = false;
+        wal.synced += wal.frames.len() as u64;
+        wal.frames.clear();
+        wal.written = 0;
+        Ok(())
+    }
+
+    /// Goes back to what is certain, by another descriptor.
+    fn reopen(&mut self) -> io::Result<()> {
+        let file = wal::open(&self.log, self.wal.first)?;
+        file.set_len(self.wal.synced)?;
+        self.wal.file = file;
+        self.wal.written = 0;
+        self.wal.doubtful = false;
+        Ok(())
+    }
+
+    /// Puts whole tiles and bundles in place, and begins another write-ahead file when this one is long. To be called
+    /// after [`Self::sync`].
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        while let Some((path, bytes)) = self.derived.last() {
+            disk::put(path, bytes)?;
+            if let Some((path, _)) = self.derived.pop() {
+                self.unsynced.push(path);
+            }
+        }
+        if self.wal.synced >= WAL_BYTES { self.rotate() } else { Ok(()) }
+    }
+
+    /// The next file begins with the bundle that is not whole, so that all before it can be certain without this one.
+    fn rotate(&mut self) -> io::Result<()> {
+        let first = self.levels.size() - self.levels.size() % FULL as u64;
+        if first == self.wal.first {
+            return Ok(());
+        }
+        // So that a checkpoint is never older than the oldest write-ahead file.
+        self.state(false)?;
+        let mut frames = Vec::new();
+        for entry in entries(&self.bundle) {
+            wal::frame(&mut frames, &tree::leaf(entry), entry);
+        }
+        let mut file = wal::open(&self.log, first)?;
+        file.set_len(0)?;
+        file.write_all(&frames)?;
+        file.sync_data()?;
+        let next = Wal::new(file, first, frames.len() as u64);
+        self.wal = next;
+        self.seal(first);
+        Ok(())
+    }
+
+    /// Makes everything before `first` certain without its write-ahead files, and removes them. Where that fails they
+    /// stay, and the next start derives everything anew.
+    fn seal(&mut self, first: u64) {
+        if let Some(before) = self.sealing.take() {
+            let _ = before.join();
+        }
+        let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
+        let thread = std::thread::Builder::new().name("audit-seal".to_owned());
+        self.sealing = thread.spawn(move || drop(seal(&log, first, &files))).ok();
+    }
+
+    /// Signs what there is. To be called after [`Self::settle`].
+    pub(crate) fn state(&mut self, keep: bool) -> io::Result<()> {
+        let size = self.levels.size();
+        let mut begun = Vec::new();
+        for (tile, hashes) in self.levels.begun() {
+            begun.push((self.log.join(tile.path(hashes.len())), hashes.concat()));
+        }
+        if !self.bundle.is_empty() {
+            let width = usize::try_from(size % FULL as u64).unwrap_or_default();
+            begun.push((self.log.join(bundle_path(size / FULL as u64, width)), self.bundle.clone()));
+        }
+        for (path, bytes) in &begun {
+            disk::put(path, bytes)?;
+        }
+        let note = Checkpoint { origin: self.signer.name().to_owned(), size, root: self.levels.root() };
+        let note = self.signer.sign(&note.text());
+        if keep {
+            disk::put_durably(&self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
+        }
+        disk::put_durably(&self.log.join("checkpoint"), note.as_bytes())?;
+        self.stated = size;
+        let begun: Vec<PathBuf> = begun.into_iter().map(|(path, _)| path).collect();
+        for last in std::mem::take(&mut self.begun).iter().filter(|it| !begun.contains(it)) {
+            let _ = std::fs::remove_file(last);
+            // Goes once it is empty.
+            let _ = last.parent().map(std::fs::remove_dir);
+        }
+        self.begun = begun;
+        Ok(())
+    }
+}
+
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        if let Some(sealing) = self.sealing.take() {
+            let _ = sealing.join();
+        }
+    }
+}
+
+fn seal(log: &Path, first: u64, files: &[PathBuf]) -> io::Result<()> {
+    for file in files {
+        disk::sync(file)?;
+    }
+    // The folders above those that were just made.
+    let folders: BTreeSet<&Path> =
+        files.iter().flat_map(|it| it.ancestors().skip(1)).filter(|it| it.starts_with(log)).collect();
+    for folder in folders {
+        File::open(folder)?.sync_all()?;
+    }
+    for (number, file) in wal::files(log)? {
+        if number < first {
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a bundle, as far as it is one.
+pub(crate) fn entries(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bundle;
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<2>()?;
+        let (entry, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        rest = after;
+        Some(entry)
+    })
+}
