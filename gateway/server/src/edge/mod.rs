@@ -170,7 +170,11 @@ impl ProxyHttp for Edge {
             return Err(Error::explain(ErrorType::InternalError, "no configuration"));
         };
         let upstream = configuration.catalog.upstream(call);
-        let (mut peer, name) = self.peers.of(upstream, call.operation.deadline.is_none())?;
+        let (mut peer, name) = self.peers.of(
+            upstream,
+            configuration.catalog.profile(call).upstream_timeouts,
+            call.operation.deadline.is_none(),
+        )?;
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
             let spent = self.gateway.clock.tick().since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));

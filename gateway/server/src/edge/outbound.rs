@@ -178,11 +178,23 @@ pub(crate) struct Peers(ArcSwap<Vec<Resolved>>);
 #[derive(Clone)]
 struct Resolved {
     upstream: Upstream,
+    timeouts: Timeouts,
+    /// For how many refreshes no configuration has named it.
+    unnamed: u8,
     /// As entries name it.
     name: Arc<str>,
     brief: HttpPeer,
     long_lived: HttpPeer,
 }
+
+impl Resolved {
+    fn is(&self, upstream: &Upstream, timeouts: Timeouts) -> bool {
+        self.upstream == *upstream && self.timeouts == timeouts
+    }
+}
+
+/// For how many refreshes an upstream is kept that no configuration names: longer than any request is decided for.
+const KEPT_UNNAMED: u8 = 8;
 
 /// An upstream whose name has no address.
 #[derive(Debug, thiserror::Error)]
@@ -199,18 +211,31 @@ impl Peers {
         (Self(ArcSwap::from_pointee(peers)), unresolved)
     }
 
-    /// Resolves them again; one that has no address now keeps the last one it had.
-    pub(crate) fn refresh(&self, configuration: &Configuration) -> Vec<Unresolved> {
-        let (peers, unresolved) = resolved(configuration, &self.0.load());
-        self.0.store(Arc::new(peers));
+    /// Resolves them again, for as long as the configuration is the one in force; one that has no address now keeps the
+    /// last one it had. Those of earlier configurations stay for a while: requests under way go where they began to.
+    pub(crate) fn refresh(&self, configuration: &Configuration, in_force: impl Fn() -> bool) -> Vec<Unresolved> {
+        let last = self.0.load();
+        let (mut peers, unresolved) = resolved(configuration, &last);
+        let unnamed: Vec<Resolved> =
+            last.iter().filter(|it| !peers.iter().any(|peer| peer.is(&it.upstream, it.timeouts))).cloned().collect();
+        let aged = unnamed.into_iter().map(|it| Resolved { unnamed: it.unnamed + 1, ..it });
+        peers.extend(aged.filter(|it| it.unnamed < KEPT_UNNAMED));
+        if in_force() {
+            self.0.store(Arc::new(peers));
+        }
         unresolved
     }
 
-    /// The peer of one upstream, and how entries name it.
-    pub(crate) fn of(&self, upstream: &Upstream, long_lived: bool) -> pingora::Result<(Box<HttpPeer>, Arc<str>)> {
+    /// The peer of one upstream of an API with these timeouts, and how entries name it.
+    pub(crate) fn of(
+        &self,
+        upstream: &Upstream,
+        timeouts: Timeouts,
+        long_lived: bool,
+    ) -> pingora::Result<(Box<HttpPeer>, Arc<str>)> {
         let peers = self.0.load();
-        let found =
-            peers.iter().find(|it| it.upstream == *upstream).ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        let found = peers.iter().find(|it| it.is(upstream, timeouts));
+        let found = found.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
         let peer = if long_lived { &found.long_lived } else { &found.brief };
         Ok((Box::new(peer.clone()), Arc::clone(&found.name)))
     }
@@ -223,12 +248,14 @@ fn resolved(configuration: &Configuration, last: &[Resolved]) -> (Vec<Resolved>,
         match addresses.and_then(|mut it| it.next().ok_or_else(|| std::io::Error::other("no address"))) {
             Ok(address) => peers.push(Resolved {
                 upstream: upstream.clone(),
+                timeouts,
+                unnamed: 0,
                 name: format!("{}:{}", upstream.host, upstream.port).into(),
                 brief: peer(address, upstream, timeouts, false),
                 long_lived: peer(address, upstream, timeouts, true),
             }),
             Err(cause) => {
-                peers.extend(last.iter().find(|it| it.upstream == *upstream).cloned());
+                peers.extend(last.iter().find(|it| it.is(upstream, timeouts)).cloned());
                 unresolved.push(Unresolved { host: upstream.host.clone(), cause });
             }
         }

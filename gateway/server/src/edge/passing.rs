@@ -8,7 +8,7 @@ use catalog::{Catalog, Profile, REFUSAL_REASON};
 use domain::{Arrival, Call, Caller};
 use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::response::Parts as RespParts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use limits::Allowance;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, ErrorType};
@@ -142,9 +142,6 @@ impl Passing {
 
     /// Stamps the head of an upstream's answer.
     pub(crate) fn shape(&mut self, response: &mut ResponseHeader) {
-        if response.status.is_informational() {
-            return;
-        }
         // As on the way out: without pingora's second map of how names were capitalised.
         let Ok(blank) = ResponseHeader::build_no_case(response.status, Some(0)) else { return };
         let mut head: RespParts = std::mem::replace(response, blank).into();
@@ -152,6 +149,14 @@ impl Passing {
             head.headers.keys().filter(|it| is_foreign(it, &head.headers)).cloned().collect();
         for name in foreign {
             head.headers.remove(&name);
+        }
+        if head.status.is_informational() {
+            *response = head.into();
+            return;
+        }
+        if head.status == StatusCode::NO_CONTENT {
+            // Where there is no body there is no length of one (RFC 9110 section 8.6).
+            head.headers.remove(CONTENT_LENGTH);
         }
         head.headers.reserve(STAMPED);
         self.stamps().write(&mut head.headers);
@@ -165,7 +170,9 @@ impl Passing {
 /// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), and
 /// what only the gateway says. What delimits the body stays, whatever `Connection` names.
 fn is_foreign(name: &HeaderName, headers: &HeaderMap) -> bool {
-    const HOP: [&str; 6] = ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade"];
+    // The last would lead callers past the gateway.
+    const HOP: [&str; 7] =
+        ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade", "alt-svc"];
     let named = |name: &HeaderName| {
         let mut options = headers.get_all(CONNECTION).iter().flat_map(|it| it.as_bytes().split(|it| *it == b','));
         options.any(|it| it.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))

@@ -10,47 +10,54 @@ use serde::{Deserialize, Deserializer};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ConnectionSettings {
     /// How many connections there may be.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     pub(crate) total: usize,
     /// How many of them from one address (IPv4) or one /64 (IPv6).
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     pub(crate) per_address: usize,
     /// How long a TLS handshake may take.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     handshake_s: u64,
     /// How long a request head may take on a fresh connection.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     head_s: u64,
     /// How long a request may take to be decided, the reading of its body among it.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     decide_s: u64,
     /// How long a connection may stand idle between requests.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     idle_s: u64,
     /// How old a connection may grow before it is asked to leave.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     age_s: u64,
     /// How many requests one HTTP/1 connection may carry.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     pub(crate) requests: u32,
     /// How many headers a request may have.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     pub(crate) max_headers: usize,
     /// How many bytes its headers may have together.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "bound")]
     pub(crate) max_header_bytes: usize,
     /// How long requests in flight are waited for at shutdown.
     drain_s: u64,
 }
 
-/// A bound of zero would refuse everything.
-fn positive<'de, N, D>(written: D) -> Result<N, D::Error>
+/// What no machine has.
+const BOUNDLESS: u64 = 1_000_000_000;
+
+/// A bound of zero would refuse everything, and one beyond all there can be is a slip of the pen.
+fn bound<'de, N, D>(written: D) -> Result<N, D::Error>
 where
-    N: Deserialize<'de> + Default + PartialEq,
+    N: TryFrom<u64>,
     D: Deserializer<'de>,
 {
-    let read = N::deserialize(written)?;
-    if read == N::default() { Err(D::Error::custom("0 would refuse everything")) } else { Ok(read) }
+    let read = u64::deserialize(written)?;
+    match N::try_from(read) {
+        _ if read == 0 => Err(D::Error::custom("0 would refuse everything")),
+        Ok(bound) if read <= BOUNDLESS => Ok(bound),
+        _ => Err(D::Error::custom(format!("more than {BOUNDLESS} is no bound"))),
+    }
 }
 
 impl Default for ConnectionSettings {

@@ -44,6 +44,8 @@ impl Signers {
             };
             signers.push((api, host, signer));
         }
+        // The key of a host goes before that of its API.
+        signers.sort_by_key(|(_, host, _)| host.is_none());
         Ok(Self(signers))
     }
 
