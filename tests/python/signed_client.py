@@ -47,6 +47,10 @@ status, headers, listed = ask(FULL, "GET", "/compute/instances?limit=5")
 assert status == 200 and isinstance(listed["instances"], list), listed
 assert int(headers["X-RateLimit-Remaining"]) < int(headers["X-RateLimit-Limit"])
 
+# Whoever is known is counted for what is not there as well, though nothing but the signature of the body says who it is.
+status, headers, _ = ask(FULL, "GET", "/compute/none")
+assert status == 404 and int(headers["X-RateLimit-Remaining"]) < int(headers["X-RateLimit-Limit"]), (status, headers)
+
 wanted = json.loads(os.environ["INSTANCE"])
 status, _, made = ask(FULL, "POST", "/compute/instances", wanted)
 assert status == 201, (status, made)

@@ -94,7 +94,7 @@ impl Gateway {
         let call = match catalog.identify(passage.host, passage.arrival) {
             Ok(call) => passage.trail.keep(call),
             Err(Unidentified::PlainHttp) => return Err(Answer::from(Unidentified::PlainHttp).into()),
-            Err(why) => return Err(self.count_stray(why, &mut passage)),
+            Err(why) => return Err(self.count_stray(why, &mut passage).await),
         };
         let known = match self.recognise(&call, &mut passage).await {
             Ok(known) => known,
@@ -109,10 +109,11 @@ impl Gateway {
 
     /// A request that names no operation. Whoever shows a good credential is counted for it and told what is left, as for
     /// every other; anybody else is told no more than that there is nothing.
-    fn count_stray(&self, why: Unidentified, passage: &mut Passage<'_>) -> Refused {
+    async fn count_stray(&self, why: Unidentified, passage: &mut Passage<'_>) -> Refused {
         let stray = Refused::from(Answer::from(why));
         let catalog = &passage.configuration.catalog;
-        let Some((index, caller)) = self.recognise_stray(catalog, passage.host, passage.arrival) else { return stray };
+        let known = self.recognise_stray(catalog, passage.host, passage.arrival, passage.body).await;
+        let Some((index, caller)) = known else { return stray };
         let caller = passage.trail.keep(caller);
         let Some(profile) = catalog.profiles().get(index) else { return stray };
         let counter = Counter::of(&profile.api.name, profile.limits.counted_by, &caller.standing);

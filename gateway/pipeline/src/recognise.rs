@@ -49,21 +49,27 @@ impl Gateway {
         })
     }
 
-    /// Who asks for what is not there, and of which API of the host. Nothing is read of the body for it, and from an
-    /// address that has shown too many bad credentials none is looked at.
-    pub(crate) fn recognise_stray(&self, catalog: &Catalog, host: &Host, arrival: &Arrival) -> Option<(usize, Caller)> {
+    /// Who asks for what is not there, and of which API of the host.
+    pub(crate) async fn recognise_stray(
+        &self,
+        catalog: &Catalog,
+        host: &Host,
+        arrival: &Arrival,
+        body: &mut dyn Incoming,
+    ) -> Option<(usize, Caller)> {
         let (address, now) = (arrival.source.address, arrival.at.tick);
-        if self.limiter.failures_refusal(address, now).is_some() {
-            return None;
-        }
-        let mut guessed = false;
+        let spent = self.limiter.failures_refusal(address, now).is_some();
+        let (mut guessed, mut hash) = (false, None);
         for (index, surface) in host.surfaces() {
             let Some(profile) = catalog.profiles().get(index) else { continue };
             let rules = rules_of(profile, profile.surfaces.get(surface), true);
-            if authn::needs_body(&rules, arrival) {
+            if spent && !authn::shows_checked_key(&rules, arrival) {
                 continue;
             }
-            match authn::authenticate(&rules, arrival, None, &self.keys(), &self.secrets) {
+            if hash.is_none() && authn::needs_body(&rules, arrival) {
+                hash = Some(BodyHash::of(&body.read(READ_EARLY).await.ok()?));
+            }
+            match authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets) {
                 Ok(Some((caller, _))) => return Some((index, caller)),
                 Ok(None) => return None,
                 Err(why) => guessed |= why.guessed(),
