@@ -28,7 +28,7 @@ fn world() -> (World, PathBuf) {
             }
         }
         settings.upstreams.retain(|api, _| api == "novastraxis");
-        settings.more.push_str("[limits.shield]\nrate = 100000\nburst = 100000\n");
+        settings.more = "[limits.shield]\nrate = 100000\nburst = 100000\n".to_owned();
     });
     let folder = world.folder().to_owned();
     (world, folder)
@@ -152,6 +152,66 @@ fn folders_that_are_replaced_or_named_anew_are_still_watched() {
     let broken = failures(&world);
     change(&world, &folder.join("last/novastraxis/api.toml"), "name = ");
     assert!(failures(&world) > broken, "a change under the other name was taken");
+}
+
+#[test]
+fn settings_that_go_missing_change_nothing_and_are_taken_when_they_are_back() {
+    let (world, folder) = world();
+    let (file, away) = (world.gateway.settings().to_owned(), folder.join("away.toml"));
+    let before = (failures(&world), generation(&world));
+    std::fs::rename(&file, &away).expect("settings");
+    until("the loss to be noticed", SOON, || (failures(&world) > before.0).then_some(()));
+    assert!(generation(&world) < before.1 + 0.5, "other settings were taken");
+    std::fs::rename(&away, &file).expect("settings");
+    until("the return to be noticed", SOON, || (generation(&world) > before.1).then_some(()));
+}
+
+#[test]
+fn a_link_above_the_profiles_is_followed_when_it_is_switched() {
+    let world = World::with(|settings, folder| {
+        for set in ["one", "two"] {
+            std::fs::create_dir(folder.join(set)).expect("a folder of the test");
+            let done = Command::new("cp").arg("-r").arg(&settings.apis).arg(folder.join(set).join("apis")).status();
+            assert!(done.is_ok_and(|it| it.success()), "the profiles cannot be copied");
+        }
+        std::os::unix::fs::symlink("one", folder.join("current")).expect("a link of the test");
+        settings.apis = folder.join("current/apis");
+    });
+    let folder = world.folder().to_owned();
+    let before = generation(&world);
+    std::os::unix::fs::symlink("two", folder.join("next")).expect("a link of the test");
+    std::fs::rename(folder.join("next"), folder.join("current")).expect("a link of the test");
+    until("the switch to be noticed", SOON, || (generation(&world) > before).then_some(()));
+    let broken = failures(&world);
+    change(&world, &folder.join("two/apis/novastack/api.toml"), "name = ");
+    assert!(failures(&world) > broken, "a change behind the link was taken");
+}
+
+#[test]
+fn a_request_under_way_goes_where_it_began_to() {
+    let (world, _) = world();
+    let key = world.key("novastraxis", &["compute"]);
+    let body = "{\"machine_type\":\"n2-standard-4\",\"region\":\"us-east-1\",\"network_id\":\"vpc-4a1c\",\"image_id\":\"img-debian-13\"}";
+    let mut connection = world.gateway.door().secure(NSX);
+    let head = format!("POST {LIST} HTTP/1.1\r\nHost: {NSX}\r\nAuthorization: Bearer {}\r\n", key.text);
+    let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    connection.send(format!("{head}{rest}").as_bytes());
+    until("it to be under way", SOON, || {
+        (world.gateway.metric("portcullis_requests_in_flight", &[]) > 0.5).then_some(())
+    });
+    let file = world.gateway.settings().to_owned();
+    let text = std::fs::read_to_string(&file).expect("settings");
+    let upstream = world.clouds.address("novastraxis").to_string();
+    let before = generation(&world);
+    change(&world, &file, &text.replace(&upstream, "127.0.0.1:9"));
+    assert!(generation(&world) > before, "the other upstream was not taken");
+    connection.send(body.as_bytes());
+    let answer = connection.answer("POST");
+    assert!(answer.status < 500, "{answer}");
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert!(answer.status == 400 || entry["upstream"]["peer"] == upstream, "{entry:#}");
+    let gone = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(502);
+    assert_eq!(gone.says("refusal-reason"), "upstream_unreachable", "{gone}");
 }
 
 #[test]

@@ -8,11 +8,13 @@ use domain::{AuthMethod, Fault, Faults};
 use pipeline::Configuration;
 
 use crate::settings::{Sent, Settings};
+use crate::tls;
 
 /// Loads everything a request is decided by. Nothing is put in force.
 pub(crate) fn configuration(settings: &Settings) -> Result<Configuration, Faults> {
     let mut catalog = Catalog::load(&settings.apis)?;
     let mut faults = send_elsewhere(&mut catalog, settings);
+    faults.extend(unusable_files(settings, catalog.profiles()));
     let (sources, unread) = sources(settings, catalog.profiles());
     faults.extend(unread);
     let fronted: Vec<Fronted> = catalog.profiles().iter().map(fronted).collect();
@@ -50,23 +52,36 @@ pub(crate) fn sources(settings: &Settings, profiles: &[Profile]) -> (Vec<PolicyS
             Err(cause) => faults.push(Fault::of(&file, cause.to_string())),
         }
     }
-    complete(&mut sources);
+    faults.extend(complete(&mut sources));
     let folders = profiles.iter().map(|it| &it.folder).chain(&settings.guardrails);
     faults.extend(folders.flat_map(|it| unmatched_cases(it)));
     (sources, faults)
 }
 
-/// Adds the guardrails that come with the gateway. A file of the folder takes the place of the one of the same name, and
-/// where it brings no cases of its own it must decide as that one did: what is left out, or emptied, is still in force.
-fn complete(sources: &mut Vec<PolicySource>) {
+/// Adds the guardrails that come with the gateway: nothing in a folder takes their place. A copy of one may lie there.
+fn complete(sources: &mut Vec<PolicySource>) -> Faults {
+    let mut faults = Vec::new();
     for shipped in authz::shipped_guardrails() {
-        let mut guardrails = sources.iter_mut().filter(|it| it.kind == PolicyKind::Guardrail);
-        match guardrails.find(|it| it.file.file_name() == shipped.file.file_name()) {
-            Some(own) if own.cases.is_none() => own.cases = shipped.cases,
-            Some(_) => {}
-            None => sources.push(shipped),
+        let of_its_name =
+            |it: &PolicySource| it.kind == PolicyKind::Guardrail && it.file.file_name() == shipped.file.file_name();
+        if let Some(at) = sources.iter().position(of_its_name) {
+            let own = sources.swap_remove(at);
+            let line = first_difference(&own.text, &shipped.text);
+            faults.extend(line.map(|line| {
+                let fault =
+                    Fault::at(&own.file, line, 0, "is not the guardrail of this name that comes with the gateway");
+                fault.with_help("those cannot be changed: write others beside them, in a file of another name")
+            }));
         }
+        sources.push(shipped);
     }
+    faults
+}
+
+/// The first line, from 1, in which two texts differ.
+fn first_difference(one: &str, other: &str) -> Option<usize> {
+    let same = one.lines().zip(other.lines()).take_while(|(one, other)| one == other).count();
+    (one != other).then_some(same + 1)
 }
 
 /// Cases whose policies are gone: nothing runs them, and what they were to hold may have gone with the policies.
@@ -99,6 +114,31 @@ fn fronted(profile: &Profile) -> Fronted {
         schemes: schemes.into_iter().map(|(name, method)| (name.to_owned(), method)).collect(),
         ..Fronted::new(profile.api.clone())
     }
+}
+
+/// What the settings name beside APIs and policies, and what is wrong with it.
+fn unusable_files(settings: &Settings, profiles: &[Profile]) -> Faults {
+    let place = |it: &Option<Fault>| it.clone().unwrap_or_else(|| Fault::of(&settings.file, ""));
+    let mut faults = Vec::new();
+    if let Some(files) = &settings.tls
+        && let Err(cause) = tls::pair(&files.certificate, &files.key)
+    {
+        faults.push(Fault { message: format!("[tls]: {cause}"), ..place(&files.place) });
+    }
+    for (name, key) in &settings.upstream_keys {
+        let (api, host) = name.split_once('/').map_or((name.as_str(), None), |(api, host)| (api, Some(host)));
+        let claims =
+            |it: &Profile| host.is_none_or(|host| it.surfaces.iter().any(|it| it.hosts.iter().any(|it| it == host)));
+        if !profiles.iter().any(|it| it.api.name.as_str() == api && claims(it)) {
+            let message = format!("[upstream_keys] `{name}`: no API has this name and host");
+            faults.push(Fault { message, ..place(&key.place) });
+        }
+        if let Err(cause) = std::fs::read_to_string(&key.secret_file) {
+            let message = format!("[upstream_keys] `{name}`: `{}`: {cause}", key.secret_file.display());
+            faults.push(Fault { message, ..place(&key.place) });
+        }
+    }
+    faults
 }
 
 /// Applies `[upstreams]`.

@@ -178,9 +178,12 @@ impl Office {
             tracing::error!(%cause, "uses of keys could not be written down");
         }
         let configuration = self.gateway.configuration();
-        let peers = Arc::clone(&self.peers);
+        let (peers, gateway) = (Arc::clone(&self.peers), Arc::clone(&self.gateway));
         // Resolving waits for the network, and keys must not.
-        let refreshed = tokio::task::spawn_blocking(move || peers.refresh(&configuration)).await;
+        let refreshed = tokio::task::spawn_blocking(move || {
+            peers.refresh(&configuration, || Arc::ptr_eq(&configuration, &gateway.configuration()))
+        })
+        .await;
         for it in refreshed.into_iter().flatten() {
             tracing::warn!("{it}");
         }
@@ -201,7 +204,8 @@ impl Office {
     fn settings_now(&self) -> Result<Settings, Faults> {
         Settings::read(Some(&self.settings.file)).or_else(|faults| {
             // Defaults alone were in force where there was no file, and still are.
-            if self.settings.file.exists() { Err(faults) } else { Ok((*self.settings).clone()) }
+            let still = !self.settings.written && !self.settings.file.exists();
+            if still { Ok((*self.settings).clone()) } else { Err(faults) }
         })
     }
 
@@ -210,7 +214,7 @@ impl Office {
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let hosts = hosts(&configuration);
         self.certificate.reload(settings.tls.as_ref(), &settings.data, &hosts).context("certificate")?;
-        for it in self.peers.refresh(&configuration) {
+        for it in self.peers.refresh(&configuration, || true) {
             tracing::warn!("{it}");
         }
         let bundle = Arc::clone(configuration.authorizer.bundle());

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use toml::Spanned;
 use toml::de::DeTable;
+use tracing_subscriber::EnvFilter;
 
 use crate::edge::settings::ConnectionSettings;
 
@@ -25,13 +26,15 @@ const VARIABLE: &str = "PORTCULLIS_CONFIG";
 pub(crate) struct Settings {
     /// The file itself.
     pub(crate) file: PathBuf,
+    /// Whether that file was there. Where it was, settings without it would be others.
+    pub(crate) written: bool,
     /// What entries call this gateway.
     pub(crate) node: String,
     /// Where everything is kept that the gateway writes.
     pub(crate) data: PathBuf,
     /// The folder of API profiles.
     pub(crate) apis: PathBuf,
-    /// A folder of guardrails beside the built-in ones, or instead of those whose files have the same name.
+    /// A folder of guardrails beside the built-in ones.
     pub(crate) guardrails: Option<PathBuf>,
     /// Threads that serve requests; one for each core where it is left out.
     pub(crate) workers: Option<usize>,
@@ -56,6 +59,9 @@ pub(crate) struct Settings {
     pub(crate) log: String,
 }
 
+/// More threads than any machine makes use of.
+const MAX_WORKERS: usize = 1024;
+
 /// The `[listen]` table. Port 0 takes any free one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,6 +81,31 @@ impl Default for Listen {
     }
 }
 
+impl Listen {
+    /// Two listeners cannot have one address.
+    fn clash(&self) -> Option<String> {
+        let all = [("http", self.http), ("https", self.https), ("admin", self.admin)];
+        let pairs = [(0, 1), (0, 2), (1, 2)];
+        pairs.into_iter().find_map(|(one, other)| {
+            let ((one, address), (other, same)) = (all.get(one)?, all.get(other)?);
+            let clash = address == same && address.port() != 0;
+            clash.then(|| format!("`{one}` and `{other}` have the same address"))
+        })
+    }
+}
+
+/// Why a text is no filter of log lines. A bare word that is no level would be taken for the name of a module, and nothing
+/// would be logged.
+fn unfit_filter(text: &String) -> Option<String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let word = text.trim().to_ascii_lowercase();
+    let bare = word.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+    if bare && !LEVELS.contains(&word.as_str()) {
+        return Some(format!("`{text}` is not a level: write one of {}", LEVELS.join(", ")));
+    }
+    EnvFilter::try_new(text).err().map(|cause| format!("`log`: {cause}"))
+}
+
 /// The `[tls]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +114,9 @@ pub(crate) struct TlsSettings {
     pub(crate) certificate: PathBuf,
     /// The private key, in PEM.
     pub(crate) key: PathBuf,
+    /// Where the table stands, as a fault that has yet to be worded.
+    #[serde(skip)]
+    pub(crate) place: Option<Fault>,
 }
 
 /// One row of `[upstreams]`.
@@ -116,6 +150,9 @@ pub(crate) struct UpstreamKey {
     /// The service that is signed for.
     #[serde(default = "service")]
     pub(crate) service: String,
+    /// Where the row stands, as a fault that has yet to be worded.
+    #[serde(skip)]
+    pub(crate) place: Option<Fault>,
 }
 
 fn region() -> String {
@@ -139,8 +176,12 @@ impl Settings {
         let file = Self::file(named);
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::parse(&file, &text),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && file == Path::new(DEFAULT_FILE) => {
-                Self::parse(&file, "")
+            Err(cause)
+                if cause.kind() == std::io::ErrorKind::NotFound
+                    && named.is_none()
+                    && file == Path::new(DEFAULT_FILE) =>
+            {
+                Self::parse(&file, "").map(|it| Self { written: false, ..it })
             }
             Err(cause) => Err(vec![Fault::of(&file, format!("the settings cannot be read: {cause}"))]),
         }
@@ -154,29 +195,38 @@ impl Settings {
         let at = |path: PathBuf| folder.join(path);
         let settings = Self {
             file: file.to_owned(),
+            written: true,
             node: reader.take("node").unwrap_or_else(|| "portcullis".to_owned()),
             data: at(reader.take("data").unwrap_or_else(|| PathBuf::from("portcullis-data"))),
             apis: at(reader.take("apis").unwrap_or_else(|| PathBuf::from("policies/apis"))),
             guardrails: reader.take("guardrails").map(at),
-            workers: reader.take("workers"),
-            listen: reader.take("listen").unwrap_or_default(),
-            tls: reader
-                .take("tls")
-                .map(|it: TlsSettings| TlsSettings { certificate: at(it.certificate), key: at(it.key) }),
+            workers: reader.held("workers", |it: &usize| {
+                (!(1..=MAX_WORKERS).contains(it)).then(|| format!("`workers` is 1 to {MAX_WORKERS}"))
+            }),
+            listen: reader.held("listen", Listen::clash).unwrap_or_default(),
+            tls: reader.placed("tls").map(|(it, place): (TlsSettings, _)| TlsSettings {
+                certificate: at(it.certificate),
+                key: at(it.key),
+                place: Some(place),
+            }),
             upstreams: reader.take("upstreams").map(|it| sent(file, text, it)).unwrap_or_default(),
             upstream_keys: reader.take("upstream_keys").map_or_else(
                 BTreeMap::new,
-                |rows: BTreeMap<String, UpstreamKey>| {
-                    rows.into_iter()
-                        .map(|(name, it)| (name, UpstreamKey { secret_file: at(it.secret_file), ..it }))
-                        .collect()
+                |rows: BTreeMap<String, Spanned<UpstreamKey>>| {
+                    let place = |it: &Spanned<_>| Some(Fault::at_offset(file, text, it.span().start, ""));
+                    let row = |it: Spanned<UpstreamKey>| (place(&it), it.into_inner());
+                    let row = |it| {
+                        let (place, it) = row(it);
+                        UpstreamKey { secret_file: at(it.secret_file), place, ..it }
+                    };
+                    rows.into_iter().map(|(name, it)| (name, row(it))).collect()
                 },
             ),
             connections: reader.take("connections").unwrap_or_default(),
             limits: reader.take("limits").unwrap_or_default(),
             audit: reader.take("audit").unwrap_or_default(),
             keys: reader.take("keys").unwrap_or_default(),
-            log: reader.take("log").unwrap_or_else(|| "info".to_owned()),
+            log: reader.held("log", unfit_filter).unwrap_or_else(|| "info".to_owned()),
         };
         reader.finish().map(|()| settings)
     }
@@ -200,6 +250,19 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// What was read, and where it stands, as a fault that has yet to be worded.
+    fn placed<T: DeserializeOwned>(&mut self, name: &str) -> Option<(T, Fault)> {
+        let offset = self.table.get(name)?.span().start;
+        Some((self.take(name)?, Fault::at_offset(self.file, self.text, offset, "")))
+    }
+
+    /// What was read, held to something that its type cannot say.
+    fn held<T: DeserializeOwned>(&mut self, name: &str, wrong: impl FnOnce(&T) -> Option<String>) -> Option<T> {
+        let (read, place) = self.placed(name)?;
+        self.faults.extend(wrong(&read).map(|message| Fault { message, ..place }));
+        Some(read)
     }
 
     fn finish(mut self) -> Result<(), Faults> {
@@ -243,6 +306,28 @@ mod tests {
             assert!(lines.contains(&line), "{faults:#?}");
         }
         assert_eq!(faults.len(), 4, "{faults:#?}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, expected: &str) {
+        assert_eq!(parse(text).unwrap_err(), [format!("etc/portcullis.toml:{expected}")], "{text}");
+    }
+
+    #[test]
+    fn what_no_type_can_say_is_said_with_its_line() {
+        refuses("\nworkers = 0", "2:11: `workers` is 1 to 1024");
+        refuses("workers = 100000000", "1:11: `workers` is 1 to 1024");
+        refuses(
+            "[listen]\nhttp = '127.0.0.1:1'\nadmin = '127.0.0.1:1'",
+            "1:1: `http` and `admin` have the same address",
+        );
+        refuses("log = 'loud'", "1:7: `loud` is not a level: write one of off, error, warn, info, debug, trace");
+        assert_eq!(parse("log = 'nonsense['").unwrap_err().len(), 1);
+        for good in ["info", "DEBUG", "info,pipeline=debug", "pipeline=debug", "off"] {
+            assert!(parse(&format!("log = '{good}'")).is_ok(), "{good}");
+        }
+        refuses("[connections]\ntotal = 0", "2:9: 0 would refuse everything");
+        refuses("[connections]\ntotal = 9000000000000000000", "2:9: more than 1000000000 is no bound");
     }
 
     #[test]

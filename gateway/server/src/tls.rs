@@ -98,7 +98,8 @@ fn read(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result
     pair(&certificate, &key)
 }
 
-fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
+/// A chain and the key it belongs to.
+pub(crate) fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
     let failed = |path: &Path, cause: &dyn ToString| TlsFault::File { path: path.to_owned(), cause: cause.to_string() };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
@@ -172,7 +173,11 @@ mod tests {
         for it in [&one, &other] {
             Certificate::load(None, it.path(), &["a.example".to_owned()]).unwrap();
         }
-        let mixed = TlsSettings { certificate: one.path().join("tls/cert.pem"), key: other.path().join("tls/key.pem") };
+        let mixed = TlsSettings {
+            certificate: one.path().join("tls/cert.pem"),
+            key: other.path().join("tls/key.pem"),
+            place: None,
+        };
         assert!(matches!(Certificate::load(Some(&mixed), one.path(), &[]), Err(TlsFault::Mismatch { .. })));
     }
 }

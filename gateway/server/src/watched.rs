@@ -21,7 +21,9 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
     let folders = [Some(&settings.apis), settings.guardrails.as_ref()];
     let folders = folders.into_iter().flatten().map(std::path::absolute).collect::<Result<Vec<_>, _>>()?;
     let under = folders.clone();
-    let counts = move |path: &PathBuf| *path == file || under.iter().any(|it| path.starts_with(it));
+    // What stands above a folder counts when it is replaced, for the folder goes with it.
+    let of_folder = move |path: &PathBuf| under.iter().any(|it| path.starts_with(it) || it.starts_with(path));
+    let counts = move |path: &PathBuf| *path == file || of_folder(path);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let news = event.is_ok_and(|it| !matches!(it.kind, EventKind::Access(_)) && it.paths.iter().any(&counts));
         if news {
@@ -31,15 +33,16 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
     })?;
     for folder in &folders {
         watcher.watch(folder, RecursiveMode::Recursive)?;
-        // A deployment puts another folder in its place, which a watch on the folder itself would not outlive.
-        watcher.watch(folder.parent().unwrap_or(folder), RecursiveMode::NonRecursive)?;
+        // A deployment puts another folder in its place, or switches a link above it, which a watch on the folder itself
+        // would not outlive.
+        for above in folder.ancestors().skip(1) {
+            let _ = watcher.watch(above, RecursiveMode::NonRecursive);
+        }
     }
-    if settings.file.exists() {
-        // Editors replace the file, which a watch on the file itself would not outlive. What else happens in its folder
-        // is no news: the log of the gateway may lie there, and each reload writes a line of it.
-        let file = std::path::absolute(&settings.file)?;
-        watcher.watch(file.parent().unwrap_or(&file), RecursiveMode::NonRecursive)?;
-    }
+    // Editors replace the file, which a watch on the file itself would not outlive. What else happens in its folder is no
+    // news: the log of the gateway may lie there, and each reload writes a line of it.
+    let file = std::path::absolute(&settings.file)?;
+    watcher.watch(file.parent().unwrap_or(&file), RecursiveMode::NonRecursive)?;
     Ok(watcher)
 }
 

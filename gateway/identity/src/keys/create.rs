@@ -55,7 +55,9 @@ impl NewKey {
 #[derive(Debug, thiserror::Error)]
 pub enum CreateKeyError {
     /// There is no such tenant.
-    #[error("there is no tenant `{0}`; help: make it with `portcullis tenants create`")]
+    #[error(
+        "there is no tenant with the id `{0}`; help: `portcullis tenants list` shows ids, `portcullis tenants create` makes one"
+    )]
     UnknownTenant(TenantId),
     /// The name is held by a key that works.
     #[error(
