@@ -28,7 +28,7 @@ fn world() -> (World, PathBuf) {
             }
         }
         settings.upstreams.retain(|api, _| api == "novastraxis");
-        settings.more = "[limits.shield]\nrate = 100000\nburst = 100000\n".to_owned();
+        settings.more = String::from("[limits.shield]\nrate = 100000\nburst = 100000\n");
     });
     let folder = world.folder().to_owned();
     (world, folder)
