@@ -123,6 +123,31 @@ fn a_log_survives_a_kill_and_goes_on_where_it_ended() {
 }
 
 #[test]
+fn an_answer_to_a_change_is_entered_before_it_is_given() {
+    // Nothing is written but what somebody waits for.
+    let mut world = World::with(|settings, _| settings.more.push_str("[audit]\nflush_ms = 600000\nsync_ms = 600000\n"));
+    let key = world.key("novastraxis", &["compute"]);
+    let wanted = json!({
+        "machine_type": "n2-standard-4", "region": "us-east-1", "network_id": "vpc-4a1c", "image_id": "img-debian-13",
+    });
+    for _ in 0..5 {
+        let post = |body| Request::post(NSX, LIST).bearer(&key.text).json(body);
+        let (made, refused) = (world.ask(&post(&wanted)), world.ask(&post(&json!({}))).expect(400));
+        assert!(made.status < 300, "{made}");
+        let read = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
+        world.gateway.crash();
+        let entries = world.gateway.entries();
+        for (answer, outcome) in [(made, "permit"), (refused, "refuse")] {
+            let entry = entries.of(answer.says("x-request-id"));
+            assert_eq!((&entry["strict"], &entry["decision"]["outcome"]), (&json!(true), &json!(outcome)), "{entry:#}");
+            assert_eq!(entry["status"], answer.status, "{entry:#}");
+        }
+        let lost = entries.all().iter().all(|it| it["request"]["id"] != read.says("x-request-id"));
+        assert!(lost, "a read was waited for, so that this test shows nothing");
+    }
+}
+
+#[test]
 fn a_changed_log_is_found_out() {
     let mut world = World::start();
     for _ in 0..5 {

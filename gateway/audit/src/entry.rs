@@ -17,8 +17,12 @@ const KEPT_POLICIES: usize = 64;
 pub struct Entry<'a> {
     /// The version of this shape.
     pub schema: u16,
-    /// What kind of entry it is: `request.completed`.
+    /// What kind of entry it is: `request.completed`, or `request.cut_off` for an answer that broke off after its request
+    /// had been entered as completed.
     pub class: &'static str,
+    /// Whether the answer waited until this entry was on the disk.
+    #[cfg_attr(test, serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub strict: bool,
     /// The configured name of this gateway.
     pub node: &'a str,
     /// A random number drawn when this process started, in hexadecimal.
@@ -198,6 +202,9 @@ impl Entry<'_> {
             }
             it.number("schema", self.schema);
             self.status.inspect(|status| it.number("status", *status));
+            if self.strict {
+                it.flag("strict", true);
+            }
             it.text_if("tenant", self.tenant);
             it.object("request", |it| self.request.write(it));
             it.number("bytes_in", self.bytes_in);
@@ -286,6 +293,7 @@ mod tests {
             check(&Entry {
                 schema: 1,
                 class: "request.completed",
+                strict: two,
                 node: &texts[2],
                 boot: &texts[3],
                 time: Timestamp::from_nanos(nanos),

@@ -167,7 +167,7 @@ impl Log {
         }
     }
 
-    /// Waits until this many entries of this run are on the disk for certain.
+    /// Waits until this many entries of this run are on the disk for certain, for as long as the settings say.
     pub async fn durable_up_to(&self, number: u64) -> Result<(), Unwritable> {
         {
             let mut pending = self.shared.pending();
@@ -175,7 +175,11 @@ impl Log {
             self.shared.wake.notify_one();
         }
         let mut durable = self.durable.clone();
-        durable.wait_for(|it| number <= *it).await.map(drop).map_err(|_| Unwritable)
+        let wait = Duration::from_millis(self.shared.settings.strict_wait_ms);
+        match tokio::time::timeout(wait, durable.wait_for(|it| number <= *it)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Unwritable),
+        }
     }
 
     /// How many entries the log has on the disk, those of earlier runs among them.

@@ -10,6 +10,8 @@ pub struct AuditSettings {
     pub flush_ms: u64,
     /// How long written entries may stay unsynced, in milliseconds.
     pub sync_ms: u64,
+    /// How long an answer of a strict operation may wait until its entry is on the disk, in milliseconds.
+    pub strict_wait_ms: u64,
     /// How old a checkpoint may be while there are newer entries, in milliseconds.
     pub checkpoint_ms: u64,
     /// How many bytes of entries may wait in memory before requests wait for the disk.
@@ -18,6 +20,6 @@ pub struct AuditSettings {
 
 impl Default for AuditSettings {
     fn default() -> Self {
-        Self { flush_ms: 5, sync_ms: 50, checkpoint_ms: 1000, backlog_bytes: 16 * 1024 * 1024 }
+        Self { flush_ms: 5, sync_ms: 50, strict_wait_ms: 1000, checkpoint_ms: 1000, backlog_bytes: 16 * 1024 * 1024 }
     }
 }

@@ -32,6 +32,7 @@ fn entry<'a>(boot: &'a str, path: &'a str) -> Entry<'a> {
     Entry {
         schema: 1,
         class: "request.completed",
+        strict: false,
         node: "test",
         boot,
         time: Timestamp::from_seconds(0),

@@ -5,18 +5,36 @@ use audit::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestS
 use crate::Trail;
 use crate::trail::Ending;
 
-/// Writes the entry of a finished request; without an ending, of one that was cut off.
-pub(crate) fn settle(trail: &Trail, ending: Option<Ending>) {
+/// What is to be written of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// It has ended.
+    Ended,
+    /// Its answer is about to be given, and waits for the entry.
+    Answered,
+    /// Its answer broke off after it had been entered as answered.
+    CutOff,
+}
+
+/// Counts a finished request; without an ending, one that was cut off.
+pub(crate) fn count(trail: &Trail, ending: Option<Ending>) {
+    let duration = trail.gateway.clock.tick().since(trail.facts.at.tick);
+    let status = ending.and_then(|it| it.status);
+    trail.gateway.meters.settled(trail.operation.as_ref(), decision(trail, ending).reason, status, duration);
+}
+
+/// Writes the entry of a request; without an ending, of one that was cut off. Gives its number in this run.
+pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -> u64 {
     let gateway = &trail.gateway;
     let duration = gateway.clock.tick().since(trail.facts.at.tick);
     let decision = decision(trail, ending);
     let ended = ending.unwrap_or_default();
     let trace = trail.facts.trace.map(domain::TraceParent::trace_text);
     let operation = trail.operation.as_deref();
-    gateway.meters.settled(trail.operation.as_ref(), decision.reason, ended.status, duration);
     gateway.log.append(&Entry {
         schema: 1,
-        class: "request.completed",
+        class: if occasion == Occasion::CutOff { "request.cut_off" } else { "request.completed" },
+        strict: occasion == Occasion::Answered,
         node: &gateway.node.name,
         boot: &gateway.node.boot,
         time: trail.facts.at.wall,
@@ -44,7 +62,7 @@ pub(crate) fn settle(trail: &Trail, ending: Option<Ending>) {
         bytes_in: ended.bytes_in,
         bytes_out: ended.bytes_out,
         duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-    });
+    })
 }
 
 fn auth(trail: &Trail) -> Option<AuthSection<'_>> {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use audit::Outcome;
+use audit::{Outcome, Unwritable};
 use authz::Permit;
 use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
 
+use crate::settle::{self, Occasion};
 use crate::{Answer, Gateway};
 
 /// What is known of a request before anything is decided.
@@ -55,6 +56,8 @@ pub struct Trail {
     pub(crate) refusal: Option<Refusal>,
     pub(crate) peer: Option<Arc<str>>,
     pub(crate) upstream_status: Option<u16>,
+    /// The entry has been written already, because the answer waited for it.
+    recorded: bool,
     settled: bool,
 }
 
@@ -91,6 +94,7 @@ impl Trail {
             refusal: None,
             peer: None,
             upstream_status: None,
+            recorded: false,
             settled: false,
         }
     }
@@ -136,6 +140,17 @@ impl Trail {
         self.upstream_status = Some(status);
     }
 
+    /// Leaves the entry of a strict operation before its answer is given, and waits until it is on the disk.
+    pub async fn record(&mut self, ending: Ending) -> Result<(), Unwritable> {
+        if self.recorded || !self.operation.as_ref().is_some_and(|it| it.strict) {
+            return Ok(());
+        }
+        self.gateway.log.writable()?;
+        self.recorded = true;
+        let number = settle::write(self, Some(ending), Occasion::Answered);
+        self.gateway.log.durable_up_to(number).await
+    }
+
     /// Leaves the entry, after waiting for room in the log's memory.
     pub async fn settle(mut self, ending: Ending) {
         self.gateway.log.room().await;
@@ -149,7 +164,12 @@ impl Trail {
 
     fn finish(&mut self, ending: Option<Ending>) {
         if !std::mem::replace(&mut self.settled, true) {
-            crate::settle::settle(self, ending);
+            settle::count(self, ending);
+            if !self.recorded {
+                settle::write(self, ending, Occasion::Ended);
+            } else if !ending.is_some_and(|it| it.whole) {
+                settle::write(self, ending, Occasion::CutOff);
+            }
             self.gateway.meters.in_flight.dec();
         }
     }

@@ -220,7 +220,7 @@ impl ProxyHttp for Edge {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "protocol switched unasked").into_up());
         }
         passing.shape(response);
-        Ok(())
+        passing.record(response, session.body_bytes_read() as u64).await
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Box<Passing>) -> FailToProxy {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use limits::Allowance;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, ErrorType};
-use pipeline::{Answer, BodyFlow, Configuration, Forward, Trail};
+use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Trail};
 
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -138,6 +138,18 @@ impl Passing {
     fn end<T>(&mut self, answer: Answer) -> pingora::Result<T> {
         self.fault = Some(answer);
         Err(Error::explain(ErrorType::HTTPStatus(400), "request ended by the gateway"))
+    }
+
+    /// Enters a strict operation before the head of its answer is passed on; where that cannot be, ends the request.
+    pub(crate) async fn record(&mut self, response: &ResponseHeader, bytes_in: u64) -> pingora::Result<()> {
+        let Some(trail) = self.trail.as_mut().filter(|_| !response.status.is_informational()) else { return Ok(()) };
+        let length = response.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+        let bytes_out = length.unwrap_or_default();
+        let ending = Ending { status: Some(response.status.as_u16()), bytes_in, bytes_out, whole: true };
+        match trail.record(ending).await {
+            Ok(()) => Ok(()),
+            Err(unwritable) => self.end(unwritable.into()),
+        }
     }
 
     /// Stamps the head of an upstream's answer.

@@ -14,7 +14,7 @@ use pingora::prelude::ErrorType::{
 };
 use pingora::prelude::{Error, ErrorSource, ErrorType};
 use pingora::proxy::{FailToProxy, Session};
-use pipeline::{Answer, Refused, UpstreamFault};
+use pipeline::{Answer, Ending, Refused, UpstreamFault};
 use tokio::time::timeout;
 
 use super::accept::Head;
@@ -146,7 +146,18 @@ pub(crate) async fn send(
         pipeline::over_limit(profile, over, &mut headers);
     }
     let worded = Worded { dialect, resource: head.resource(), id: head.id };
-    write(session, &refused.answer, headers, &worded).await
+    let answer = recorded(passing, session.body_bytes_read() as u64, refused.answer).await;
+    write(session, &answer, headers, &worded).await
+}
+
+/// The answer to a strict operation once it is entered; where it cannot be, that is the answer.
+async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer) -> Answer {
+    let Some(trail) = &mut passing.trail else { return answer };
+    let ending = Ending { status: Some(status(&answer).as_u16()), bytes_in, bytes_out: 0, whole: true };
+    match trail.record(ending).await {
+        Ok(()) => answer,
+        Err(unwritable) => unwritable.into(),
+    }
 }
 
 /// Sends the answer to a request that failed on its way, if anything can still be sent.
@@ -170,6 +181,7 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
     passing.stamps().write(&mut headers);
     let dialect = configuration.catalog.dialect(forward.call());
     let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
+    let answer = recorded(passing, session.body_bytes_read() as u64, answer).await;
     let code = status(&answer).as_u16();
     match write(session, &answer, headers, &worded).await {
         Ok(()) => {
