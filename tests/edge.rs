@@ -1,8 +1,6 @@
 //! Connections, hops and upstreams: what passes, what is cut off, and what is said of it.
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
@@ -122,82 +120,6 @@ fn hop_by_hop_headers_end_at_the_gateway() {
     for ours in ["x-portcullis-tenant", "x-request-id", "traceparent", "x-forwarded-for", "host"] {
         assert_eq!(lines(&seen, ours).len(), 1, "`{ours}` was taken out by its caller: {seen:#}");
     }
-}
-
-/// An upstream that gives every request the same bytes for an answer.
-fn upstream_that_says(bytes: &'static [u8]) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(bytes));
-        }
-    });
-    address
-}
-
-#[test]
-fn what_an_upstream_says_of_its_hop_ends_at_the_gateway() {
-    let upstream = upstream_that_says(
-        b"HTTP/1.1 200 OK\r\nConnection: X-Secret, content-length\r\nConnection: close\r\nX-Secret: 1\r\n\
-          Keep-Alive: timeout=5\r\nTrailer: x\r\nUpgrade: h2c\r\nProxy-Authenticate: Basic\r\nRefusal-Reason: forged\r\n\
-          X-Portcullis-Tenant: forged\r\nX-Kept: 1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
-    );
-    let world = World::with(|settings, _| settings.upstreams.extend([("novastraxis".to_owned(), upstream)]));
-    let key = world.key("novastraxis", &["compute"]);
-    let answer = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
-    assert_eq!((answer.says("x-kept"), answer.text().as_str()), ("1", "{}"), "{answer}");
-    for gone in
-        ["x-secret", "keep-alive", "trailer", "upgrade", "proxy-authenticate", "refusal-reason", "x-portcullis-tenant"]
-    {
-        assert_eq!(answer.header(gone), None, "{answer}");
-    }
-}
-
-#[test]
-fn an_interim_answer_is_stripped_like_the_last_one() {
-    let upstream = upstream_that_says(
-        b"HTTP/1.1 103 Early Hints\r\nConnection: X-Secret\r\nX-Secret: 1\r\nRefusal-Reason: forged\r\nLink: </a>\r\n\r\n\
-          HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nAlt-Svc: h3=\":1\"\r\n\r\n",
-    );
-    let world = World::with(|settings, _| settings.upstreams.extend([("novastraxis".to_owned(), upstream)]));
-    let key = world.key("novastraxis", &["compute"]);
-    let mut connection = world.gateway.door().secure(NSX);
-    let bearer = format!("Authorization: Bearer {}", key.text);
-    connection.send(format!("GET {LIST} HTTP/1.1\r\nHost: {NSX}\r\n{bearer}\r\n\r\n").as_bytes());
-    let interim = connection.any_head().expect(103);
-    assert_eq!(interim.says("link"), "</a>");
-    assert_eq!([interim.header("x-secret"), interim.header("refusal-reason")], [None, None], "{interim}");
-    let last = connection.head().expect(204);
-    assert_eq!([last.header("content-length"), last.header("alt-svc")], [None, None], "{last}");
-}
-
-#[test]
-fn apis_that_share_an_upstream_keep_their_own_timeouts() {
-    let world = World::with(|settings, folder| {
-        let apis = folder.join("apis");
-        let copied = Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
-        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
-        let file = apis.join("cloudnexus/api.toml");
-        let text = std::fs::read_to_string(&file).expect("a profile");
-        std::fs::write(&file, text.replace("first_byte = \"30s\"", "first_byte = \"1s\"")).expect("a profile");
-        settings.apis = apis;
-        let shared = settings.upstreams["novastraxis"];
-        settings.upstreams.insert("cloudnexus".to_owned(), shared);
-    });
-    let key = world.key("novastraxis", &["compute"]);
-    world.clouds.arm("novastraxis", &json!({ "kind": "slow", "ms": 2_000, "times": 1 }));
-    let _ = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
-}
-
-#[test]
-fn a_protocol_that_is_switched_unasked_is_a_broken_answer() {
-    let upstream =
-        upstream_that_says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: raw\r\nConnection: upgrade\r\n\r\nraw");
-    let world = World::with(|settings, _| settings.upstreams.extend([("novastraxis".to_owned(), upstream)]));
-    let key = world.key("novastraxis", &["compute"]);
-    let answer = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(502);
-    assert_eq!(world.gateway.entries().of(answer.says("x-request-id"))["decision"]["outcome"], "fail");
 }
 
 #[test]
