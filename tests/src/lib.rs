@@ -31,7 +31,7 @@ pub use entries::Entries;
 pub use gateway::{Commanded, Gateway, Settings};
 pub use keys::Key;
 pub use process::{Running, program};
-pub use python::python;
+pub use python::{python, python_alone};
 pub use request::Request;
 pub use wait::until;
 pub use world::{APIS, World};

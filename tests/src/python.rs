@@ -26,6 +26,19 @@ pub fn python(world: &World, script: &str, more: &[(&str, &str)]) -> Commanded {
     done
 }
 
+/// Runs `tests/python/<script>` with these words, whatever comes of it.
+#[track_caller]
+pub fn python_alone(script: &str, words: &[&str]) -> Commanded {
+    let file = gateway::project().join("tests/python").join(script);
+    let done = Command::new(interpreter()).arg("-B").arg(&file).args(words).output();
+    let done = done.unwrap_or_else(|error| panic!("cannot run {}: {error}", file.display()));
+    Commanded {
+        code: done.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&done.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
 /// The interpreter of the environment that `scripts/setup python` makes.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "where tools are kept is said by the environment")]

@@ -1,0 +1,255 @@
+"""A verifier of audit logs that shares no code with the gateway: written from gateway/audit/README.md.
+
+    verify_log.py FOLDER VKEY
+
+Prints `{"entries": .., "signed": .., "root": ".."}`, or says what is wrong and exits with 1. Needs nothing but Python.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import struct
+import sys
+from pathlib import Path
+
+# --- Ed25519, verifying alone (RFC 8032 section 5.1) -----------------------------------------------------------------
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+
+def recover_x(y, sign):
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if (x * x - square) % P or (x == 0 and sign):
+        raise Wrong("no point of the curve")
+    return P - x if x & 1 != sign else x
+
+
+def point(encoded):
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & (2**255 - 1), number >> 255
+    if y >= P:
+        raise Wrong("no point of the curve")
+    x = recover_x(y, sign)
+    return x, y, 1, x * y % P
+
+
+def add(one, other):
+    a = (one[1] - one[0]) * (other[1] - other[0]) % P
+    b = (one[1] + one[0]) * (other[1] + other[0]) % P
+    c, d = 2 * one[3] * other[3] * D % P, 2 * one[2] * other[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(scalar, base):
+    total = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = add(total, base)
+        base, scalar = add(base, base), scalar >> 1
+    return total
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+
+
+def holds(key, text, signature):
+    if len(signature) != 64:
+        return False
+    r, s = signature[:32], int.from_bytes(signature[32:], "little")
+    if s >= ORDER:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(r + key + text).digest(), "little") % ORDER
+    base_x = recover_x(BASE_Y, 0)
+    left = times(s, (base_x, BASE_Y, 1, base_x * BASE_Y % P))
+    right = add(point(r), times(challenge, point(key)))
+    return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
+
+
+# --- notes and checkpoints -------------------------------------------------------------------------------------------
+
+
+class Wrong(Exception):
+    """What is wrong with a log."""
+
+
+def read_vkey(text):
+    name, number, key = text.strip().split("+", 2)
+    key = base64.b64decode(key, validate=True)
+    known = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
+    if key[0] != 1 or len(key) != 33 or known.hex() != number:
+        raise Wrong(f"`{text}` is not a key")
+    return name, known, key[1:]
+
+
+def read_checkpoint(file, vkey):
+    """Name, size and root, if this key stands for them."""
+    name, known, key = vkey
+    text, empty, lines = file.read_bytes().rpartition(b"\n\n")
+    text, signed = text + b"\n", False
+    if not empty:
+        raise Wrong(f"{file.name} is no note")
+    for line in lines.decode().splitlines():
+        dash, who, signature = line.split(" ")
+        signature = base64.b64decode(signature, validate=True)
+        if dash == "\u2014" and who == name and signature[:4] == known:
+            if not holds(key, text, signature[4:]):
+                raise Wrong(f"{file.name} has a signature that does not hold")
+            signed = True
+    if not signed:
+        raise Wrong(f"{file.name} is not signed by {name}")
+    log, size, root = text.decode().split("\n")[:3]
+    return log, int(size), base64.b64decode(root, validate=True)
+
+
+# --- entries ---------------------------------------------------------------------------------------------------------
+
+
+def path_of(number):
+    groups = re.findall("...", f"{number:0{3 * max(1, -(-len(str(number)) // 3))}d}")
+    return "/".join(["x" + it for it in groups[:-1]] + groups[-1:])
+
+
+def leaf(entry):
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def bundle(path):
+    entries, data = [], path.read_bytes()
+    while data:
+        (length,) = struct.unpack_from(">H", data)
+        entries.append(data[2 : 2 + length])
+        data = data[2 + length :]
+    if len(entries) != 256:
+        raise Wrong(f"{path} does not hold 256 entries")
+    return entries
+
+
+def ahead(path):
+    """The whole entries of a write-ahead file."""
+    data, at = path.read_bytes(), 0
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        check, entry = data[at + 4 : at + 12], data[at + 12 : at + 12 + length]
+        if len(entry) != length or leaf(entry)[:8] != check:
+            return
+        yield entry
+        at += 12 + length
+
+
+def entries_of(log):
+    number = 0
+    while (path := log / "tile/entries" / path_of(number // 256)).is_file():
+        yield from bundle(path)
+        number += 256
+    for path in sorted((log / "wal").glob("*.wal")):
+        first = int(path.stem)
+        for place, entry in enumerate(ahead(path), first):
+            if place == number:
+                yield entry
+                number += 1
+
+
+def decode(data, at=0):
+    """One value of deterministic CBOR, and where it ends."""
+    major, short, at = data[at] >> 5, data[at] & 31, at + 1
+    if short < 24:
+        argument = short
+    elif short < 28:
+        width = 1 << (short - 24)
+        argument, at = int.from_bytes(data[at : at + width], "big"), at + width
+        if argument < (24 if width == 1 else 1 << 4 * width):
+            raise Wrong("a number is longer than it needs to be")
+    else:
+        raise Wrong("no definite length")
+    if major == 0:
+        return argument, at
+    if major == 1:
+        return -1 - argument, at
+    if major == 3:
+        if at + argument > len(data):
+            raise Wrong("a text is cut off")
+        return data[at : at + argument].decode(), at + argument
+    if major == 4:
+        items = []
+        for _ in range(argument):
+            item, at = decode(data, at)
+            items.append(item)
+        return items, at
+    if major == 5:
+        fields, last = {}, (-1, b"")
+        for _ in range(argument):
+            name, at = decode(data, at)
+            order = (len(name.encode()), name.encode())
+            if order <= last:
+                raise Wrong("names are out of order")
+            last = order
+            fields[name], at = decode(data, at)
+        return fields, at
+    if (major, argument) in ((7, 20), (7, 21)):
+        return argument == 21, at
+    raise Wrong("a kind of value that no entry holds")
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+class Tree:
+    """Roots of whole subtrees, the largest first."""
+
+    def __init__(self):
+        self.size, self.roots = 0, []
+
+    def push(self, hashed):
+        self.roots.append(hashed)
+        self.size += 1
+        merged = self.size
+        while merged % 2 == 0:
+            right, left = self.roots.pop(), self.roots.pop()
+            self.roots.append(hashlib.sha256(b"\1" + left + right).digest())
+            merged //= 2
+
+    def root(self):
+        if not self.roots:
+            return hashlib.sha256().digest()
+        total = self.roots[-1]
+        for left in reversed(self.roots[:-1]):
+            total = hashlib.sha256(b"\1" + left + total).digest()
+        return total
+
+
+def verify(log, vkey):
+    files = [log / "checkpoint", *sorted((log / "checkpoints").glob("*.note"))]
+    stated = {}
+    for file in files:
+        _, size, root = read_checkpoint(file, vkey)
+        if stated.setdefault(size, root) != root:
+            raise Wrong(f"two checkpoints of {size} entries disagree")
+    signed, tree, runs = max(stated), Tree(), {}
+    for number, entry in enumerate(entries_of(log)):
+        fields, end = decode(entry)
+        if end != len(entry):
+            raise Wrong(f"entry {number} goes on after its end")
+        run = fields["node"], fields["boot"]
+        if fields["node_seq"] != runs.get(run, 0):
+            raise Wrong(f"entry {number} is number {fields['node_seq']} of its run, not {runs.get(run, 0)}")
+        runs[run] = fields["node_seq"] + 1
+        tree.push(leaf(entry))
+        if tree.size in stated and stated[tree.size] != tree.root():
+            raise Wrong(f"the entries up to {tree.size} are not those that were signed for")
+    if tree.size < signed:
+        raise Wrong(f"{signed} entries are signed for, and there are {tree.size}")
+    return {"entries": tree.size, "signed": signed, "root": stated[signed].hex()}
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(verify(Path(sys.argv[1]), read_vkey(sys.argv[2]))))
+    except (Wrong, KeyError, ValueError, IndexError, struct.error) as wrong:
+        sys.exit(f"wrong: {wrong}")
