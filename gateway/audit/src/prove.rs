@@ -1,0 +1,149 @@
+//! Proofs as files: that an entry is in the log, and that an older checkpoint is the beginning of a newer one.
+
+use std::io;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::disk;
+use crate::note::{BadNote, Checkpoint, Verifier};
+use crate::read::{Entries, ReadError};
+use crate::tree::{self, BadProof, FULL, Hash, Tile, root_of};
+
+/// The first line of a proof of an entry (C2SP tlog-proof).
+const PROOF: &str = "c2sp.org/tlog-proof@v1";
+
+/// A proof that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Unproven {
+    /// A file cannot be read.
+    #[error("audit log cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// The entry cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The checkpoint cannot be read.
+    #[error("the checkpoint {0}")]
+    Note(#[from] BadNote),
+    /// There is no checkpoint that covers it.
+    #[error("{asked} entries are asked about, and {signed} are signed for")]
+    Unsigned {
+        /// As many as the question is about.
+        asked: u64,
+        /// As many as the newest checkpoint covers.
+        signed: u64,
+    },
+    /// A tile is missing or damaged.
+    #[error("tile `{0}` is missing or damaged")]
+    Tile(String),
+}
+
+/// What a proof shows, once it has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The number of the entry.
+    pub seq: u64,
+    /// Its bytes.
+    pub entry: Vec<u8>,
+    /// The checkpoint that covers it.
+    pub checkpoint: Checkpoint,
+}
+
+/// A proof that proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refuted {
+    /// Not of the form of a proof.
+    #[error("it is not a proof")]
+    Malformed,
+    /// Its checkpoint is not signed by the key.
+    #[error("its checkpoint {0}")]
+    Note(#[from] BadNote),
+    /// Its hashes do not lead where they must.
+    #[error(transparent)]
+    Proof(#[from] BadProof),
+}
+
+/// Proves that an entry is in the log: a text that holds the entry, the hashes, and the newest checkpoint.
+pub fn prove_entry(log: &Path, seq: u64) -> Result<String, Unproven> {
+    let (note, stated) = newest(log)?;
+    if stated.size <= seq {
+        return Err(Unproven::Unsigned { asked: seq + 1, signed: stated.size });
+    }
+    let entry = Entries::from(log, seq).next().transpose()?;
+    let (_, entry) = entry.ok_or(Unproven::Unsigned { asked: seq + 1, signed: stated.size })?;
+    let path = tree::inclusion(seq, stated.size, &mut |level, index| subtree(log, stated.size, level, index))?;
+    Ok(format!("{PROOF}\nextra {}\nindex {seq}\n{}\n{note}", STANDARD.encode(entry), lines(&path)))
+}
+
+/// Proves that the log of `old` entries is the beginning of what the newest checkpoint covers: a text as witnesses are sent
+/// it (C2SP tlog-witness).
+pub fn prove_growth(log: &Path, old: u64) -> Result<String, Unproven> {
+    let (note, stated) = newest(log)?;
+    if stated.size < old {
+        return Err(Unproven::Unsigned { asked: old, signed: stated.size });
+    }
+    let path = tree::consistency(old, stated.size, &mut |level, index| subtree(log, stated.size, level, index))?;
+    Ok(format!("old {old}\n{}\n{note}", lines(&path)))
+}
+
+/// Holds a proof of an entry to a key.
+pub fn verify_entry(proof: &str, key: &Verifier) -> Result<Proven, Refuted> {
+    let rest = proof.strip_prefix(PROOF).and_then(|it| it.strip_prefix("\nextra ")).ok_or(Refuted::Malformed)?;
+    let (entry, rest) = rest.split_once("\nindex ").ok_or(Refuted::Malformed)?;
+    let (seq, path, note) = parts(rest)?;
+    let entry = STANDARD.decode(entry).map_err(|_| Refuted::Malformed)?;
+    let checkpoint = Checkpoint::parse(key.open(note)?)?;
+    tree::verify_inclusion(&tree::leaf(&entry), seq, checkpoint.size, &path, &checkpoint.root)?;
+    Ok(Proven { seq, entry, checkpoint })
+}
+
+/// Holds a proof of growth to a key and to the older checkpoint, which gives the newer one.
+pub fn verify_growth(proof: &str, older: &str, key: &Verifier) -> Result<Checkpoint, Refuted> {
+    let (old, path, note) = parts(proof.strip_prefix("old ").ok_or(Refuted::Malformed)?)?;
+    let (older, newer) = (Checkpoint::parse(key.open(older)?)?, Checkpoint::parse(key.open(note)?)?);
+    if older.size != old || older.origin != newer.origin {
+        return Err(Refuted::Malformed);
+    }
+    tree::verify_consistency((old, &older.root), (newer.size, &newer.root), &path)?;
+    Ok(newer)
+}
+
+fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
+    let bytes = disk::read(&log.join("checkpoint"))?.ok_or(Unproven::Unsigned { asked: 1, signed: 0 })?;
+    let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
+    let stated = Checkpoint::parse(&note)?;
+    Ok((note, stated))
+}
+
+/// The hash of a whole subtree, from the tile that holds its roots.
+fn subtree(log: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Unproven> {
+    let (above, within) = (level / 8, level % 8);
+    let first = index << within;
+    let tile = Tile { level: u8::try_from(above).unwrap_or(u8::MAX), index: first / FULL as u64 };
+    let there = size >> (8 * above).min(63);
+    let width = usize::try_from(there - tile.index * FULL as u64).unwrap_or(FULL).min(FULL);
+    let whole = disk::read(&log.join(tile.path(FULL)))?;
+    let bytes = match whole {
+        Some(bytes) => bytes,
+        None => disk::read(&log.join(tile.path(width)))?.unwrap_or_default(),
+    };
+    let start = usize::try_from(first % FULL as u64).unwrap_or_default();
+    let hashes = bytes.as_chunks::<32>().0.get(start..start + (1 << within));
+    hashes.map(root_of).ok_or_else(|| Unproven::Tile(tile.path(width)))
+}
+
+fn lines(path: &[Hash]) -> String {
+    path.iter().fold(String::new(), |text, it| text + &STANDARD.encode(it) + "\n")
+}
+
+/// A number, the hashes on the lines after it, and after an empty line a note.
+fn parts(text: &str) -> Result<(u64, Vec<Hash>, &str), Refuted> {
+    let (head, note) = text.split_once("\n\n").ok_or(Refuted::Malformed)?;
+    let mut lines = head.split('\n');
+    let number = lines.next().unwrap_or_default();
+    let read: u64 = number.parse().map_err(|_| Refuted::Malformed)?;
+    let hash = |it: &str| STANDARD.decode(it).ok().and_then(|it| it.try_into().ok()).ok_or(Refuted::Malformed);
+    let path = lines.map(hash).collect::<Result<_, _>>()?;
+    if read.to_string() == number { Ok((read, path, note)) } else { Err(Refuted::Malformed) }
+}
