@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use authn::sigv4::BodyHash;
 use bytes::{Bytes, BytesMut};
-use catalog::{Catalog, Profile, REFUSAL_REASON};
+use catalog::{Catalog, Profile};
 use domain::{Arrival, Call, Caller};
 use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::response::Parts as RespParts;
@@ -157,8 +157,9 @@ impl Passing {
         // As on the way out: without pingora's second map of how names were capitalised.
         let Ok(blank) = ResponseHeader::build_no_case(response.status, Some(0)) else { return };
         let mut head: RespParts = std::mem::replace(response, blank).into();
-        let foreign: Vec<HeaderName> =
-            head.headers.keys().filter(|it| is_foreign(it, &head.headers)).cloned().collect();
+        let nominates = head.headers.contains_key(CONNECTION);
+        let foreign = head.headers.keys().filter(|it| is_foreign(it) || nominates && is_named(it, &head.headers));
+        let foreign: Vec<HeaderName> = foreign.cloned().collect();
         for name in foreign {
             head.headers.remove(&name);
         }
@@ -179,20 +180,20 @@ impl Passing {
     }
 }
 
-/// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), and
-/// what only the gateway says. What delimits the body stays, whatever `Connection` names.
-fn is_foreign(name: &HeaderName, headers: &HeaderMap) -> bool {
-    // The last would lead callers past the gateway.
-    const HOP: [&str; 7] =
-        ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade", "alt-svc"];
-    let named = |name: &HeaderName| {
-        let mut options = headers.get_all(CONNECTION).iter().flat_map(|it| it.as_bytes().split(|it| *it == b','));
-        options.any(|it| it.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
-    };
-    name.as_str().starts_with(OURS)
-        || *name == REFUSAL_REASON
-        || HOP.contains(&name.as_str())
-        || (headers.contains_key(CONNECTION) && ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) && named(name))
+/// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), what
+/// only the gateway says, and what would lead callers past it.
+fn is_foreign(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with(OURS)
+        || matches!(name, "keep-alive" | "proxy-authenticate" | "proxy-connection" | "te" | "trailer" | "upgrade")
+        || matches!(name, "alt-svc" | "refusal-reason")
+}
+
+/// Whether `Connection` names a header. What delimits the body stays all the same.
+fn is_named(name: &HeaderName, headers: &HeaderMap) -> bool {
+    let mut options = headers.get_all(CONNECTION).iter().flat_map(|it| it.as_bytes().split(|it| *it == b','));
+    ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name)
+        && options.any(|it| it.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 /// What an answer carries because of who asked for what, and when.
