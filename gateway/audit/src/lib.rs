@@ -6,6 +6,7 @@
 //! requests that need it are refused.
 
 mod cbor;
+mod control;
 mod disk;
 mod entry;
 mod log;
@@ -21,6 +22,7 @@ mod verify;
 mod wal;
 
 pub use cbor::NotCanonical;
+pub use control::{Action, Before, Control};
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
 pub use log::{Log, OpenError, Unwritable};
 pub use prove::{Proven, Refuted, Unproven, prove_entry, prove_growth, verify_entry, verify_growth};

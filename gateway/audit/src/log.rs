@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
 use crate::sequencer::Sequencer;
-use crate::{AuditSettings, Entry, disk};
+use crate::{AuditSettings, Control, Entry, disk};
 
 /// How long the writer waits before it tries a failed write again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -140,9 +140,18 @@ impl Log {
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
     /// [`Log::room`] is where to wait first.
     pub fn append(&self, entry: &Entry<'_>) -> u64 {
+        self.hand_over(|node_seq, out| entry.write(node_seq, out))
+    }
+
+    /// Hands over an entry of the log about itself, as [`Log::append`] does.
+    pub fn control(&self, control: &Control<'_>) -> u64 {
+        self.hand_over(|node_seq, out| control.write(node_seq, out))
+    }
+
+    fn hand_over(&self, write: impl FnOnce(u64, &mut Vec<u8>)) -> u64 {
         let mut pending = self.shared.pending();
         let node_seq = pending.appended;
-        entry.write(node_seq, &mut pending.bytes);
+        write(node_seq, &mut pending.bytes);
         let end = pending.bytes.len();
         pending.ends.push(end);
         pending.appended += 1;

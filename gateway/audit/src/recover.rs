@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cbor::{self, Identity};
+use crate::control::{Before, CLASS, STOP};
 use crate::note::{BadNote, Checkpoint, Signer};
 use crate::sequencer::{Sequencer, Wal};
 use crate::tree::{FULL, Hash, Levels, Tile};
@@ -16,6 +18,8 @@ pub struct Recovered {
     pub next: u64,
     /// How many bytes of entries that were never finished were cut off.
     pub torn: u64,
+    /// How the run before ended.
+    pub before: Before,
 }
 
 /// Why a log cannot be gone on with. Nothing of it was changed.
@@ -69,7 +73,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
         return Err(Unrecoverable::Damaged(log.join("checkpoint")));
     }
     let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
-    let mut torn = 0;
+    let (mut torn, mut stopped) = (0, None);
     for (at, (number, path)) in files.iter().enumerate() {
         let bytes = std::fs::read(path).map_err(failed(path))?;
         let mut frames = Frames::of(&bytes);
@@ -80,6 +84,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
             // A file begins with what the one before it may end with.
             if next == sequencer.size() {
                 sequencer.derive(leaf, entry);
+                note_end(entry, &mut stopped);
             }
             if let Some(stated) = stated.as_ref().filter(|it| it.size == sequencer.size()) {
                 if sequencer.root() != stated.root {
@@ -100,7 +105,28 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
         return Err(Unrecoverable::Short { stated: stated.size, found });
     }
     sequencer.cut(torn).map_err(failed(&wal::folder(log)))?;
-    Ok((sequencer, Recovered { next: found, torn }))
+    let before = match stopped {
+        _ if found == 0 => Before::Nothing,
+        Some(_) => Before::Stop,
+        None => Before::Crash,
+    };
+    Ok((sequencer, Recovered { next: found, torn, before }))
+}
+
+/// Remembers the run that said that it ends, until another one begins.
+fn note_end(entry: &[u8], stopped: &mut Option<String>) {
+    let Ok(Identity { boot, .. }) = cbor::identity(entry) else { return };
+    if stopped.as_deref().is_some_and(|it| it != boot) {
+        *stopped = None;
+    }
+    // A cheap look first: of many entries few are of this class.
+    if memchr::memmem::find(entry, CLASS.as_bytes()).is_some()
+        && let Ok(view) = cbor::view(entry)
+        && view.get("class").is_some_and(|it| it == CLASS)
+        && view.get("action").is_some_and(|it| it == STOP)
+    {
+        *stopped = Some(boot.to_owned());
+    }
 }
 
 fn open(log: &Path, first: u64) -> Result<std::fs::File, Unrecoverable> {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use audit::note::Signer;
 use audit::{
-    AuditSettings, Broken, DecisionSection, Entries, Entry, Log, OpenError, Outcome, Recovered, RequestSection,
-    Unrecoverable, Verified, verify, view,
+    Action, AuditSettings, Before, Broken, Control, DecisionSection, Entries, Entry, Log, OpenError, Outcome,
+    Recovered, RequestSection, Unrecoverable, Verified, verify, view,
 };
 use domain::{SystemClock, Timestamp};
 use proptest::prelude::*;
@@ -155,6 +155,32 @@ fn many_restarts_and_write_ahead_files_make_one_log() {
     assert_eq!(paths(folder.path())[79_999], "/79999");
     let from: Vec<u64> = Entries::from(folder.path(), 80_299).map(|it| it.unwrap().0).collect();
     assert_eq!(from, [80_299, 80_300]);
+}
+
+#[test]
+fn the_end_of_the_run_before_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let control = |boot, action| Control { node: "test", boot, time: Timestamp::from_seconds(1), action };
+    for (boot, stops, expected) in [
+        ("00", true, Before::Nothing),
+        ("01", false, Before::Stop),
+        ("02", true, Before::Crash),
+        ("03", false, Before::Stop),
+    ] {
+        let (log, recovered) = open(folder.path()).unwrap();
+        assert_eq!(recovered.before, expected, "{boot}");
+        log.control(&control(boot, Action::Start { before: recovered.before, torn: 0 }));
+        log.append(&entry(boot, "/"));
+        if stops {
+            log.control(&control(boot, Action::Stop));
+            // What was still being answered.
+            log.append(&entry(boot, "/late"));
+        }
+    }
+    let views: Vec<_> = Entries::from(folder.path(), 0).map(|it| view(&it.unwrap().1).unwrap()).collect();
+    assert_eq!((&views[0]["action"], &views[0]["before"]), (&"start".into(), &"nothing".into()));
+    assert_eq!((&views[2]["action"], &views[2]["node_seq"]), (&"stop".into(), &2.into()));
+    assert_eq!(verified(folder.path()).unwrap().entries, views.len() as u64);
 }
 
 #[tokio::test]

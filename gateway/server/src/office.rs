@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use admin::{Condition, Posts};
 use anyhow::Context as _;
-use audit::Log;
 use audit::note::Signer;
+use audit::{Action, Before, Control, Log, Recovered};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
 use domain::{Clock, Faults, Random, SystemClock, Version};
 use identity::{Identity, News};
@@ -58,7 +58,8 @@ impl Office {
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
         let mut keys = KeyringBuilder::new();
         let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
-        let log = open_log(&settings, Arc::clone(&clock))?;
+        let node = Node { name: settings.node.clone(), boot: boot_id() };
+        let log = open_log(&settings, &node, &clock)?;
         let hosts = hosts(&configuration);
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
         let (peers, unresolved) = Peers::resolve(&configuration);
@@ -74,7 +75,7 @@ impl Office {
             log,
             clock,
             random: Arc::new(SystemRandom),
-            node: Node { name: settings.node.clone(), boot: boot_id() },
+            node,
             configuration,
         })?;
         Ok(Self {
@@ -226,6 +227,9 @@ impl Office {
     pub(crate) async fn close(&self) {
         self.round().await;
         self.store.close().await;
+        let Gateway { node, log, clock, .. } = &*self.gateway;
+        let _ =
+            log.control(&Control { node: &node.name, boot: &node.boot, time: clock.now().wall, action: Action::Stop });
     }
 }
 
@@ -280,11 +284,20 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
     }
 }
 
-fn open_log(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Log> {
+fn open_log(settings: &Settings, node: &Node, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
     let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).audit)?;
     let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
     let signer = Signer::from_seed(&format!("portcullis/{}", settings.node), &seed).with_context(named)?;
-    let (log, recovered) = Log::open(&settings.data.join("audit"), settings.audit.clone(), signer, clock)?;
+    let folder = settings.data.join("audit");
+    let (log, recovered) = Log::open(&folder, settings.audit.clone(), signer, Arc::clone(clock))?;
+    let Recovered { torn, before, .. } = recovered;
+    let (action, time) = (Action::Start { before, torn }, clock.now().wall);
+    let _ = log.control(&Control { node: &node.name, boot: &node.boot, time, action });
+    if before == Before::Crash {
+        tracing::warn!(
+            "the run before this one did not end as it should: requests may have been forwarded and never entered"
+        );
+    }
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
     }
