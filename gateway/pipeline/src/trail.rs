@@ -56,9 +56,17 @@ pub struct Trail {
     pub(crate) refusal: Option<Refusal>,
     pub(crate) peer: Option<Arc<str>>,
     pub(crate) upstream_status: Option<u16>,
-    /// The entry has been written already, because the answer waited for it.
-    recorded: bool,
+    /// What was entered already, because the answer waited for it.
+    recorded: Option<Recorded>,
     settled: bool,
+}
+
+/// The answer that was entered before it was given.
+#[derive(Clone, Copy)]
+struct Recorded {
+    status: Option<u16>,
+    /// It was the gateway's own.
+    refused: bool,
 }
 
 /// Why a request was turned away.
@@ -94,7 +102,7 @@ impl Trail {
             refusal: None,
             peer: None,
             upstream_status: None,
-            recorded: false,
+            recorded: None,
             settled: false,
         }
     }
@@ -142,11 +150,11 @@ impl Trail {
 
     /// Leaves the entry of a strict operation before its answer is given, and waits until it is on the disk.
     pub async fn record(&mut self, ending: Ending) -> Result<(), Unwritable> {
-        if self.recorded || !self.operation.as_ref().is_some_and(|it| it.strict) {
+        if self.recorded.is_some() || !self.operation.as_ref().is_some_and(|it| it.strict) {
             return Ok(());
         }
         self.gateway.log.writable()?;
-        self.recorded = true;
+        self.recorded = Some(Recorded { status: ending.status, refused: self.refusal.is_some() });
         let number = settle::write(self, Some(ending), Occasion::Answered);
         self.gateway.log.durable_up_to(number).await
     }
@@ -165,10 +173,14 @@ impl Trail {
     fn finish(&mut self, ending: Option<Ending>) {
         if !std::mem::replace(&mut self.settled, true) {
             settle::count(self, ending);
-            if !self.recorded {
-                settle::write(self, ending, Occasion::Ended);
-            } else if !ending.is_some_and(|it| it.whole) {
-                settle::write(self, ending, Occasion::CutOff);
+            // A connection that broke before the gateway answered by itself did not break that answer.
+            let given = |it: Recorded| ending.is_some_and(|end| end.status == it.status && (end.whole || it.refused));
+            match self.recorded {
+                Some(recorded) if given(recorded) => {}
+                it => {
+                    let occasion = if it.is_some() { Occasion::CutOff } else { Occasion::Ended };
+                    let _ = settle::write(self, ending, occasion);
+                }
             }
             self.gateway.meters.in_flight.dec();
         }
