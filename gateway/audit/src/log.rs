@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -69,7 +69,6 @@ struct Shared {
     wake: Condvar,
     room: Notify,
     writable: AtomicBool,
-    size: AtomicU64,
     settings: AuditSettings,
 }
 
@@ -117,7 +116,6 @@ impl Log {
             wake: Condvar::new(),
             room: Notify::new(),
             writable: AtomicBool::new(true),
-            size: AtomicU64::new(recovered.next),
             settings,
         });
         let (told, durable) = watch::channel(0);
@@ -189,11 +187,6 @@ impl Log {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Unwritable),
         }
-    }
-
-    /// How many entries the log has on the disk, those of earlier runs among them.
-    pub fn size(&self) -> u64 {
-        self.shared.size.load(Ordering::Acquire)
     }
 
     /// How many entries were handed over since this process started.
@@ -269,7 +262,6 @@ impl Writer {
         if *unsynced > 0 && (urgent || due || state) {
             self.until_done(Sequencer::sync)?;
             self.synced = now;
-            self.shared.size.store(self.sequencer.size(), Ordering::Release);
             let count = std::mem::take(unsynced);
             self.told.send_modify(|it| *it += count);
             self.until_done(Sequencer::settle)?;

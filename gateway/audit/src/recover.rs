@@ -62,7 +62,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
     let files = wal::files(log).map_err(failed(&wal::folder(log)))?;
     let first = match files.first() {
         Some((first, _)) => *first,
-        None if stated.is_none() => 0,
+        None if stated.is_none() && !log.join("tile").exists() => 0,
         None => return Err(Unrecoverable::Damaged(wal::folder(log))),
     };
     let levels = Levels::resume(first, |tile| read_tile(log, tile))?;
@@ -140,7 +140,11 @@ fn open(log: &Path, first: u64) -> Result<std::fs::File, Unrecoverable> {
 fn stated(log: &Path, signer: &Signer) -> Result<Option<Checkpoint>, Unrecoverable> {
     let path = log.join("checkpoint");
     let read = disk::read(&path).map_err(|cause| Unrecoverable::Io { path, cause })?;
-    let Some(bytes) = read else { return Ok(None) };
+    let Some(bytes) = read else {
+        // One that was kept says that there was a newest one.
+        let kept = log.join("checkpoints");
+        return if kept.exists() { Err(Unrecoverable::Damaged(kept)) } else { Ok(None) };
+    };
     let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
     Ok(Some(Checkpoint::parse(signer.verifier().open(&note)?)?))
 }

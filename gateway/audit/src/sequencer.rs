@@ -187,12 +187,9 @@ impl Sequencer {
         for entry in entries(&self.bundle) {
             wal::frame(&mut frames, &tree::leaf(entry), entry);
         }
-        let mut file = wal::open(&self.log, first)?;
-        file.set_len(0)?;
-        file.write_all(&frames)?;
-        file.sync_data()?;
-        let next = Wal::new(file, first, frames.len() as u64);
-        self.wal = next;
+        // In place whole or not at all: what follows is numbered by what stands before it.
+        disk::put_durably(&wal::path(&self.log, first), &frames)?;
+        self.wal = Wal::new(wal::open(&self.log, first)?, first, frames.len() as u64);
         self.seal(first);
         Ok(())
     }
@@ -224,10 +221,11 @@ impl Sequencer {
         }
         let note = Checkpoint { origin: self.signer.name().to_owned(), size, root: self.levels.root() };
         let note = self.signer.sign(&note.text());
+        // In this order, because a kept one without a newest one is a log that was meddled with.
+        disk::put_durably(&self.log.join("checkpoint"), note.as_bytes())?;
         if keep {
             disk::put_durably(&self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
         }
-        disk::put_durably(&self.log.join("checkpoint"), note.as_bytes())?;
         self.stated = size;
         let begun: Vec<PathBuf> = begun.into_iter().map(|(path, _)| path).collect();
         for last in std::mem::take(&mut self.begun).iter().filter(|it| !begun.contains(it)) {

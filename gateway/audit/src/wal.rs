@@ -70,10 +70,14 @@ pub(crate) fn files(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(files)
 }
 
+/// Where the file lies that begins with this entry.
+pub(crate) fn path(log: &Path, first: u64) -> PathBuf {
+    folder(log).join(format!("{first:020}.wal"))
+}
+
 /// Makes or opens the file that begins with this entry.
 pub(crate) fn open(log: &Path, first: u64) -> io::Result<File> {
-    let path = folder(log).join(format!("{first:020}.wal"));
-    let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path(log, first))?;
     File::open(folder(log))?.sync_all()?;
     Ok(file)
 }

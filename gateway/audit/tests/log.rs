@@ -301,6 +301,38 @@ fn what_was_changed_moved_doubled_or_taken_out_is_named() {
 }
 
 #[test]
+fn a_log_whose_beginning_or_whose_word_went_missing_is_not_begun_anew() {
+    let refused = |gone: &[&str]| {
+        let folder = log_of(300);
+        for it in gone {
+            let path = folder.path().join(it);
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
+        let refused = open(folder.path()).unwrap_err();
+        assert!(
+            matches!(refused, OpenError::Unrecoverable { cause: Unrecoverable::Damaged(_), .. }),
+            "{gone:?}: {refused}"
+        );
+    };
+    refused(&["wal"]);
+    refused(&["checkpoint"]);
+    refused(&["checkpoint", "wal"]);
+    refused(&["checkpoint", "checkpoints", "wal"]);
+}
+
+#[test]
+fn a_write_ahead_file_that_was_only_begun_is_none() {
+    let folder = log_of(300);
+    // As a process leaves it that dies while it begins another one.
+    fs::write(folder.path().join("wal/00000000000000000256.new"), b"half").unwrap();
+    let (log, recovered) = open(folder.path()).unwrap();
+    assert_eq!((recovered.next, recovered.torn), (300, 0));
+    log.append(&entry("01", "/next"));
+    drop(log);
+    assert_eq!(verified(folder.path()).unwrap().entries, 301);
+}
+
+#[test]
 fn two_checkpoints_of_one_size_and_one_of_another_key_are_found() {
     let folder = log_of(3);
     let note = fs::read_to_string(folder.path().join("checkpoint")).unwrap();

@@ -117,7 +117,8 @@ impl<'a> Columns<'a> {
 
     fn overlap(&mut self) -> Result<Option<Overlap>, sqlx::Error> {
         let (since, until) = (self.moment()?, self.moment()?);
-        Ok(since.zip(until).map(|(since, until)| Overlap { since, until }))
+        // A key that was retired stays so, whether or not anybody wrote down since when.
+        Ok(until.map(|until| Overlap { since: since.unwrap_or(until), until }))
     }
 
     fn words<T: FromStr<Err: Display>>(&mut self) -> Result<Vec<T>, sqlx::Error> {
