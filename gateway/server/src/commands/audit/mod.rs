@@ -1,0 +1,37 @@
+//! `portcullis audit`
+
+mod prove;
+mod query;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::commands::output::Output;
+use crate::settings::Settings;
+
+/// What can be done with the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Check that nothing that was signed for was changed, moved or taken out
+    Verify(verify::Verify),
+    /// Print a proof that an entry is in the log, or that the log has only grown since an older checkpoint
+    Prove(prove::Prove),
+    /// Hold a proof to a key
+    CheckProof(prove::CheckProof),
+    /// Print entries in the order in which they were written; as JSON, one a line
+    Query(query::Query),
+}
+
+impl Audit {
+    pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
+        let own = || settings.data.join("audit");
+        match self {
+            Self::Verify(verify) => verify.run(own, output),
+            Self::Prove(prove) => prove.run(own, output),
+            Self::CheckProof(check) => check.run(output),
+            Self::Query(query) => query.run(own, output),
+        }
+    }
+}

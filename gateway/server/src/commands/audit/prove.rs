@@ -1,0 +1,76 @@
+//! `portcullis audit prove` and `portcullis audit check-proof`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use audit::note::Verifier;
+use clap::Args;
+
+use crate::commands::output::Output;
+
+/// What is to be proved.
+#[derive(Debug, Args)]
+#[group(id = "claim", required = true, multiple = false, args = ["seq", "since"])]
+pub(crate) struct Prove {
+    /// That the entry with this number is in the log
+    #[arg(value_name = "SEQ")]
+    seq: Option<u64>,
+    /// That the log of so many entries is the beginning of what it is now
+    #[arg(long, value_name = "SIZE")]
+    since: Option<u64>,
+    /// The folder of the log [default: that of the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+}
+
+/// What is to be believed.
+#[derive(Debug, Args)]
+pub(crate) struct CheckProof {
+    /// The file of the proof
+    proof: PathBuf,
+    /// The key that must have signed, as `name+id+key`
+    #[arg(long, value_name = "KEY")]
+    vkey: Verifier,
+    /// The older checkpoint, where the proof is that the log has only grown since
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+}
+
+impl Prove {
+    pub(super) fn run(self, own: impl FnOnce() -> PathBuf, output: Output) -> anyhow::Result<ExitCode> {
+        let log = self.log.unwrap_or_else(own);
+        let proof = match (self.seq, self.since) {
+            (Some(seq), _) => audit::prove_entry(&log, seq)?,
+            (None, since) => audit::prove_growth(&log, since.unwrap_or_default())?,
+        };
+        output.one(&serde_json::json!({ "proof": proof }), proof.trim_end_matches('\n'))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl CheckProof {
+    pub(super) fn run(&self, output: Output) -> anyhow::Result<ExitCode> {
+        let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("`{}`", file.display()));
+        let proof = read(&self.proof)?;
+        let shown = match &self.since {
+            Some(older) => audit::verify_growth(&proof, &read(older)?, &self.vkey).map(|newer| {
+                let words = format!("good: the log has only grown since, to {} entries", newer.size);
+                (serde_json::json!({ "ok": true, "size": newer.size }), words)
+            }),
+            None => audit::verify_entry(&proof, &self.vkey).map(|proven| {
+                let entry = audit::view(&proven.entry).unwrap_or_default();
+                let size = proven.checkpoint.size;
+                let words = format!("good: entry {} of {size} is\n{entry}", proven.seq);
+                (serde_json::json!({ "ok": true, "seq": proven.seq, "size": size, "entry": entry }), words)
+            }),
+        };
+        match shown {
+            Ok((verdict, words)) => output.one(&verdict, &words).map(|()| ExitCode::SUCCESS),
+            Err(refuted) => {
+                let verdict = serde_json::json!({ "ok": false, "fault": refuted.to_string() });
+                output.one(&verdict, &format!("BROKEN: {refuted}")).map(|()| ExitCode::FAILURE)
+            }
+        }
+    }
+}
