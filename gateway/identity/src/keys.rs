@@ -5,7 +5,7 @@ mod import;
 mod revoke;
 mod rotate;
 
-use domain::{Digest, KeyId, KeyRecord, KeySecret, Timestamp, keyformat};
+use domain::{Deed, DeedClass, Digest, KeyId, KeyRecord, KeySecret, Timestamp, keyformat};
 use zeroize::Zeroize;
 
 pub use create::{CreateKeyError, NewKey};
@@ -119,6 +119,27 @@ impl Identity {
                 let kept = self.vault.keep_access_key(&id, secret.reveal());
                 Ok((kept.map_err(|it| StoreFault { doing: "sealing a secret", source: it.into() })?, secret))
             }
+        }
+    }
+
+    /// What is entered of a key: what it opens and for whom, never what it is, and not who holds it.
+    fn key_deed(&self, action: &str, key: &KeyRecord) -> Deed {
+        let spaced = |words: Vec<String>| words.join(" ");
+        let kind = match &key.secret {
+            KeySecret::Minted { .. } => "minted",
+            KeySecret::Imported { .. } => "imported",
+            KeySecret::AccessKey { .. } => "access_key",
+        };
+        let deed = self.deed(DeedClass::Key, action).on(&key.id).of(&key.tenant).with("api", &key.api);
+        let deed = deed.with("name", &key.name).with("kind", kind).with("tier", &key.tier);
+        let deed = deed.with("scopes", spaced(key.scopes.iter().map(ToString::to_string).collect()));
+        let deed = match key.ip_allow.as_slice() {
+            [] => deed,
+            nets => deed.with("ip_allow", spaced(nets.iter().map(ToString::to_string).collect())),
+        };
+        match key.expires {
+            Some(expires) => deed.with("expires", expires),
+            None => deed,
         }
     }
 

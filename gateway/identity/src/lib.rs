@@ -32,6 +32,8 @@ pub struct Identity {
     random: Arc<dyn Random>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    /// Who acts through this one, as deeds name them.
+    actor: String,
     /// Verbs of one process wait for each other here rather than deciding twice.
     turn: Mutex<()>,
 }
@@ -45,7 +47,13 @@ impl Identity {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        Self { registry, vault, random, clock, settings, turn: Mutex::new(()) }
+        Self { registry, vault, random, clock, settings, actor: "gateway".to_owned(), turn: Mutex::new(()) }
+    }
+
+    /// With deeds in the name of this actor, where they would be in that of the gateway itself.
+    #[must_use]
+    pub fn acting_for(self, actor: &str) -> Self {
+        Self { actor: actor.to_owned(), ..self }
     }
 
     /// What is kept, for whoever follows its changes.

@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use domain::Change;
+use std::fmt::Display;
+
+use domain::{Change, Deed, DeedClass};
 
 use crate::Identity;
 use crate::store::{PublishFault, StoreFault};
@@ -11,9 +13,10 @@ use crate::store::{PublishFault, StoreFault};
 /// How often a verb decides again. Each time somebody else got through, so that this is reached only in a storm.
 const ATTEMPTS: usize = 50;
 
-/// What a verb decided: the changes, and what it tells its caller once they are durable.
+/// What a verb decided: the changes, what is to be entered of them, and what it tells its caller once both are durable.
 pub(crate) struct Decision<T> {
     pub(crate) changes: Vec<Change>,
+    pub(crate) deeds: Vec<Deed>,
     pub(crate) outcome: T,
 }
 
@@ -29,11 +32,14 @@ impl Identity {
         for _ in 0..ATTEMPTS {
             // Read before everything else: whatever is read after it is at least as new, and `publish` compares.
             let seen = self.registry.version().await?;
-            let Decision { changes, outcome } = decide().await?;
+            let Decision { changes, deeds, outcome } = decide().await?;
             if changes.is_empty() {
+                if !deeds.is_empty() {
+                    self.registry.keep_deeds(&deeds).await?;
+                }
                 return Ok(outcome);
             }
-            match self.registry.publish(seen, &changes).await {
+            match self.registry.publish(seen, &changes, &deeds).await {
                 Ok(_) => return Ok(outcome),
                 Err(PublishFault::Stale) => {}
                 Err(PublishFault::Store(fault)) => return Err(fault.into()),
@@ -41,5 +47,33 @@ impl Identity {
         }
         let source = format!("others changed it {ATTEMPTS} times meanwhile").into();
         Err(StoreFault { doing: "publishing a change", source }.into())
+    }
+
+    /// A deed of whoever acts here, now.
+    pub(crate) fn deed(&self, class: DeedClass, action: &str) -> Deed {
+        Deed::new(class, action, &self.actor, self.clock.now().wall)
+    }
+
+    /// Hands on what a verb came to; where it refused, that is kept too.
+    pub(crate) async fn told<T, E: Display + From<StoreFault>>(
+        &self,
+        deed: Deed,
+        verb: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let done = verb.await;
+        if let Err(why) = &done {
+            self.registry.keep_deeds(&[deed.refused(why)]).await?;
+        }
+        done
+    }
+
+    /// Keeps something that was done and changed nothing here, until it is entered.
+    pub async fn keep_deed(
+        &self,
+        class: DeedClass,
+        action: &str,
+        about: impl FnOnce(Deed) -> Deed,
+    ) -> Result<(), StoreFault> {
+        self.registry.keep_deeds(&[about(self.deed(class, action))]).await
     }
 }

@@ -1,7 +1,7 @@
 //! What a backend must promise to the issuer.
 
 use async_trait::async_trait;
-use domain::{ApiName, Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use domain::{ApiName, Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
 
 /// Where tenants and keys are kept, with a numbered log of every change.
 #[async_trait]
@@ -33,9 +33,18 @@ pub trait Registry: Send + Sync {
     /// The key that is recognised by this secret.
     async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault>;
 
-    /// Writes rows and their place in the log in one transaction, provided that `seen` is still the number of the last
-    /// change. After it returns, the changes outlive a crash.
-    async fn publish(&self, seen: Version, changes: &[Change]) -> Result<Version, PublishFault>;
+    /// Writes rows, their place in the log, and what was done, all in one transaction, provided that `seen` is still the
+    /// number of the last change. After it returns, they outlive a crash.
+    async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault>;
+
+    /// Keeps what was done or refused without a change, until it is entered.
+    async fn keep_deeds(&self, deeds: &[Deed]) -> Result<(), StoreFault>;
+
+    /// The oldest deeds that were not forgotten yet, each with its number. Numbers grow and are never used again.
+    async fn deeds(&self) -> Result<Vec<(u64, Deed)>, StoreFault>;
+
+    /// Forgets deeds up to this number, because they are entered for certain.
+    async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault>;
 
     /// Hands over every tenant, then every key, as of one version, which it returns.
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault>;

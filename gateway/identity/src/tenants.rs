@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ApiName, Change, Tenant, TenantId, TierName, keyformat};
+use domain::{ApiName, Change, DeedClass, Tenant, TenantId, TierName, keyformat};
 
 use crate::Identity;
 use crate::publish::Decision;
@@ -59,6 +59,12 @@ pub enum ChangeTenantError {
 impl Identity {
     /// Makes a tenant.
     pub async fn create_tenant(&self, new: &NewTenant, terms: &Terms) -> Result<Tenant, CreateTenantError> {
+        let deed = self.deed(DeedClass::Tenant, "create").with("name", &new.name);
+        let deed = if let Some(id) = &new.id { deed.on(id).of(id) } else { deed };
+        self.told(deed, self.make_tenant(new, terms)).await
+    }
+
+    async fn make_tenant(&self, new: &NewTenant, terms: &Terms) -> Result<Tenant, CreateTenantError> {
         let name = label(&new.name)?;
         for (api, tier) in &new.tiers {
             terms.of(api)?.tier(tier)?;
@@ -83,7 +89,9 @@ impl Identity {
                 if let Some(id) = self.registry.tenant_called(&tenant.name).await? {
                     return Err(CreateTenantError::NameTaken { id, name: tenant.name });
                 }
-                Ok(Decision { changes: vec![Change::Tenant(tenant.clone())], outcome: tenant })
+                let deed =
+                    self.deed(DeedClass::Tenant, "create").on(&tenant.id).of(&tenant.id).with("name", &tenant.name);
+                Ok(Decision { changes: vec![Change::Tenant(tenant.clone())], deeds: vec![deed], outcome: tenant })
             })
         })
         .await
@@ -102,12 +110,12 @@ impl Identity {
     /// From now on none of the tenant's keys opens anything. Suspending twice is suspending once.
     pub async fn suspend_tenant(&self, id: &TenantId) -> Result<Tenant, ChangeTenantError> {
         let now = self.clock.now().wall;
-        self.change_tenant(id, |it| it.suspended = it.suspended.or(Some(now))).await
+        self.change_tenant("suspend", id, |it| it.suspended = it.suspended.or(Some(now))).await
     }
 
     /// The tenant's keys open again what they opened before.
     pub async fn resume_tenant(&self, id: &TenantId) -> Result<Tenant, ChangeTenantError> {
-        self.change_tenant(id, |it| it.suspended = None).await
+        self.change_tenant("resume", id, |it| it.suspended = None).await
     }
 
     /// Gives all keys of the tenant this tier at an API, or each its own again.
@@ -121,7 +129,7 @@ impl Identity {
         if let Some(tier) = tier {
             terms.of(api)?.tier(tier)?;
         }
-        self.change_tenant(id, |it| match tier {
+        self.change_tenant("set_tier", id, |it| match tier {
             Some(tier) => drop(it.tiers.insert(api.clone(), tier.clone())),
             None => drop(it.tiers.remove(api)),
         })
@@ -130,19 +138,26 @@ impl Identity {
 
     async fn change_tenant(
         &self,
+        action: &'static str,
         id: &TenantId,
         change: impl Fn(&mut Tenant) + Send + Sync,
     ) -> Result<Tenant, ChangeTenantError> {
         let change = &change;
-        self.settle(|| {
+        let deed = self.deed(DeedClass::Tenant, action).on(id).of(id);
+        let refused = deed.clone();
+        let verb = self.settle(|| {
+            let deed = deed.clone();
             Box::pin(async move {
                 let was = self.registry.tenant(id).await?.ok_or_else(|| ChangeTenantError::Unknown(id.clone()))?;
                 let mut tenant = was.clone();
                 change(&mut tenant);
+                let tiers =
+                    tenant.tiers.iter().map(|(api, tier)| format!("{api}={tier}")).collect::<Vec<_>>().join(" ");
+                let deed = deed.with("changed", tenant != was).with("tiers", tiers);
                 let changes = if tenant == was { Vec::new() } else { vec![Change::Tenant(tenant.clone())] };
-                Ok(Decision { changes, outcome: tenant })
+                Ok(Decision { changes, deeds: vec![deed], outcome: tenant })
             })
-        })
-        .await
+        });
+        self.told(refused, verb).await
     }
 }

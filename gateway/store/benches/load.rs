@@ -53,8 +53,8 @@ fn bench_load(criterion: &mut Criterion) {
     let store = runtime.block_on(async {
         let store = Sqlite::open(&path).await.unwrap();
         let tenants: Vec<Change> = (0..=KEYS / 100).map(tenant).collect();
-        let seen = store.publish(0, &tenants).await.unwrap();
-        store.publish(seen, &(0..KEYS).map(key).collect::<Vec<_>>()).await.unwrap();
+        let seen = store.publish(0, &tenants, &[]).await.unwrap();
+        store.publish(seen, &(0..KEYS).map(key).collect::<Vec<_>>(), &[]).await.unwrap();
         store
     });
     let mut group = criterion.benchmark_group("a store of 100,000 keys");

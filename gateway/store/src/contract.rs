@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Change, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, Version};
+use domain::{Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, Version};
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -59,7 +59,7 @@ fn made(key: &KeyRecord) -> Change {
 
 async fn publish(on: &Fresh, changes: &[Change]) -> Version {
     let seen = on.version().await.unwrap();
-    on.publish(seen, changes).await.unwrap()
+    on.publish(seen, changes, &[]).await.unwrap()
 }
 
 async fn loaded(on: &Fresh) -> (Version, Vec<Change>) {
@@ -118,8 +118,8 @@ pub(crate) async fn what_is_not_there_is_not_found(on: Fresh) {
 
 pub(crate) async fn a_change_that_was_decided_on_an_old_version_is_refused_whole(on: Fresh) {
     let seen = publish(&on, &[Change::Tenant(tenant("acme"))]).await;
-    on.publish(seen, &[made(&key(1))]).await.unwrap();
-    let late = on.publish(seen, &[made(&key(2)), Change::Tenant(tenant("globex"))]).await;
+    on.publish(seen, &[made(&key(1))], &[]).await.unwrap();
+    let late = on.publish(seen, &[made(&key(2)), Change::Tenant(tenant("globex"))], &[]).await;
     assert!(matches!(late, Err(PublishFault::Stale)));
     assert_eq!(on.key(&key(2).id).await.unwrap(), None);
     assert_eq!(on.tenant(&tenant("globex").id).await.unwrap(), None);
@@ -130,7 +130,7 @@ pub(crate) async fn a_change_that_cannot_be_written_leaves_nothing_behind(on: Fr
     let homeless = KeyRecord { tenant: "nobody".parse().unwrap(), ..key(3) };
     let twin = KeyRecord { secret: key(1).secret, ..key(3) };
     for bad in [homeless, twin] {
-        let refused = on.publish(seen, &[made(&key(2)), made(&bad)]).await;
+        let refused = on.publish(seen, &[made(&key(2)), made(&bad)], &[]).await;
         assert!(matches!(refused, Err(PublishFault::Store(_))), "{bad:?}");
     }
     assert_eq!(on.version().await.unwrap(), seen);
@@ -230,6 +230,27 @@ pub(crate) async fn other_secrets_are_noticed(on: Fresh) {
     assert!(matches!(&found, Err(SecretsChanged::Missing(name)) if name == "master.key"), "{found:?}");
 }
 
+pub(crate) async fn deeds_are_kept_with_their_change_and_until_they_are_forgotten(on: Fresh) {
+    let deed =
+        |action: &str| Deed::new(DeedClass::Key, action, "os:test", NOW).of(&key(1).tenant).with("name", "\"é\"");
+    let acme = [Change::Tenant(tenant("acme"))];
+    let seen = on.publish(0, &acme, &[deed("one"), deed("two")]).await.unwrap();
+    let late = on.publish(0, &[made(&key(1))], &[deed("never")]).await;
+    assert!(matches!(late, Err(PublishFault::Stale)));
+    let homeless = KeyRecord { tenant: "nobody".parse().unwrap(), ..key(3) };
+    on.publish(seen, &[made(&homeless)], &[deed("never")]).await.unwrap_err();
+    on.keep_deeds(&[deed("three").refused("no")]).await.unwrap();
+    let kept = on.deeds().await.unwrap();
+    let deeds: Vec<Deed> = kept.iter().map(|it| it.1.clone()).collect();
+    assert_eq!(deeds, [deed("one"), deed("two"), deed("three").refused("no")]);
+    on.forget_deeds(kept[1].0).await.unwrap();
+    assert_eq!(on.deeds().await.unwrap(), kept[2..]);
+    on.forget_deeds(kept[2].0).await.unwrap();
+    on.keep_deeds(&[deed("four")]).await.unwrap();
+    assert!(kept[2].0 < on.deeds().await.unwrap()[0].0, "a number is never used again");
+    assert_eq!(on.version().await.unwrap(), seen, "a deed is no change");
+}
+
 pub(crate) async fn of_many_that_write_at_once_each_gets_through_alone(on: Fresh) {
     publish(&on, &[Change::Tenant(tenant("acme"))]).await;
     let writers = (0..16_u8).map(|number| {
@@ -237,7 +258,7 @@ pub(crate) async fn of_many_that_write_at_once_each_gets_through_alone(on: Fresh
         tokio::spawn(async move {
             loop {
                 let seen = on.version().await.unwrap();
-                match on.publish(seen, &[made(&key(number))]).await {
+                match on.publish(seen, &[made(&key(number))], &[]).await {
                     Ok(version) => return version,
                     Err(PublishFault::Stale) => {}
                     Err(PublishFault::Store(fault)) => panic!("{fault}"),

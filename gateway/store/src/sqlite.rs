@@ -1,5 +1,6 @@
 //! One file that several processes share: the gateway that reads it and the commands that change it.
 
+mod deeds;
 mod follow;
 mod publish;
 mod read;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
 use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -92,6 +93,7 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "tenants and keys", include_str!("../migrations/0001_tenants_and_keys.sql")),
         migration(2, "overlaps", include_str!("../migrations/0002_overlaps.sql")),
+        migration(3, "deeds", include_str!("../migrations/0003_deeds.sql")),
     ])
 }
 
@@ -145,8 +147,20 @@ impl Registry for Sqlite {
         read::holder(&self.pool, secret).await.map_err(fault("looking for a key"))
     }
 
-    async fn publish(&self, seen: Version, changes: &[Change]) -> Result<Version, PublishFault> {
-        publish::publish(&self.pool, seen, changes).await
+    async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault> {
+        publish::publish(&self.pool, seen, changes, deeds).await
+    }
+
+    async fn keep_deeds(&self, deeds: &[Deed]) -> Result<(), StoreFault> {
+        deeds::keep(&self.pool, deeds).await.map_err(fault("keeping what was done"))
+    }
+
+    async fn deeds(&self) -> Result<Vec<(u64, Deed)>, StoreFault> {
+        deeds::oldest(&self.pool).await.map_err(fault("reading what was done"))
+    }
+
+    async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault> {
+        deeds::forget(&self.pool, upto).await.map_err(fault("forgetting what was entered"))
     }
 
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{ApiName, Change, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
+use domain::{ApiName, Change, DeedClass, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Issued, KeyKind, kind};
@@ -85,6 +85,14 @@ impl Identity {
 
     /// Makes all of these keys or none, at the price of one write.
     pub async fn create_keys(&self, new: &[NewKey], terms: &Terms) -> Result<Vec<Issued>, CreateKeyError> {
+        let mut deed = self.deed(DeedClass::Key, "create").with("count", new.len());
+        if let [one] = new {
+            deed = deed.of(&one.tenant).with("api", &one.api).with("name", &one.name);
+        }
+        self.told(deed, self.make_keys(new, terms)).await
+    }
+
+    async fn make_keys(&self, new: &[NewKey], terms: &Terms) -> Result<Vec<Issued>, CreateKeyError> {
         let now = self.clock.now().wall;
         let mut records = Vec::with_capacity(new.len());
         let mut secrets = Vec::with_capacity(new.len());
@@ -99,7 +107,8 @@ impl Identity {
             Box::pin(async move {
                 self.fit_in(records, now).await?;
                 let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
-                Ok::<_, CreateKeyError>(Decision { changes, outcome: () })
+                let deeds = records.iter().map(|it| self.key_deed("create", it)).collect();
+                Ok::<_, CreateKeyError>(Decision { changes, deeds, outcome: () })
             })
         })
         .await?;

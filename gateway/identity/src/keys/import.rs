@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{Change, Imported, KeyId, KeyRecord, KeySecret, keyformat};
+use domain::{Change, DeedClass, Imported, KeyId, KeyRecord, KeySecret, keyformat};
 
 use super::{CreateKeyError, NewKey};
 use crate::publish::Decision;
@@ -48,6 +48,14 @@ impl From<Unfit> for ImportKeyError {
 impl Identity {
     /// Takes in all of these keys or none.
     pub async fn import_keys(&self, keys: &[ImportKey], terms: &Terms) -> Result<Vec<KeyRecord>, ImportKeyError> {
+        let mut deed = self.deed(DeedClass::Key, "import").with("count", keys.len());
+        if let Some(ImportKey { new, .. }) = keys.first() {
+            deed = deed.of(&new.tenant).with("api", &new.api).with("name", &new.name);
+        }
+        self.told(deed, self.take_keys(keys, terms)).await
+    }
+
+    async fn take_keys(&self, keys: &[ImportKey], terms: &Terms) -> Result<Vec<KeyRecord>, ImportKeyError> {
         let now = self.clock.now().wall;
         let mut records = Vec::with_capacity(keys.len());
         let mut digests = HashSet::new();
@@ -74,7 +82,8 @@ impl Identity {
                 }
                 self.fit_in(records, now).await?;
                 let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
-                Ok(Decision { changes, outcome: records.clone() })
+                let deeds = records.iter().map(|it| self.key_deed("import", it)).collect();
+                Ok(Decision { changes, deeds, outcome: records.clone() })
             })
         })
         .await

@@ -1,6 +1,6 @@
 //! Ending keys, and moving them to another pepper.
 
-use domain::{Change, KeyId, KeyRecord, KeySecret};
+use domain::{Change, DeedClass, KeyId, KeyRecord, KeySecret};
 
 use crate::Identity;
 use crate::publish::Decision;
@@ -21,7 +21,7 @@ impl Identity {
     /// From now on the key opens nothing. Revoking twice is revoking once.
     pub async fn revoke_key(&self, id: &KeyId) -> Result<KeyRecord, RevokeKeyError> {
         let now = self.clock.now().wall;
-        self.settle(|| {
+        let verb = self.settle(|| {
             Box::pin(async move {
                 let mut record = self.registry.key(id).await?.ok_or_else(|| RevokeKeyError::Unknown(id.clone()))?;
                 let changes = if record.revoked.is_none() {
@@ -30,10 +30,11 @@ impl Identity {
                 } else {
                     Vec::new()
                 };
-                Ok(Decision { changes, outcome: record })
+                let deed = self.key_deed("revoke", &record).with("changed", !changes.is_empty());
+                Ok(Decision { changes, deeds: vec![deed], outcome: record })
             })
-        })
-        .await
+        });
+        self.told(self.deed(DeedClass::Key, "revoke").on(id), verb).await
     }
 
     /// Keeps keys under the digests that were made of them at their last use, under a newer pepper.
@@ -47,7 +48,8 @@ impl Identity {
                         changes.push(Change::Key(Box::new(KeyRecord { secret: secret.clone(), ..record })));
                     }
                 }
-                Ok(Decision { changes, outcome: () })
+                // Nobody did anything: the gateway keeps what it has in a newer way.
+                Ok(Decision { changes, deeds: Vec::new(), outcome: () })
             })
         })
         .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Change, KeyId, KeyRecord, KeySecret, Overlap, Timestamp};
+use domain::{Change, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Timestamp};
 
 use super::{Issued, KeyKind, KeyState, kind};
 use crate::publish::Decision;
@@ -39,6 +39,15 @@ impl Identity {
         overlap: Option<Duration>,
         terms: &Terms,
     ) -> Result<Issued, RotateKeyError> {
+        self.told(self.deed(DeedClass::Key, "rotate").on(id), self.replace_key(id, overlap, terms)).await
+    }
+
+    async fn replace_key(
+        &self,
+        id: &KeyId,
+        overlap: Option<Duration>,
+        terms: &Terms,
+    ) -> Result<Issued, RotateKeyError> {
         let now = self.clock.now().wall;
         let until = now + overlap.unwrap_or(self.settings.rotation_overlap);
         let found = self.registry.key(id).await?.ok_or_else(|| RotateKeyError::Unknown(id.clone()))?;
@@ -52,7 +61,8 @@ impl Identity {
                     replaceable(&old, now)?;
                     let old = KeyRecord { overlap: Some(Overlap { since: now, until }), ..old };
                     let changes = vec![Change::Key(Box::new(next.clone())), Change::Key(Box::new(old))];
-                    Ok::<_, RotateKeyError>(Decision { changes, outcome: next })
+                    let deed = self.key_deed("rotate", &next).with("rotated_from", id).with("overlap_until", until);
+                    Ok::<_, RotateKeyError>(Decision { changes, deeds: vec![deed], outcome: next })
                 })
             })
             .await?;

@@ -2,20 +2,25 @@
 
 use std::fmt::Display;
 
-use domain::{Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, Timestamp, Version};
+use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, Timestamp, Version};
 use identity::{PublishFault, SecretsChanged, StoreFault};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::follow::number;
-use super::{fault, read};
+use super::{deeds, fault, read};
 
 /// Takes the right to write at once: a transaction that reads first and asks for it later may be told to begin again.
-const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Uses are written in small parts, so that a verb never waits long for the flush.
 const USES: usize = 500;
 
-pub(super) async fn publish(pool: &SqlitePool, seen: Version, changes: &[Change]) -> Result<Version, PublishFault> {
+pub(super) async fn publish(
+    pool: &SqlitePool,
+    seen: Version,
+    changes: &[Change],
+    done: &[Deed],
+) -> Result<Version, PublishFault> {
     let fault = fault("publishing a change");
     let mut write = pool.begin_with(BEGIN).await.map_err(&fault)?;
     if read::version(&mut *write).await.map_err(&fault)? != seen {
@@ -26,6 +31,7 @@ pub(super) async fn publish(pool: &SqlitePool, seen: Version, changes: &[Change]
         version = version.saturating_add(1);
         write_change(&mut write, version, change).await.map_err(&fault)?;
     }
+    deeds::insert(&mut write, done).await.map_err(&fault)?;
     write.commit().await.map_err(&fault)?;
     Ok(version)
 }

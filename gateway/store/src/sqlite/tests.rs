@@ -27,6 +27,7 @@ keeps! {
     only_keys_that_work_hold_a_name_and_a_place
     a_use_never_goes_back_and_is_no_change
     other_secrets_are_noticed
+    deeds_are_kept_with_their_change_and_until_they_are_forgotten
     of_many_that_write_at_once_each_gets_through_alone
 }
 
@@ -34,7 +35,7 @@ keeps! {
 async fn the_file_and_all_beside_it_are_for_their_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("control.db")).await.unwrap();
-    store.publish(0, &[Change::Tenant(tenant("acme"))]).await.unwrap();
+    store.publish(0, &[Change::Tenant(tenant("acme"))], &[]).await.unwrap();
     let mut names = Vec::new();
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
@@ -51,7 +52,7 @@ async fn a_change_is_durable_and_survives_reopening() {
     let path = folder.path().join("control.db");
     let store = Sqlite::open(&path).await.unwrap();
     let changes = [Change::Tenant(tenant("acme")), Change::Key(Box::new(key(1)))];
-    store.publish(0, &changes).await.unwrap();
+    store.publish(0, &changes, &[]).await.unwrap();
     store.close().await;
     let again = Sqlite::open(&path).await.unwrap();
     assert_eq!(again.changes_since(0).await.unwrap(), News::Changes(2, changes.to_vec()));
@@ -109,7 +110,7 @@ async fn a_follower_takes_a_long_log_in_parts_and_misses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("control.db")).await.unwrap();
     let many: Vec<Change> = (0..12_000).map(|it| Change::Tenant(tenant(&format!("t{it}")))).collect();
-    store.publish(0, &many).await.unwrap();
+    store.publish(0, &many, &[]).await.unwrap();
     let (mut version, mut seen, mut rounds) = (0, Vec::new(), 0);
     while let News::Changes(upto, changes) = store.changes_since(version).await.unwrap() {
         if upto == version {

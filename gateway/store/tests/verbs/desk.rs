@@ -44,7 +44,8 @@ pub(crate) async fn desk_with(settings: Settings) -> Desk {
     let store = Arc::new(Sqlite::open(&folder.path().join("control.db")).await.unwrap());
     let clock = Arc::new(FixedClock::at(NOW));
     let registry: Arc<dyn Registry> = store.clone();
-    let identity = Identity::new(registry, Arc::new(secrets()), Arc::new(SystemRandom), clock.clone(), settings);
+    let identity = Identity::new(registry, Arc::new(secrets()), Arc::new(SystemRandom), clock.clone(), settings)
+        .acting_for("os:test");
     let terms = identity::Terms::new([api("novastraxis", &["nsx_live_", "nsx_old_"]), api("cloudnx", &[])]);
     let desk = Desk { folder, store, clock, identity, terms };
     desk.tenant("acme").await;

@@ -1,6 +1,7 @@
 //! The verbs of `identity` over a real database: what is made works, what is ended does not, and whoever follows sees it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod deeds;
 mod desk;
 mod keys;
 mod races;

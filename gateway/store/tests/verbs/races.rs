@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use authn::{Keyring, SystemRandom};
-use domain::{Change, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use domain::{Change, Deed, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
 use identity::{
     CreateKeyError, Identity, KeyFilter, News, Page, PublishFault, Registry, RotateKeyError, SecretsChanged, Settings,
     StoreFault,
@@ -88,13 +88,22 @@ impl Registry for Raced {
     async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault> {
         self.store.holder(secret).await
     }
-    async fn publish(&self, seen: Version, changes: &[Change]) -> Result<Version, PublishFault> {
+    async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault> {
         use std::sync::atomic::Ordering::Relaxed;
         if self.left.fetch_update(Relaxed, Relaxed, |it| it.checked_sub(1)).is_ok() {
             let now = self.store.version().await?;
-            self.store.publish(now, &[Change::Key(Box::new(self.rival.clone()))]).await?;
+            self.store.publish(now, &[Change::Key(Box::new(self.rival.clone()))], &[]).await?;
         }
-        self.store.publish(seen, changes).await
+        self.store.publish(seen, changes, deeds).await
+    }
+    async fn keep_deeds(&self, deeds: &[Deed]) -> Result<(), StoreFault> {
+        self.store.keep_deeds(deeds).await
+    }
+    async fn deeds(&self) -> Result<Vec<(u64, Deed)>, StoreFault> {
+        self.store.deeds().await
+    }
+    async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault> {
+        self.store.forget_deeds(upto).await
     }
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault> {
         self.store.load(take).await

@@ -1,0 +1,106 @@
+//! What somebody did to the gateway itself, as it will be entered in the log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{TenantId, Timestamp};
+
+/// An administrative act, done or refused. Holds no secret: whoever makes one names what was changed, never what it opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// What kind of entry it becomes.
+    pub class: DeedClass,
+    /// The verb: `create`, `revoke`, `query`.
+    pub action: String,
+    /// Who did it: `os:` and the name of an account of the machine.
+    pub actor: String,
+    /// When.
+    pub time: Timestamp,
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// What it was done to, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// What else is to be known of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
+}
+
+/// The class of the entry that a deed becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeedClass {
+    /// A tenant was made, suspended or resumed.
+    #[serde(rename = "tenant.change")]
+    Tenant,
+    /// A key was made, rotated, revoked or imported.
+    #[serde(rename = "key.change")]
+    Key,
+    /// Entries were read.
+    #[serde(rename = "audit.read")]
+    Read,
+    /// Something was done with the log itself.
+    #[serde(rename = "audit.control")]
+    Log,
+}
+
+impl DeedClass {
+    /// As entries write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant.change",
+            Self::Key => "key.change",
+            Self::Read => "audit.read",
+            Self::Log => "audit.control",
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what is shown is as often made on the spot as borrowed")]
+impl Deed {
+    /// A deed of which nothing else is known yet.
+    pub fn new(class: DeedClass, action: &str, actor: &str, time: Timestamp) -> Self {
+        Self {
+            class,
+            action: action.to_owned(),
+            actor: actor.to_owned(),
+            time,
+            tenant: None,
+            target: None,
+            refused: None,
+            facts: BTreeMap::new(),
+        }
+    }
+
+    /// Done to this.
+    #[must_use]
+    pub fn on(mut self, target: impl ToString) -> Self {
+        self.target = Some(target.to_string());
+        self
+    }
+
+    /// Done to what belongs to this tenant.
+    #[must_use]
+    pub fn of(mut self, tenant: &TenantId) -> Self {
+        self.tenant = Some(tenant.clone());
+        self
+    }
+
+    /// Of which this is to be known too.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.facts.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Not done, for this reason.
+    #[must_use]
+    pub fn refused(mut self, why: impl ToString) -> Self {
+        self.refused = Some(why.to_string());
+        self
+    }
+}
