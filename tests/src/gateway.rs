@@ -128,6 +128,12 @@ impl Gateway {
     pub fn restart(&mut self) {
         let status = self.stop();
         assert!(status.success(), "the gateway ended with {status}");
+        self.start_again();
+    }
+
+    /// Starts it again after it has ended.
+    #[track_caller]
+    pub fn start_again(&mut self) {
         *self = Self::serve(&self.folder.clone(), &self.settings.clone());
     }
 
@@ -135,7 +141,7 @@ impl Gateway {
     #[track_caller]
     pub fn crash(&mut self) {
         self.process.kill();
-        *self = Self::serve(&self.folder.clone(), &self.settings.clone());
+        self.start_again();
     }
 
     /// Asks it to end, and waits until it has.

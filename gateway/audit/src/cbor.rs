@@ -72,6 +72,37 @@ impl<'o> Object<'o> {
     }
 }
 
+/// Writes a value that was put together elsewhere; a number that is not whole as text.
+pub(crate) fn write(fields: &Map<String, Value>, out: &mut Vec<u8>) {
+    let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+    sorted.sort_by_key(|(name, _)| (name.len(), name.as_str()));
+    head(out, 5, sorted.len() as u64);
+    for (name, value) in sorted {
+        text(out, name);
+        write_value(value, out);
+    }
+}
+
+fn write_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(0xf6),
+        Value::Bool(value) => out.push(if *value { 0xf5 } else { 0xf4 }),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(value), _) => head(out, 0, value),
+            (None, Some(value)) => head(out, 1, value.unsigned_abs() - 1),
+            (None, None) => text(out, &number.to_string()),
+        },
+        Value::String(value) => text(out, value),
+        Value::Array(values) => {
+            head(out, 4, values.len() as u64);
+            for value in values {
+                write_value(value, out);
+            }
+        }
+        Value::Object(fields) => write(fields, out),
+    }
+}
+
 fn text(out: &mut Vec<u8>, value: &str) {
     head(out, 3, value.len() as u64);
     out.extend_from_slice(value.as_bytes());
@@ -309,6 +340,16 @@ mod tests {
             prop_assert_eq!(view(&out).unwrap(), json!({
                 "a": numbers.0, "b": numbers.1, "c": numbers.2, "aa": texts[0], "ab": list, "aaa": { "x": texts[1] },
             }));
+        }
+
+        #[test]
+        fn a_value_put_together_elsewhere_is_read_back(
+            texts in prop::collection::btree_map("\\PC{0,30}", "\\PC{0,300}", 0..40), numbers in any::<(u64, i64, bool)>(),
+        ) {
+            let value = json!({ "deep": { "list": [numbers.0, numbers.1, numbers.2, null], "texts": texts } });
+            let mut out = Vec::new();
+            write(value.as_object().unwrap(), &mut out);
+            prop_assert_eq!(view(&out).unwrap(), value);
         }
 
         #[test]

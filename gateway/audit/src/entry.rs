@@ -5,6 +5,7 @@
 use domain::{Blame, Timestamp};
 
 use crate::cbor::{self, NotCanonical, Object};
+use crate::notice::Author;
 use crate::sequencer::MAX_ENTRY;
 
 /// How many bytes of the operator's words, and how many policies, are left of an entry that would be too long.
@@ -23,10 +24,6 @@ pub struct Entry<'a> {
     /// Whether the answer waited until this entry was on the disk.
     #[cfg_attr(test, serde(skip_serializing_if = "std::ops::Not::not"))]
     pub strict: bool,
-    /// The configured name of this gateway.
-    pub node: &'a str,
-    /// A random number drawn when this process started, in hexadecimal.
-    pub boot: &'a str,
     /// When the request arrived.
     pub time: Timestamp,
     /// The tenant, once known.
@@ -168,21 +165,21 @@ impl Outcome {
 }
 
 impl Entry<'_> {
-    /// Writes the entry in its one encoding, as number `node_seq` of this run. One that is longer than there may be loses
+    /// Writes the entry in its one encoding, as number `node_seq` of its author. One that is longer than there may be loses
     /// most of what was said of its decision, and says so.
-    pub(crate) fn write(&self, node_seq: u64, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, author: &Author, node_seq: u64, out: &mut Vec<u8>) {
         let start = out.len();
-        self.write_as(node_seq, false, out);
+        self.write_as(author, node_seq, false, out);
         if out.len() - start > MAX_ENTRY {
             out.truncate(start);
             let detail = self.decision.detail.map(|it| it.get(..it.floor_char_boundary(KEPT_DETAIL)).unwrap_or(it));
             let policies = self.decision.policies.get(..KEPT_POLICIES).unwrap_or(self.decision.policies);
             let decision = DecisionSection { detail, policies, ..self.decision };
-            Self { decision, ..*self }.write_as(node_seq, true, out);
+            Self { decision, ..*self }.write_as(author, node_seq, true, out);
         }
     }
 
-    fn write_as(&self, node_seq: u64, cut: bool, out: &mut Vec<u8>) {
+    fn write_as(&self, author: &Author, node_seq: u64, cut: bool, out: &mut Vec<u8>) {
         Object::write(out, |it| {
             if let Some(auth) = &self.auth {
                 it.object("auth", |it| {
@@ -190,8 +187,8 @@ impl Entry<'_> {
                     it.text_if("method", auth.method);
                 });
             }
-            it.text("boot", self.boot);
-            it.text("node", self.node);
+            it.text("boot", &author.boot);
+            it.text("node", &author.node);
             it.signed("time", self.time.nanos());
             it.text("class", self.class);
             if let Some(limit) = &self.limit {
@@ -273,10 +270,13 @@ mod tests {
     #[track_caller]
     fn check(entry: &Entry<'_>) {
         let mut out = Vec::new();
-        entry.write(7, &mut out);
+        let author = Author { node: "n".to_owned(), boot: "b".to_owned() };
+        entry.write(&author, 7, &mut out);
         // Reading it holds it to the one encoding there is.
         let mut expected = serde_json::to_value(entry).unwrap();
         expected["node_seq"] = 7.into();
+        expected["node"] = "n".into();
+        expected["boot"] = "b".into();
         assert_eq!(view(&out).unwrap(), expected);
     }
 
@@ -294,8 +294,6 @@ mod tests {
                 schema: 1,
                 class: "request.completed",
                 strict: two,
-                node: &texts[2],
-                boot: &texts[3],
                 time: Timestamp::from_nanos(nanos),
                 tenant: text(4, one),
                 request: RequestSection {

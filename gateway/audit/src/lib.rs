@@ -6,25 +6,30 @@
 //! requests that need it are refused.
 
 mod cbor;
-mod control;
 mod disk;
 mod entry;
+mod inflight;
 mod log;
 pub mod note;
+mod notice;
 mod prove;
 mod query;
 mod read;
 mod recover;
+mod reserve;
 mod sequencer;
 mod settings;
 pub mod tree;
 mod verify;
 mod wal;
+mod watch;
+mod writer;
 
 pub use cbor::NotCanonical;
-pub use control::{Action, Before, Control};
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
+pub use inflight::{InFlight, Place, UnderWay};
 pub use log::{Log, OpenError, Unwritable};
+pub use notice::{Author, Before, Notice};
 pub use prove::{Proven, Refuted, Unproven, prove_entry, prove_growth, verify_entry, verify_growth};
 pub use query::{Filter, last, query};
 pub use read::{Entries, ReadError};

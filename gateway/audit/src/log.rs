@@ -3,7 +3,7 @@
 //! Request tasks hand over finished bytes; one thread numbers, hashes, writes and syncs them, many at a time. A failed
 //! write keeps its bytes and is tried again, and until it succeeds the log says that it is not writable.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use domain::{Clock, Tick};
+use domain::Clock;
 use tokio::sync::{Notify, watch};
 
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
-use crate::sequencer::Sequencer;
-use crate::{AuditSettings, Control, Entry, disk};
-
-/// How long the writer waits before it tries a failed write again.
-const RETRY: Duration = Duration::from_millis(200);
-
-/// How often one of the checkpoints is kept.
-const KEEP: Duration = Duration::from_mins(1);
+use crate::writer::{Held, Writer};
+use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, UnderWay, disk};
 
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -63,30 +57,65 @@ pub struct Log {
     writer: Option<JoinHandle<()>>,
 }
 
+/// What requests and the writer have in common.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     pending: Mutex<Pending>,
-    wake: Condvar,
-    room: Notify,
+    pub(crate) wake: Condvar,
+    pub(crate) room: Notify,
     writable: AtomicBool,
-    settings: AuditSettings,
+    pub(crate) settings: AuditSettings,
+    author: Author,
+    pub(crate) in_flight: InFlight,
+    /// Why nothing is taken, in the operator's words.
+    trouble: Mutex<Option<String>>,
 }
 
+/// What has been handed over and not been taken by the writer yet.
 #[derive(Debug, Default)]
-struct Pending {
+pub(crate) struct Pending {
     /// Entries end to end.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Where each of them ends.
-    ends: Vec<usize>,
+    pub(crate) ends: Vec<usize>,
     appended: u64,
     /// Somebody waits until what is here is durable.
-    urgent: bool,
-    closed: bool,
+    pub(crate) urgent: bool,
+    pub(crate) closed: bool,
 }
 
 impl Shared {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
+    pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on nothing is taken, for this reason.
+    pub(crate) fn fail(&self, why: &str) {
+        self.writable.store(false, Ordering::Release);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+
+    pub(crate) fn recover(&self) {
+        if !self.writable.swap(true, Ordering::AcqRel) {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    pub(crate) fn note(&self, notice: &Notice) -> u64 {
+        self.hand_over(|author, node_seq, out| notice.write(author, node_seq, out))
+    }
+
+    fn hand_over(&self, write: impl FnOnce(&Author, u64, &mut Vec<u8>)) -> u64 {
+        let mut pending = self.pending();
+        let node_seq = pending.appended;
+        write(&self.author, node_seq, &mut pending.bytes);
+        let end = pending.bytes.len();
+        pending.ends.push(end);
+        pending.appended += 1;
+        if pending.ends.len() == 1 {
+            self.wake.notify_one();
+        }
+        node_seq + 1
     }
 }
 
@@ -96,6 +125,7 @@ impl Log {
         folder: &Path,
         settings: AuditSettings,
         signer: Signer,
+        author: Author,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovered), OpenError> {
         let failed = |cause| OpenError::Io { path: folder.to_owned(), cause };
@@ -107,9 +137,12 @@ impl Log {
             Err(TryLockError::WouldBlock) => return Err(OpenError::Taken(folder.to_owned())),
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
+        let held = Held::over(folder, lock, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
-        let (sequencer, recovered) = recover(folder, signer).map_err(unrecoverable)?;
+        let (sequencer, mut recovered) = recover(folder, signer).map_err(unrecoverable)?;
+        let (in_flight, lost) = InFlight::open(folder).map_err(|cause| failed(io::Error::other(cause)))?;
+        recovered.lost = lost;
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;
         let shared = Arc::new(Shared {
             pending: Mutex::default(),
@@ -117,19 +150,12 @@ impl Log {
             room: Notify::new(),
             writable: AtomicBool::new(true),
             settings,
+            author,
+            in_flight,
+            trouble: Mutex::default(),
         });
         let (told, durable) = watch::channel(0);
-        let now = clock.tick();
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            sequencer,
-            clock,
-            told,
-            synced: now,
-            stated: now,
-            kept: now,
-            _lock: lock,
-        };
+        let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
         let thread = std::thread::Builder::new().name("audit".to_owned());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
         Ok((Self { shared, durable, writer: Some(writer) }, recovered))
@@ -138,30 +164,35 @@ impl Log {
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
     /// [`Log::room`] is where to wait first.
     pub fn append(&self, entry: &Entry<'_>) -> u64 {
-        self.hand_over(|node_seq, out| entry.write(node_seq, out))
+        self.shared.hand_over(|author, node_seq, out| entry.write(author, node_seq, out))
     }
 
-    /// Hands over an entry of the log about itself, as [`Log::append`] does.
-    pub fn control(&self, control: &Control<'_>) -> u64 {
-        self.hand_over(|node_seq, out| control.write(node_seq, out))
+    /// Hands over an entry about something else than a request, as [`Log::append`] does.
+    pub fn note(&self, notice: &Notice) -> u64 {
+        self.shared.note(notice)
     }
 
-    fn hand_over(&self, write: impl FnOnce(u64, &mut Vec<u8>)) -> u64 {
-        let mut pending = self.shared.pending();
-        let node_seq = pending.appended;
-        write(node_seq, &mut pending.bytes);
-        let end = pending.bytes.len();
-        pending.ends.push(end);
-        pending.appended += 1;
-        if pending.ends.len() == 1 {
-            self.shared.wake.notify_one();
-        }
-        node_seq + 1
+    /// Notes that a request is about to be sent on, so that the next start knows of it should its entry never be written.
+    pub fn send_on(&self, request: &UnderWay) -> Result<Place, Unwritable> {
+        self.shared.in_flight.enter(request).map_err(|cause| {
+            tracing::error!(%cause, "the table of requests in flight cannot be written");
+            Unwritable
+        })
+    }
+
+    /// Notes that the entry of such a request has been handed over.
+    pub fn leave(&self, place: Place) {
+        self.shared.in_flight.leave(place, self.appended(), self.durable());
     }
 
     /// Whether entries are reaching the disk.
     pub fn writable(&self) -> Result<(), Unwritable> {
         if self.shared.writable.load(Ordering::Acquire) { Ok(()) } else { Err(Unwritable) }
+    }
+
+    /// Why they are not, in the operator's words.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the entries in memory are below their bound.
@@ -207,121 +238,5 @@ impl Drop for Log {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
-    }
-}
-
-struct Writer {
-    shared: Arc<Shared>,
-    sequencer: Sequencer,
-    clock: Arc<dyn Clock>,
-    told: watch::Sender<u64>,
-    /// When entries were last synced, when a checkpoint was last signed, and when one was last kept.
-    synced: Tick,
-    stated: Tick,
-    kept: Tick,
-    _lock: File,
-}
-
-/// The process is ending and the log cannot be written.
-struct GivenUp;
-
-impl Writer {
-    fn run(mut self) {
-        let mut taken = Pending::default();
-        let mut unsynced = 0;
-        loop {
-            taken.bytes.clear();
-            taken.ends.clear();
-            let (closed, urgent) = self.collect(&mut taken, unsynced > 0);
-            let mut begin = 0;
-            for end in &taken.ends {
-                self.sequencer.add(taken.bytes.get(begin..*end).unwrap_or_default());
-                begin = *end;
-            }
-            unsynced += taken.ends.len() as u64;
-            if self.put(&mut unsynced, urgent || closed, closed).is_err() {
-                let lost = unsynced + self.shared.pending().ends.len() as u64;
-                tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
-                return;
-            }
-            self.shared.room.notify_waiters();
-            if closed {
-                return;
-            }
-        }
-    }
-
-    /// Writes what was taken; syncs and signs it where that is due.
-    fn put(&mut self, unsynced: &mut u64, urgent: bool, closed: bool) -> Result<(), GivenUp> {
-        self.until_done(Sequencer::write)?;
-        let now = self.clock.tick();
-        let settings = &self.shared.settings;
-        let due = now.since(self.synced) >= Duration::from_millis(settings.sync_ms);
-        let state = self.sequencer.is_ahead()
-            && (closed || now.since(self.stated) >= Duration::from_millis(settings.checkpoint_ms));
-        if *unsynced > 0 && (urgent || due || state) {
-            self.until_done(Sequencer::sync)?;
-            self.synced = now;
-            let count = std::mem::take(unsynced);
-            self.told.send_modify(|it| *it += count);
-            self.until_done(Sequencer::settle)?;
-        }
-        if state {
-            let keep = closed || now.since(self.kept) >= KEEP;
-            self.until_done(|it| it.state(keep))?;
-            self.stated = now;
-            if keep {
-                self.kept = now;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for entries, lets more gather, and takes them all. Says whether it is the last time, and whether somebody
-    /// waits for them.
-    fn collect(&self, taken: &mut Pending, unsynced: bool) -> (bool, bool) {
-        let settings = &self.shared.settings;
-        let mut pending = self.shared.pending();
-        while pending.bytes.is_empty() && !pending.closed && !(pending.urgent && unsynced) {
-            let wait = match (unsynced, self.sequencer.is_ahead()) {
-                (true, _) => Some(settings.sync_ms),
-                (false, true) => Some(settings.checkpoint_ms),
-                (false, false) => None,
-            };
-            let Some(wait) = wait else {
-                pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let woken = self.shared.wake.wait_timeout(pending, Duration::from_millis(wait));
-            let (back, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
-            pending = back;
-            if timeout.timed_out() {
-                break;
-            }
-        }
-        if !pending.closed && !pending.bytes.is_empty() {
-            let gather = Duration::from_millis(settings.flush_ms);
-            // Whoever waits is not kept waiting: more gather while the disk is busy with these.
-            let woken = self.shared.wake.wait_timeout_while(pending, gather, |it| !it.urgent && !it.closed);
-            pending = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        // The buffers change places, so that none is allocated anew.
-        std::mem::swap(&mut pending.bytes, &mut taken.bytes);
-        std::mem::swap(&mut pending.ends, &mut taken.ends);
-        (pending.closed, std::mem::take(&mut pending.urgent))
-    }
-
-    /// Does one thing until it succeeds; when the process is ending, until it fails.
-    fn until_done(&mut self, act: impl Fn(&mut Sequencer) -> io::Result<()>) -> Result<(), GivenUp> {
-        while let Err(cause) = act(&mut self.sequencer) {
-            self.shared.writable.store(false, Ordering::Release);
-            tracing::error!(%cause, "audit log cannot be written");
-            if self.shared.pending().closed {
-                return Err(GivenUp);
-            }
-            std::thread::sleep(RETRY);
-        }
-        self.shared.writable.store(true, Ordering::Release);
-        Ok(())
     }
 }

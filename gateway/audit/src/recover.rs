@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cbor::{self, Identity};
-use crate::control::{Before, CLASS, STOP};
 use crate::note::{BadNote, Checkpoint, Signer};
+use crate::notice::{Before, CONTROL, STOP};
 use crate::sequencer::{Sequencer, Wal};
 use crate::tree::{FULL, Hash, Levels, Tile};
 use crate::wal::{self, Frames};
-use crate::{disk, sequencer};
+use crate::{UnderWay, disk, sequencer};
 
 /// What was found at the end of an existing log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Recovered {
     pub torn: u64,
     /// How the run before ended.
     pub before: Before,
+    /// Requests that it sent on and never entered.
+    pub lost: Vec<UnderWay>,
 }
 
 /// Why a log cannot be gone on with. Nothing of it was changed.
@@ -110,7 +112,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
         Some(_) => Before::Stop,
         None => Before::Crash,
     };
-    Ok((sequencer, Recovered { next: found, torn, before }))
+    Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new() }))
 }
 
 /// Remembers the run that said that it ends, until another one begins.
@@ -120,9 +122,9 @@ fn note_end(entry: &[u8], stopped: &mut Option<String>) {
         *stopped = None;
     }
     // A cheap look first: of many entries few are of this class.
-    if memchr::memmem::find(entry, CLASS.as_bytes()).is_some()
+    if memchr::memmem::find(entry, CONTROL.as_bytes()).is_some()
         && let Ok(view) = cbor::view(entry)
-        && view.get("class").is_some_and(|it| it == CLASS)
+        && view.get("class").is_some_and(|it| it == CONTROL)
         && view.get("action").is_some_and(|it| it == STOP)
     {
         *stopped = Some(boot.to_owned());

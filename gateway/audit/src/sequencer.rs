@@ -3,7 +3,7 @@
 //! Everything is first in the write-ahead file; bundles and tiles are derived from it, and a write-ahead file goes only
 //! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,11 @@ use std::thread::JoinHandle;
 
 use crate::note::{Checkpoint, Signer};
 use crate::tree::{self, FULL, Levels, bundle_path};
+use crate::watch::{Astray, Left};
 use crate::{disk, wal};
+
+/// Where bundles lie.
+const BUNDLES: &str = "tile/entries";
 
 /// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
 const WAL_BYTES: u64 = 16 * 1024 * 1024;
@@ -29,7 +33,7 @@ pub(crate) struct Sequencer {
     bundle: Vec<u8>,
     wal: Wal,
     /// Tiles and bundles that are whole and have yet to be put in place.
-    derived: Vec<(PathBuf, Vec<u8>)>,
+    derived: VecDeque<(PathBuf, Vec<u8>)>,
     /// Those that are in place, but perhaps not for certain.
     unsynced: Vec<PathBuf>,
     /// What was put in place for the last checkpoint alone.
@@ -37,6 +41,8 @@ pub(crate) struct Sequencer {
     /// How many entries the last checkpoint covers.
     stated: u64,
     sealing: Option<JoinHandle<()>>,
+    /// The newest checkpoint and the newest whole bundle, as they were left.
+    left: [Option<Left>; 2],
 }
 
 /// The write-ahead file, and what of it is not on the disk for certain.
@@ -69,11 +75,12 @@ impl Sequencer {
             levels,
             bundle: Vec::new(),
             wal,
-            derived: Vec::new(),
+            derived: VecDeque::new(),
             unsynced: Vec::new(),
             begun: Vec::new(),
             stated,
             sealing: None,
+            left: [None, None],
         }
     }
 
@@ -118,10 +125,10 @@ impl Sequencer {
         self.bundle.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
         self.bundle.extend_from_slice(entry);
         let (derived, log) = (&mut self.derived, &self.log);
-        self.levels.push(leaf, |tile, hashes| derived.push((log.join(tile.path(FULL)), hashes.concat())));
+        self.levels.push(leaf, |tile, hashes| derived.push_back((log.join(tile.path(FULL)), hashes.concat())));
         if self.levels.size().is_multiple_of(FULL as u64) {
             let index = self.levels.size() / FULL as u64 - 1;
-            self.derived.push((self.log.join(bundle_path(index, FULL)), std::mem::take(&mut self.bundle)));
+            self.derived.push_back((self.log.join(bundle_path(index, FULL)), std::mem::take(&mut self.bundle)));
         }
     }
 
@@ -166,9 +173,12 @@ impl Sequencer {
     /// Puts whole tiles and bundles in place, and begins another write-ahead file when this one is long. To be called
     /// after [`Self::sync`].
     pub(crate) fn settle(&mut self) -> io::Result<()> {
-        while let Some((path, bytes)) = self.derived.last() {
+        while let Some((path, bytes)) = self.derived.front() {
             disk::put(path, bytes)?;
-            if let Some((path, _)) = self.derived.pop() {
+            if let Some((path, _)) = self.derived.pop_front() {
+                if path.starts_with(self.log.join(BUNDLES)) {
+                    self.left[1] = Some(Left::at(&path)?);
+                }
                 self.unsynced.push(path);
             }
         }
@@ -177,12 +187,19 @@ impl Sequencer {
 
     /// The next file begins with the bundle that is not whole, so that all before it can be certain without this one.
     fn rotate(&mut self) -> io::Result<()> {
-        let first = self.levels.size() - self.levels.size() % FULL as u64;
-        if first == self.wal.first {
+        if self.levels.size() - self.wal.first < FULL as u64 {
             return Ok(());
         }
         // So that a checkpoint is never older than the oldest write-ahead file.
         self.state(false)?;
+        let first = self.begin_wal()?;
+        self.seal(first);
+        Ok(())
+    }
+
+    /// Puts a write-ahead file with what is in no whole bundle in place, and goes on with it. Gives its first number.
+    fn begin_wal(&mut self) -> io::Result<u64> {
+        let first = self.levels.size() - self.levels.size() % FULL as u64;
         let mut frames = Vec::new();
         for entry in entries(&self.bundle) {
             wal::frame(&mut frames, &tree::leaf(entry), entry);
@@ -190,8 +207,34 @@ impl Sequencer {
         // In place whole or not at all: what follows is numbered by what stands before it.
         disk::put_durably(&wal::path(&self.log, first), &frames)?;
         self.wal = Wal::new(wal::open(&self.log, first)?, first, frames.len() as u64);
-        self.seal(first);
-        Ok(())
+        Ok(first)
+    }
+
+    /// The first thing that is not as it was left, if anything is.
+    pub(crate) fn astray(&self) -> Option<Astray> {
+        let wal = Left::open(&self.wal.file, &wal::path(&self.log, self.wal.first), self.wal.synced);
+        if !wal.is_ok_and(|it| it.holds()) {
+            return Some(Astray::WriteAhead);
+        }
+        let kinds = [Astray::Checkpoint, Astray::Bundle];
+        let mut all = self.left.iter().zip(kinds);
+        all.find_map(|(left, kind)| left.as_ref().is_some_and(|it| !it.holds()).then_some(kind))
+    }
+
+    /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
+    /// checkpoint. What cannot be made whole is a fault, and stays one.
+    pub(crate) fn restore(&mut self) -> io::Result<()> {
+        if let Some(before) = self.sealing.take() {
+            let _ = before.join();
+        }
+        self.settle()?;
+        if let Some(bundle) = self.left[1].as_ref().filter(|it| !it.holds()) {
+            return Err(io::Error::other(format!("`{}` is gone", bundle.path().display())));
+        }
+        let first = self.begin_wal()?;
+        seal(&self.log, first, &self.unsynced)?;
+        self.unsynced.clear();
+        self.state(true)
     }
 
     /// Makes everything before `first` certain without its write-ahead files, and removes them. Where that fails they
@@ -222,7 +265,9 @@ impl Sequencer {
         let note = Checkpoint { origin: self.signer.name().to_owned(), size, root: self.levels.root() };
         let note = self.signer.sign(&note.text());
         // In this order, because a kept one without a newest one is a log that was meddled with.
-        disk::put_durably(&self.log.join("checkpoint"), note.as_bytes())?;
+        let checkpoint = self.log.join("checkpoint");
+        disk::put_durably(&checkpoint, note.as_bytes())?;
+        self.left[0] = Some(Left::at(&checkpoint)?);
         if keep {
             disk::put_durably(&self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
         }

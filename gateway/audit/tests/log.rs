@@ -6,11 +6,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use audit::note::Signer;
 use audit::{
-    Action, AuditSettings, Before, Broken, Control, DecisionSection, Entries, Entry, Log, OpenError, Outcome,
-    Recovered, RequestSection, Unrecoverable, Verified, verify, view,
+    AuditSettings, Author, Before, Broken, DecisionSection, Entries, Entry, Log, Notice, OpenError, Outcome, Recovered,
+    RequestSection, Unrecoverable, Verified, verify, view,
 };
 use domain::{SystemClock, Timestamp};
 use proptest::prelude::*;
@@ -21,20 +22,20 @@ fn signer() -> Signer {
 }
 
 fn open_with(folder: &Path, settings: AuditSettings) -> Result<(Log, Recovered), OpenError> {
-    Log::open(folder, settings, signer(), Arc::new(SystemClock::new()))
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let boot = format!("{:02}", RUNS.fetch_add(1, Ordering::Relaxed));
+    Log::open(folder, settings, signer(), Author { node: "test".to_owned(), boot }, Arc::new(SystemClock::new()))
 }
 
 fn open(folder: &Path) -> Result<(Log, Recovered), OpenError> {
     open_with(folder, AuditSettings::default())
 }
 
-fn entry<'a>(boot: &'a str, path: &'a str) -> Entry<'a> {
+fn entry(path: &str) -> Entry<'_> {
     Entry {
         schema: 1,
         class: "request.completed",
         strict: false,
-        node: "test",
-        boot,
         time: Timestamp::from_seconds(0),
         tenant: None,
         request: RequestSection {
@@ -81,7 +82,7 @@ fn log_of(count: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (log, _) = open(folder.path()).unwrap();
     (0..count).for_each(|it| {
-        let _ = log.append(&entry("00", &format!("/{it}")));
+        let _ = log.append(&entry(&format!("/{it}")));
     });
     drop(log);
     folder
@@ -108,7 +109,7 @@ fn entries_of_many_threads_are_all_there_and_signed_for() {
         for _ in 0..4 {
             scope.spawn(|| {
                 (0..250).for_each(|_| {
-                    let _ = log.append(&entry("00", "/a\nb"));
+                    let _ = log.append(&entry("/a\nb"));
                 });
             });
         }
@@ -130,7 +131,7 @@ fn a_restart_goes_on_where_the_last_whole_entry_ended() {
         .unwrap();
     let (log, recovered) = open(folder.path()).unwrap();
     assert_eq!((recovered.next, recovered.torn), (1, 17));
-    log.append(&entry("01", "/again"));
+    log.append(&entry("/again"));
     drop(log);
     assert_eq!(verified(folder.path()).unwrap().entries, 2);
     assert_eq!(paths(folder.path()), ["/0", "/again"]);
@@ -140,11 +141,11 @@ fn a_restart_goes_on_where_the_last_whole_entry_ended() {
 fn many_restarts_and_write_ahead_files_make_one_log() {
     let folder = tempfile::tempdir().unwrap();
     let count = 80_000;
-    for (boot, entries) in [("00", count), ("01", 0), ("02", 300), ("03", 1)] {
+    for entries in [count, 0, 300, 1] {
         let (log, recovered) = open(folder.path()).unwrap();
         assert_eq!(recovered.torn, 0);
         (0..entries).for_each(|it| {
-            let _ = log.append(&entry(boot, &format!("/{it}")));
+            let _ = log.append(&entry(&format!("/{it}")));
         });
     }
     let found = verified(folder.path()).unwrap();
@@ -160,21 +161,18 @@ fn many_restarts_and_write_ahead_files_make_one_log() {
 #[test]
 fn the_end_of_the_run_before_is_known() {
     let folder = tempfile::tempdir().unwrap();
-    let control = |boot, action| Control { node: "test", boot, time: Timestamp::from_seconds(1), action };
-    for (boot, stops, expected) in [
-        ("00", true, Before::Nothing),
-        ("01", false, Before::Stop),
-        ("02", true, Before::Crash),
-        ("03", false, Before::Stop),
-    ] {
+    let now = Timestamp::from_seconds(1);
+    for (stops, expected) in
+        [(true, Before::Nothing), (false, Before::Stop), (true, Before::Crash), (false, Before::Stop)]
+    {
         let (log, recovered) = open(folder.path()).unwrap();
-        assert_eq!(recovered.before, expected, "{boot}");
-        log.control(&control(boot, Action::Start { before: recovered.before, torn: 0 }));
-        log.append(&entry(boot, "/"));
+        assert_eq!(recovered.before, expected);
+        log.note(&Notice::start(now, recovered.before, 0));
+        log.append(&entry("/"));
         if stops {
-            log.control(&control(boot, Action::Stop));
+            log.note(&Notice::stop(now));
             // What was still being answered.
-            log.append(&entry(boot, "/late"));
+            log.append(&entry("/late"));
         }
     }
     let views: Vec<_> = Entries::from(folder.path(), 0).map(|it| view(&it.unwrap().1).unwrap()).collect();
@@ -188,7 +186,7 @@ async fn who_waits_is_told_when_the_entry_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let patient = AuditSettings { sync_ms: 600_000, flush_ms: 600_000, ..AuditSettings::default() };
     let (log, _) = open_with(folder.path(), patient).unwrap();
-    let number = log.append(&entry("00", "/1"));
+    let number = log.append(&entry("/1"));
     assert_eq!((number, log.durable()), (1, 0));
     log.durable_up_to(number).await.unwrap();
     assert_eq!(log.durable(), 1);
@@ -202,7 +200,7 @@ fn an_entry_that_no_bundle_could_hold_is_cut_and_says_so() {
     let policies: Vec<Arc<str>> =
         (0..5_000).map(|it| format!("a policy with a long name, number {it}").into()).collect();
     let detail = "é".repeat(40_000);
-    let whole = entry("00", "/1");
+    let whole = entry("/1");
     let decision = DecisionSection { detail: Some(&detail), policies: &policies, ..whole.decision };
     log.append(&Entry { decision, ..whole });
     drop(log);
@@ -227,7 +225,7 @@ fn wherever_the_machine_went_down_what_was_signed_for_is_there_or_missed() {
     let (log, _) =
         open_with(folder.path(), AuditSettings { checkpoint_ms: 0, sync_ms: 0, ..Default::default() }).unwrap();
     (0..20).for_each(|it| {
-        let _ = log.append(&entry("00", &format!("/{it}")));
+        let _ = log.append(&entry(&format!("/{it}")));
     });
     while verified(folder.path()).is_ok_and(|it| it.signed < 20) || log.durable() < 20 {
         std::thread::yield_now();
@@ -251,7 +249,7 @@ fn wherever_the_machine_went_down_what_was_signed_for_is_there_or_missed() {
         }
         let (log, recovered) = open(cut.path()).unwrap();
         assert!(recovered.next < 20 || length == whole.len());
-        log.append(&entry("01", "/next"));
+        log.append(&entry("/next"));
         drop(log);
         let expected: Vec<String> =
             (0..recovered.next).map(|it| format!("/{it}")).chain(["/next".to_owned()]).collect();
@@ -327,7 +325,7 @@ fn a_write_ahead_file_that_was_only_begun_is_none() {
     fs::write(folder.path().join("wal/00000000000000000256.new"), b"half").unwrap();
     let (log, recovered) = open(folder.path()).unwrap();
     assert_eq!((recovered.next, recovered.torn), (300, 0));
-    log.append(&entry("01", "/next"));
+    log.append(&entry("/next"));
     drop(log);
     assert_eq!(verified(folder.path()).unwrap().entries, 301);
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use audit::note::{Checkpoint, Signer};
 use audit::{
-    AuditSettings, DecisionSection, Entry, Log, Outcome, Refuted, RequestSection, Unproven, prove_entry, prove_growth,
-    verify_entry, verify_growth, view,
+    AuditSettings, Author, DecisionSection, Entry, Log, Outcome, Refuted, RequestSection, Unproven, prove_entry,
+    prove_growth, verify_entry, verify_growth, view,
 };
 use domain::{SystemClock, Timestamp};
 
@@ -17,7 +17,8 @@ fn signer() -> Signer {
 }
 
 fn append(folder: &Path, boot: &str, count: usize) {
-    let (log, _) = Log::open(folder, AuditSettings::default(), signer(), Arc::new(SystemClock::new())).unwrap();
+    let author = Author { node: "test".to_owned(), boot: boot.to_owned() };
+    let (log, _) = Log::open(folder, AuditSettings::default(), signer(), author, Arc::new(SystemClock::new())).unwrap();
     for number in 0..count {
         let path = format!("/{number}");
         let request = RequestSection {
@@ -44,8 +45,6 @@ fn append(folder: &Path, boot: &str, count: usize) {
             schema: 1,
             class: "request.completed",
             strict: false,
-            node: "test",
-            boot,
             time: Timestamp::from_seconds(0),
             tenant: None,
             request,

@@ -166,6 +166,7 @@ async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>)
     if call.operation.native {
         return Err(Answer::NotServed(call.operation.id.to_string()));
     }
+    passage.trail.send_on()?;
     Ok((permit, flow))
 }
 

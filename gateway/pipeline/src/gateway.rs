@@ -26,18 +26,7 @@ pub struct Gateway {
     pub random: Arc<dyn Random>,
     /// What is counted.
     pub meters: Meters,
-    /// Which gateway this is.
-    pub node: Node,
     configuration: ArcSwap<Configuration>,
-}
-
-/// Which gateway, and which run of it, an entry comes from.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// The configured name.
-    pub name: String,
-    /// Drawn when the process starts, in hexadecimal.
-    pub boot: String,
 }
 
 /// What a gateway is made of.
@@ -54,8 +43,6 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// See [`Gateway::random`].
     pub random: Arc<dyn Random>,
-    /// See [`Gateway::node`].
-    pub node: Node,
     /// The first configuration.
     pub configuration: Configuration,
 }
@@ -71,7 +58,6 @@ impl Gateway {
             log: parts.log,
             clock: parts.clock,
             random: parts.random,
-            node: parts.node,
             configuration: ArcSwap::from_pointee(parts.configuration),
         })
     }

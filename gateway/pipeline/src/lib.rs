@@ -18,7 +18,7 @@ pub use answer::{Answer, Unproven, UpstreamFault};
 pub use configuration::Configuration;
 pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unread};
 pub use forward::{BodyFlow, BodyPlan, Forward};
-pub use gateway::{Gateway, Node, Parts};
+pub use gateway::{Gateway, Parts};
 pub use meters::Meters;
 pub use shape::{over_limit, retirement, stamp};
 pub use trail::{Ending, Facts, Trail};

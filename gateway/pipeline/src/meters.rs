@@ -27,6 +27,8 @@ pub struct Meters {
     refusals: IntCounterVec,
     durations: HistogramVec,
     known: ArcSwap<Known>,
+    /// Requests begun.
+    pub begun: IntCounter,
     /// Requests begun and not yet settled.
     pub in_flight: IntGauge,
     /// Connections held.
@@ -74,6 +76,7 @@ impl Meters {
         let known = ArcSwap::from_pointee(known(&requests, &durations, configuration)?);
         Ok(Self {
             refusals: counters("refusals_total", "Requests turned away, by reason.", &["api", "reason"])?,
+            begun: registered(&registry, IntCounter::new("requests_begun_total", "Requests begun.")?)?,
             in_flight: gauge("requests_in_flight", "Requests begun and not yet settled.")?,
             connections: gauge("connections", "Connections held by clients.")?,
             connections_closed: counters("connections_closed_total", "Connections the gateway closed.", &["reason"])?,
@@ -97,6 +100,20 @@ impl Meters {
     /// Counts a connection that the gateway closed or never took.
     pub fn connection_closed(&self, reason: &str) {
         self.connections_closed.with_label_values(&[reason]).inc();
+    }
+
+    /// How many connections were closed before a request was known, by reason.
+    pub fn closed_connections(&self) -> impl Iterator<Item = (String, u64)> {
+        self.connections_closed.collect().into_iter().flat_map(|mut family| family.take_metric()).map(|it| {
+            let reason = it.get_label().first().map(|it| it.value().to_owned()).unwrap_or_default();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is counted up from 0 by one"
+            )]
+            let count = it.get_counter().get_value() as u64;
+            (reason, count)
+        })
     }
 
     /// Counts a configuration that was refused.

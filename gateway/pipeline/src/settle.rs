@@ -35,8 +35,6 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
         schema: 1,
         class: if occasion == Occasion::CutOff { "request.cut_off" } else { "request.completed" },
         strict: occasion == Occasion::Answered,
-        node: &gateway.node.name,
-        boot: &gateway.node.boot,
         time: trail.facts.at.wall,
         tenant: trail.standing.as_ref().map(|it| it.tenant.as_str()),
         request: RequestSection {

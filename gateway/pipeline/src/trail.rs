@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use audit::{Outcome, Unwritable};
+use audit::{Outcome, Place, UnderWay, Unwritable};
 use authz::Permit;
 use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
@@ -56,6 +56,8 @@ pub struct Trail {
     pub(crate) refusal: Option<Refusal>,
     pub(crate) peer: Option<Arc<str>>,
     pub(crate) upstream_status: Option<u16>,
+    /// Where the next start finds that a strict request was sent on, should this process die.
+    place: Option<Place>,
     /// What was entered already, because the answer waited for it.
     recorded: Option<Recorded>,
     settled: bool,
@@ -89,6 +91,7 @@ pub(crate) trait Finding {
 impl Trail {
     /// Begins with what the head said.
     pub fn begin(gateway: Arc<Gateway>, facts: Facts) -> Self {
+        gateway.meters.begun.inc();
         gateway.meters.in_flight.inc();
         Self {
             gateway,
@@ -102,6 +105,7 @@ impl Trail {
             refusal: None,
             peer: None,
             upstream_status: None,
+            place: None,
             recorded: None,
             settled: false,
         }
@@ -136,6 +140,22 @@ impl Trail {
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
         let (step, reason, blame) = (answer.step(), answer.reason(), answer.blame());
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
+    }
+
+    /// Notes on the disk that a strict request is about to be sent on: should the process die before its entry is written,
+    /// the next start says so.
+    pub(crate) fn send_on(&mut self) -> Result<(), Unwritable> {
+        let Some(operation) = self.operation.as_ref().filter(|it| it.strict) else { return Ok(()) };
+        let standing = self.standing.as_ref();
+        self.place = Some(self.gateway.log.send_on(&UnderWay {
+            id: self.facts.id.clone(),
+            time: self.facts.at.wall,
+            api: operation.api.to_string(),
+            operation: operation.id.to_string(),
+            tenant: standing.map(|it| it.tenant.to_string()),
+            key: standing.map(|it| it.key.to_string()),
+        })?);
+        Ok(())
     }
 
     /// Notes whom the request was sent to.
@@ -181,6 +201,9 @@ impl Trail {
                     let occasion = if it.is_some() { Occasion::CutOff } else { Occasion::Ended };
                     let _ = settle::write(self, ending, occasion);
                 }
+            }
+            if let Some(place) = self.place.take() {
+                self.gateway.log.leave(place);
             }
             self.gateway.meters.in_flight.dec();
         }

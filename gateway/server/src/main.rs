@@ -1,8 +1,10 @@
 //! The binary `portcullis`: a gateway to run, and the commands that look after it.
 
+mod actor;
 mod boot;
 mod commands;
 mod desk;
+mod diary;
 mod edge;
 mod faults;
 mod office;

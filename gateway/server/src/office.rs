@@ -1,18 +1,18 @@
 //! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::note::Signer;
-use audit::{Action, Before, Control, Log, Recovered};
+use audit::{Author, Before, Log, Notice, Recovered};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
 use domain::{Clock, Faults, Random, SystemClock, Version};
 use identity::{Identity, News};
 use limits::Limiter;
-use pipeline::{Gateway, Node, Parts};
+use pipeline::{Gateway, Parts};
 use store::Sqlite;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::boot;
 use crate::desk;
+use crate::diary::{self, Diary, Occasion, Steps};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::settings::Settings;
@@ -42,6 +43,9 @@ pub(crate) struct Office {
     pub(crate) peers: Arc<Peers>,
     pub(crate) signers: Arc<Signers>,
     pub(crate) certificate: Arc<Certificate>,
+    diary: Diary,
+    /// The digest of the configuration in force.
+    digest: Mutex<String>,
     identity: Identity,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
@@ -53,13 +57,14 @@ pub(crate) struct Office {
 impl Office {
     /// Opens everything, in the order in which a fault is cheapest to find.
     pub(crate) async fn open(settings: Arc<Settings>) -> anyhow::Result<Self> {
+        // Before anything is read, so that a change meanwhile makes another digest.
+        let digest = diary::configuration_digest(&settings);
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
         let mut keys = KeyringBuilder::new();
         let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
-        let node = Node { name: settings.node.clone(), boot: boot_id() };
-        let log = open_log(&settings, &node, &clock)?;
+        let log = open_log(&settings, &clock)?;
         let hosts = hosts(&configuration);
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
         let (peers, unresolved) = Peers::resolve(&configuration);
@@ -75,12 +80,16 @@ impl Office {
             log,
             clock,
             random: Arc::new(SystemRandom),
-            node,
             configuration,
         })?;
+        let gateway = Arc::new(gateway);
+        let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()));
+        diary.snapshot(&settings, &digest, Occasion::Start);
         Ok(Self {
             settings,
-            gateway: Arc::new(gateway),
+            gateway,
+            diary,
+            digest: Mutex::new(digest),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
             certificate: Arc::new(certificate),
@@ -94,7 +103,11 @@ impl Office {
     /// Follows keys, files and SIGHUP until told to stop. Keys never wait for files: a revocation is urgent, and a
     /// configuration takes as long as it takes.
     pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
-        tokio::join!(self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped));
+        tokio::join!(
+            self.watch_keys(stopped.clone()),
+            self.keep_diary(stopped.clone()),
+            self.watch_files(hang_up, stopped)
+        );
     }
 
     async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
@@ -110,6 +123,37 @@ impl Office {
                 _ = round.tick() => self.round().await,
             }
         }
+    }
+
+    /// Signs of life, the configuration now and then, and steps of the clock.
+    async fn keep_diary(&self, mut stopped: watch::Receiver<bool>) {
+        let every = |ms: u64| {
+            let mut it = interval(Duration::from_millis(ms.max(1)));
+            it.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            it
+        };
+        let mut beat = every(self.settings.audit.heartbeat_ms);
+        let mut hour = every(self.settings.audit.snapshot_ms);
+        // It was entered at the start.
+        hour.reset();
+        let mut look = every(1000);
+        let mut steps = Steps::from(self.gateway.clock.now());
+        loop {
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                _ = beat.tick() => self.diary.heartbeat(),
+                _ = hour.tick() => self.diary.snapshot(&self.settings, &self.digest_now(), Occasion::Hour),
+                _ = look.tick() => {
+                    if let Some(by_ms) = steps.look(self.gateway.clock.now()) {
+                        self.diary.stepped(by_ms);
+                    }
+                }
+            }
+        }
+    }
+
+    fn digest_now(&self) -> String {
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn watch_files(self: &Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
@@ -142,6 +186,9 @@ impl Office {
                 self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
             }
             Err(cause) => tracing::error!(%cause, "keys cannot be followed"),
+        }
+        if let Err(cause) = self.diary.enter_deeds().await {
+            tracing::error!(%cause, "what commands have done cannot be entered");
         }
     }
 
@@ -192,9 +239,11 @@ impl Office {
 
     /// Loads everything anew, and puts it in force whole or not at all.
     pub(crate) fn reload(&self) {
-        match self.try_reload() {
+        let before = self.digest_now();
+        match self.try_reload(&before) {
             Ok(bundle) => tracing::info!(%bundle, "reloaded"),
             Err(cause) => {
+                self.diary.change(&before, &before, Some(&format!("{cause:#}")));
                 self.gateway.meters.reload_failed();
                 tracing::error!(%cause, "not reloaded: the configuration in force stays");
             }
@@ -210,8 +259,9 @@ impl Office {
         })
     }
 
-    fn try_reload(&self) -> anyhow::Result<Arc<str>> {
+    fn try_reload(&self, before: &str) -> anyhow::Result<Arc<str>> {
         let settings = self.settings_now().map_err(Refused)?;
+        let digest = diary::configuration_digest(&settings);
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let hosts = hosts(&configuration);
         self.certificate.reload(settings.tls.as_ref(), &settings.data, &hosts).context("certificate")?;
@@ -220,16 +270,21 @@ impl Office {
         }
         let bundle = Arc::clone(configuration.authorizer.bundle());
         self.gateway.reconfigure(configuration)?;
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&digest);
+        self.diary.change(before, &digest, None);
+        self.diary.snapshot(&settings, &digest, Occasion::Change);
         Ok(bundle)
     }
 
     /// Writes down what is only in memory. The log is closed when the last request lets go of the gateway.
     pub(crate) async fn close(&self) {
         self.round().await;
+        if let Err(cause) = self.diary.enter_deeds().await {
+            tracing::error!(%cause, "what commands have done is left for the next start to enter");
+        }
         self.store.close().await;
-        let Gateway { node, log, clock, .. } = &*self.gateway;
-        let _ =
-            log.control(&Control { node: &node.name, boot: &node.boot, time: clock.now().wall, action: Action::Stop });
+        self.diary.heartbeat();
+        let _ = self.gateway.log.note(&Notice::stop(self.gateway.clock.now().wall));
     }
 }
 
@@ -251,7 +306,7 @@ impl Posts for Office {
                     Ok(()) => {
                         format!("{} entries, {} durable", self.gateway.log.appended(), self.gateway.log.durable())
                     }
-                    Err(cause) => cause.to_string(),
+                    Err(cause) => self.gateway.log.trouble().unwrap_or_else(|| cause.to_string()),
                 },
             },
             Condition {
@@ -284,19 +339,20 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
     }
 }
 
-fn open_log(settings: &Settings, node: &Node, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
+fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
     let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).audit)?;
     let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
     let signer = Signer::from_seed(&format!("portcullis/{}", settings.node), &seed).with_context(named)?;
     let folder = settings.data.join("audit");
-    let (log, recovered) = Log::open(&folder, settings.audit.clone(), signer, Arc::clone(clock))?;
+    let author = Author { node: settings.node.clone(), boot: boot_id() };
+    let (log, recovered) = Log::open(&folder, settings.audit.clone(), signer, author, Arc::clone(clock))?;
     let Recovered { torn, before, .. } = recovered;
-    let (action, time) = (Action::Start { before, torn }, clock.now().wall);
-    let _ = log.control(&Control { node: &node.name, boot: &node.boot, time, action });
+    let _ = log.note(&Notice::start(clock.now().wall, before, torn));
+    for request in &recovered.lost {
+        let _ = log.note(&request.notice());
+    }
     if before == Before::Crash {
-        tracing::warn!(
-            "the run before this one did not end as it should: requests may have been forwarded and never entered"
-        );
+        tracing::warn!(lost = recovered.lost.len(), "the run before this one did not end as it should");
     }
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");

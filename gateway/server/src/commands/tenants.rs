@@ -8,6 +8,7 @@ use domain::{ApiName, SystemClock, Tenant, TenantId, TierName};
 use identity::{Identity, NewTenant, Page, Terms};
 use serde::Serialize;
 
+use crate::actor;
 use crate::commands::output::{Output, Rows};
 use crate::desk;
 use crate::faults::Refused;
@@ -106,7 +107,8 @@ pub(crate) fn with_desk(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let desk = desk::open(settings, Arc::new(SystemClock::new())).await?;
-        let done = verb(&desk.identity, &desk::terms(&catalog)).await;
+        let identity = desk.identity.acting_for(&actor::of_this_process());
+        let done = verb(&identity, &desk::terms(&catalog)).await;
         desk.store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })

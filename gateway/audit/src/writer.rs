@@ -1,0 +1,237 @@
+//! The one thread that writes: it takes what was handed over, and brings it to the disk, whatever stands in its way.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use domain::{Clock, Tick};
+use tokio::sync::watch;
+
+use crate::Notice;
+use crate::log::{Pending, Shared};
+use crate::reserve::Reserve;
+use crate::sequencer::Sequencer;
+use crate::watch::{Astray, Vigil};
+
+/// How long the writer waits before it tries a failed write again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How often the writer looks whether everything is where it was written.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often one of the checkpoints is kept.
+const KEEP: Duration = Duration::from_mins(1);
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    sequencer: Sequencer,
+    clock: Arc<dyn Clock>,
+    told: watch::Sender<u64>,
+    /// When entries were last synced, when a checkpoint was last signed, and when one was last kept.
+    synced: Tick,
+    stated: Tick,
+    kept: Tick,
+    /// When the disk was last looked at.
+    looked: Tick,
+    held: Held,
+    /// The disk was full, and the reserve is not back yet.
+    low: bool,
+}
+
+/// What the writer holds on to in the folder of the log.
+pub(crate) struct Held {
+    vigil: Vigil,
+    reserve: Reserve,
+    _lock: File,
+}
+
+impl Held {
+    pub(crate) fn over(log: &Path, lock: File, reserve_bytes: u64) -> io::Result<Self> {
+        Ok(Self { vigil: Vigil::over(log, &lock)?, reserve: Reserve::in_log(log, reserve_bytes), _lock: lock })
+    }
+}
+
+/// The process is ending and the log cannot be written.
+struct GivenUp;
+
+impl Writer {
+    /// A disk that is full already is begun on all the same: it is told, and nothing is taken until there is space.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        sequencer: Sequencer,
+        clock: Arc<dyn Clock>,
+        told: watch::Sender<u64>,
+        mut held: Held,
+    ) -> Self {
+        let now = clock.tick();
+        let low = held.reserve.hold().inspect_err(|cause| shared.fail(&cause.to_string())).is_err();
+        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, low }
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut taken = Pending::default();
+        let mut unsynced = 0;
+        loop {
+            taken.bytes.clear();
+            taken.ends.clear();
+            let (closed, urgent) = self.collect(&mut taken, unsynced > 0);
+            let mut begin = 0;
+            for end in &taken.ends {
+                self.sequencer.add(taken.bytes.get(begin..*end).unwrap_or_default());
+                begin = *end;
+            }
+            unsynced += taken.ends.len() as u64;
+            if self.put(&mut unsynced, urgent || closed, closed).is_err() {
+                let lost = unsynced + self.shared.pending().ends.len() as u64;
+                tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
+                return;
+            }
+            self.look();
+            self.shared.room.notify_waiters();
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// Writes what was taken; syncs and signs it where that is due.
+    fn put(&mut self, unsynced: &mut u64, urgent: bool, closed: bool) -> Result<(), GivenUp> {
+        self.until_done(Sequencer::write)?;
+        let now = self.clock.tick();
+        let settings = &self.shared.settings;
+        let due = now.since(self.synced) >= Duration::from_millis(settings.sync_ms);
+        let state = self.sequencer.is_ahead()
+            && (closed || now.since(self.stated) >= Duration::from_millis(settings.checkpoint_ms));
+        if *unsynced > 0 && (urgent || due || state) {
+            self.until_done(Sequencer::sync)?;
+            self.synced = now;
+            let count = std::mem::take(unsynced);
+            self.told.send_modify(|it| *it += count);
+            self.shared.in_flight.sweep(*self.told.borrow());
+            self.until_done(Sequencer::settle)?;
+        }
+        if state {
+            let keep = closed || now.since(self.kept) >= KEEP;
+            self.until_done(|it| it.state(keep))?;
+            self.stated = now;
+            if keep {
+                self.kept = now;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for entries, lets more gather, and takes them all. Says whether it is the last time, and whether somebody
+    /// waits for them.
+    fn collect(&self, taken: &mut Pending, unsynced: bool) -> (bool, bool) {
+        let settings = &self.shared.settings;
+        let mut pending = self.shared.pending();
+        while pending.bytes.is_empty() && !pending.closed && !(pending.urgent && unsynced) {
+            let wait = match (unsynced, self.sequencer.is_ahead()) {
+                (true, _) => Duration::from_millis(settings.sync_ms),
+                (false, true) => Duration::from_millis(settings.checkpoint_ms).min(LOOK),
+                (false, false) => LOOK,
+            };
+            let woken = self.shared.wake.wait_timeout(pending, wait);
+            let (back, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+            pending = back;
+            if timeout.timed_out() {
+                break;
+            }
+        }
+        if !pending.closed && !pending.bytes.is_empty() {
+            let gather = Duration::from_millis(settings.flush_ms);
+            // Whoever waits is not kept waiting: more gather while the disk is busy with these.
+            let woken = self.shared.wake.wait_timeout_while(pending, gather, |it| !it.urgent && !it.closed);
+            pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        // The buffers change places, so that none is allocated anew.
+        std::mem::swap(&mut pending.bytes, &mut taken.bytes);
+        std::mem::swap(&mut pending.ends, &mut taken.ends);
+        (pending.closed, std::mem::take(&mut pending.urgent))
+    }
+
+    /// Nothing is written where another folder took the place of ours: it would be the beginning of a second log.
+    fn in_place(&mut self) -> io::Result<()> {
+        let Some(astray) = self.held.vigil.look() else { return Ok(()) };
+        self.held.vigil.astray = Some(astray);
+        Err(io::Error::other(astray.as_str()))
+    }
+
+    /// Does one thing until it succeeds; when the process is ending, until it fails.
+    fn until_done(&mut self, act: impl Fn(&mut Sequencer) -> io::Result<()>) -> Result<(), GivenUp> {
+        while let Err(cause) = self.in_place().and_then(|()| act(&mut self.sequencer)) {
+            self.shared.fail(&cause.to_string());
+            tracing::error!(%cause, "audit log cannot be written");
+            if cause.kind() == io::ErrorKind::StorageFull && self.held.reserve.spend() {
+                // Enough to finish what was begun, and to say so. Nothing new is taken until there is space again.
+                self.low = true;
+                self.shared.note(&Notice::control("disk_full", self.clock.now().wall));
+                continue;
+            }
+            if self.shared.pending().closed {
+                return Err(GivenUp);
+            }
+            std::thread::sleep(RETRY);
+        }
+        if !self.low && self.held.vigil.astray.is_none() {
+            self.shared.recover();
+        }
+        Ok(())
+    }
+
+    /// Looks now and then whether everything is where it was written, and whether the reserve can be had back.
+    fn look(&mut self) {
+        let now = self.clock.tick();
+        if now.since(self.looked) < LOOK {
+            return;
+        }
+        self.looked = now;
+        self.take_back();
+        let before = self.held.vigil.astray;
+        let found = self.held.vigil.look().or_else(|| self.sequencer.astray());
+        self.held.vigil.astray = found;
+        let Some(astray) = found else {
+            if let Some(was) = before {
+                self.restored(was);
+            }
+            return;
+        };
+        self.shared.fail(astray.as_str());
+        if before != found {
+            tracing::error!(what = astray.as_str(), "the audit log was meddled with");
+        }
+        // What is written into another folder, or beside another writer, would make two logs of one.
+        if matches!(astray, Astray::Folder | Astray::Lock) {
+            return;
+        }
+        match self.sequencer.restore() {
+            Ok(()) => {
+                self.held.vigil.astray = None;
+                self.restored(astray);
+            }
+            Err(cause) => tracing::error!(%cause, "what is missing of the audit log cannot be put back"),
+        }
+    }
+
+    fn restored(&mut self, what: Astray) {
+        self.shared.note(&Notice::control("restored", self.clock.now().wall).with("what", what.as_str()));
+        tracing::warn!(what = what.as_str(), "the audit log is whole again");
+        if !self.low {
+            self.shared.recover();
+        }
+    }
+
+    /// Fills the reserve again, once there is space.
+    fn take_back(&mut self) {
+        if self.low && self.held.reserve.hold().is_ok() {
+            self.low = false;
+            self.shared.note(&Notice::control("disk_free", self.clock.now().wall));
+            if self.held.vigil.astray.is_none() {
+                self.shared.recover();
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What happens to the files beneath a running log is noticed, and mended where nothing is lost.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::note::Signer;
+use audit::{AuditSettings, Author, Entries, Log, Notice, Verified, verify, view};
+use domain::{SystemClock, Timestamp};
+use tempfile::TempDir;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+/// How long noticing and mending may take on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+fn signer() -> Signer {
+    Signer::from_seed("portcullis/test", &[1; 32]).unwrap()
+}
+
+fn open(folder: &Path, boot: &str) -> Log {
+    let author = Author { node: "test".to_owned(), boot: boot.to_owned() };
+    let settings = AuditSettings { checkpoint_ms: 10, reserve_bytes: 1 << 16, ..AuditSettings::default() };
+    Log::open(folder, settings, signer(), author, Arc::new(SystemClock::new())).unwrap().0
+}
+
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "the deadline of a test")]
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < SOON, "{what} did not come");
+        std::thread::yield_now();
+    }
+}
+
+/// A running log of 600 entries, all of them signed for.
+fn running() -> (TempDir, PathBuf, Log) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit");
+    let open = open(&log, "00");
+    for number in 0..600 {
+        let _ = open.note(&Notice::new("heartbeat", NOW).with("number", number));
+    }
+    until("a checkpoint of all", || signed(&log) == Some(600));
+    (folder, log, open)
+}
+
+fn verified(log: &Path) -> Verified {
+    verify(log, &signer().verifier()).unwrap()
+}
+
+/// How many entries the newest checkpoint speaks of.
+fn signed(log: &Path) -> Option<u64> {
+    fs::read_to_string(log.join("checkpoint")).ok()?.lines().nth(1)?.parse().ok()
+}
+
+fn wal(log: &Path) -> PathBuf {
+    fs::read_dir(log.join("wal")).unwrap().map(|it| it.unwrap().path()).max().unwrap()
+}
+
+/// What the log says was put back.
+fn restored(log: &Path) -> Vec<String> {
+    let entries = Entries::from(log, 0).map(|it| view(&it.unwrap().1).unwrap());
+    let told = entries.filter(|it| it.get("action").is_some_and(|it| it == "restored"));
+    told.map(|it| it.get("what").unwrap().as_str().unwrap().to_owned()).collect()
+}
+
+/// Meddles with a running log, and holds it to losing nothing.
+#[track_caller]
+fn survives(meddle: impl FnOnce(&Path), what: &str) {
+    let (_folder, log, open) = running();
+    meddle(&log);
+    until("what was missing", || {
+        let whole = Entries::from(&log, 0).all(|it| it.is_ok());
+        whole && restored(&log).iter().any(|it| it.contains(what)) && open.writable().is_ok()
+    });
+    let _ = open.note(&Notice::new("heartbeat", NOW).with("number", 600));
+    drop(open);
+    assert_eq!((verified(&log).entries, verified(&log).signed), (602, 602));
+    drop(self::open(&log, "01"));
+    let numbers = Entries::from(&log, 0).filter_map(|it| view(&it.unwrap().1).unwrap().get("number")?.as_u64());
+    assert!(numbers.eq(0..=600), "an entry is missing");
+}
+
+#[test]
+fn a_write_ahead_file_that_is_removed_is_written_again() {
+    survives(|log| fs::remove_file(wal(log)).unwrap(), "write-ahead");
+}
+
+#[test]
+fn a_write_ahead_file_that_is_replaced_is_written_again() {
+    let replace = |log: &Path| {
+        let file = wal(log);
+        let bytes = fs::read(&file).unwrap();
+        fs::write(log.join("copy"), &bytes[..bytes.len() / 2]).unwrap();
+        fs::rename(log.join("copy"), &file).unwrap();
+    };
+    survives(replace, "write-ahead");
+}
+
+#[test]
+fn a_write_ahead_file_that_is_cut_is_written_again() {
+    let cut = |log: &Path| fs::OpenOptions::new().write(true).open(wal(log)).unwrap().set_len(10).unwrap();
+    survives(cut, "write-ahead");
+}
+
+#[test]
+fn a_checkpoint_that_is_removed_is_signed_again() {
+    let (_folder, log, open) = running();
+    fs::remove_file(log.join("checkpoint")).unwrap();
+    until("another checkpoint", || signed(&log).is_some_and(|it| 600 <= it) && open.writable().is_ok());
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn what_cannot_be_put_back_stops_the_log_and_is_said() {
+    let (_folder, log, open) = running();
+    let bundle = log.join("tile/entries/001");
+    let kept = fs::read(&bundle).unwrap();
+    fs::remove_file(&bundle).unwrap();
+    until("the missing bundle", || open.writable().is_err());
+    assert!(open.trouble().unwrap().contains("bundle"), "{:?}", open.trouble());
+    // Somebody who has a copy can put it back; it is another file then, and stays to be explained until the next start.
+    fs::write(&bundle, kept).unwrap();
+    drop(open);
+    drop(self::open(&log, "01"));
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn a_folder_that_is_replaced_stops_the_log_until_it_is_back() {
+    let (folder, log, open) = running();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&log, &elsewhere).unwrap();
+    until("the missing folder", || open.trouble().is_some_and(|it| it.contains("folder")));
+    assert!(open.writable().is_err());
+    assert!(!log.join("wal").exists(), "a second log was begun");
+    let _ = fs::remove_dir_all(&log);
+    fs::rename(&elsewhere, &log).unwrap();
+    until("the folder", || open.writable().is_ok() && restored(&log).len() == 1);
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn a_lock_that_is_removed_stops_the_log() {
+    let (_folder, log, open) = running();
+    fs::remove_file(log.join("LOCK")).unwrap();
+    until("the missing lock", || open.writable().is_err());
+    assert!(open.trouble().unwrap().contains("lock"), "{:?}", open.trouble());
+}

@@ -1,0 +1,255 @@
+//! What the gateway enters of itself: how it is configured, that it lives, and what was done to what it keeps.
+//!
+//! Silence must show: whoever reads the log can tell a gateway that had nothing to do from one that said nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use audit::Notice;
+use aws_lc_rs::digest::{Context, SHA256};
+use domain::Moment;
+use identity::{Registry, StoreFault};
+use pipeline::{Configuration, Gateway};
+use serde_json::{Map, Value, json};
+
+use crate::settings::Settings;
+
+/// How far the wall clock may be from what the monotonic clock makes of it before it is said to have been set.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Enters what the gateway has to say of itself.
+pub(crate) struct Diary {
+    gateway: Arc<Gateway>,
+    registry: Arc<dyn Registry>,
+    /// The digest of the program that runs.
+    binary: String,
+    /// The last deed that was handed to the log, so that none is handed over twice by one run.
+    entered: AtomicU64,
+}
+
+/// Why the configuration is entered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Occasion {
+    Start,
+    Change,
+    Hour,
+}
+
+impl Diary {
+    pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>) -> Self {
+        // The file of a running program can always be read by its owner; where not, the empty text says so.
+        let binary = std::fs::read("/proc/self/exe").map(|it| digest([it.as_slice()])).unwrap_or_default();
+        Self { gateway, registry, binary, entered: AtomicU64::new(0) }
+    }
+
+    /// Enters what commands have done since, makes certain that it is on the disk, and only then lets go of it.
+    pub(crate) async fn enter_deeds(&self) -> Result<(), StoreFault> {
+        loop {
+            let deeds = self.registry.deeds().await?;
+            let Some((newest, _)) = deeds.last() else { return Ok(()) };
+            let entered = self.entered.load(Ordering::Acquire);
+            let log = &self.gateway.log;
+            for (id, deed) in deeds.iter().filter(|(id, _)| entered < *id) {
+                let _ = log.note(&Notice::deed(*id, deed));
+            }
+            self.entered.store(*newest, Ordering::Release);
+            if log.durable_up_to(log.appended()).await.is_err() {
+                // They stay where they are, and are let go of when the log has them.
+                return Ok(());
+            }
+            self.registry.forget_deeds(*newest).await?;
+        }
+    }
+
+    /// A sign of life, with what was counted up to now.
+    pub(crate) fn heartbeat(&self) {
+        let Gateway { log, meters, clock, .. } = &*self.gateway;
+        let closed: Map<String, Value> = meters.closed_connections().map(|(why, count)| (why, count.into())).collect();
+        let beat = Notice::new("heartbeat", clock.now().wall)
+            .with("requests_total", meters.begun.get())
+            .with("requests_in_flight", meters.in_flight.get())
+            .with("entries_total", log.appended())
+            .with("entries_durable", log.durable())
+            .with("drops", 0)
+            .with("connections", meters.connections.get())
+            .with("refused_before_context", Value::Object(closed))
+            .with(
+                "uptime_ms",
+                u64::try_from(clock.tick().since(domain::Tick::default()).as_millis()).unwrap_or(u64::MAX),
+            );
+        let _ = log.note(&beat);
+    }
+
+    /// The configuration in force, in facts that checks can read, and as a digest.
+    pub(crate) fn snapshot(&self, settings: &Settings, digest: &str, occasion: Occasion) {
+        let configuration = self.gateway.configuration();
+        let occasion = match occasion {
+            Occasion::Start => "start",
+            Occasion::Change => "change",
+            Occasion::Hour => "hour",
+        };
+        let snapshot = Notice::new("config.snapshot", self.gateway.clock.now().wall)
+            .with("occasion", occasion)
+            .with("digest", digest)
+            .with("bundle", &**configuration.authorizer.bundle())
+            .with("binary", self.binary.as_str())
+            .with("facts", facts(settings, &configuration));
+        let _ = self.gateway.log.note(&snapshot);
+    }
+
+    /// Another configuration was put in force, or was not.
+    pub(crate) fn change(&self, before: &str, after: &str, refused: Option<&str>) {
+        let change = Notice::new("config.change", self.gateway.clock.now().wall)
+            .with("before", before)
+            .with("after", after)
+            .with("actor", "files")
+            .with("outcome", if refused.is_some() { "refused" } else { "done" });
+        let _ = self.gateway.log.note(&match refused {
+            Some(why) => change.with("reason", why),
+            None => change,
+        });
+    }
+
+    /// Enters a step of the wall clock.
+    pub(crate) fn stepped(&self, by_ms: i64) {
+        tracing::warn!(by_ms, "the wall clock was set");
+        let _ =
+            self.gateway.log.note(&Notice::control("clock_step", self.gateway.clock.now().wall).with("by_ms", by_ms));
+    }
+}
+
+/// Watches the wall clock by the monotonic one.
+pub(crate) struct Steps {
+    last: Moment,
+}
+
+impl Steps {
+    pub(crate) fn from(now: Moment) -> Self {
+        Self { last: now }
+    }
+
+    /// By how many milliseconds the wall clock was set since the last look, if it was.
+    pub(crate) fn look(&mut self, now: Moment) -> Option<i64> {
+        let passed = i64::try_from(now.tick.since(self.last.tick).as_nanos()).unwrap_or(i64::MAX);
+        let by = now.wall.nanos().saturating_sub(self.last.wall.nanos()).saturating_sub(passed);
+        self.last = now;
+        (by.unsigned_abs() > u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX)).then_some(by / 1_000_000)
+    }
+}
+
+/// What is set, as far as a check could ask for it. No path, no name of a file, no secret.
+fn facts(settings: &Settings, configuration: &Configuration) -> Value {
+    let profiles = configuration.catalog.profiles();
+    let operations = profiles.iter().flat_map(|it| &it.api.operations);
+    let (all, strict) = operations.fold((0_u64, 0_u64), |(all, strict), it| (all + 1, strict + u64::from(it.strict)));
+    let apis: Vec<Value> = profiles
+        .iter()
+        .map(|it| {
+            json!({
+                "name": it.api.name.as_str(),
+                "https_only": it.https_only,
+                "operations": it.api.operations.len(),
+                "tiers": it.limits.tiers.len(),
+            })
+        })
+        .collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "node": settings.node,
+        "apis": apis,
+        "operations": { "all": all, "strict": strict },
+        "policies": { "count": configuration.authorizer.len(), "mode": "enforce" },
+        "tls": { "minimum": "1.2", "development_certificate": settings.tls.is_none() },
+        "listeners": {
+            "http": settings.listen.http.to_string(),
+            "https": settings.listen.https.to_string(),
+            "admin": settings.listen.admin.to_string(),
+        },
+        "unaudited": ["GET /healthz", "GET /readyz", "GET /metrics"],
+        "audit": {
+            "sync_ms": settings.audit.sync_ms,
+            "strict_wait_ms": settings.audit.strict_wait_ms,
+            "checkpoint_ms": settings.audit.checkpoint_ms,
+            "heartbeat_ms": settings.audit.heartbeat_ms,
+        },
+        "keys": { "per_tenant": settings.keys.keys_per_tenant.get() },
+    })
+}
+
+/// The digest of the settings file and of everything beneath the folders it names: names and contents, in order.
+pub(crate) fn configuration_digest(settings: &Settings) -> String {
+    let mut files = vec![settings.file.clone()];
+    for folder in std::iter::once(&settings.apis).chain(&settings.guardrails) {
+        beneath(folder, &mut files);
+    }
+    let mut parts = Vec::new();
+    for file in files {
+        // A file that cannot be read is named all the same: that it cannot is a part of what is configured.
+        parts.push(file.as_os_str().as_encoded_bytes().to_vec());
+        parts.push(std::fs::read(&file).unwrap_or_default());
+    }
+    digest(parts.iter().map(Vec::as_slice))
+}
+
+fn beneath(folder: &Path, files: &mut Vec<PathBuf>) {
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path()).collect();
+    found.sort();
+    for path in found {
+        if path.is_dir() {
+            beneath(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// SHA-256 over parts, each after its length, so that no two lists of parts have one digest.
+fn digest<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> String {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    format!("sha256:{}", hex::encode(context.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Tick, Timestamp};
+
+    use super::*;
+
+    fn at(wall_ms: i64, tick_ms: u64) -> Moment {
+        Moment { wall: Timestamp::from_nanos(wall_ms * 1_000_000), tick: Tick::from_nanos(tick_ms * 1_000_000) }
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_is_told_from_one_that_drifts() {
+        let mut steps = Steps::from(at(1_000_000, 0));
+        assert_eq!(steps.look(at(1_001_000, 1_000)), None);
+        assert_eq!(steps.look(at(1_002_900, 2_000)), None, "drifting");
+        assert_eq!(steps.look(at(1_013_900, 3_000)), Some(10_000));
+        assert_eq!(steps.look(at(1_014_900, 4_000)), None, "said once");
+        assert_eq!(steps.look(at(15_900, 5_000)), Some(-1_000_000));
+    }
+
+    #[test]
+    fn any_change_of_a_file_changes_the_digest_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("apis/one")).unwrap();
+        std::fs::write(at("portcullis.toml"), "").unwrap();
+        std::fs::write(at("apis/one/api.toml"), "ab").unwrap();
+        let settings = Settings { apis: at("apis"), ..Settings::parse(&at("portcullis.toml"), "").unwrap() };
+        let first = configuration_digest(&settings);
+        assert_eq!(configuration_digest(&settings), first);
+        std::fs::write(at("apis/one/b"), "").unwrap();
+        let second = configuration_digest(&settings);
+        std::fs::rename(at("apis/one/b"), at("apis/one/c")).unwrap();
+        let third = configuration_digest(&settings);
+        assert!(first != second && second != third && first != third);
+    }
+}

@@ -1,0 +1,119 @@
+//! What is done to the gateway itself is entered, beside what is asked of it; and so is that it lives.
+
+use std::process::Command;
+use std::time::Duration;
+
+use acceptance::{Request, World, until};
+use serde_json::{Value, json};
+
+const NSX: &str = "api.novastraxis.com";
+const SOON: Duration = Duration::from_secs(30);
+
+/// The entries of a class, once there are so many.
+#[track_caller]
+fn of_class(world: &World, class: &str, count: usize) -> Vec<Value> {
+    until(&format!("{count} entries of `{class}`"), SOON, || {
+        let mut all = world.gateway.entries().whole();
+        all.retain(|it| it["class"] == class);
+        (count <= all.len()).then_some(all)
+    })
+}
+
+#[test]
+fn what_commands_do_is_entered_with_who_did_it_and_for_whom() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let entries = of_class(&world, "key.change", 1);
+    let made = entries.iter().find(|it| it["target"] == key.id.as_str()).expect("the entry of the key");
+    assert_eq!((&made["action"], &made["outcome"]), (&json!("create"), &json!("done")));
+    assert!(made["actor"].as_str().is_some_and(|it| it.starts_with("os:")), "{made}");
+    assert_eq!((&made["facts"]["api"], made["tenant"].is_string()), (&json!("novastraxis"), true));
+    let refused = world.gateway.command(&["api-keys", "revoke", "key_nobody"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let of_refused = of_class(&world, "key.change", entries.len() + 1).pop().expect("an entry");
+    assert_eq!((&of_refused["outcome"], &of_refused["target"]), (&json!("refused"), &json!("key_nobody")));
+    assert!(of_refused["reason"].as_str().is_some_and(|it| it.contains("there is no key")), "{of_refused}");
+    // What is done while no gateway runs is entered by the next one, once.
+    let _ = world.gateway.stop();
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
+    world.gateway.start_again();
+    let entries = of_class(&world, "key.change", entries.len() + 2);
+    let revoked: Vec<_> = entries.iter().filter(|it| it["action"] == "revoke" && it["outcome"] == "done").collect();
+    assert_eq!(revoked.len(), 1, "{revoked:#?}");
+    assert!(!serde_json::to_string(&entries).expect("text").contains(&key.text), "a key is in an entry");
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn the_configuration_is_entered_at_the_start_and_whenever_it_changes_or_is_refused() {
+    let world = World::with(|settings, folder| {
+        let copy = folder.join("apis");
+        let done = Command::new("cp").arg("-r").arg(&settings.apis).arg(&copy).status();
+        assert!(done.expect("a copy").success());
+        settings.apis = copy;
+        for other in std::fs::read_dir(&settings.apis).expect("profiles").flatten() {
+            if other.file_name() != "novastraxis" {
+                std::fs::remove_dir_all(other.path()).expect("a folder of the test");
+            }
+        }
+        settings.upstreams.retain(|api, _| api == "novastraxis");
+        settings.more.clear();
+    });
+    let apis = world.folder().join("apis");
+    let first = of_class(&world, "config.snapshot", 1).pop().expect("an entry");
+    assert_eq!(first["occasion"], "start");
+    assert_eq!(first["facts"]["apis"].as_array().map(Vec::len), Some(1), "{first}");
+    assert!(first["binary"].as_str().is_some_and(|it| it.starts_with("sha256:")), "{first}");
+    let file = apis.join("novastraxis/api.toml");
+    let good = std::fs::read_to_string(&file).expect("a profile");
+    std::fs::write(&file, format!("{good}\n# changed\n")).expect("a profile");
+    let change = of_class(&world, "config.change", 1).pop().expect("an entry");
+    assert_eq!((&change["before"], &change["outcome"]), (&first["digest"], &json!("done")), "{change}");
+    let second = of_class(&world, "config.snapshot", 2).pop().expect("an entry");
+    assert_eq!((&second["digest"], &second["occasion"]), (&change["after"], &json!("change")));
+    assert_ne!(second["digest"], first["digest"]);
+    std::fs::write(&file, "nonsense = true").expect("a profile");
+    let refused = of_class(&world, "config.change", 2).pop().expect("an entry");
+    assert_eq!((&refused["outcome"], &refused["after"]), (&json!("refused"), &second["digest"]));
+    assert!(refused["reason"].as_str().is_some_and(|it| it.contains("nonsense")), "{refused}");
+}
+
+#[test]
+fn a_gateway_that_is_asked_nothing_says_that_it_lives() {
+    let world = World::with(|settings, _| settings.more.push_str("[audit]\nheartbeat_ms = 50\nsnapshot_ms = 100\n"));
+    let _ = world.ask(&Request::get(NSX, "/nope"));
+    let beats = of_class(&world, "heartbeat", 3);
+    let told = until("a beat that counts the request", SOON, || {
+        let beats = of_class(&world, "heartbeat", beats.len());
+        beats.into_iter().find(|it| it["requests_total"] == 1 && it["requests_in_flight"] == 0)
+    });
+    assert!(told["entries_total"].as_u64() > Some(1) && told["drops"] == 0, "{told}");
+    assert_eq!(of_class(&world, "config.snapshot", 2)[1]["occasion"], "hour");
+}
+
+#[test]
+fn a_request_that_was_sent_on_and_never_entered_is_named_by_the_next_start() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let wanted = json!({
+        "machine_type": "n2-standard-4", "region": "us-east-1", "network_id": "vpc-4a1c", "image_id": "img-debian-13",
+    });
+    let request = Request::post(NSX, "/v2/compute/instances").bearer(&key.text).json(&wanted);
+    world.clouds.arm("novastraxis", &json!({ "kind": "slow", "ms": 30_000, "times": 1 }));
+    let door = world.gateway.door().clone();
+    let asked = std::thread::spawn(move || door.ask(&request));
+    until("the cloud to have it", SOON, || (!world.clouds.seen("novastraxis").is_empty()).then_some(()));
+    world.gateway.crash();
+    assert!(asked.join().is_err(), "an answer from a gateway that was killed");
+    let lost = of_class(&world, "request.lost", 1);
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0]["key"], key.id.as_str());
+    assert_eq!(lost[0]["request"]["api"], "novastraxis");
+    // It is said once, and of requests that were answered it is not said.
+    let answer = world.ask(&Request::post(NSX, "/v2/compute/instances").bearer(&key.text).json(&wanted));
+    assert_eq!(world.gateway.entries().of(answer.says("x-request-id"))["strict"], true);
+    world.gateway.crash();
+    world.gateway.crash();
+    assert_eq!(of_class(&world, "request.lost", 1).len(), 1);
+    world.gateway.entries().assert_sound();
+}
