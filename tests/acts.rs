@@ -117,3 +117,45 @@ fn a_request_that_was_sent_on_and_never_entered_is_named_by_the_next_start() {
     assert_eq!(of_class(&world, "request.lost", 1).len(), 1);
     world.gateway.entries().assert_sound();
 }
+
+#[test]
+fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_on_verifying() {
+    let world = World::start();
+    let (acme, globex) = (world.tenant("novastraxis"), world.new_tenant("globex"));
+    let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
+    let bob = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "bob"]);
+    let other_alice = world.key_with("novastraxis", &globex, &["compute"], &["--owner", "alice"]);
+    let asked = |key: &acceptance::Key| {
+        let answer = world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).expect(200);
+        answer.says("x-request-id").to_owned()
+    };
+    let [hers, his, others] = [&alice, &bob, &other_alice].map(asked);
+    let entries = world.gateway.entries();
+    let told = |id: &str| entries.of(id)["request"].clone();
+    for id in [&hers, &his, &others] {
+        assert_eq!((&told(id)["path"], &told(id)["source"]), (&json!("/v2/compute/instances"), &json!("127.0.0.1")));
+    }
+    // Whoever has the files alone reads neither.
+    let folder = entries.folder().to_str().expect("a path").to_owned();
+    let bare = world.gateway.command(&["audit", "query", "--log", &folder, "--api", "novastraxis", "--output", "json"]);
+    assert!(bare.out.contains("\"sealed\"") && !bare.out.contains("\"source\""), "{bare:?}");
+    let stored = std::fs::read(entries.newest_file()).expect("the log");
+    assert!(!String::from_utf8_lossy(&stored).contains("compute/instances"), "a path is in the log");
+
+    let nobody = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "nobody"]);
+    assert_eq!(nobody.code, 0, "{nobody:?}");
+    let erased = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
+    assert_eq!(erased.code, 0, "{erased:?}");
+    let said = of_class(&world, "subject.erased", 2);
+    assert_eq!((&said[0]["outcome"], &said[1]["outcome"]), (&json!("refused"), &json!("done")));
+    assert!(!serde_json::to_string(&said).expect("text").contains("alice"), "{said:#?}");
+    let gone = entries.of(&hers);
+    assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");
+    for id in [&his, &others] {
+        assert_eq!(told(id)["source"], "127.0.0.1", "somebody else was erased");
+    }
+    // She may come back, and is another then.
+    let later = asked(&alice);
+    assert_eq!(told(&later)["source"], "127.0.0.1");
+    entries.assert_sound();
+}

@@ -7,6 +7,7 @@ use domain::{Blame, Timestamp};
 use crate::cbor::{self, NotCanonical, Object};
 use crate::notice::Author;
 use crate::sequencer::MAX_ENTRY;
+use crate::subjects::Sealed;
 
 /// How many bytes of the operator's words, and how many policies, are left of an entry that would be too long.
 const KEPT_DETAIL: usize = 1024;
@@ -34,6 +35,9 @@ pub struct Entry<'a> {
     /// Who asked, once known.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub auth: Option<AuthSection<'a>>,
+    /// What is said of whoever asked, sealed with their key.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub sealed: Option<&'a Sealed>,
     /// How much was left, once counted.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub limit: Option<LimitSection<'a>>,
@@ -64,9 +68,12 @@ pub struct RequestSection<'a> {
     /// The host asked for.
     pub host: &'a str,
     /// The normalised path, without its query; the raw one, cut short and made printable, where it has no normal form.
-    pub path: &'a str,
-    /// The peer's address.
-    pub source: &'a str,
+    /// Absent where it is sealed.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub path: Option<&'a str>,
+    /// The peer's address. Absent where it is sealed.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub source: Option<&'a str>,
     /// Whether it came over TLS.
     pub tls: bool,
     /// The API, once identified.
@@ -198,6 +205,12 @@ impl Entry<'_> {
                 });
             }
             it.number("schema", self.schema);
+            if let Some(sealed) = self.sealed {
+                it.object("sealed", |it| {
+                    it.text("key", &sealed.key);
+                    it.text("text", &sealed.text);
+                });
+            }
             self.status.inspect(|status| it.number("status", *status));
             if self.strict {
                 it.flag("strict", true);
@@ -225,10 +238,10 @@ impl RequestSection<'_> {
         it.text_if("api", self.api);
         it.flag("tls", self.tls);
         it.text("host", self.host);
-        it.text("path", self.path);
+        it.text_if("path", self.path);
         it.text_if("trace", self.trace);
         it.text("method", self.method);
-        it.text("source", self.source);
+        it.text_if("source", self.source);
         it.text_if("operation", self.operation);
     }
 }
@@ -289,6 +302,7 @@ mod tests {
         ) {
             let (one, two, three, status, count, nanos) = told;
             let text = |at: usize, given: bool| given.then(|| texts[at].as_str());
+            let sealed = Sealed { key: texts[6].clone(), text: texts[7].clone() };
             let policies = [texts[0].as_str().into(), texts[1].as_str().into()];
             check(&Entry {
                 schema: 1,
@@ -300,14 +314,15 @@ mod tests {
                     id: &texts[5],
                     method: &texts[6],
                     host: &texts[7],
-                    path: &texts[0],
-                    source: &texts[1],
+                    path: text(0, !two),
+                    source: text(1, !two),
                     tls: three,
                     api: text(1, two),
                     operation: text(2, three),
                     trace: text(3, one),
                 },
                 auth: one.then(|| AuthSection { key: &texts[4], method: two.then_some("api_key") }),
+                sealed: two.then_some(&sealed),
                 limit: two.then(|| LimitSection { tier: &texts[5], remaining: u32::from(status) }),
                 decision: DecisionSection {
                     outcome,

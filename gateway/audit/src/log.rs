@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
 use crate::writer::{Held, Writer};
-use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, UnderWay, disk};
+use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, Subjects, UnderWay, disk};
 
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,22 @@ pub enum OpenError {
     },
 }
 
+/// The secrets of a log.
+#[derive(Debug)]
+pub struct Custody {
+    /// Who signs it.
+    pub signer: Signer,
+    /// The keys of those whom its entries speak of.
+    pub subjects: Subjects,
+}
+
+impl From<Signer> for Custody {
+    /// Whoever is spoken of is forgotten when the process ends.
+    fn from(signer: Signer) -> Self {
+        Self { signer, subjects: Subjects::passing() }
+    }
+}
+
 /// The log cannot take entries now: what needs one must be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log cannot be written")]
@@ -67,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) settings: AuditSettings,
     author: Author,
     pub(crate) in_flight: InFlight,
+    pub(crate) subjects: Subjects,
     /// Why nothing is taken, in the operator's words.
     trouble: Mutex<Option<String>>,
 }
@@ -124,10 +141,11 @@ impl Log {
     pub fn open(
         folder: &Path,
         settings: AuditSettings,
-        signer: Signer,
+        custody: impl Into<Custody>,
         author: Author,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovered), OpenError> {
+        let Custody { signer, subjects } = custody.into();
         let failed = |cause| OpenError::Io { path: folder.to_owned(), cause };
         disk::make_folder(folder).map_err(failed)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("LOCK"));
@@ -152,6 +170,7 @@ impl Log {
             settings,
             author,
             in_flight,
+            subjects,
             trouble: Mutex::default(),
         });
         let (told, durable) = watch::channel(0);
@@ -170,6 +189,11 @@ impl Log {
     /// Hands over an entry about something else than a request, as [`Log::append`] does.
     pub fn note(&self, notice: &Notice) -> u64 {
         self.shared.note(notice)
+    }
+
+    /// The keys of those whom entries speak of.
+    pub fn subjects(&self) -> &Subjects {
+        &self.shared.subjects
     }
 
     /// Notes that a request is about to be sent on, so that the next start knows of it should its entry never be written.

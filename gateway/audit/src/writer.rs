@@ -105,7 +105,9 @@ impl Writer {
         let state = self.sequencer.is_ahead()
             && (closed || now.since(self.stated) >= Duration::from_millis(settings.checkpoint_ms));
         if *unsynced > 0 && (urgent || due || state) {
-            self.until_done(Sequencer::sync)?;
+            let shared = Arc::clone(&self.shared);
+            // What cannot be opened any more would be lost: the key is on the disk before what it sealed.
+            self.until_done(|it| shared.subjects.sync().and_then(|()| it.sync()))?;
             self.synced = now;
             let count = std::mem::take(unsynced);
             self.told.send_modify(|it| *it += count);

@@ -43,6 +43,9 @@ pub enum DeedClass {
     /// Entries were read.
     #[serde(rename = "audit.read")]
     Read,
+    /// What entries say of a person is to be erased.
+    #[serde(rename = "subject.erased")]
+    Erasure,
     /// Something was done with the log itself.
     #[serde(rename = "audit.control")]
     Log,
@@ -55,6 +58,7 @@ impl DeedClass {
             Self::Tenant => "tenant.change",
             Self::Key => "key.change",
             Self::Read => "audit.read",
+            Self::Erasure => "subject.erased",
             Self::Log => "audit.control",
         }
     }

@@ -1,6 +1,6 @@
 //! Everything learnt becomes one entry and a few counts.
 
-use audit::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection};
+use audit::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, Sealed, UpstreamSection};
 
 use crate::Trail;
 use crate::trail::Ending;
@@ -29,6 +29,8 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
     let duration = gateway.clock.tick().since(trail.facts.at.tick);
     let decision = decision(trail, ending);
     let ended = ending.unwrap_or_default();
+    let sealed = sealed(trail);
+    let source = sealed.is_none().then(|| trail.facts.source.text());
     let trace = trail.facts.trace.map(domain::TraceParent::trace_text);
     let operation = trail.operation.as_deref();
     gateway.log.append(&Entry {
@@ -41,14 +43,15 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
             id: &trail.facts.id,
             method: &trail.facts.method,
             host: &trail.facts.host,
-            path: &trail.facts.path,
-            source: &trail.facts.source.text(),
+            path: sealed.is_none().then_some(trail.facts.path.as_str()),
+            source: source.as_deref(),
             tls: trail.facts.source.tls,
             api: operation.map(|it| it.api.as_str()),
             operation: operation.map(|it| it.id.as_str()),
             trace: trace.as_deref(),
         },
         auth: auth(trail),
+        sealed: sealed.as_ref(),
         limit: trail
             .standing
             .as_ref()
@@ -61,6 +64,22 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
         bytes_out: ended.bytes_out,
         duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
     })
+}
+
+/// What says who asked, where that is known, sealed with their key. Where it cannot be sealed it is not said at all.
+fn sealed(trail: &Trail) -> Option<Sealed> {
+    let standing = trail.standing.as_ref()?;
+    let gateway = &trail.gateway;
+    let name = standing.owner.as_deref().unwrap_or(standing.lineage.as_str());
+    let seal = || {
+        let mut id = [0; 16];
+        hex::decode_to_slice(&trail.facts.id, &mut id).ok()?;
+        let key = gateway.log.subjects().key(standing.tenant.as_str(), name, &*gateway.random).inspect_err(|cause| {
+            tracing::error!(%cause, "what an entry says of its caller cannot be sealed, and is left out");
+        });
+        key.ok()?.seal(&id, &trail.facts.source.text(), &trail.facts.path)
+    };
+    Some(seal().unwrap_or_else(|| Sealed { key: String::new(), text: String::new() }))
 }
 
 fn auth(trail: &Trail) -> Option<AuthSection<'_>> {

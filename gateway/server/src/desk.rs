@@ -1,6 +1,7 @@
 //! Where tenants and keys are looked after: the store, its secrets, and the verbs over both.
 
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -31,6 +32,11 @@ pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::
     let identity = Identity::new(Arc::new(store.clone()), vault, Arc::new(SystemRandom), clock, settings.keys.clone());
     identity.check_secrets(&secrets.marks()).await?;
     Ok(Desk { identity, secrets, store })
+}
+
+/// Where the keys are kept that seal what entries say of people.
+pub(crate) fn subjects_file(settings: &Settings) -> PathBuf {
+    settings.data.join("secrets").join("subjects")
 }
 
 /// What keys of each API may be, as its profile and documents say.

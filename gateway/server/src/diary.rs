@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use audit::Notice;
 use aws_lc_rs::digest::{Context, SHA256};
-use domain::Moment;
+use domain::{Deed, DeedClass, Moment};
 use identity::{Registry, StoreFault};
 use pipeline::{Configuration, Gateway};
 use serde_json::{Map, Value, json};
@@ -48,18 +48,46 @@ impl Diary {
     pub(crate) async fn enter_deeds(&self) -> Result<(), StoreFault> {
         loop {
             let deeds = self.registry.deeds().await?;
-            let Some((newest, _)) = deeds.last() else { return Ok(()) };
+            if deeds.is_empty() {
+                return Ok(());
+            }
             let entered = self.entered.load(Ordering::Acquire);
             let log = &self.gateway.log;
-            for (id, deed) in deeds.iter().filter(|(id, _)| entered < *id) {
-                let _ = log.note(&Notice::deed(*id, deed));
+            let mut newest = entered;
+            for (id, deed) in &deeds {
+                if entered < *id {
+                    let Some(deed) = self.carried_out(deed) else { break };
+                    let _ = log.note(&Notice::deed(*id, &deed));
+                }
+                newest = *id;
             }
-            self.entered.store(*newest, Ordering::Release);
+            self.entered.store(newest, Ordering::Release);
             if log.durable_up_to(log.appended()).await.is_err() {
                 // They stay where they are, and are let go of when the log has them.
                 return Ok(());
             }
-            self.registry.forget_deeds(*newest).await?;
+            self.registry.forget_deeds(newest).await?;
+            if newest == entered {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is left to the gateway to do is done before it is entered: only the process that seals can let go of a key.
+    /// What cannot be done now is left for the next round.
+    fn carried_out(&self, deed: &Deed) -> Option<Deed> {
+        let (DeedClass::Erasure, Some(tenant), Some(name)) = (deed.class, &deed.tenant, &deed.target) else {
+            return Some(deed.clone());
+        };
+        // Whom it was is not said: that is what was asked to be forgotten.
+        let erased = Deed { target: None, ..deed.clone() };
+        match self.gateway.log.subjects().erase(tenant.as_str(), name) {
+            Ok(Some(key)) => Some(erased.with("key", key)),
+            Ok(None) => Some(erased.refused("nothing was sealed for this subject")),
+            Err(cause) => {
+                tracing::error!(%cause, "a subject cannot be erased");
+                None
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::note::Signer;
-use audit::{Author, Before, Log, Notice, Recovered};
+use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
 use domain::{Clock, Faults, Random, SystemClock, Version};
 use identity::{Identity, News};
@@ -344,8 +344,11 @@ fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> 
     let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
     let signer = Signer::from_seed(&format!("portcullis/{}", settings.node), &seed).with_context(named)?;
     let folder = settings.data.join("audit");
+    let subjects = desk::subjects_file(settings);
+    let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
     let author = Author { node: settings.node.clone(), boot: boot_id() };
-    let (log, recovered) = Log::open(&folder, settings.audit.clone(), signer, author, Arc::clone(clock))?;
+    let (log, recovered) =
+        Log::open(&folder, settings.audit.clone(), Custody { signer, subjects }, author, Arc::clone(clock))?;
     let Recovered { torn, before, .. } = recovered;
     let _ = log.note(&Notice::start(clock.now().wall, before, torn));
     for request in &recovered.lost {

@@ -82,7 +82,9 @@ fn pool(path: &Path) -> SqlitePool {
         .busy_timeout(BUSY)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true);
+        .foreign_keys(true)
+        // What is forgotten is not to be found in the file.
+        .pragma("secure_delete", "ON");
     SqlitePoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect_lazy_with(options)
 }
 

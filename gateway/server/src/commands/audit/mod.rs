@@ -1,5 +1,6 @@
 //! `portcullis audit`
 
+mod erase;
 mod prove;
 mod query;
 mod verify;
@@ -20,6 +21,8 @@ pub(crate) enum Audit {
     Prove(prove::Prove),
     /// Hold a proof to a key
     CheckProof(prove::CheckProof),
+    /// Destroy the key that seals what entries say of a person; every proof goes on holding
+    Erase(erase::Erase),
     /// Print entries in the order in which they were written; as JSON, one a line
     Query(query::Query),
 }
@@ -31,7 +34,8 @@ impl Audit {
             Self::Verify(verify) => verify.run(own, output),
             Self::Prove(prove) => prove.run(own, output),
             Self::CheckProof(check) => check.run(output),
-            Self::Query(query) => query.run(own, output),
+            Self::Erase(erase) => erase.run(settings, output),
+            Self::Query(query) => query.run(own, settings, output),
         }
     }
 }

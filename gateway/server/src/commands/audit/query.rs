@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use audit::Filter;
+use audit::{Filter, SubjectKeys};
 use clap::Args;
 use serde_json::Value;
 
 use crate::commands::output::{Output, print};
+use crate::desk;
+use crate::settings::Settings;
 
 /// Which entries are asked for.
 #[derive(Debug, Args)]
@@ -42,7 +44,14 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    pub(super) fn run(self, own: impl FnOnce() -> PathBuf, output: Output) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(
+        self,
+        own: impl FnOnce() -> PathBuf,
+        settings: &Settings,
+        output: Output,
+    ) -> anyhow::Result<ExitCode> {
+        // Files that are named are read as anybody could read them; the log of this gateway is read in its name.
+        let keys = if self.log.is_none() { Some(SubjectKeys::read(&desk::subjects_file(settings))?) } else { None };
         let log = self.log.unwrap_or_else(own);
         anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
         let bare = |it: String| it.rsplit('_').next().unwrap_or_default().to_owned();
@@ -55,16 +64,19 @@ impl Query {
             outcome: self.outcome,
         };
         let mut found = false;
-        let mut show = |entry: &Value| {
+        let mut show = |mut entry: Value| {
             found = true;
+            if let Some(keys) = &keys {
+                keys.unseal(&mut entry);
+            }
             print(&match output {
                 Output::Json => format!("{entry}\n"),
-                Output::Table => line(entry),
+                Output::Table => line(&entry),
             })
         };
         match self.last {
-            Some(count) => audit::last(&log, self.from, &filter, count)?.iter().try_for_each(&mut show)?,
-            None => audit::query(&log, self.from, &filter).try_for_each(|it| show(&it?))?,
+            Some(count) => audit::last(&log, self.from, &filter, count)?.into_iter().try_for_each(&mut show)?,
+            None => audit::query(&log, self.from, &filter).try_for_each(|it| show(it?))?,
         }
         Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

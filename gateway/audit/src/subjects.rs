@@ -1,0 +1,330 @@
+//! Whom entries speak of: a key for each person, so that destroying it erases what was sealed with it.
+//!
+//! What is sealed is sealed before it is hashed. The log therefore never changes when somebody is erased, and every proof
+//! goes on holding.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use domain::Random;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::disk;
+
+/// The key of one person, or of whatever else can be erased as one.
+pub struct SubjectKey {
+    id: String,
+    key: LessSafeKey,
+}
+
+impl fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubjectKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What an entry has instead of personal fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct Sealed {
+    /// Which key opens it. Drawn, so that it says nothing of whose it is.
+    pub key: String,
+    /// AES-256-GCM: ciphertext and tag, in Base64 without padding.
+    pub text: String,
+}
+
+/// The keys of all subjects. Each is made when somebody is first spoken of.
+#[derive(Debug)]
+pub struct Subjects {
+    path: Option<PathBuf>,
+    file: Mutex<Option<File>>,
+    /// By tenant, then by name.
+    known: RwLock<HashMap<String, HashMap<String, Arc<SubjectKey>>>>,
+    /// Something was written that is not on the disk for certain.
+    dirty: AtomicBool,
+}
+
+/// One line of the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    id: String,
+    tenant: String,
+    name: String,
+    key: String,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl SubjectKey {
+    fn new(id: String, mut bytes: [u8; 32]) -> Option<Self> {
+        let key = UnboundKey::new(&AES_256_GCM, &bytes);
+        bytes.zeroize();
+        Some(Self { id, key: LessSafeKey::new(key.ok()?) })
+    }
+
+    /// Seals what an entry says of a person: from where something was asked, and which path. `id` is the id of the request in bytes: it is drawn anew for each, so that no
+    /// nonce comes twice, but for the same words.
+    pub fn seal(&self, id: &[u8; 16], source: &str, path: &str) -> Option<Sealed> {
+        let mut text = [source, "\n", path].concat().into_bytes();
+        text.reserve(AES_256_GCM.tag_len());
+        self.key.seal_in_place_append_tag(nonce(id), Aad::from(id), &mut text).ok()?;
+        Some(Sealed { key: self.id.clone(), text: STANDARD_NO_PAD.encode(text) })
+    }
+
+    /// What was sealed, provided that it was sealed for this request.
+    pub fn open(&self, id: &[u8; 16], sealed: &str) -> Option<String> {
+        let mut text = STANDARD_NO_PAD.decode(sealed).ok()?;
+        let words = self.key.open_in_place(nonce(id), Aad::from(id), &mut text).ok()?;
+        String::from_utf8(words.to_vec()).ok()
+    }
+}
+
+fn nonce(id: &[u8; 16]) -> Nonce {
+    Nonce::assume_unique_for_key(id.first_chunk::<NONCE_LEN>().copied().unwrap_or_default())
+}
+
+impl Subjects {
+    /// Keys that live as long as the process: what is sealed with them is erased when it ends.
+    pub fn passing() -> Self {
+        Self { path: None, file: Mutex::default(), known: RwLock::default(), dirty: AtomicBool::new(false) }
+    }
+
+    /// The keys in this file, which is made where there is none. A line that was never finished is cut off.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            disk::make_folder(folder)?;
+        }
+        let (known, whole) = read(path)?;
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        file.set_len(whole)?;
+        Ok(Self {
+            path: Some(path.to_owned()),
+            file: Mutex::new(Some(file)),
+            known: RwLock::new(known),
+            dirty: AtomicBool::new(true),
+        })
+    }
+
+    /// The key of this subject; one is drawn, and written down, where there is none.
+    pub fn key(&self, tenant: &str, name: &str, random: &dyn Random) -> io::Result<Arc<SubjectKey>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(tenant).and_then(|it| it.get(name)) {
+            return Ok(Arc::clone(key));
+        }
+        drop(known);
+        let mut file = self.file();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(tenant).and_then(|it| it.get(name)) {
+            return Ok(Arc::clone(key));
+        }
+        let (mut id, mut bytes) = ([0; 8], Zeroizing::new([0; 32]));
+        random.fill(&mut id);
+        random.fill(&mut *bytes);
+        let line =
+            Line { id: hex::encode(id), tenant: tenant.to_owned(), name: name.to_owned(), key: hex::encode(*bytes) };
+        let key = SubjectKey::new(line.id.clone(), *bytes).ok_or_else(|| io::Error::other("no key can be made"))?;
+        if let Some(file) = &mut *file {
+            let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
+            text.push(b'\n');
+            let length = file.metadata()?.len();
+            if let Err(cause) = file.write_all(&text) {
+                // Half a line would make the next one unreadable.
+                file.set_len(length)?;
+                return Err(cause);
+            }
+            self.dirty.store(true, Ordering::Release);
+        }
+        let key = Arc::new(key);
+        known.entry(tenant.to_owned()).or_default().insert(name.to_owned(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Makes certain that every key is on the disk. To be called before what was sealed with them is.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        if self.dirty.swap(false, Ordering::AcqRel)
+            && let Some(file) = &*self.file()
+        {
+            file.sync_data().inspect_err(|_| self.dirty.store(true, Ordering::Release))?;
+        }
+        Ok(())
+    }
+
+    /// Destroys the key of a subject, here and on the disk. Gives its id; nothing where there was none. What is said of the
+    /// subject from now on is sealed with another.
+    pub fn erase(&self, tenant: &str, name: &str) -> io::Result<Option<String>> {
+        let mut file = self.file();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(id) = known.get(tenant).and_then(|it| it.get(name)).map(|it| it.id.clone()) else { return Ok(None) };
+        if let Some(path) = &self.path {
+            let kept: Zeroizing<String> = Zeroizing::new(
+                Zeroizing::new(std::fs::read_to_string(path)?)
+                    .split_inclusive('\n')
+                    .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|it| it.id != id))
+                    .collect(),
+            );
+            let old = OpenOptions::new().write(true).open(path)?;
+            disk::put_durably(path, kept.as_bytes())?;
+            *file = Some(OpenOptions::new().append(true).open(path)?);
+            overwrite(old)?;
+        }
+        if let Some(of_tenant) = known.get_mut(tenant) {
+            of_tenant.remove(name);
+        }
+        Ok(Some(id))
+    }
+
+    fn file(&self) -> MutexGuard<'_, Option<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes zeros over a file that has no name any more, so that what stood in it does not lie on the disk until its blocks
+/// are used again. File systems that copy on write do as they like.
+fn overwrite(mut file: File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
+    file.sync_data()
+}
+
+type Known = HashMap<String, HashMap<String, Arc<SubjectKey>>>;
+
+/// The keys of a file, and how many of its bytes are whole lines.
+fn read(path: &Path) -> io::Result<(Known, u64)> {
+    let text = Zeroizing::new(disk::read(path)?.unwrap_or_default());
+    let whole = text.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+    let mut known = Known::new();
+    for line in text.get(..whole).unwrap_or_default().split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+        let bad =
+            || io::Error::new(io::ErrorKind::InvalidData, format!("`{}` holds a line that is no key", path.display()));
+        let line: Line = serde_json::from_slice(line).map_err(|_| bad())?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&line.key, &mut bytes).map_err(|_| bad())?;
+        let key = SubjectKey::new(line.id.clone(), bytes).ok_or_else(bad)?;
+        known.entry(line.tenant.clone()).or_default().insert(line.name.clone(), Arc::new(key));
+    }
+    Ok((known, whole as u64))
+}
+
+/// The keys by their ids, for whoever may read what was sealed.
+#[derive(Debug)]
+pub struct SubjectKeys(HashMap<String, Arc<SubjectKey>>);
+
+impl SubjectKeys {
+    /// The keys in this file.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let (known, _) = read(path)?;
+        Ok(Self(known.into_values().flat_map(HashMap::into_values).map(|it| (it.id.clone(), it)).collect()))
+    }
+
+    /// Puts back into the view of an entry what was sealed of it, where its key is still there; where not, says that it was
+    /// erased.
+    pub fn unseal(&self, entry: &mut Value) {
+        let text = |it: &Value, at: &str| it.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let (Some(key), Some(sealed)) = (text(entry, "/sealed/key"), text(entry, "/sealed/text")) else { return };
+        let opened = self.0.get(&key).and_then(|it| {
+            let mut id = [0; 16];
+            hex::decode_to_slice(text(entry, "/request/id")?, &mut id).ok()?;
+            it.open(&id, &sealed)
+        });
+        let told = opened.as_deref().and_then(|it| it.split_once('\n'));
+        if let Some(section) = entry.get_mut("sealed") {
+            *section = json!({ "key": key });
+            if told.is_none() {
+                *section = json!({ "key": key, "erased": true });
+            }
+        }
+        let request = entry.get_mut("request").and_then(Value::as_object_mut);
+        if let (Some(request), Some((source, path))) = (request, told) {
+            request.insert("path".to_owned(), path.into());
+            request.insert("source".to_owned(), source.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU8;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU8);
+
+    impl Random for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
+        }
+    }
+
+    const ID: [u8; 16] = [7; 16];
+
+    #[test]
+    fn what_is_sealed_opens_for_its_request_alone_and_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets/subjects");
+        let random = Counting::default();
+        let subjects = Subjects::open(&path).unwrap();
+        let alice = subjects.key("acme", "alice", &random).unwrap();
+        let sealed = alice.seal(&ID, "203.0.113.9", "/").unwrap();
+        assert!(!sealed.text.contains("203"));
+        let again = Subjects::open(&path).unwrap();
+        let key = again.key("acme", "alice", &random).unwrap();
+        assert_eq!(key.open(&ID, &sealed.text).as_deref(), Some("203.0.113.9\n/"));
+        assert_eq!(key.open(&[8; 16], &sealed.text), None, "of another request");
+        for other in [again.key("globex", "alice", &random), again.key("acme", "bob", &random)] {
+            assert_eq!(other.unwrap().open(&ID, &sealed.text), None, "of somebody else");
+        }
+        assert_eq!(
+            SubjectKeys::read(&path).unwrap().0[&sealed.key].open(&ID, &sealed.text).as_deref(),
+            Some("203.0.113.9\n/")
+        );
+    }
+
+    #[test]
+    fn who_is_erased_is_gone_from_memory_and_disk_and_nobody_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("subjects");
+        let random = Counting::default();
+        let subjects = Subjects::open(&path).unwrap();
+        let sealed = subjects.key("acme", "alice", &random).unwrap().seal(&ID, "hers", "/").unwrap();
+        let his = subjects.key("acme", "bob", &random).unwrap().seal(&ID, "his", "/").unwrap();
+        assert_eq!(subjects.erase("globex", "alice").unwrap(), None, "a tenant erases its own people only");
+        assert_eq!(subjects.erase("acme", "alice").unwrap().as_deref(), Some(sealed.key.as_str()));
+        assert_eq!(subjects.erase("acme", "alice").unwrap(), None);
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("alice"));
+        let later = subjects.key("acme", "alice", &random).unwrap();
+        assert_eq!(later.open(&ID, &sealed.text), None);
+        let kept = SubjectKeys::read(&path).unwrap().0;
+        assert_eq!((kept.len(), kept.contains_key(&sealed.key)), (2, false));
+        assert_eq!(kept[&his.key].open(&ID, &his.text).as_deref(), Some("his\n/"));
+    }
+
+    #[test]
+    fn a_line_that_was_never_finished_is_cut_off_and_one_that_was_changed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("subjects");
+        let random = Counting::default();
+        drop(Subjects::open(&path).unwrap().key("acme", "alice", &random).unwrap());
+        let good = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{good}{{\"id\":\"x\"")).unwrap();
+        let _ = Subjects::open(&path).unwrap().key("acme", "bob", &random).unwrap();
+        assert_eq!(SubjectKeys::read(&path).unwrap().0.len(), 2);
+        std::fs::write(&path, format!("nonsense\n{good}")).unwrap();
+        assert!(Subjects::open(&path).is_err());
+    }
+}
