@@ -46,7 +46,10 @@ fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     if let Some(folder) = path.parent().filter(|it| !it.exists()) {
         make_folder(folder)?;
     }
-    let draft = path.with_extension("new");
+    // After the whole name: two files that differ in their endings alone may be drafted at the same time.
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     Ok((file, draft))

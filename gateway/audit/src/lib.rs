@@ -7,6 +7,7 @@
 
 mod cbor;
 mod control;
+pub mod cosignature;
 mod disk;
 mod entry;
 mod log;
@@ -20,6 +21,7 @@ mod settings;
 pub mod tree;
 mod verify;
 mod wal;
+pub mod witness;
 
 pub use cbor::NotCanonical;
 pub use control::{Action, Before, Control};
