@@ -36,9 +36,12 @@ pub enum Uncosigned {
     /// Not signed by the key of the log.
     #[error("the checkpoint {0}")]
     Unsigned(BadNote),
-    /// Not what goes on from what was cosigned last: another size, or at the same size another root.
+    /// Not what goes on from what was cosigned last.
     #[error("{0} entries were cosigned last")]
     Conflict(u64),
+    /// As many entries as were cosigned last, and others: this is another log.
+    #[error("{0} entries were cosigned last, with another root")]
+    Forked(u64),
     /// The proof does not hold: this is another log than the one that was cosigned.
     #[error("{0}")]
     Inconsistent(tree::BadProof),
@@ -73,8 +76,10 @@ impl<'b> Question<'b> {
 
 /// The whole rule: whether a checkpoint goes on from the one that was cosigned last.
 fn goes_on(last: &Checkpoint, asked: &Question<'_>) -> Result<(), Uncosigned> {
-    let same_size_other_root = last.size == asked.stated.size && last.root != asked.stated.root;
-    if asked.old != last.size || same_size_other_root {
+    if last.size == asked.stated.size && last.root != asked.stated.root {
+        return Err(Uncosigned::Forked(last.size));
+    }
+    if last.size != asked.old {
         return Err(Uncosigned::Conflict(last.size));
     }
     let (old, new) = ((last.size, &last.root), (asked.stated.size, &asked.stated.root));
