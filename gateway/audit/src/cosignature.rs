@@ -1,16 +1,21 @@
 //! Cosignatures (C2SP tlog-cosignature): who besides the log stands for a checkpoint, and when they last did.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, io};
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 
+use crate::disk;
 use crate::note::{BadNote, LINE, is_name, key_id, parts, read_vkey, signature, write_vkey};
 
 /// The kind of key that a cosignature by Ed25519 names.
 const COSIGNATURE_KIND: u8 = 4;
+
+/// Where the newest cosigned checkpoint lies.
+pub(crate) const NEWEST: &str = "checkpoint.cosigned";
 
 /// The private half of a witness: a name and an Ed25519 key, which signs nothing but cosignatures.
 pub struct Cosigner {
@@ -120,6 +125,22 @@ pub fn lines_of(witness: &WitnessKey, note: &str, answer: &str) -> Result<(Strin
     let lines: String = answer.lines().filter(own).flat_map(|line| [line, "\n"]).collect();
     let at = witness.cosigned(&format!("{note}{lines}"))?;
     Ok((lines, at))
+}
+
+/// The newest cosigned checkpoint of a log, if there is one.
+pub fn newest_cosigned(log: &Path) -> io::Result<Option<String>> {
+    Ok(disk::read(&log.join(NEWEST))?.and_then(|it| String::from_utf8(it).ok()))
+}
+
+/// Puts a cosigned note in place as the newest of a log.
+pub fn place_cosigned(log: &Path, note: &str) -> io::Result<()> {
+    disk::put_durably(&log.join(NEWEST), note.as_bytes())
+}
+
+/// Keeps a cosigned note of this size among the checkpoints of a log: beside the one that only the log signed, because that
+/// is written by somebody else.
+pub fn keep_cosigned(log: &Path, note: &str, size: u64) -> io::Result<()> {
+    disk::put_durably(&log.join(format!("checkpoints/{size}.cosigned")), note.as_bytes())
 }
 
 /// Witnesses that cannot be counted on.

@@ -27,7 +27,9 @@ pub use cbor::NotCanonical;
 pub use control::{Action, Before, Control};
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
 pub use log::{Log, OpenError, Unwritable};
-pub use prove::{Proven, Refuted, Unproven, prove_entry, prove_growth, verify_entry, verify_growth};
+pub use prove::{
+    Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
+};
 pub use query::{Filter, last, query};
 pub use read::{Entries, ReadError};
 pub use recover::{Recovered, Unrecoverable};

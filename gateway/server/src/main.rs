@@ -2,6 +2,7 @@
 
 mod boot;
 mod commands;
+mod cosign;
 mod desk;
 mod edge;
 mod faults;

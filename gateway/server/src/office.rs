@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::boot;
+use crate::cosign::Cosigning;
 use crate::desk;
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
@@ -42,6 +43,8 @@ pub(crate) struct Office {
     pub(crate) peers: Arc<Peers>,
     pub(crate) signers: Arc<Signers>,
     pub(crate) certificate: Arc<Certificate>,
+    /// Who stands for the log besides its own key, where somebody was named.
+    cosigning: Option<Cosigning>,
     identity: Identity,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
@@ -78,8 +81,10 @@ impl Office {
             node,
             configuration,
         })?;
+        let cosigning = Cosigning::new(&settings, &gateway)?;
         Ok(Self {
             settings,
+            cosigning,
             gateway: Arc::new(gateway),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
@@ -91,10 +96,19 @@ impl Office {
         })
     }
 
-    /// Follows keys, files and SIGHUP until told to stop. Keys never wait for files: a revocation is urgent, and a
-    /// configuration takes as long as it takes.
+    /// Follows keys, files and SIGHUP, and has the log witnessed, until told to stop. Keys never wait for files: a revocation
+    /// is urgent, and a configuration takes as long as it takes.
     pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
-        tokio::join!(self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped));
+        let (keys, files) = (self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped.clone()));
+        tokio::join!(keys, files, self.ask_witnesses(stopped));
+    }
+
+    async fn ask_witnesses(&self, mut stopped: watch::Receiver<bool>) {
+        let Some(cosigning) = &self.cosigning else { return };
+        tokio::select! {
+            () = told(&mut stopped) => {}
+            () = cosigning.run() => {}
+        }
     }
 
     async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
@@ -243,7 +257,7 @@ impl Posts for Office {
         let silent = self.gateway.clock.tick().since(heard);
         let writable = self.gateway.log.writable();
         let configuration = self.gateway.configuration();
-        vec![
+        let mut conditions = vec![
             Condition {
                 name: "audit",
                 ok: writable.is_ok(),
@@ -268,7 +282,9 @@ impl Posts for Office {
                     configuration.authorizer.bundle()
                 ),
             },
-        ]
+        ];
+        conditions.extend(self.cosigning.as_ref().map(Cosigning::condition));
+        conditions
     }
 }
 

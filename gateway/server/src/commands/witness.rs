@@ -94,11 +94,8 @@ async fn answer(
     request: Request<Incoming>,
     cosign: impl FnOnce(&[u8]) -> Result<String, Uncosigned> + Send + 'static,
 ) -> http::Result<Response<String>> {
-    if request.uri().path() != "/add-checkpoint" {
-        return Response::builder().status(StatusCode::NOT_FOUND).body("ask at /add-checkpoint\n".to_owned());
-    }
-    if request.method() != Method::POST {
-        return Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).body("ask with POST\n".to_owned());
+    if request.uri().path() != "/add-checkpoint" || request.method() != Method::POST {
+        return Response::builder().status(StatusCode::NOT_FOUND).body("ask with POST at /add-checkpoint\n".to_owned());
     }
     let cosigned = match Limited::new(request.into_body(), MAX_QUESTION).collect().await {
         Err(_) => Err(Uncosigned::Malformed),

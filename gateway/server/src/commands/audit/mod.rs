@@ -3,6 +3,7 @@
 mod prove;
 mod query;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ pub(crate) enum Audit {
     Prove(prove::Prove),
     /// Hold a proof to a key
     CheckProof(prove::CheckProof),
+    /// Ask witnesses once to stand for the newest checkpoint, and print it with what they said
+    Witness(witness::Witness),
     /// Print entries in the order in which they were written; as JSON, one a line
     Query(query::Query),
 }
@@ -31,6 +34,7 @@ impl Audit {
             Self::Verify(verify) => verify.run(own, output),
             Self::Prove(prove) => prove.run(own, output),
             Self::CheckProof(check) => check.run(output),
+            Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
             Self::Query(query) => query.run(own, output),
         }
     }
