@@ -35,4 +35,4 @@ pub use read::{Entries, ReadError};
 pub use recover::{Recovered, Unrecoverable};
 pub use sequencer::MAX_ENTRY;
 pub use settings::AuditSettings;
-pub use verify::{Broken, Verified, verify};
+pub use verify::{Broken, Grounds, Verdict, Verified, verify};
