@@ -3,9 +3,8 @@
 //! Promises never to cosign two roots of one size, and never to go back. What was cosigned last is on the disk before
 //! anybody is told. Knows nothing of entries, of the network, and of whoever asks.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use domain::Timestamp;
 
 use crate::cosignature::{Cosigner, WitnessKey};
 use crate::disk;
-use crate::note::{BadNote, Checkpoint, Verifier};
+use crate::note::{BadNote, Checkpoint, Verifier, parts};
 use crate::tree::{self, Hash};
 
 /// The longest question a witness reads: 63 hashes and a note take a few thousand bytes.
@@ -68,7 +67,7 @@ impl<'b> Question<'b> {
         let written = lines.next()?;
         let old: u64 = written.parse().ok()?;
         let path: Vec<Hash> = lines.map(|it| STANDARD.decode(it).ok()?.try_into().ok()).collect::<Option<_>>()?;
-        let stated = Checkpoint::parse(note).ok()?;
+        let stated = Checkpoint::parse(parts(note).ok()?.0).ok()?;
         let good = old.to_string() == written && path.len() <= MAX_PATH && old <= stated.size;
         good.then_some(Self { old, path, note, stated })
     }
@@ -136,13 +135,8 @@ impl Witness {
     pub fn open(folder: &Path, cosigner: Cosigner, logs: Vec<Verifier>) -> Result<Self, BadWitness> {
         let failed = |cause| BadWitness::Io { path: folder.to_owned(), cause };
         disk::make_folder(folder).map_err(failed)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("LOCK"));
-        let lock = lock.map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(BadWitness::Taken(folder.to_owned())),
-            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-        }
+        let taken = || BadWitness::Taken(folder.to_owned());
+        let lock = disk::lock(&folder.join("LOCK")).map_err(failed)?.ok_or_else(taken)?;
         let mut witnessed: Vec<Witnessed> = Vec::new();
         for key in logs {
             if witnessed.iter().any(|it| it.key.name() == key.name()) {
@@ -163,17 +157,12 @@ impl Witness {
     pub fn cosign(&self, body: &[u8], now: Timestamp) -> Result<String, Uncosigned> {
         let asked = Question::parse(body).ok_or(Uncosigned::Malformed)?;
         let log = self.logs.iter().find(|it| it.key.name() == asked.stated.origin).ok_or(Uncosigned::UnknownLog)?;
-        let text = log.key.open(asked.note).map_err(|bad| match bad {
-            BadNote::Malformed => Uncosigned::Malformed,
-            BadNote::BadKey(_) | BadNote::Unsigned(_) | BadNote::Forged(_) => Uncosigned::Unsigned(bad),
-        })?;
-        if Checkpoint::parse(text).as_ref() != Ok(&asked.stated) {
-            return Err(Uncosigned::Malformed);
-        }
+        let text = log.key.open(asked.note).map_err(Uncosigned::Unsigned)?;
         // INVARIANT: held from the look at what was cosigned last until the next is on the disk, so that of two who ask at
         // once the second is held to what the first was told.
         let mut last = log.last.lock().unwrap_or_else(PoisonError::into_inner);
-        goes_on(&last, &asked)?;
+        // What is refused here may be all the evidence there is.
+        goes_on(&last, &asked).inspect_err(|cause| tracing::warn!(%cause, note = asked.note, "not cosigned"))?;
         if *last != asked.stated {
             disk::put_durably(&log.file, asked.note.as_bytes()).map_err(Uncosigned::Io)?;
             *last = asked.stated;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use audit::cosignature::Cosigner;
 use audit::note::Verifier;
-use audit::witness::{MAX_QUESTION, Uncosigned};
+use audit::witness::{MAX_QUESTION, Uncosigned, Witness as Cosigning};
 use clap::Args;
-use domain::{Clock as _, SystemClock};
+use domain::{Clock as _, SystemClock, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -52,7 +52,7 @@ impl Witness {
         tracing_subscriber::fmt().json().log_internal_errors(false).with_writer(std::io::stderr).init();
         let seed = authn::secrets::seed(&self.data.join("witness.key"))?;
         let cosigner = Cosigner::from_seed(&self.name, &seed).context("`--name` has no spaces and no `+`")?;
-        let witness = Arc::new(audit::witness::Witness::open(&self.data, cosigner, self.logs)?);
+        let witness = Arc::new(Cosigning::open(&self.data, cosigner, self.logs)?);
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let listener = TcpListener::bind(self.listen).await.with_context(|| self.listen.to_string())?;
@@ -68,7 +68,7 @@ impl Witness {
     }
 }
 
-async fn serve(listener: TcpListener, witness: Arc<audit::witness::Witness>) {
+async fn serve(listener: TcpListener, witness: Arc<Cosigning>) {
     let (room, clock) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(SystemClock::new()));
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
@@ -77,47 +77,35 @@ async fn serve(listener: TcpListener, witness: Arc<audit::witness::Witness>) {
             continue;
         };
         let (witness, clock) = (Arc::clone(&witness), Arc::clone(&clock));
-        tokio::spawn(async move {
-            let asked = service_fn(|request| {
-                let (witness, now) = (Arc::clone(&witness), clock.now().wall);
-                async move { answer(request, move |body| witness.cosign(body, now)).await }
-            });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), asked);
-            // Whoever asked badly, or left, has been told or does not listen.
-            let _ = timeout(AGE, connection).await;
-            drop(place);
-        });
+        let asked = service_fn(move |request| answer(request, Arc::clone(&witness), clock.now().wall));
+        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), asked);
+        // Whoever asked badly, or left, has been told or does not listen.
+        tokio::spawn(async move { (timeout(AGE, connection).await.is_ok(), place) });
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    cosign: impl FnOnce(&[u8]) -> Result<String, Uncosigned> + Send + 'static,
-) -> http::Result<Response<String>> {
-    if request.uri().path() != "/add-checkpoint" || request.method() != Method::POST {
+async fn answer(asked: Request<Incoming>, witness: Arc<Cosigning>, now: Timestamp) -> http::Result<Response<String>> {
+    if asked.uri().path() != "/add-checkpoint" || asked.method() != Method::POST {
         return Response::builder().status(StatusCode::NOT_FOUND).body("ask with POST at /add-checkpoint\n".to_owned());
     }
-    let cosigned = match Limited::new(request.into_body(), MAX_QUESTION).collect().await {
+    let cosigned = match Limited::new(asked.into_body(), MAX_QUESTION).collect().await {
         Err(_) => Err(Uncosigned::Malformed),
         // Waits for the disk.
-        Ok(body) => tokio::task::spawn_blocking(move || cosign(&body.to_bytes()))
+        Ok(body) => tokio::task::spawn_blocking(move || witness.cosign(&body.to_bytes(), now))
             .await
             .unwrap_or_else(|cause| Err(Uncosigned::Io(std::io::Error::other(cause)))),
     };
-    let refused = match cosigned {
-        Ok(line) => return Response::builder().body(line),
-        Err(refused) => refused,
-    };
-    let status = match &refused {
-        Uncosigned::Malformed => StatusCode::BAD_REQUEST,
-        Uncosigned::UnknownLog => StatusCode::NOT_FOUND,
-        Uncosigned::Unsigned(_) => StatusCode::FORBIDDEN,
-        Uncosigned::Inconsistent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Uncosigned::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Uncosigned::Conflict(known) | Uncosigned::Forked(known) => {
+    let status = match &cosigned {
+        Ok(_) => StatusCode::OK,
+        Err(Uncosigned::Malformed) => StatusCode::BAD_REQUEST,
+        Err(Uncosigned::UnknownLog) => StatusCode::NOT_FOUND,
+        Err(Uncosigned::Unsigned(_)) => StatusCode::FORBIDDEN,
+        Err(Uncosigned::Inconsistent(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Err(Uncosigned::Io(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+        Err(Uncosigned::Conflict(known) | Uncosigned::Forked(known)) => {
             let told = Response::builder().status(StatusCode::CONFLICT).header(CONTENT_TYPE, "text/x.tlog.size");
             return told.body(format!("{known}\n"));
         }
     };
-    Response::builder().status(status).body(format!("{refused}\n"))
+    Response::builder().status(status).body(cosigned.unwrap_or_else(|refused| format!("{refused}\n")))
 }
