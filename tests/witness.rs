@@ -1,12 +1,12 @@
 //! A log that others stand for: cut, replaced or written anew, it is found out by somebody who has none of its keys.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Commanded, Request, Witness, World, name_witnesses, until};
+use acceptance::{Answer, Commanded, Connection, Request, Witness, World, name_witnesses, until};
 use serde_json::Value;
 
 const NSX: &str = "api.novastraxis.com";
@@ -156,6 +156,47 @@ fn a_log_that_was_written_anew_with_its_own_key_is_refused() {
 
 fn size(note: &str) -> u64 {
     note.lines().nth(1).and_then(|it| it.parse().ok()).expect("a size")
+}
+
+#[test]
+fn a_witness_answers_as_the_protocol_says() {
+    let mut world = World::start();
+    let witness = Witness::of(&world, "witness");
+    let address: SocketAddr = witness.url.trim_start_matches("http://").parse().expect("an address");
+    let post = |body: &str| -> Answer {
+        let request = Request::post("witness", "/add-checkpoint").header("Connection", "close");
+        Connection::to(address).ask(&request.body("text/plain", body))
+    };
+    let question = |world: &World, since: u64| -> String {
+        let proof = world.gateway.json(&["audit", "prove", "--since", &since.to_string()]);
+        proof["proof"].as_str().expect("a text").to_owned()
+    };
+    assert!(world.gateway.stop().success());
+    let first = question(&world, 0);
+    let known = size(first.trim_start_matches("old 0\n\n"));
+    assert!(post(&first).expect(200).text().starts_with("\u{2014} portcullis-witness "));
+    let told = post(&first).expect(409);
+    assert_eq!((told.says("content-type"), told.text()), ("text/x.tlog.size", format!("{known}\n")));
+    let again = question(&world, known);
+    let _ = post(&again).expect(200);
+    let _ = post("hello").expect(400);
+    let _ = post(&again.replacen("old ", "old 9", 1)).expect(400);
+    let _ = post(&format!("{again}{}", "\u{2014} x AAAAAAAA\n".repeat(2_000))).expect(400);
+    let _ = post(&again.replace("portcullis/portcullis\n", "another\n")).expect(404);
+    let _ = post(&again.replace("\u{2014} portcullis/portcullis ", "\u{2014} another ")).expect(403);
+    let _ = post(&again.replacen(&format!("\n{known}\n"), &format!("\n{}\n", known + 1), 1)).expect(403);
+    let get = Request::get("witness", "/add-checkpoint").header("Connection", "close");
+    let _ = Connection::to(address).ask(&get).expect(404);
+
+    world.gateway.restart_stopped();
+    ask(&world, 3);
+    assert!(world.gateway.stop().success());
+    let grown = question(&world, known);
+    let hash = grown.lines().nth(1).expect("a hash");
+    let _ = post(&grown.replacen(hash, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1)).expect(422);
+    let _ = post(&grown).expect(200);
+    let _ = post(&again).expect(409);
+    assert!(witness.process.log().contains("not cosigned"), "what was refused is not written down");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -190,25 +191,21 @@ impl Door {
         let host = format!("{}:{}", self.host, self.port);
         let request = Request::post(self.target.clone()).header(HOST, host).body(question);
         let request = request.map_err(|it| Unwitnessed::Unreachable(it.into()))?;
-        let asked = async {
-            let answer = sender.send_request(request).await.map_err(unreachable)?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Unwitnessed::BadAnswer)?;
-            let sized = head.headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/x.tlog.size");
-            let text = String::from_utf8(body.to_bytes().into()).map_err(|_| Unwitnessed::BadAnswer)?;
-            match head.status {
-                StatusCode::OK => Ok(Answer::Cosigned(text)),
-                StatusCode::CONFLICT if sized => {
-                    text.trim_end().parse().map(Answer::Stands).map_err(|_| Unwitnessed::BadAnswer)
-                }
-                StatusCode::UNPROCESSABLE_ENTITY => Ok(Answer::Refuted),
-                other => Err(Unwitnessed::Refused(other)),
+        // The connection ends with its answer, and no later than whoever waits for it.
+        let mut connected = JoinSet::new();
+        connected.spawn(connection);
+        let answer = sender.send_request(request).await.map_err(unreachable)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Unwitnessed::BadAnswer)?;
+        let sized = head.headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/x.tlog.size");
+        let text = String::from_utf8(body.to_bytes().into()).map_err(|_| Unwitnessed::BadAnswer)?;
+        match head.status {
+            StatusCode::OK => Ok(Answer::Cosigned(text)),
+            StatusCode::CONFLICT if sized => {
+                text.trim_end().parse().map(Answer::Stands).map_err(|_| Unwitnessed::BadAnswer)
             }
-        };
-        // The connection carries this one question, and ends with its answer.
-        tokio::select! {
-            answer = asked => answer,
-            ended = connection => Err(ended.err().map_or(Unwitnessed::BadAnswer, unreachable)),
+            StatusCode::UNPROCESSABLE_ENTITY => Ok(Answer::Refuted),
+            other => Err(Unwitnessed::Refused(other)),
         }
     }
 }
@@ -226,4 +223,65 @@ fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
     anyhow::ensure!(!roots.is_empty(), "{}: there is no certificate; `ca` names a file of them", named());
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::tls::{Certificate, authority_file, server_config};
+
+    /// Asks a server over TLS that gives one answer, by the authority of this folder.
+    async fn asked(authority: &Path, served: &Path, answer: &'static str) -> Result<Answer, Unwitnessed> {
+        let certificate = Certificate::load(None, served, &["witness.example".to_owned()]).unwrap();
+        let tls = TlsAcceptor::from(Arc::new(server_config(Arc::new(certificate)).unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}/w/", listener.local_addr().unwrap().port()).parse().unwrap();
+        let door = Door::of(&url, Some(&authority_file(authority))).unwrap();
+        let serve = async {
+            let Ok(mut stream) = tls.accept(listener.accept().await.unwrap().0).await else { return };
+            let mut read = [0; 1024];
+            let length = stream.read(&mut read).await.unwrap();
+            assert!(read[..length].starts_with(b"POST /w/add-checkpoint HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let _ = stream.shutdown().await;
+        };
+        tokio::join!(door.post("old 0\n".to_owned()), serve).0
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_believed_only_from_whom_the_authority_vouches_for() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let size = "HTTP/1.1 409 Conflict\r\nContent-Type: text/x.tlog.size\r\nContent-Length: 3\r\n\r\n42\n";
+        assert!(matches!(asked(one.path(), one.path(), size).await, Ok(Answer::Stands(42))));
+        Certificate::load(None, other.path(), &[]).unwrap();
+        assert!(matches!(asked(other.path(), one.path(), size).await, Err(Unwitnessed::Unreachable(_))));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        for (answer, reason) in [
+            ("HTTP/1.1 409 Conflict\r\nContent-Length: 3\r\n\r\n42\n", "refused"),
+            ("HTTP/1.1 409 C\r\nContent-Type: text/x.tlog.size\r\nContent-Length: 3\r\n\r\n-1\n", "bad_answer"),
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "refused"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", "bad_answer"),
+            ("hello", "unreachable"),
+        ] {
+            let answered = asked(folder.path(), folder.path(), answer).await;
+            assert_eq!(answered.err().map(|it| it.reason()), Some(reason), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_authorities_without_any_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let (url, empty): (Uri, _) = ("https://witness.example".parse().unwrap(), folder.path().join("ca.pem"));
+        assert!(Door::of(&url, Some(&empty)).is_err(), "there is no such file");
+        std::fs::write(&empty, "").unwrap();
+        assert!(Door::of(&url, Some(&empty)).is_err());
+    }
 }

@@ -155,10 +155,10 @@ fn name(verdict: Verdict) -> &'static str {
 }
 
 fn words(found: &Verified, grounds: &Grounds) -> String {
-    if let Some((first, others)) = found.faults.split_first() {
-        let others: String = others.iter().map(|it| format!("\nand: {it}")).collect();
+    if !found.faults.is_empty() {
+        let faults: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
         let more = if found.more_faults > 0 { format!("\nand {} more", found.more_faults) } else { String::new() };
-        return format!("BROKEN: {first}{others}{more}");
+        return format!("BROKEN: {}{more}", faults.join("\nand: "));
     }
     let Verified { entries, signed, witnessed_at, .. } = found;
     let root = found.root.map(hex::encode).unwrap_or_default();
