@@ -18,7 +18,7 @@ use crate::read::ReadError;
 use crate::tree::Hash;
 use fault::Found;
 use replay::Replay;
-use stated::{Stated, checkpoints};
+use stated::checkpoints;
 
 /// What is believed, and what the log is held to besides itself.
 #[derive(Clone, Debug)]
@@ -83,6 +83,8 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
     let mut replay = Replay::new(log, newest, found);
     replay.run(&stated)?;
     let entries = replay.size();
+    let stood_for = stated.values().flatten().filter(|it| it.witnessed.is_some() && replay.agrees(it));
+    let last = stood_for.max_by_key(|it| it.size);
     let mut found = replay.finish();
     let root = stated.last_key_value().and_then(|(_, all)| all.first()).map(|it| it.root);
     if stated.is_empty() {
@@ -92,8 +94,6 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
         let file = stated.last_key_value().and_then(|(_, all)| all.first()).map(|it| it.file.clone());
         found.push(Broken::Short { file: file.unwrap_or_default(), signed: newest, found: entries });
     }
-    let covered = |it: &&Stated| it.size <= entries && it.witnessed.is_some();
-    let last = stated.values().flatten().filter(covered).max_by_key(|it| (it.size, it.witnessed));
     let mut verified = Verified {
         entries,
         signed: newest.min(entries),

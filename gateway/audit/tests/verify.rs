@@ -245,6 +245,12 @@ fn what_is_witnessed_is_told_from_what_is_only_signed() {
     let forged = "checkpoint `checkpoint.cosigned` has a signature by `witness.example` that does not hold";
     faults(folder.path(), &of(&[1], 1), &[forged]);
     assert_eq!(told(folder.path(), &of(&[1], 1)).witnessed, Some(12), "what was kept is still good");
+    // What somebody stood for counts only as far as it is this log.
+    let stranger = Checkpoint { origin: "portcullis/test".to_owned(), size: 20, root: [7; 32] }.text();
+    let note = signer().sign(&stranger) + &cosigner(1).cosign(&stranger, THEN);
+    place_cosigned(folder.path(), &note).unwrap();
+    assert_eq!(told(folder.path(), &of(&[1], 1)).witnessed, Some(12));
+    faults(folder.path(), &of(&[1], 1), &["checkpoint `checkpoint.cosigned` of 20 entries is not the beginning"]);
 }
 
 #[test]

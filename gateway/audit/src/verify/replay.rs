@@ -36,6 +36,8 @@ pub(super) struct Replay<'l> {
     leaves: Vec<Hash>,
     /// As many as the last checkpoint covers that agrees.
     good: u64,
+    /// The root of each checkpoint that agrees, by its size.
+    agreed: BTreeMap<u64, Hash>,
     /// Checkpoints that agree with nothing.
     wrong: Vec<Stated>,
 }
@@ -53,6 +55,7 @@ impl<'l> Replay<'l> {
             unnamed: 0,
             leaves: Vec::new(),
             good: 0,
+            agreed: BTreeMap::new(),
             wrong: Vec::new(),
         }
     }
@@ -194,6 +197,12 @@ impl<'l> Replay<'l> {
             return;
         }
         self.good = self.read.size();
+        self.agreed.insert(self.good, self.read.root());
+    }
+
+    /// Whether what a checkpoint says is so.
+    pub(super) fn agrees(&self, stated: &Stated) -> bool {
+        self.agreed.get(&stated.size) == Some(&stated.root)
     }
 
     /// What is left to be said at the end.
