@@ -3,37 +3,45 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use acceptance::{Request, World, python_alone};
+use acceptance::{Request, Witness, World, name_witnesses, python_alone, until};
 use serde_json::Value;
 
 const NSX: &str = "api.novastraxis.com";
 
-/// A world that has served more requests than a bundle holds, and has ended.
-fn ended() -> World {
+/// A world that has served more requests than a bundle holds, each of them witnessed, and has ended.
+fn ended() -> (World, Witness) {
     let mut world =
         World::with(|settings, _| settings.more.push_str("[limits.shield]\nrate = 100000\nburst = 100000\n"));
+    let witness = Witness::of(&world, "witness");
+    name_witnesses(&mut world, &[(&witness.url, &witness.vkey)], "");
     let mut connection = world.gateway.door().secure(NSX);
     for number in 0..300 {
         let path = format!("/v2/compute/instances/{number}");
         let _ = connection.ask(&Request::get(NSX, &path));
     }
+    until("the requests to be witnessed", Duration::from_mins(1), || {
+        (world.gateway.metric("portcullis_audit_witnessed_size", &[]) >= 303.0).then_some(())
+    });
     assert!(world.gateway.stop().success());
-    world
+    (world, witness)
 }
 
 /// What both verifiers say of a log: none may accept what the other finds wrong.
 #[track_caller]
-fn verdict(world: &World, log: &Path) -> Option<Value> {
+fn verdict(world: &World, log: &Path, witness: &str) -> Option<Value> {
     let vkey = std::fs::read_to_string(world.gateway.entries().folder().join("vkey")).expect("a key");
     let (log, vkey) = (log.display().to_string(), vkey.trim());
-    let theirs = python_alone("verify_log.py", &[&log, vkey]);
-    let ours = world.gateway.command(&["audit", "verify", &log, "--vkey", vkey, "--output", "json"]);
-    assert_eq!(theirs.code == 0, ours.code == 0, "{theirs:?} {ours:?}");
+    let theirs = python_alone("verify_log.py", &[&log, vkey, witness]);
+    let words = ["audit", "verify", &log, "--vkey", vkey, "--witness", witness, "--output", "json"];
+    let ours = world.gateway.command(&words);
+    // What is not witnessed yet is not wrong.
+    assert_eq!(theirs.code == 0, ours.code == 0 || ours.code == 6, "{theirs:?} {ours:?}");
     assert!(theirs.code == 0 || theirs.errors.starts_with("wrong: "), "{theirs:?}");
-    (ours.code == 0).then(|| {
-        let (ours, theirs) = (ours.json(), theirs.json());
-        for field in ["entries", "signed", "root"] {
+    (theirs.code == 0).then(|| {
+        let (ours, theirs): (Value, _) = (serde_json::from_str(&ours.out).expect("a verdict"), theirs.json());
+        for field in ["entries", "signed", "witnessed", "root"] {
             assert_eq!(ours[field], theirs[field], "{ours} {theirs}");
         }
         ours
@@ -42,20 +50,27 @@ fn verdict(world: &World, log: &Path) -> Option<Value> {
 
 #[test]
 fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_ones() {
-    let world = ended();
+    let (world, witness) = ended();
     let log = world.gateway.entries().folder().to_owned();
-    let good = verdict(&world, &log).expect("a good log");
-    assert_eq!(good["entries"], 302, "{good}");
+    let good = verdict(&world, &log, &witness.vkey).expect("a good log");
+    assert_eq!((&good["entries"], &good["witnessed"]), (&304.into(), &303.into()), "{good}");
+    let end = std::fs::metadata(log.join("checkpoint.cosigned")).expect("a cosigned checkpoint").len();
+    let cosignature = usize::try_from(end).expect("a short file") - 20;
     let copy = world.folder().join("copy");
-    for (file, place) in
-        [("tile/entries/000", 77), ("tile/entries/000", 40_000), ("checkpoint", 3), ("checkpoint", 130)]
-    {
+    for (file, place) in [
+        ("tile/entries/000", 77),
+        ("tile/entries/000", 40_000),
+        ("checkpoint", 3),
+        ("checkpoint", 130),
+        ("checkpoint.cosigned", 3),
+        ("checkpoint.cosigned", cosignature),
+    ] {
         let _ = std::fs::remove_dir_all(&copy);
         let done = Command::new("cp").arg("-r").arg(&log).arg(&copy).status();
         assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
         let mut bytes = std::fs::read(copy.join(file)).expect("a file of the log");
         bytes[place] ^= 4;
         std::fs::write(copy.join(file), bytes).expect("a file of the test");
-        assert_eq!(verdict(&world, &copy), None, "{file} at {place}");
+        assert_eq!(verdict(&world, &copy, &witness.vkey), None, "{file} at {place}");
     }
 }

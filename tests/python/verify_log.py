@@ -1,8 +1,8 @@
 """A verifier of audit logs that shares no code with the gateway: written from gateway/audit/README.md.
 
-    verify_log.py FOLDER VKEY
+    verify_log.py FOLDER VKEY [WITNESS ...]
 
-Prints `{"entries": .., "signed": .., "root": ".."}`, or says what is wrong and exits with 1. Needs nothing but Python.
+Prints `{"entries": .., "signed": .., "witnessed": .., "root": ".."}`, where any one of the witnesses is enough, or says what is wrong and exits with 1. Needs nothing but Python.
 """
 
 import base64
@@ -79,33 +79,59 @@ class Wrong(Exception):
     """What is wrong with a log."""
 
 
-def read_vkey(text):
+def read_vkey(text, kind=1):
     name, number, key = text.strip().split("+", 2)
     key = base64.b64decode(key, validate=True)
     known = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
-    if key[0] != 1 or len(key) != 33 or known.hex() != number:
+    if key[0] != kind or len(key) != 33 or known.hex() != number:
         raise Wrong(f"`{text}` is not a key")
     return name, known, key[1:]
 
 
-def read_checkpoint(file, vkey):
-    """Name, size and root, if this key stands for them."""
-    name, known, key = vkey
+def read_note(file):
+    """The text, and of each line below it who signed, the id of the key and the signature."""
     text, empty, lines = file.read_bytes().rpartition(b"\n\n")
-    text, signed = text + b"\n", False
-    if not empty:
+    if not empty or not lines.endswith(b"\n"):
         raise Wrong(f"{file.name} is no note")
+    signatures = []
     for line in lines.decode().splitlines():
         dash, who, signature = line.split(" ")
         signature = base64.b64decode(signature, validate=True)
-        if dash == "\u2014" and who == name and signature[:4] == known:
-            if not holds(key, text, signature[4:]):
-                raise Wrong(f"{file.name} has a signature that does not hold")
-            signed = True
-    if not signed:
-        raise Wrong(f"{file.name} is not signed by {name}")
-    log, size, root = text.decode().split("\n")[:3]
-    return log, int(size), base64.b64decode(root, validate=True)
+        if dash != "\u2014":
+            raise Wrong(f"{file.name} is no note")
+        signatures.append((who, signature[:4], signature[4:]))
+    return text + b"\n", signatures
+
+
+def signed_by(vkey, text, signatures):
+    """Whether this key signed, and with nothing that does not hold."""
+    name, known, key = vkey
+    own = [signature for who, number, signature in signatures if (who, number) == (name, known)]
+    if not all(holds(key, text, it) for it in own):
+        raise Wrong(f"a signature by {name} does not hold")
+    return bool(own)
+
+
+def cosigned_by(vkey, text, signatures):
+    """The same of a witness, whose signature begins with its time."""
+    name, known, key = vkey
+    own = [signature for who, number, signature in signatures if (who, number) == (name, known)]
+    for it in own:
+        (seconds,) = struct.unpack_from(">Q", it)
+        if not holds(key, b"cosignature/v1\ntime %d\n" % seconds + text, it[8:]):
+            raise Wrong(f"a signature by {name} does not hold")
+    return bool(own)
+
+
+def read_checkpoint(file, vkey, witnesses):
+    """Size and root, if this key stands for them, and whether a witness does."""
+    text, signatures = read_note(file)
+    if not signed_by(vkey, text, signatures):
+        raise Wrong(f"{file.name} is not signed by {vkey[0]}")
+    name, size, root = text.decode().split("\n")[:3]
+    if name != vkey[0]:
+        raise Wrong(f"{file.name} is of another log")
+    return int(size), base64.b64decode(root, validate=True), any([cosigned_by(it, text, signatures) for it in witnesses])
 
 
 # --- entries ---------------------------------------------------------------------------------------------------------
@@ -224,32 +250,55 @@ class Tree:
         return total
 
 
-def verify(log, vkey):
-    files = [log / "checkpoint", *sorted((log / "checkpoints").glob("*.note"))]
-    stated = {}
-    for file in files:
-        _, size, root = read_checkpoint(file, vkey)
+class Runs:
+    """What each run of a gateway has said so far."""
+
+    def __init__(self):
+        self.next, self.current, self.stopped = {}, None, False
+
+    def take(self, number, fields):
+        run = fields["node"], fields["boot"]
+        action = fields.get("action") if fields["class"] == "audit.control" else None
+        if run != self.current:
+            if run not in self.next:
+                before = fields.get("before") if action == "start" else None
+                if not {"nothing": number == 0, "stop": self.stopped, "crash": True}.get(before, False):
+                    raise Wrong(f"entry {number} does not begin a run as it should")
+            self.current, self.stopped = run, False
+        if fields["node_seq"] != self.next.get(run, 0):
+            raise Wrong(f"entry {number} is number {fields['node_seq']} of its run, not {self.next.get(run, 0)}")
+        self.next[run] = fields["node_seq"] + 1
+        self.stopped = self.stopped or action == "stop"
+
+
+def verify(log, vkey, witnesses):
+    kept = [it for it in (log / "checkpoints").glob("*") if it.suffix in (".note", ".cosigned")]
+    stated, witnessed = {}, [0]
+    for file in [log / "checkpoint", log / "checkpoint.cosigned", *sorted(kept)]:
+        if file.name == "checkpoint.cosigned" and not file.exists():
+            continue
+        size, root, stood_for = read_checkpoint(file, vkey, witnesses)
         if stated.setdefault(size, root) != root:
             raise Wrong(f"two checkpoints of {size} entries disagree")
-    signed, tree, runs = max(stated), Tree(), {}
+        witnessed += [size] if stood_for else []
+    signed, tree, runs = max(stated), Tree(), Runs()
     for number, entry in enumerate(entries_of(log)):
         fields, end = decode(entry)
         if end != len(entry):
             raise Wrong(f"entry {number} goes on after its end")
-        run = fields["node"], fields["boot"]
-        if fields["node_seq"] != runs.get(run, 0):
-            raise Wrong(f"entry {number} is number {fields['node_seq']} of its run, not {runs.get(run, 0)}")
-        runs[run] = fields["node_seq"] + 1
+        runs.take(number, fields)
         tree.push(leaf(entry))
         if tree.size in stated and stated[tree.size] != tree.root():
             raise Wrong(f"the entries up to {tree.size} are not those that were signed for")
     if tree.size < signed:
         raise Wrong(f"{signed} entries are signed for, and there are {tree.size}")
-    return {"entries": tree.size, "signed": signed, "root": stated[signed].hex()}
+    last = max(witnessed) if witnesses else None
+    return {"entries": tree.size, "signed": signed, "witnessed": last, "root": stated[signed].hex()}
 
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(verify(Path(sys.argv[1]), read_vkey(sys.argv[2]))))
+        named = [read_vkey(it, 4) for it in sys.argv[3:]]
+        print(json.dumps(verify(Path(sys.argv[1]), read_vkey(sys.argv[2]), named)))
     except (Wrong, KeyError, ValueError, IndexError, struct.error) as wrong:
         sys.exit(f"wrong: {wrong}")

@@ -137,6 +137,12 @@ impl Gateway {
         *self = Self::serve(&self.folder.clone(), &self.settings.clone());
     }
 
+    /// Starts it again after it was stopped.
+    #[track_caller]
+    pub fn restart_stopped(&mut self) {
+        *self = Self::serve(&self.folder.clone(), &self.settings.clone());
+    }
+
     /// Ends it without asking, and starts it again.
     #[track_caller]
     pub fn crash(&mut self) {

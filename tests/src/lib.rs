@@ -21,6 +21,7 @@ mod process;
 mod python;
 mod request;
 mod wait;
+mod witness;
 mod world;
 
 pub use answer::Answer;
@@ -34,4 +35,5 @@ pub use process::{Running, program};
 pub use python::{python, python_alone};
 pub use request::Request;
 pub use wait::until;
+pub use witness::{Witness, name_witnesses};
 pub use world::{APIS, World};

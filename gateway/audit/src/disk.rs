@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,16 @@ pub(crate) fn sync(path: &Path) -> io::Result<()> {
     sync_names(path)
 }
 
+/// Takes a file for this process alone, for as long as it is held; nothing where another has it.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(cause),
+    }
+}
+
 /// What stands in a file; nothing where there is none.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
@@ -46,7 +56,10 @@ fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     if let Some(folder) = path.parent().filter(|it| !it.exists()) {
         make_folder(folder)?;
     }
-    let draft = path.with_extension("new");
+    // After the whole name: two files that differ in their endings alone may be drafted at the same time.
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     Ok((file, draft))

@@ -6,6 +6,7 @@
 //! requests that need it are refused.
 
 mod cbor;
+pub mod cosignature;
 mod disk;
 mod entry;
 mod inflight;
@@ -24,6 +25,7 @@ pub mod tree;
 mod verify;
 mod wal;
 mod watch;
+pub mod witness;
 mod writer;
 
 pub use cbor::NotCanonical;
@@ -31,11 +33,13 @@ pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, Requ
 pub use inflight::{InFlight, Place, UnderWay};
 pub use log::{Custody, Log, OpenError, Unwritable};
 pub use notice::{Author, Before, Notice};
-pub use prove::{Proven, Refuted, Unproven, prove_entry, prove_growth, verify_entry, verify_growth};
+pub use prove::{
+    Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
+};
 pub use query::{Filter, last, query};
 pub use read::{Entries, ReadError};
 pub use recover::{Recovered, Unrecoverable};
 pub use sequencer::MAX_ENTRY;
 pub use settings::AuditSettings;
 pub use subjects::{Sealed, SubjectKey, SubjectKeys, Subjects};
-pub use verify::{Broken, Verified, verify};
+pub use verify::{Broken, Grounds, Verdict, Verified, verify};

@@ -12,7 +12,7 @@ use crate::tree::Hash;
 const ED25519_KIND: u8 = 1;
 
 /// How every line of a signature begins.
-const LINE: &str = "\u{2014} ";
+pub(crate) const LINE: &str = "\u{2014} ";
 
 /// A note that cannot be read, or that nobody we know stands for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,11 +83,8 @@ impl Verifier {
         &self.name
     }
 
-    /// The first four bytes of the SHA-256 over name, line feed, kind and key.
     fn id(&self) -> [u8; 4] {
-        let named = [self.name.as_bytes(), b"\n", &[ED25519_KIND], &self.key].concat();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &named);
-        digest.as_ref().first_chunk().copied().unwrap_or_default()
+        key_id(ED25519_KIND, &self.name, &self.key)
     }
 
     /// The text of a note that this key stands for.
@@ -109,34 +106,52 @@ impl Verifier {
 
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = [&[ED25519_KIND][..], &self.key].concat();
-        write!(f, "{}+{}+{}", self.name, hex::encode(self.id()), STANDARD.encode(key))
+        f.write_str(&write_vkey(ED25519_KIND, &self.name, &self.key))
     }
 }
 
 impl std::str::FromStr for Verifier {
     type Err = BadNote;
     fn from_str(text: &str) -> Result<Self, BadNote> {
-        let bad = || BadNote::BadKey(text.to_owned());
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(bad()) };
-        let key = STANDARD.decode(key).map_err(|_| bad())?;
-        let (kind, key) = key.split_first().ok_or_else(bad)?;
-        let read = Self { name: name.to_owned(), key: key.try_into().map_err(|_| bad())? };
-        if *kind == ED25519_KIND && is_name(name) && hex::encode(read.id()) == id { Ok(read) } else { Err(bad()) }
+        read_vkey(ED25519_KIND, text).map(|(name, key)| Self { name, key })
     }
 }
 
+/// The first four bytes of the SHA-256 over name, line feed, kind and key.
+pub(crate) fn key_id(kind: u8, name: &str, key: &[u8; 32]) -> [u8; 4] {
+    let named = [name.as_bytes(), b"\n", &[kind], key].concat();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &named);
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// A key as `name+id+key`.
+pub(crate) fn write_vkey(kind: u8, name: &str, key: &[u8; 32]) -> String {
+    let id = hex::encode(key_id(kind, name, key));
+    format!("{name}+{id}+{}", STANDARD.encode([&[kind][..], key].concat()))
+}
+
+/// Name and key of a text that [`write_vkey`] could have written for a key of this kind.
+pub(crate) fn read_vkey(kind: u8, text: &str) -> Result<(String, [u8; 32]), BadNote> {
+    let bad = || BadNote::BadKey(text.to_owned());
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(bad()) };
+    let key = STANDARD.decode(key).map_err(|_| bad())?;
+    let (written, key) = key.split_first().ok_or_else(bad)?;
+    let key = key.try_into().map_err(|_| bad())?;
+    let good = *written == kind && is_name(name) && hex::encode(key_id(kind, name, &key)) == id;
+    if good { Ok((name.to_owned(), key)) } else { Err(bad()) }
+}
+
 /// Whether a name can stand in a note: not empty, no space, no `+`.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|it: char| it.is_whitespace() || it.is_control() || it == '+')
 }
 
 /// Who signed, and with what: the id of the key and the signature itself.
-type Signature<'n> = (&'n str, Vec<u8>);
+pub(crate) type Signature<'n> = (&'n str, Vec<u8>);
 
 /// The text, and the lines below it.
-fn parts(note: &str) -> Result<(&str, Vec<Signature<'_>>), BadNote> {
+pub(crate) fn parts(note: &str) -> Result<(&str, Vec<Signature<'_>>), BadNote> {
     let end = note.rfind("\n\n").ok_or(BadNote::Malformed)?;
     let (text, lines) = note.split_at_checked(end + 1).ok_or(BadNote::Malformed)?;
     let lines = lines.strip_prefix('\n').and_then(|it| it.strip_suffix('\n')).ok_or(BadNote::Malformed)?;
@@ -145,7 +160,7 @@ fn parts(note: &str) -> Result<(&str, Vec<Signature<'_>>), BadNote> {
 }
 
 /// One line of a signature: who, and what they signed with.
-fn signature(line: &str) -> Result<Signature<'_>, BadNote> {
+pub(crate) fn signature(line: &str) -> Result<Signature<'_>, BadNote> {
     let (name, signature) = line.strip_prefix(LINE).and_then(|it| it.split_once(' ')).ok_or(BadNote::Malformed)?;
     let signature = STANDARD.decode(signature).map_err(|_| BadNote::Malformed)?;
     if is_name(name) { Ok((name, signature)) } else { Err(BadNote::Malformed) }

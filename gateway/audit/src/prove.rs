@@ -79,7 +79,12 @@ pub fn prove_entry(log: &Path, seq: u64) -> Result<String, Unproven> {
 /// Proves that the log of `old` entries is the beginning of what the newest checkpoint covers: a text as witnesses are sent
 /// it (C2SP tlog-witness).
 pub fn prove_growth(log: &Path, old: u64) -> Result<String, Unproven> {
-    let (note, stated) = newest(log)?;
+    prove_growth_to(log, old, &newest(log)?.0)
+}
+
+/// The same up to the checkpoint of a note that is, or was a moment ago, the newest.
+pub fn prove_growth_to(log: &Path, old: u64, note: &str) -> Result<String, Unproven> {
+    let stated = Checkpoint::parse(note)?;
     if stated.size < old {
         return Err(Unproven::Unsigned { asked: old, signed: stated.size });
     }
@@ -109,7 +114,8 @@ pub fn verify_growth(proof: &str, older: &str, key: &Verifier) -> Result<Checkpo
     Ok(newer)
 }
 
-fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
+/// The newest checkpoint as it was signed, and what it says. Whose signature it has is for others to look at.
+pub fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
     let bytes = disk::read(&log.join("checkpoint"))?.ok_or(Unproven::Unsigned { asked: 1, signed: 0 })?;
     let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
     let stated = Checkpoint::parse(&note)?;
@@ -126,11 +132,25 @@ fn subtree(log: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Unprov
     let whole = disk::read(&log.join(tile.path(FULL)))?;
     let bytes = match whole {
         Some(bytes) => bytes,
-        None => disk::read(&log.join(tile.path(width)))?.unwrap_or_default(),
+        None => match disk::read(&log.join(tile.path(width)))? {
+            Some(bytes) => bytes,
+            None => wider(log, tile, width)?,
+        },
     };
     let start = usize::try_from(first % FULL as u64).unwrap_or_default();
     let hashes = bytes.as_chunks::<32>().0.get(start..start + (1 << within));
     hashes.map(root_of).ok_or_else(|| Unproven::Tile(tile.path(width)))
+}
+
+/// A tile that has grown since: its beginning is what it was.
+fn wider(log: &Path, tile: Tile, width: usize) -> io::Result<Vec<u8>> {
+    let narrow = log.join(tile.path(width));
+    let Some(Ok(begun)) = narrow.parent().map(std::fs::read_dir) else { return Ok(Vec::new()) };
+    let widths = begun.flatten().filter_map(|it| it.file_name().to_str()?.parse::<usize>().ok());
+    let wider = widths.filter(|it| width < *it).max();
+    // Between two looks it may have become whole.
+    let mut paths = wider.into_iter().chain([FULL]).map(|it| disk::read(&log.join(tile.path(it))));
+    Ok(paths.find_map(Result::transpose).transpose()?.unwrap_or_default())
 }
 
 fn lines(path: &[Hash]) -> String {

@@ -1,166 +1,126 @@
-//! Whether a log is what was signed: read by somebody who believes nothing but a key.
+//! Whether a log is what was signed and witnessed: read by somebody who believes nothing but keys.
 
-use std::collections::{BTreeMap, HashMap};
+mod fault;
+mod replay;
+mod runs;
+mod stated;
+
 use std::path::Path;
+use std::time::Duration;
 
-use crate::cbor::Identity;
-use crate::note::{BadNote, Checkpoint, Verifier};
-use crate::read::{Entries, ReadError};
-use crate::tree::{self, FULL, Hash, Levels};
-use crate::{cbor, disk};
+use domain::Timestamp;
 
-/// A log in which nothing is wrong, as far as its key can tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+pub use fault::{Broken, Verdict};
+
+use crate::cosignature::Quorum;
+use crate::note::Verifier;
+use crate::read::ReadError;
+use crate::tree::Hash;
+use fault::Found;
+use replay::Replay;
+use stated::checkpoints;
+
+/// What is believed, and what the log is held to besides itself.
+#[derive(Clone, Debug)]
+pub struct Grounds {
+    /// The key that must have signed it.
+    pub key: Verifier,
+    /// Whose word makes a checkpoint witnessed. Without anybody's, nothing is.
+    pub quorum: Option<Quorum>,
+    /// Checkpoints that were kept elsewhere: what each is called, and its note.
+    pub kept: Vec<(String, String)>,
+    /// How old the newest checkpoint may be, and what time it is.
+    pub freshness: Option<(Duration, Timestamp)>,
+}
+
+impl Grounds {
+    /// Nothing but the key of the log.
+    pub fn only(key: Verifier) -> Self {
+        Self { key, quorum: None, kept: Vec::new(), freshness: None }
+    }
+}
+
+/// What was found in a log.
+#[derive(Debug)]
 pub struct Verified {
     /// How many entries there are.
     pub entries: u64,
     /// How many of them are signed for; those after them are not yet.
     pub signed: u64,
     /// The root over the signed ones.
-    pub root: Hash,
+    pub root: Option<Hash>,
+    /// How many of them a quorum of witnesses stands for; nothing where no witness was named.
+    pub witnessed: Option<u64>,
+    /// The time that the last signed entry tells.
+    pub signed_at: Option<Timestamp>,
+    /// When the quorum last stood for the log.
+    pub witnessed_at: Option<Timestamp>,
+    /// What is wrong, by the first entry that it touches; the first so many faults.
+    pub faults: Vec<Broken>,
+    /// How many more there are.
+    pub more_faults: u64,
 }
 
-/// The first thing that is wrong with a log.
-#[derive(Debug, thiserror::Error)]
-pub enum Broken {
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// There is no checkpoint: nothing is signed.
-    #[error("there is no checkpoint, so that nothing is signed")]
-    Unsigned,
-    /// A checkpoint that the key does not stand for.
-    #[error("checkpoint `{file}` {cause}")]
-    Note {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        cause: BadNote,
-    },
-    /// An entry that no gateway wrote.
-    #[error("entry {0} is not an entry")]
-    NotAnEntry(u64),
-    /// The numbers that a run of a gateway gave its entries have a gap, or go back.
-    #[error("entry {seq} is number {found} of its run, where {expected} was to come")]
-    Gap {
-        /// The entry.
-        seq: u64,
-        /// The number it has.
-        found: u64,
-        /// The number that was to come.
-        expected: u64,
-    },
-    /// The entries are not those that were signed for.
-    #[error("the entries up to {before} are not those of the checkpoint `{file}`; those up to {good} are")]
-    Changed {
-        /// The checkpoint.
-        file: String,
-        /// How many entries it covers.
-        before: u64,
-        /// How many are covered by the last checkpoint that agrees.
-        good: u64,
-    },
-    /// A tile that does not hold the hashes of the entries beneath it.
-    #[error("tile `{path}` is not that of entries {first} to {last}")]
-    Tile {
-        /// The tile.
-        path: String,
-        /// The first entry beneath it.
-        first: u64,
-        /// The last one.
-        last: u64,
-    },
-    /// Fewer entries than were signed for.
-    #[error("{signed} entries are signed for, and there are {found}")]
-    Short {
-        /// As many as the checkpoint says.
-        signed: u64,
-        /// As many as there are.
-        found: u64,
-    },
+impl Verified {
+    /// Whether nothing is wrong, in this respect.
+    pub fn is_good(&self, verdict: Verdict) -> bool {
+        !self.faults.iter().any(|it| it.verdict() == verdict)
+    }
+
+    /// The first entry that is wrong, as far as it can be told.
+    pub fn first_bad(&self) -> Option<u64> {
+        self.faults.iter().filter_map(Broken::entry).min()
+    }
 }
 
-/// Reads the whole log and holds it to its checkpoints.
-pub fn verify(log: &Path, key: &Verifier) -> Result<Verified, Broken> {
-    let notes = checkpoints(log, key)?;
-    let Some((_, newest)) = notes.values().next_back().cloned() else { return Err(Broken::Unsigned) };
-    let mut levels = Levels::default();
-    let mut runs = Runs::default();
-    let mut good = 0;
-    let mut wrong_tile = None;
-    for entry in Entries::from(log, 0) {
-        let (seq, entry) = entry?;
-        runs.count(&entry, seq)?;
-        levels.push(tree::leaf(&entry), |tile, hashes| {
-            let path = tile.path(FULL);
-            let read = disk::read(&log.join(&path)).ok().flatten();
-            // One that was not put in place yet is derived from the entries at the next start.
-            if wrong_tile.is_none() && read.is_some_and(|it| !it.is_empty() && it != hashes.concat()) {
-                let beneath = (FULL as u64).saturating_pow(u32::from(tile.level) + 1);
-                wrong_tile =
-                    Some(Broken::Tile { path, first: tile.index * beneath, last: (tile.index + 1) * beneath - 1 });
-            }
-        });
-        if let Some((file, stated)) = notes.get(&levels.size()) {
-            if levels.root() != stated.root {
-                return Err(Broken::Changed { file: file.clone(), before: stated.size, good });
-            }
-            good = stated.size;
+/// Reads the whole log, holds it to its checkpoints and to those that were kept elsewhere, and goes on after a fault to find
+/// the others.
+pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
+    let mut found = Found::default();
+    // Before the entries: a gateway may be writing, and those come first there.
+    let stated = checkpoints(log, grounds, &mut found)?;
+    let newest = stated.last_key_value().map(|(size, _)| *size).unwrap_or_default();
+    let mut replay = Replay::new(log, newest, found);
+    replay.run(&stated)?;
+    let entries = replay.size();
+    let stood_for = stated.values().flatten().filter(|it| it.witnessed.is_some() && replay.agrees(it));
+    let last = stood_for.max_by_key(|it| it.size);
+    let mut found = replay.finish();
+    let root = stated.last_key_value().and_then(|(_, all)| all.first()).map(|it| it.root);
+    if stated.is_empty() {
+        found.push(Broken::Unsigned);
+    }
+    if entries < newest {
+        let file = stated.last_key_value().and_then(|(_, all)| all.first()).map(|it| it.file.clone());
+        found.push(Broken::Short { file: file.unwrap_or_default(), signed: newest, found: entries });
+    }
+    let mut verified = Verified {
+        entries,
+        signed: newest.min(entries),
+        root,
+        witnessed: grounds.quorum.as_ref().map(|_| last.map(|it| it.size).unwrap_or_default()),
+        signed_at: found.signed_at,
+        witnessed_at: last.and_then(|it| it.witnessed),
+        faults: Vec::new(),
+        more_faults: 0,
+    };
+    stale(&verified, grounds, &mut found);
+    (verified.faults, verified.more_faults) = found.finish();
+    Ok(verified)
+}
+
+/// Holds the newest checkpoints to the age they may have.
+fn stale(verified: &Verified, grounds: &Grounds, found: &mut Found) {
+    let Some((most, now)) = grounds.freshness else { return };
+    // A log in which nothing happens has old entries; a witness that was asked since says that there are no others.
+    let confirmed = verified.witnessed_at.filter(|_| verified.witnessed == Some(verified.signed));
+    let mut held = vec![("signed", verified.signed_at.max(confirmed))];
+    if verified.witnessed.is_some() {
+        held.push(("witnessed", verified.witnessed_at));
+    }
+    for (what, at) in held {
+        if at.is_none_or(|at| most < now.since(at)) {
+            found.push(Broken::Stale { what, at });
         }
-    }
-    if levels.size() < newest.size {
-        return Err(Broken::Short { signed: newest.size, found: levels.size() });
-    }
-    match wrong_tile {
-        Some(wrong) => Err(wrong),
-        None => Ok(Verified { entries: levels.size(), signed: newest.size, root: newest.root }),
-    }
-}
-
-/// Every checkpoint there is, by its size.
-fn checkpoints(log: &Path, key: &Verifier) -> Result<BTreeMap<u64, (String, Checkpoint)>, Broken> {
-    let mut files = vec!["checkpoint".to_owned()];
-    if let Ok(kept) = std::fs::read_dir(log.join("checkpoints")) {
-        let notes = kept.flatten().filter(|it| it.path().extension().is_some_and(|it| it == "note"));
-        files.extend(notes.filter_map(|it| it.file_name().into_string().ok()).map(|it| format!("checkpoints/{it}")));
-    }
-    let mut read: BTreeMap<u64, (String, Checkpoint)> = BTreeMap::new();
-    for file in files {
-        let Some(bytes) = disk::read(&log.join(&file)).map_err(ReadError::Io)? else { continue };
-        let bad = |cause| Broken::Note { file: file.clone(), cause };
-        let note = String::from_utf8(bytes).map_err(|_| bad(BadNote::Malformed))?;
-        let stated = key.open(&note).and_then(Checkpoint::parse).map_err(bad)?;
-        if let Some((other, _)) = read.get(&stated.size).filter(|(_, it)| it.root != stated.root) {
-            let good = 0;
-            return Err(Broken::Changed { file: format!("{other}` and `{file}"), before: stated.size, good });
-        }
-        read.insert(stated.size, (file, stated));
-    }
-    Ok(read)
-}
-
-/// How far the runs of gateways have come. Entries of one run mostly follow each other, so the last one is at hand.
-#[derive(Default)]
-struct Runs {
-    known: HashMap<(String, String), u64>,
-    current: (String, String),
-    expected: u64,
-}
-
-impl Runs {
-    /// Whether an entry has the number that comes next in its run.
-    fn count(&mut self, entry: &[u8], seq: u64) -> Result<(), Broken> {
-        let Identity { node, boot, node_seq } = cbor::identity(entry).map_err(|_| Broken::NotAnEntry(seq))?;
-        if self.current.0 != node || self.current.1 != boot {
-            let next = (node.to_owned(), boot.to_owned());
-            self.known.insert(std::mem::take(&mut self.current), self.expected);
-            self.expected = self.known.get(&next).copied().unwrap_or_default();
-            self.current = next;
-        }
-        if node_seq != self.expected {
-            return Err(Broken::Gap { seq, found: node_seq, expected: self.expected });
-        }
-        self.expected += 1;
-        Ok(())
     }
 }

@@ -125,6 +125,7 @@ fn unusable_files(settings: &Settings, profiles: &[Profile]) -> Faults {
     {
         faults.push(Fault { message: format!("[tls]: {cause}"), ..place(&files.place) });
     }
+    faults.extend(settings.witnesses.unusable());
     for (name, key) in &settings.upstream_keys {
         let (api, host) = name.split_once('/').map_or((name.as_str(), None), |(api, host)| (api, Some(host)));
         let claims =

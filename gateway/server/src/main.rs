@@ -3,6 +3,7 @@
 mod actor;
 mod boot;
 mod commands;
+mod cosign;
 mod desk;
 mod diary;
 mod edge;

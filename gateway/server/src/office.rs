@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::boot;
+use crate::cosign::Cosigning;
 use crate::desk;
 use crate::diary::{self, Diary, Occasion, Steps};
 use crate::edge::{Peers, Signers};
@@ -46,6 +47,8 @@ pub(crate) struct Office {
     diary: Diary,
     /// The digest of the configuration in force.
     digest: Mutex<String>,
+    /// Who stands for the log besides its own key, where somebody was named.
+    cosigning: Option<Cosigning>,
     identity: Identity,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
@@ -82,6 +85,7 @@ impl Office {
             random: Arc::new(SystemRandom),
             configuration,
         })?;
+        let cosigning = Cosigning::new(&settings, &gateway)?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()));
         diary.snapshot(&settings, &digest, Occasion::Start);
@@ -89,6 +93,7 @@ impl Office {
             settings,
             gateway,
             diary,
+            cosigning,
             digest: Mutex::new(digest),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
@@ -100,14 +105,19 @@ impl Office {
         })
     }
 
-    /// Follows keys, files and SIGHUP until told to stop. Keys never wait for files: a revocation is urgent, and a
-    /// configuration takes as long as it takes.
+    /// Follows keys, files and SIGHUP, and has the log witnessed, until told to stop. Keys never wait for files: a revocation
+    /// is urgent, and a configuration takes as long as it takes.
     pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
-        tokio::join!(
-            self.watch_keys(stopped.clone()),
-            self.keep_diary(stopped.clone()),
-            self.watch_files(hang_up, stopped)
-        );
+        let (keys, files) = (self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped.clone()));
+        tokio::join!(keys, files, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
+    }
+
+    async fn ask_witnesses(&self, mut stopped: watch::Receiver<bool>) {
+        let Some(cosigning) = &self.cosigning else { return };
+        tokio::select! {
+            () = told(&mut stopped) => {}
+            () = cosigning.run() => {}
+        }
     }
 
     async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
@@ -298,7 +308,7 @@ impl Posts for Office {
         let silent = self.gateway.clock.tick().since(heard);
         let writable = self.gateway.log.writable();
         let configuration = self.gateway.configuration();
-        vec![
+        let mut conditions = vec![
             Condition {
                 name: "audit",
                 ok: writable.is_ok(),
@@ -323,7 +333,9 @@ impl Posts for Office {
                     configuration.authorizer.bundle()
                 ),
             },
-        ]
+        ];
+        conditions.extend(self.cosigning.as_ref().map(Cosigning::condition));
+        conditions
     }
 }
 

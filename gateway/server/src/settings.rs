@@ -10,9 +10,10 @@ use limits::LimitsSettings;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 use tracing_subscriber::EnvFilter;
 
+use crate::cosign::settings::WitnessSettings;
 use crate::edge::settings::ConnectionSettings;
 
 /// The file that is read where none is named.
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitsSettings,
     /// The log.
     pub(crate) audit: AuditSettings,
+    /// Who is asked to stand for it.
+    pub(crate) witnesses: WitnessSettings,
     /// Keys.
     pub(crate) keys: identity::Settings,
     /// What is logged: a level, or directives such as `info,pipeline=debug`.
@@ -224,6 +227,14 @@ impl Settings {
             ),
             connections: reader.take("connections").unwrap_or_default(),
             limits: reader.take("limits").unwrap_or_default(),
+            // The rest of the table is for the room that writes the log, which asks nobody.
+            witnesses: {
+                let written = reader.part("audit", &WitnessSettings::KEYS).unwrap_or_default();
+                let (witnesses, faults) =
+                    WitnessSettings::of(written, folder, |start| Fault::at_offset(file, text, start, ""));
+                reader.faults.extend(faults);
+                witnesses
+            },
             audit: reader.take("audit").unwrap_or_default(),
             keys: reader.take("keys").unwrap_or_default(),
             log: reader.held("log", unfit_filter).unwrap_or_else(|| "info".to_owned()),
@@ -244,6 +255,21 @@ impl Reader<'_> {
     fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let (_, value) = self.table.remove_entry(name)?;
         match T::deserialize(value.into_deserializer()) {
+            Ok(read) => Some(read),
+            Err(cause) => {
+                self.faults.push(fault(self.file, self.text, &cause));
+                None
+            }
+        }
+    }
+
+    /// Some keys of a table, as a table of their own. The others stay where they are.
+    fn part<T: DeserializeOwned>(&mut self, name: &str, keys: &[&str]) -> Option<T> {
+        let table = self.table.get_mut(name)?;
+        let span = table.span();
+        let DeValue::Table(table) = table.get_mut() else { return None };
+        let part: DeTable<'_> = keys.iter().filter_map(|it| table.remove_entry(*it)).collect();
+        match T::deserialize(Spanned::new(span, DeValue::Table(part)).into_deserializer()) {
             Ok(read) => Some(read),
             Err(cause) => {
                 self.faults.push(fault(self.file, self.text, &cause));
@@ -328,6 +354,42 @@ mod tests {
         }
         refuses("[connections]\ntotal = 0", "2:9: 0 would refuse everything");
         refuses("[connections]\ntotal = 9000000000000000000", "2:9: more than 1000000000 is no bound");
+    }
+
+    #[test]
+    fn witnesses_are_held_to_what_makes_them_of_use() {
+        let key = |seed: u8| audit::cosignature::Cosigner::from_seed("w", &[seed; 32]).unwrap().witness().to_string();
+        let row = |url: &str, key: &str| format!("{{ url = '{url}', vkey = '{key}' }}");
+        let (one, two) = (key(1), key(2));
+        let good =
+            format!("[audit]\nwitnesses = [{}]\nwitness_ms = 500\nsync_ms = 7", row("http://localhost:1/w", &one));
+        let read = parse(&good).unwrap();
+        assert_eq!((read.witnesses.named.len(), read.audit.sync_ms), (1, 7));
+        assert_eq!(read.witnesses.quorum.map(|it| it.needed()), Some(1));
+        assert!(parse("").unwrap().witnesses.quorum.is_none());
+        let rows = |rows: &[String]| format!("[audit]\nwitnesses = [{}]", rows.join(", "));
+        let line = "2:14: [audit] witnesses:";
+        refuses(
+            &rows(&[row("http://w.example/", &one)]),
+            &format!(
+                "{line} `http://w.example/`: an answer in the clear could be anybody's: write `https`, or a loopback address"
+            ),
+        );
+        refuses(
+            &rows(&[row("ftp://w.example/", &one)]),
+            &format!("{line} `ftp://w.example/` is not an address such as `https://witness.example`"),
+        );
+        refuses(&rows(&[row("https://w.example", "no")]), &format!("{line} `no` is not a verifier key"));
+        let twice = rows(&[row("https://a.example", &one), row("https://b.example", &one)]);
+        refuses(&twice, &format!("{line} two of the witnesses have the same key"));
+        let both = rows(&[row("https://a.example", &one), row("https://b.example", &two)]);
+        refuses(
+            &format!("{both}\nquorum = 3"),
+            "3:10: [audit] quorum: a quorum is at least 1 of the witnesses that are named, and at most all of them",
+        );
+        refuses("[audit]\nquorum = 1", "2:10: [audit] quorum: no witness is named");
+        refuses("[audit]\nwitness_ms = 1", "2:14: [audit] `witness_ms` is 100 to 3600000");
+        assert_eq!(parse("[audit]\nwitnesses = [{ ulr = 'x' }]\nsync = 1").unwrap_err().len(), 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod output;
 mod routes;
 mod serve;
 mod tenants;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,23 +56,25 @@ enum Command {
     /// Look after the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Stand for the audit log of somebody else's gateway, whose checkpoints are cosigned while it only grows
+    Witness(witness::Witness),
 }
 
 impl Cli {
     /// Runs the command. 0 is done, 1 is "the answer is no", 2 is wrong use or a bad file.
     pub(crate) fn run(self) -> ExitCode {
         let output = self.global.output;
-        let done =
-            Settings::read(self.global.config.as_deref()).map_err(|it| Refused(it).into()).and_then(|settings| {
-                match self.command {
-                    Command::Serve => serve::run(settings),
-                    Command::Check => check::run(&settings, output),
-                    Command::Routes(command) => command.run(&settings, output),
-                    Command::Tenants(command) => command.run(&settings, output),
-                    Command::ApiKeys(command) => command.run(&settings, output),
-                    Command::Audit(command) => command.run(&settings, output),
-                }
-            });
+        let settings = || Settings::read(self.global.config.as_deref()).map_err(|it| anyhow::Error::from(Refused(it)));
+        let done = match self.command {
+            Command::Serve => settings().and_then(serve::run),
+            Command::Check => settings().and_then(|it| check::run(&it, output)),
+            Command::Routes(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
+            // Whoever runs one has no gateway.
+            Command::Witness(command) => command.run(),
+        };
         match done {
             Ok(code) => code,
             Err(cause) => complain(&cause, output),

@@ -4,6 +4,7 @@ mod erase;
 mod prove;
 mod query;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ pub(crate) enum Audit {
     CheckProof(prove::CheckProof),
     /// Destroy the key that seals what entries say of a person; every proof goes on holding
     Erase(erase::Erase),
+    /// Ask witnesses once to stand for the newest checkpoint, and print it with what they said
+    Witness(witness::Witness),
     /// Print entries in the order in which they were written; as JSON, one a line
     Query(query::Query),
 }
@@ -36,6 +39,7 @@ impl Audit {
             Self::CheckProof(check) => check.run(output),
             Self::Erase(erase) => erase.run(settings, output),
             Self::Query(query) => query.run(own, settings, output),
+            Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
         }
     }
 }

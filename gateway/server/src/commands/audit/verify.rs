@@ -2,16 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use audit::Broken;
+use audit::cosignature::{Quorum, WitnessKey};
 use audit::note::Verifier;
+use audit::{Broken, Grounds, Verdict, Verified};
 use clap::Args;
+use domain::{Clock as _, SystemClock};
 use serde::Serialize;
 
 use crate::commands::output::Output;
 
-/// Which log is verified, and whose key is believed.
+/// The exit code of a log in which nothing is wrong, and which witnesses do not stand for, or not for all of it.
+const UNWITNESSED: u8 = 6;
+
+/// Which log is verified, and whose keys are believed.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The folder of the log [default: that of the data folder]
@@ -20,46 +26,153 @@ pub(crate) struct Verify {
     /// nothing against whoever can write there]
     #[arg(long, value_name = "KEY")]
     vkey: Option<Verifier>,
+    /// The key of a witness whose word counts, as `name+id+key`; once for each
+    #[arg(long = "witness", value_name = "KEY")]
+    witnesses: Vec<WitnessKey>,
+    /// How many of these witnesses it takes
+    #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "witnesses")]
+    quorum: usize,
+    /// A checkpoint that was kept elsewhere, and must be the beginning of this log; once for each
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
+    /// How old the newest checkpoint may be, signed and, where witnesses are named, witnessed
+    #[arg(long, value_name = "SECONDS")]
+    max_age: Option<u64>,
+}
+
+/// What is printed for scripts.
+#[derive(Serialize)]
+struct Told {
+    ok: bool,
+    entries: u64,
+    signed: u64,
+    witnessed: Option<u64>,
+    root: Option<String>,
+    signed_at: Option<String>,
+    witnessed_at: Option<String>,
+    verdicts: Verdicts,
+    /// The entries by who stands for them.
+    ranges: Ranges,
+    first_bad: Option<u64>,
+    /// The first of the faults.
+    fault: Option<String>,
+    faults: Vec<Fault>,
+    more_faults: u64,
 }
 
 #[derive(Serialize)]
-struct Verdict {
-    ok: bool,
-    entries: Option<u64>,
-    signed: Option<u64>,
-    root: Option<String>,
-    fault: Option<String>,
+struct Verdicts {
+    integrity: &'static str,
+    append_only: &'static str,
+    completeness: &'static str,
+    freshness: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ranges {
+    witnessed: Range,
+    /// Signed for, and not witnessed.
+    signed: Range,
+    /// Not signed for yet.
+    unsigned: Range,
+}
+
+#[derive(Serialize)]
+struct Range {
+    first: u64,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    verdict: &'static str,
+    entry: Option<u64>,
+    says: String,
 }
 
 impl Verify {
     pub(super) fn run(self, own: impl FnOnce() -> PathBuf, output: Output) -> anyhow::Result<ExitCode> {
-        verify(&self.log.unwrap_or_else(own), self.vkey, output)
+        let log = self.log.unwrap_or_else(own);
+        let key = self.vkey.map_or_else(|| key_beside(&log), Ok)?;
+        let quorum = match self.witnesses.as_slice() {
+            [] => None,
+            _ => Some(Quorum::new(self.witnesses, self.quorum)?),
+        };
+        let kept = self.checkpoints.iter().map(|file| {
+            let name = file.display().to_string();
+            Ok((name, std::fs::read_to_string(file).with_context(|| format!("`{}`", file.display()))?))
+        });
+        let kept = kept.collect::<anyhow::Result<_>>()?;
+        let freshness = self.max_age.map(|it| (Duration::from_secs(it), SystemClock::new().now().wall));
+        let grounds = Grounds { key, quorum, kept, freshness };
+        let found = audit::verify(&log, &grounds).with_context(|| log.display().to_string())?;
+        output.one(&told(&found, &grounds), &words(&found, &grounds))?;
+        Ok(match found.witnessed {
+            _ if !found.faults.is_empty() => ExitCode::FAILURE,
+            Some(witnessed) if witnessed < found.entries => ExitCode::from(UNWITNESSED),
+            _ => ExitCode::SUCCESS,
+        })
     }
 }
 
-fn verify(log: &Path, named: Option<Verifier>, output: Output) -> anyhow::Result<ExitCode> {
-    let key = named.map_or_else(|| key_beside(log), Ok)?;
-    match audit::verify(log, &key) {
-        Ok(found) => {
-            let root = hex::encode(found.root);
-            let words = format!(
-                "good: {} entries, {} of them signed by {}; root {root}",
-                found.entries,
-                found.signed,
-                key.name()
-            );
-            let (entries, signed) = (Some(found.entries), Some(found.signed));
-            output.one(&Verdict { ok: true, entries, signed, root: Some(root), fault: None }, &words)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(Broken::Read(cause)) => Err(cause).with_context(|| log.display().to_string()),
-        Err(broken) => {
-            let words = format!("BROKEN: {broken}");
-            let fault = Some(broken.to_string());
-            output.one(&Verdict { ok: false, entries: None, signed: None, root: None, fault }, &words)?;
-            Ok(ExitCode::FAILURE)
-        }
+fn told(found: &Verified, grounds: &Grounds) -> Told {
+    let judged = |it| if found.is_good(it) { "good" } else { "broken" };
+    let witnessed = found.witnessed.unwrap_or_default();
+    let fault = |it: &Broken| Fault { verdict: name(it.verdict()), entry: it.entry(), says: it.to_string() };
+    Told {
+        ok: found.faults.is_empty(),
+        entries: found.entries,
+        signed: found.signed,
+        witnessed: found.witnessed,
+        root: found.root.map(hex::encode),
+        signed_at: found.signed_at.map(|it| it.to_string()),
+        witnessed_at: found.witnessed_at.map(|it| it.to_string()),
+        verdicts: Verdicts {
+            integrity: judged(Verdict::Integrity),
+            append_only: judged(Verdict::AppendOnly),
+            completeness: judged(Verdict::Completeness),
+            freshness: grounds.freshness.map_or("not_asked", |_| judged(Verdict::Freshness)),
+        },
+        ranges: Ranges {
+            witnessed: Range { first: 0, count: witnessed },
+            signed: Range { first: witnessed, count: found.signed - witnessed },
+            unsigned: Range { first: found.signed, count: found.entries - found.signed },
+        },
+        first_bad: found.first_bad(),
+        fault: found.faults.first().map(ToString::to_string),
+        faults: found.faults.iter().map(fault).collect(),
+        more_faults: found.more_faults,
     }
+}
+
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Integrity => "integrity",
+        Verdict::AppendOnly => "append_only",
+        Verdict::Completeness => "completeness",
+        Verdict::Freshness => "freshness",
+    }
+}
+
+fn words(found: &Verified, grounds: &Grounds) -> String {
+    if !found.faults.is_empty() {
+        let faults: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
+        let more = if found.more_faults > 0 { format!("\nand {} more", found.more_faults) } else { String::new() };
+        return format!("BROKEN: {}{more}", faults.join("\nand: "));
+    }
+    let Verified { entries, signed, witnessed_at, .. } = found;
+    let root = found.root.map(hex::encode).unwrap_or_default();
+    let good = format!("good: {entries} entries, {signed} of them signed by {}; root {root}", grounds.key.name());
+    let witnessed = match (&grounds.quorum, found.witnessed) {
+        (Some(quorum), Some(witnessed)) => {
+            let since = witnessed_at.map_or_else(|| "never".to_owned(), |it| format!("last at {it}"));
+            let (needed, named) = (quorum.needed(), quorum.witnesses().len());
+            format!("witnessed: {witnessed} of them, by {needed} or more of {named}, {since}; of the rest only its own key speaks")
+        }
+        _ => "no witness was named: whoever has this folder and its key could have written all of it anew, or cut its end"
+            .to_owned(),
+    };
+    format!("{good}\n{witnessed}")
 }
 
 fn key_beside(log: &Path) -> anyhow::Result<Verifier> {

@@ -1,0 +1,221 @@
+//! What can be wrong with a log, and what each fault says of it.
+
+use domain::Timestamp;
+
+use crate::note::BadNote;
+
+/// How many faults are told in full. More of the same help nobody.
+const MOST: usize = 32;
+
+/// What a log is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The entries are those that were signed for.
+    Integrity,
+    /// Every checkpoint is the beginning of the next, and of what is there.
+    AppendOnly,
+    /// No entry of a run is missing, nor its beginning or its end.
+    Completeness,
+    /// The newest checkpoint is no older than it may be.
+    Freshness,
+}
+
+/// Something that is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// There is no checkpoint: nothing is signed.
+    #[error("there is no checkpoint, so that nothing is signed")]
+    Unsigned,
+    /// A checkpoint that the key does not stand for, or that a witness is said to stand for and does not.
+    #[error("checkpoint `{file}` {cause}")]
+    Note {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        cause: BadNote,
+    },
+    /// A checkpoint of another log.
+    #[error("checkpoint `{file}` is that of another log, `{origin}`")]
+    Foreign {
+        /// The file.
+        file: String,
+        /// The log it speaks of.
+        origin: String,
+    },
+    /// An entry that no gateway wrote.
+    #[error("entry {0} is not an entry")]
+    NotAnEntry(u64),
+    /// An entry that is not the one that was signed for.
+    #[error("entry {seq} is not the one that was signed for in checkpoint `{file}`")]
+    Altered {
+        /// The entry.
+        seq: u64,
+        /// The checkpoint that agrees with its hash in the tree, and not with its bytes.
+        file: String,
+    },
+    /// An entry that is not the one whose hash its tile has; no checkpoint says which of them was changed.
+    #[error("entry {0} is not the one that its tile has the hash of")]
+    Unlike(u64),
+    /// Entries that cannot be told from each other any more.
+    #[error("entry {seq} cannot be read: `{file}` is damaged")]
+    Unreadable {
+        /// The first of them.
+        seq: u64,
+        /// The file.
+        file: String,
+    },
+    /// The entries are not those that were signed for.
+    #[error("the entries up to {before} are not those of the checkpoint `{file}`; those up to {good} are")]
+    Changed {
+        /// The checkpoint.
+        file: String,
+        /// How many entries it covers.
+        before: u64,
+        /// How many are covered by the last checkpoint that agrees.
+        good: u64,
+    },
+    /// A tile that does not hold the hashes of the entries beneath it.
+    #[error("tile `{path}` is not that of entries {first} to {last}")]
+    Tile {
+        /// The tile.
+        path: String,
+        /// The first entry beneath it.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// Fewer entries than were signed for.
+    #[error(
+        "{signed} entries are signed for, and there are {found}: entry {found} is missing or cannot be read (checkpoint `{file}`)"
+    )]
+    Short {
+        /// The checkpoint.
+        file: String,
+        /// As many as it says.
+        signed: u64,
+        /// As many as there are.
+        found: u64,
+    },
+    /// A checkpoint that is not the beginning of this log, while a newer one agrees with it.
+    #[error("checkpoint `{file}` of {size} entries is not the beginning of this log, which was signed anew since")]
+    Rewritten {
+        /// The checkpoint.
+        file: String,
+        /// How many entries it covers.
+        size: u64,
+    },
+    /// Two checkpoints of one size that disagree.
+    #[error("checkpoints `{one}` and `{other}` are of {size} entries, and of two logs")]
+    Fork {
+        /// How many entries both cover.
+        size: u64,
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// The numbers that a run of a gateway gave its entries have a gap, or go back.
+    #[error("entry {seq} is number {found} of its run, where {expected} was to come")]
+    Gap {
+        /// The entry.
+        seq: u64,
+        /// The number it has.
+        found: u64,
+        /// The number that was to come.
+        expected: u64,
+    },
+    /// A run that does not say that it begins.
+    #[error("entry {0} is the first of its run, and does not say that it begins")]
+    NoStart(u64),
+    /// A run that begins with something to say of the one before it that is not so.
+    #[error("entry {seq} says that what was before it ended with `{said}`, which is not so")]
+    NoEnd {
+        /// The entry that says so.
+        seq: u64,
+        /// What it says.
+        said: String,
+    },
+    /// Nothing new was signed or witnessed for too long.
+    #[error("nothing was {what} {}", .at.map_or("ever".to_owned(), |it| format!("since {it}")))]
+    Stale {
+        /// `signed` or `witnessed`.
+        what: &'static str,
+        /// When it last was.
+        at: Option<Timestamp>,
+    },
+}
+
+impl Broken {
+    /// In which respect the log is broken.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Unsigned
+            | Self::Note { .. }
+            | Self::NotAnEntry(_)
+            | Self::Altered { .. }
+            | Self::Unlike(_)
+            | Self::Unreadable { .. }
+            | Self::Changed { .. }
+            | Self::Tile { .. } => Verdict::Integrity,
+            Self::Short { .. } | Self::Rewritten { .. } | Self::Fork { .. } | Self::Foreign { .. } => {
+                Verdict::AppendOnly
+            }
+            Self::Gap { .. } | Self::NoStart(_) | Self::NoEnd { .. } => Verdict::Completeness,
+            Self::Stale { .. } => Verdict::Freshness,
+        }
+    }
+
+    /// The entry that is wrong, where it can be told.
+    pub fn entry(&self) -> Option<u64> {
+        match self {
+            Self::NotAnEntry(seq)
+            | Self::Unlike(seq)
+            | Self::NoStart(seq)
+            | Self::Altered { seq, .. }
+            | Self::Unreadable { seq, .. }
+            | Self::Gap { seq, .. }
+            | Self::NoEnd { seq, .. }
+            | Self::Short { found: seq, .. } => Some(*seq),
+            Self::Unsigned
+            | Self::Note { .. }
+            | Self::Foreign { .. }
+            | Self::Changed { .. }
+            | Self::Tile { .. }
+            | Self::Rewritten { .. }
+            | Self::Fork { .. }
+            | Self::Stale { .. } => None,
+        }
+    }
+
+    /// Where it is told among others: those of checkpoints first, then by their entries.
+    fn place(&self) -> (Option<u64>, Verdict) {
+        (self.entry(), self.verdict())
+    }
+}
+
+/// Faults as they are found, and no more of them than anybody reads.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    faults: Vec<Broken>,
+    /// How many more there are.
+    pub(super) more: u64,
+    /// The time that the last signed entry tells.
+    pub(super) signed_at: Option<Timestamp>,
+}
+
+impl Found {
+    pub(super) fn push(&mut self, fault: Broken) {
+        self.faults.push(fault);
+        // By their place, so that those that are left out are not the first ones. Seldom: most logs are good.
+        if MOST < self.faults.len() {
+            self.faults.sort_by_key(Broken::place);
+            self.faults.pop();
+            self.more += 1;
+        }
+    }
+
+    pub(super) fn finish(mut self) -> (Vec<Broken>, u64) {
+        self.faults.sort_by_key(Broken::place);
+        (self.faults, self.more)
+    }
+}

@@ -1,0 +1,228 @@
+//! The tree once more: over the entries as they are, and over the hashes that tiles have of them.
+//!
+//! Where the two differ, a checkpoint says which of them was changed, and so which very entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use domain::Timestamp;
+
+use super::fault::{Broken, Found};
+use super::runs::Runs;
+use super::stated::Stated;
+use crate::read::{Entries, ReadError};
+use crate::tree::{self, FULL, Hash, Levels, Tile};
+use crate::{cbor, disk, sequencer};
+
+/// How many entries are remembered that differ from their tiles, until a checkpoint says what that means.
+const MOST: usize = 64;
+
+/// Goes through a log from its beginning.
+pub(super) struct Replay<'l> {
+    log: &'l Path,
+    /// How many entries the newest checkpoint covers.
+    newest: u64,
+    found: Found,
+    runs: Runs,
+    /// The tree over entries, as far as they are those that were signed for.
+    read: Levels,
+    /// The tree over what tiles have, from the first entry on that is not what its tile says.
+    told: Option<Levels>,
+    /// The first of those entries.
+    differ: Vec<u64>,
+    /// How many more there are.
+    unnamed: u64,
+    /// The hashes of the bundle at hand, as its tile has them; none where there is no tile yet.
+    leaves: Vec<Hash>,
+    /// As many as the last checkpoint covers that agrees.
+    good: u64,
+    /// The root of each checkpoint that agrees, by its size.
+    agreed: BTreeMap<u64, Hash>,
+    /// Checkpoints that agree with nothing.
+    wrong: Vec<Stated>,
+}
+
+impl<'l> Replay<'l> {
+    pub(super) fn new(log: &'l Path, newest: u64, found: Found) -> Self {
+        Self {
+            log,
+            newest,
+            found,
+            runs: Runs::default(),
+            read: Levels::default(),
+            told: None,
+            differ: Vec::new(),
+            unnamed: 0,
+            leaves: Vec::new(),
+            good: 0,
+            agreed: BTreeMap::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    /// How many entries there were.
+    pub(super) fn size(&self) -> u64 {
+        self.read.size()
+    }
+
+    /// Reads all of it. What cannot be read is stepped over by the hashes that tiles have of it.
+    pub(super) fn run(&mut self, stated: &BTreeMap<u64, Vec<Stated>>) -> Result<(), ReadError> {
+        let mut stated = stated.iter().peekable();
+        if let Some((_, empty)) = stated.next_if(|(size, _)| **size == 0) {
+            self.settle(empty);
+        }
+        loop {
+            let mut damaged = None;
+            for entry in Entries::from(self.log, self.size()) {
+                match entry {
+                    Ok((seq, entry)) => self.take(seq, &entry),
+                    Err(ReadError::Damaged { path, seq }) => {
+                        damaged = Some((path, seq));
+                        break;
+                    }
+                    Err(cause) => return Err(cause),
+                }
+                if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
+                    self.settle(same);
+                }
+            }
+            let Some((path, seq)) = damaged else { return Ok(()) };
+            let first = self.first_unreadable(&path, seq)?;
+            let file = path.strip_prefix(self.log).unwrap_or(&path).display().to_string();
+            self.found.push(Broken::Unreadable { seq: first, file });
+            self.runs.skip();
+            if self.leaves.len() < FULL {
+                return Ok(());
+            }
+            let within = usize::try_from(self.size() % FULL as u64).unwrap_or_default();
+            for leaf in std::mem::take(&mut self.leaves).into_iter().skip(within) {
+                self.grow(leaf, leaf);
+                if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
+                    self.settle(same);
+                }
+            }
+        }
+    }
+
+    /// The first entry of a damaged bundle that is not what its tile says, or not there.
+    fn first_unreadable(&mut self, path: &Path, seq: u64) -> Result<u64, ReadError> {
+        let first = seq - seq % FULL as u64;
+        self.open_tile(first);
+        let bytes = disk::read(path)?.unwrap_or_default();
+        let good = sequencer::entries(&bytes).zip(&self.leaves).take_while(|(entry, told)| tree::leaf(entry) == **told);
+        Ok(first + good.count() as u64)
+    }
+
+    fn take(&mut self, seq: u64, entry: &[u8]) {
+        self.runs.count(entry, seq, &mut self.found);
+        if seq + 1 == self.newest {
+            let time = cbor::view(entry).ok().and_then(|it| it.get("time")?.as_i64());
+            self.found.signed_at = time.map(Timestamp::from_nanos);
+        }
+        let within = usize::try_from(seq % FULL as u64).unwrap_or_default();
+        if within == 0 {
+            self.open_tile(seq);
+        }
+        let leaf = tree::leaf(entry);
+        let told = self.leaves.get(within).copied().unwrap_or(leaf);
+        if leaf != told {
+            self.told.get_or_insert_with(|| self.read.clone());
+            if self.differ.len() < MOST {
+                self.differ.push(seq);
+            } else {
+                self.unnamed += 1;
+            }
+        }
+        self.grow(leaf, told);
+    }
+
+    /// Reads what a tile has of the entries that begin here.
+    fn open_tile(&mut self, seq: u64) {
+        let tile = Tile { level: 0, index: seq / FULL as u64 };
+        let width = usize::try_from(self.newest.saturating_sub(seq)).unwrap_or(FULL).min(FULL);
+        let widths = [FULL, width];
+        // One that was not put in place yet, or is empty after a power cut, is derived from the entries at the next start.
+        let mut read = widths.iter().filter_map(|it| disk::read(&self.log.join(tile.path(*it))).ok().flatten());
+        let bytes = read.find(|it| !it.is_empty()).unwrap_or_default();
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        if rest.is_empty() && (hashes.is_empty() || hashes.len() == FULL || hashes.len() == width) {
+            self.leaves = hashes.to_vec();
+        } else {
+            self.leaves.clear();
+            self.found.push(broken(tile));
+        }
+    }
+
+    /// One more entry: its hash, and what its tile has for it.
+    fn grow(&mut self, leaf: Hash, told: Hash) {
+        let mut whole = Vec::new();
+        self.read.push(leaf, |tile, hashes| whole.push((tile, hashes.concat())));
+        if let Some(levels) = &mut self.told {
+            levels.push(told, |tile, hashes| whole.push((tile, hashes.concat())));
+        }
+        // The lowest level has been looked at, hash by hash.
+        let higher: BTreeSet<Tile> = whole.iter().map(|(tile, _)| *tile).filter(|it| it.level > 0).collect();
+        for tile in higher {
+            let read = disk::read(&self.log.join(tile.path(FULL))).ok().flatten();
+            let right = |it: &Vec<u8>| it.is_empty() || whole.iter().any(|(own, bytes)| *own == tile && bytes == it);
+            if read.is_some_and(|it| !right(&it)) {
+                self.found.push(broken(tile));
+            }
+        }
+    }
+
+    /// Holds both trees to the checkpoints of this size.
+    fn settle(&mut self, same: &[Stated]) {
+        let read = self.read.root();
+        let told = self.told.as_ref().map(Levels::root);
+        if same.iter().any(|it| it.root == read) {
+            let mut tiles: Vec<u64> = self.differ.drain(..).map(|seq| seq / FULL as u64).collect();
+            tiles.dedup();
+            for index in tiles {
+                self.found.push(broken(Tile { level: 0, index }));
+            }
+            self.told = None;
+            self.unnamed = 0;
+        } else if let Some(it) = same.iter().find(|it| Some(it.root) == told) {
+            for seq in self.differ.drain(..) {
+                self.found.push(Broken::Altered { seq, file: it.file.clone() });
+            }
+            self.found.more += std::mem::take(&mut self.unnamed);
+            // What was signed for is gone on with, so that what comes after it can be held to its own checkpoints.
+            if let Some(told) = self.told.take() {
+                self.read = told;
+            }
+        } else {
+            self.wrong.extend(same.first().cloned());
+            return;
+        }
+        self.good = self.read.size();
+        self.agreed.insert(self.good, self.read.root());
+    }
+
+    /// Whether what a checkpoint says is so.
+    pub(super) fn agrees(&self, stated: &Stated) -> bool {
+        self.agreed.get(&stated.size) == Some(&stated.root)
+    }
+
+    /// What is left to be said at the end.
+    pub(super) fn finish(mut self) -> Found {
+        self.differ.drain(..).for_each(|seq| self.found.push(Broken::Unlike(seq)));
+        self.found.more += self.unnamed;
+        let (rewritten, changed): (Vec<_>, Vec<_>) = self.wrong.into_iter().partition(|it| it.size < self.good);
+        for Stated { file, size, .. } in rewritten {
+            self.found.push(Broken::Rewritten { file, size });
+        }
+        // Those after it are wrong for the same reason.
+        if let Some(Stated { file, size, .. }) = changed.into_iter().next() {
+            self.found.push(Broken::Changed { file, before: size, good: self.good });
+        }
+        self.found
+    }
+}
+
+fn broken(tile: Tile) -> Broken {
+    let beneath = (FULL as u64).saturating_pow(u32::from(tile.level) + 1);
+    let first = tile.index.saturating_mul(beneath);
+    Broken::Tile { path: tile.path(FULL), first, last: first.saturating_add(beneath - 1) }
+}
