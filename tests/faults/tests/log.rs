@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what fails here must fail the test")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -148,6 +149,11 @@ impl Bed {
         ran
     }
 
+    /// No log at all.
+    fn bare(&self) -> Begun {
+        Begun { data: self.empty("bare"), certain: Certain::new() }
+    }
+
     /// A log whose last process was killed in the middle.
     fn begun(&self, work: Work, plan: &str) -> Begun {
         let data = self.empty("begun");
@@ -167,7 +173,7 @@ fn every_call_may_be_the_last(work: Work, part: u64, with: impl Fn(&Bed) -> Begu
     assert!(whole.closed, "{whole:?}");
     let calls = whole.calls.len() as u64;
     // Long entries take long to look at.
-    let points = (number("PORTCULLIS_POINTS", 12) / if work.long > 0 { 6 } else { 1 }).min(calls);
+    let points = (number("PORTCULLIS_POINTS", 8) / if work.long > 0 { 6 } else { 1 }).min(calls);
     for point in 0..points {
         let call = 1 + (point * calls + dice.below(calls)) / points;
         let plan = match dice.below(4) {
@@ -180,6 +186,11 @@ fn every_call_may_be_the_last(work: Work, part: u64, with: impl Fn(&Bed) -> Begu
 }
 
 #[test]
+fn any_call_of_a_first_run_may_be_its_last() {
+    every_call_may_be_the_last(SHORT, 1, Bed::bare);
+}
+
+#[test]
 fn any_call_of_a_run_after_a_crash_may_be_its_last() {
     every_call_may_be_the_last(SHORT, 2, |it| it.begun(SHORT, "torn@60:1000"));
 }
@@ -187,4 +198,26 @@ fn any_call_of_a_run_after_a_crash_may_be_its_last() {
 #[test]
 fn any_call_of_a_run_that_begins_another_file_may_be_its_last() {
     every_call_may_be_the_last(LONG, 3, |it| it.begun(SHORT, "torn@60:1000"));
+}
+
+#[test]
+fn what_fails_for_a_while_is_made_up_for() {
+    let (bed, seed) = (Bed::new(), Seed::of_environment());
+    let mut dice = seed.dice(4);
+    for round in 0..number("PORTCULLIS_POINTS", 8) / 2 {
+        let work = if round % 5 == 4 { LONG } else { SHORT };
+        let kind =
+            ["write", "sync", "rename", "truncate", "create", "unlink"][usize::try_from(dice.below(6)).expect("six")];
+        let first = 2 + dice.below(if kind == "sync" || kind == "write" { 40 } else { 12 });
+        let fault = if dice.once_in(2) { "eio" } else { "enospc" };
+        let mut plan = format!("{fault}:{kind}@{first}..{}", first + dice.below(3));
+        // Half of the time the process does not live to make up for everything.
+        let dies = dice.once_in(2);
+        if dies {
+            let _ = write!(plan, ",crash@{}", 20 + dice.below(150));
+        }
+        let ran = bed.die(&bed.bare(), work, &plan, &mut dice);
+        // A log that cannot be begun is not begun; one that is goes on when calls succeed again.
+        assert!(dies || ran.closed || ran.certain == 0, "{work:?} {plan}: it did not make up for it");
+    }
 }
