@@ -14,7 +14,7 @@ mod disk;
 mod journal;
 mod layer;
 
-pub use dice::{Dice, Seed, number};
+pub use dice::{Dice, Seed, number, tell};
 pub use disk::Disk;
 pub use journal::{Call, Done, journal};
 pub use layer::Layer;
