@@ -333,6 +333,19 @@ fn a_write_ahead_file_that_was_only_begun_is_none() {
 }
 
 #[test]
+fn tiles_and_bundles_that_a_power_cut_left_in_part_are_whole_once_the_log_is_open() {
+    let folder = log_of(600);
+    for file in ["tile/0/000", "tile/entries/001"] {
+        let path = folder.path().join(file);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let _log = open(folder.path()).unwrap();
+    assert_eq!(verified(folder.path()).unwrap().entries, 600);
+    assert!(audit::prove_entry(folder.path(), 300).is_ok());
+}
+
+#[test]
 fn two_checkpoints_of_one_size_and_one_of_another_key_are_found() {
     let folder = log_of(3);
     let note = fs::read_to_string(folder.path().join("checkpoint")).unwrap();
