@@ -1,65 +1,13 @@
 //! Proofs as files: good for whoever has the key, and for nothing else.
-#![expect(clippy::unwrap_used, reason = "what fails here must fail the test")]
+
+mod sample;
 
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 
 use audit::note::{Checkpoint, Signer};
-use audit::{
-    AuditSettings, DecisionSection, Entry, Log, Outcome, Refuted, RequestSection, Unproven, prove_entry, prove_growth,
-    verify_entry, verify_growth, view,
-};
-use domain::{SystemClock, Timestamp};
+use audit::{Refuted, Unproven, prove_entry, prove_growth, verify_entry, verify_growth, view};
 
-fn signer() -> Signer {
-    Signer::from_seed("portcullis/test", &[1; 32]).unwrap()
-}
-
-fn append(folder: &Path, boot: &str, count: usize) {
-    let (log, _) = Log::open(folder, AuditSettings::default(), signer(), Arc::new(SystemClock::new())).unwrap();
-    for number in 0..count {
-        let path = format!("/{number}");
-        let request = RequestSection {
-            id: "id",
-            method: "GET",
-            host: "h",
-            path: &path,
-            source: "127.0.0.1",
-            tls: true,
-            api: None,
-            operation: None,
-            trace: None,
-        };
-        let decision = DecisionSection {
-            outcome: Outcome::Refuse,
-            step: None,
-            reason: None,
-            detail: None,
-            blame: None,
-            policies: &[],
-            bundle: None,
-        };
-        let _ = log.append(&Entry {
-            schema: 1,
-            class: "request.completed",
-            strict: false,
-            node: "test",
-            boot,
-            time: Timestamp::from_seconds(0),
-            tenant: None,
-            request,
-            auth: None,
-            limit: None,
-            decision,
-            upstream: None,
-            status: Some(404),
-            bytes_in: 0,
-            bytes_out: 0,
-            duration_us: 1,
-        });
-    }
-}
+use sample::{append, signer};
 
 #[test]
 fn every_entry_is_proved_and_the_proof_holds_the_entry() {
