@@ -88,7 +88,7 @@ impl<'k> Load<'k> {
                         self.answered.lock().expect("no thread failed").insert(id);
                     }
                     404 if !strict => {}
-                    503 => drop(self.refused.fetch_add(usize::from(strict), Ordering::Relaxed)),
+                    503 => drop(self.refused.fetch_add(1, Ordering::Relaxed)),
                     _ => panic!("{answer}"),
                 }
                 if answer.header("connection") == Some("close") {
@@ -96,6 +96,15 @@ impl<'k> Load<'k> {
                 }
             }
         }
+    }
+}
+
+/// Ends the load with this value, also where the test fails before its end.
+struct Ends<'l>(&'l AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -126,6 +135,7 @@ fn kill_under_load(world: &mut World, key: &str, promised: &mut Promised, dice: 
     let load = Load::new(world, key);
     let (enough, moment) = (1 + dice.below(60), Duration::from_micros(dice.below(30_000)));
     std::thread::scope(|scope| {
+        let _ends = Ends(&load.done);
         for _ in 0..4 {
             let dice = Dice::new(dice.any());
             scope.spawn(|| load.ask(dice));
@@ -187,6 +197,7 @@ impl<'w> Plagued<'w> {
     fn ask_until(&mut self, dice: &mut Dice, enough: impl Fn(&Load<'_>) -> bool) {
         let load = Load::new(self.world, &self.key);
         std::thread::scope(|scope| {
+            let _ends = Ends(&load.done);
             let mut asking = Vec::new();
             for _ in 0..4 {
                 let (dice, load) = (Dice::new(dice.any()), &load);
@@ -195,7 +206,6 @@ impl<'w> Plagued<'w> {
             until("the end of the load", SOON, || {
                 (enough(&load) || asking.iter().all(ScopedJoinHandle::is_finished)).then_some(())
             });
-            load.done.store(true, Ordering::Relaxed);
         });
         self.promised.answered.append(&mut load.answered.into_inner().expect("no thread failed"));
     }
@@ -264,8 +274,8 @@ fn what_cannot_be_written_for_a_while_is_refused_and_then_made_up_for() {
         let kinds = ["eio:sync", "enospc:write", "eio:write", "eio:rename", "enospc:create"];
         let kind = kinds[usize::try_from(round % 5).expect("five")];
         let first = 40 + dice.below(100);
-        // A failed call is tried again five times a second.
-        let plan = format!("{kind}@{first}..{}", first + 1 + dice.below(4));
+        // A failed call is tried again five times a second, and an answer waits for a second.
+        let plan = format!("{kind}@{first}..{}", first + 7 + dice.below(4));
         assert!(plagued.start(&plan), "{plan}: it did not start");
         let refused = Mutex::new(None);
         plagued.ask_until(&mut dice, |load| {
