@@ -24,7 +24,7 @@ const MANY: u64 = 200_000;
 const BATCH: u64 = 20_000;
 
 /// How many entries of 1.2 kB a write-ahead file of 16 MiB has, which is when it is followed by another.
-const TAIL: u64 = 13_500;
+const TAIL: u64 = 13_000;
 
 fn signer() -> Signer {
     Signer::from_seed("portcullis/bench", &[1; 32]).unwrap()
@@ -95,11 +95,17 @@ fn fill(folder: &Path, count: u64) {
     }
 }
 
-/// What all threads of this process have used so far, in hundredths of a second.
-fn ticks() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    fields.iter().skip(11).take(2).map(|it| it.parse::<u64>().unwrap()).sum()
+/// Says what all threads together need for one entry, which other work on the machine changes little.
+fn tell_cpu(what: &str, work: impl FnOnce() -> u64) {
+    // Hundredths of a second.
+    let spent = || -> u64 {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
+        fields.map(|it| it.parse::<u64>().unwrap()).sum()
+    };
+    let before = spent();
+    let entries = work();
+    eprintln!("{what}: {} ns of CPU for each entry", (spent() - before) * 10_000_000 / entries.max(1));
 }
 
 fn append(c: &mut Criterion) {
@@ -131,7 +137,6 @@ fn durable(c: &mut Criterion) {
     let log = Arc::new(open(folder.path()));
     let mut group = c.benchmark_group("durable");
     group.throughput(Throughput::Elements(BATCH)).sample_size(20);
-    let (before, first) = (ticks(), log.appended());
     group.bench_function("20,000 entries, and nobody waits but for the last", |b| {
         b.iter(|| {
             for _ in 0..BATCH {
@@ -140,8 +145,14 @@ fn durable(c: &mut Criterion) {
             runtime.block_on(log.durable_up_to(log.appended())).unwrap();
         });
     });
-    let entries = log.appended() - first;
-    eprintln!("{} us of CPU on all threads for each", (ticks() - before) * 10_000 / entries.max(1));
+    tell_cpu("append and durable", || {
+        let first = log.appended();
+        for _ in 0..10 * BATCH {
+            let _ = log.append(&request.entry());
+        }
+        runtime.block_on(log.durable_up_to(log.appended())).unwrap();
+        log.appended() - first
+    });
     group.bench_function("20,000 entries, of which 512 at a time are waited for", |b| {
         b.iter(|| {
             let waiters: Vec<_> = (0..512)
@@ -168,6 +179,7 @@ fn read(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path(), MANY);
     let key = signer().verifier();
+    tell_cpu("verify", || (0..5).map(|_| verify(folder.path(), &key).unwrap().entries).sum());
     let mut group = c.benchmark_group("a log of 200,000 entries");
     group.bench_function("proof of an entry", |b| b.iter(|| prove_entry(folder.path(), black_box(123_456)).unwrap()));
     group.bench_function("proof of growth", |b| b.iter(|| prove_growth(folder.path(), black_box(123_456)).unwrap()));
@@ -181,6 +193,8 @@ fn recovery(c: &mut Criterion) {
     fill(folder.path(), TAIL);
     let wal = fs::read_dir(folder.path().join("wal")).unwrap().map(|it| it.unwrap().metadata().unwrap().len());
     let bytes = wal.sum();
+    assert!(bytes > 15 * 1024 * 1024, "another file was begun: the tail is {bytes} bytes long");
+    tell_cpu("open", || (0..10).map(|_| drop(open(folder.path()))).count() as u64 * TAIL);
     let mut group = c.benchmark_group("open");
     group.throughput(Throughput::Bytes(bytes)).sample_size(20);
     group.bench_function("with 16 MiB of tail", |b| b.iter(|| open(folder.path())));
