@@ -2,7 +2,7 @@
 //! while: no entry of an answer that waited for it is missing, nothing that was read before is gone, and the log is sound.
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what fails here must fail the test")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -21,11 +21,13 @@ const INSTANCES: &str = "/v2/compute/instances";
 const LIFE: usize = 25;
 const SOON: Duration = Duration::from_secs(30);
 
-/// What was promised: ids of requests whose answers waited for their entries, and every entry that was ever read.
+/// What was promised: ids of requests whose answers waited for their entries, and of every entry that was ever read.
 #[derive(Debug, Default)]
 struct Promised {
     answered: BTreeSet<String>,
     read: BTreeSet<String>,
+    /// How many entries of the run that is killed were on the disk for certain, as it said itself.
+    durable: u64,
 }
 
 /// A world of one API, because the gateway starts many times.
@@ -112,10 +114,13 @@ impl Drop for Ends<'_> {
 #[track_caller]
 fn hold(world: &World, promised: &mut Promised, what: &str) {
     world.gateway.entries().assert_sound();
-    let (mut runs, mut found): (BTreeMap<String, u64>, BTreeSet<String>) = (BTreeMap::new(), BTreeSet::new());
+    let (mut runs, mut found): (Vec<(Value, u64)>, _) = (Vec::new(), BTreeSet::new());
     let mut start = Value::Null;
     for entry in world.gateway.entries().whole() {
-        let count = runs.entry(entry["boot"].as_str().expect("a boot").to_owned()).or_default();
+        if runs.last().is_none_or(|(boot, _)| *boot != entry["boot"]) {
+            runs.push((entry["boot"].clone(), 0));
+        }
+        let (_, count) = runs.last_mut().expect("a run");
         assert_eq!(entry["node_seq"], *count, "{what}: {entry}");
         *count += 1;
         if entry["class"] == "audit.control" {
@@ -127,7 +132,19 @@ fn hold(world: &World, promised: &mut Promised, what: &str) {
     assert_eq!((&start["action"], &start["before"]), (&json!("start"), &json!("crash")), "{what}: {start}");
     let lost: Vec<_> = promised.answered.union(&promised.read).filter(|it| !found.contains(*it)).collect();
     assert!(lost.is_empty(), "{what}: {} of {} are lost: {lost:?}", lost.len(), promised.answered.len());
+    let (_, kept) = runs.iter().rev().nth(1).expect("the run that was killed");
+    assert!(promised.durable <= *kept, "{what}: {kept} entries of a run of which {} were durable", promised.durable);
     promised.read = found;
+    promised.durable = 0;
+}
+
+/// How many entries of this run are on the disk for certain, those that nobody waited for among them.
+fn durable(world: &World) -> u64 {
+    let told: Value = serde_json::from_slice(&world.gateway.ask_admin("/readyz").body).expect("the conditions");
+    let audit = told["conditions"].as_array().and_then(|all| all.iter().find(|it| it["name"] == "audit"));
+    let detail = audit.and_then(|it| it["detail"].as_str()).unwrap_or_default();
+    let number = detail.split(", ").nth(1).and_then(|it| it.split(' ').next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no number of durable entries: {told}"))
 }
 
 /// Kills a gateway that is asked by four at once, when it has answered so many, and starts it again.
@@ -141,9 +158,8 @@ fn kill_under_load(world: &mut World, key: &str, promised: &mut Promised, dice: 
             scope.spawn(|| load.ask(dice));
         }
         until("answers", SOON, || (load.count() as u64 >= enough).then_some(()));
-        // What anybody can read now, nobody may miss later.
-        promised.read.extend(world.gateway.entries().all().iter().map(id_of));
         std::thread::park_timeout(moment);
+        promised.durable = durable(world);
         world.gateway.process().signal("KILL");
     });
     promised.answered.append(&mut load.answered.into_inner().expect("no thread failed"));
