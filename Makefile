@@ -10,7 +10,8 @@ help: ## say what can be made
 	@echo 'Portcullis: a policy and compliance gateway. Targets:'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Settings: DEMO_DIR=FOLDER keeps the data of the demo; ROUNDS=N and MICRO=1 widen the bench;'
-	@echo '          CASES=N lengthens the soak; PORTCULLIS_CACHE=FOLDER holds tools and build products.'
+	@echo '          CASES=N, KILLS=N, POINTS=N and FAILURES=N lengthen the soak, SEED=N repeats it;'
+	@echo '          PORTCULLIS_CACHE=FOLDER holds tools and build products.'
 
 demo: ## start the stand-in clouds and the gateway, and print requests to try; until Ctrl-C
 	@scripts/setup build python
@@ -24,7 +25,7 @@ bench: ## CPU per request beside nginx and a bare pingora, in one run
 	@scripts/setup build bench
 	@scripts/bench
 
-soak: ## the laws of the rooms again, with very many random cases and a printed seed
+soak: ## the laws of the rooms with very many random cases, and the log under very many kills, from a printed seed
 	@scripts/setup build test
 	@scripts/soak
 

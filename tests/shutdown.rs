@@ -1,13 +1,13 @@
 //! The end of a gateway, wanted or not: no request is lost, and neither is an entry.
 #![expect(clippy::expect_used, reason = "what fails here must fail the test")]
 
-use std::io::{Read, Write};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acceptance::{Request, World, until};
+use acceptance::{Answer, Request, World, until};
 use serde_json::json;
 
 const NSX: &str = "api.novastraxis.com";
@@ -47,33 +47,17 @@ fn ask_until_refused(door: SocketAddr, tally: &Tally) {
         let mut used = false;
         loop {
             let sent = stream.write_all(request.as_bytes());
-            let Some(answer) = sent.ok().and_then(|()| whole_answer(&mut stream)) else {
+            let Some(answer) = sent.ok().and_then(|()| Answer::if_whole(&mut stream)) else {
                 // A connection that was never taken is a refused connection; one that was used before is not.
                 tally.lost.fetch_add(usize::from(used), Ordering::Relaxed);
                 break;
             };
             tally.answered.fetch_add(1, Ordering::Relaxed);
             used = true;
-            if answer.contains("onnection: close") {
+            if answer.header("connection") == Some("close") {
                 break;
             }
         }
-    }
-}
-
-/// Head and body of one answer; nothing where the connection ended first.
-fn whole_answer(stream: &mut TcpStream) -> Option<String> {
-    let (mut text, mut piece) = (String::new(), [0; 4096]);
-    loop {
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|it| it.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return Some(text);
-            }
-        }
-        let read = stream.read(&mut piece).ok().filter(|it| *it > 0)?;
-        text.push_str(&String::from_utf8_lossy(piece.get(..read)?));
     }
 }
 

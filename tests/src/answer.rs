@@ -1,5 +1,7 @@
 //! An answer as it came.
 
+use std::io::Read;
+
 use serde_json::Value;
 
 /// What came back.
@@ -14,6 +16,31 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads one answer with a counted body; nothing where the connection ended first, as it may in the middle of a load.
+    pub fn if_whole(stream: &mut impl Read) -> Option<Self> {
+        let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+        loop {
+            if let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+                let answer = Self::of(&bytes[..end], bytes[end + 4..].to_vec())?;
+                let length = answer.header("content-length").and_then(|it| it.parse().ok());
+                if answer.body.len() >= length.unwrap_or(0) {
+                    return Some(answer);
+                }
+            }
+            let read = stream.read(&mut piece).ok().filter(|it| *it > 0)?;
+            bytes.extend(&piece[..read]);
+        }
+    }
+
+    fn of(head: &[u8], body: Vec<u8>) -> Option<Self> {
+        let head = std::str::from_utf8(head).ok()?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let header =
+            |line: &str| line.split_once(':').map(|(it, value)| (it.to_ascii_lowercase(), value.trim().to_owned()));
+        Some(Self { status, headers: lines.map(header).collect::<Option<_>>()?, body })
+    }
+
     /// The value of a header that stands at most once.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -53,9 +53,22 @@ impl Door {
     /// A new connection with TLS, which asks for this host.
     #[track_caller]
     pub fn secure(&self, host: &str) -> Connection {
+        self.secure_over(host, dial(self.https))
+    }
+
+    /// The same; nothing where nobody listens any more.
+    #[track_caller]
+    pub fn secure_if_any(&self, host: &str) -> Option<Connection> {
+        let stream = TcpStream::connect(self.https).ok()?;
+        set_up(&stream).ok()?;
+        Some(self.secure_over(host, stream))
+    }
+
+    #[track_caller]
+    fn secure_over(&self, host: &str, stream: TcpStream) -> Connection {
         let name = ServerName::try_from(host.to_owned()).expect("a host name");
         let session = ClientConnection::new(Arc::clone(&self.tls), name).expect("a TLS session");
-        Connection::over(Stream::Tls(Box::new(StreamOwned::new(session, dial(self.https)))))
+        Connection::over(Stream::Tls(Box::new(StreamOwned::new(session, stream))))
     }
 
     /// A new connection of the kind that a request asks for.
@@ -74,9 +87,13 @@ impl Door {
 #[track_caller]
 fn dial(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-    stream.set_nodelay(true).expect("no delay");
+    set_up(&stream).expect("a time-out and no delay");
     stream
+}
+
+fn set_up(stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)
 }
 
 /// One connection, kept as long as the test wants.
@@ -101,6 +118,13 @@ impl Connection {
     pub fn ask(&mut self, request: &Request) -> Answer {
         self.send(&request.bytes());
         self.answer(&request.method)
+    }
+
+    /// The same; nothing where the connection ends before the answer does, as it may at any moment of a load.
+    pub fn ask_if_alive(&mut self, request: &Request) -> Option<Answer> {
+        let stream = self.stream.get_mut();
+        stream.write_all(&request.bytes()).and_then(|()| stream.flush()).ok()?;
+        Answer::if_whole(stream)
     }
 
     /// Sends bytes, whatever they are. A peer that has hung up may have answered first, so that is not a fault here.

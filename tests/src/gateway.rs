@@ -107,11 +107,21 @@ impl Gateway {
 
     #[track_caller]
     fn serve(folder: &Path, settings: &Path) -> Self {
-        let mut command = Command::new(program("portcullis"));
-        command.arg("serve").arg("--config").arg(settings);
-        let mut process = Running::start("gateway", folder, &mut command);
+        let mut process = Self::spawn(folder, settings, &[]);
         let line = process.line(START);
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a ready line: `{line}`"));
+        Self::ready(folder, settings, process, &line)
+    }
+
+    #[track_caller]
+    fn spawn(folder: &Path, settings: &Path, environment: &[(&str, PathBuf)]) -> Running {
+        let mut command = Command::new(program("portcullis"));
+        command.arg("serve").arg("--config").arg(settings).envs(environment.iter().cloned());
+        Running::start("gateway", folder, &mut command)
+    }
+
+    #[track_caller]
+    fn ready(folder: &Path, settings: &Path, process: Running, line: &str) -> Self {
+        let ready: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not a ready line: `{line}`"));
         assert_eq!(ready["ready"], true, "{line}");
         let listener = |name: &str| -> SocketAddr {
             let address = ready["listeners"][name].as_str().unwrap_or_else(|| panic!("no listener `{name}`: {line}"));
@@ -143,11 +153,26 @@ impl Gateway {
         *self = Self::serve(&self.folder.clone(), &self.settings.clone());
     }
 
+    /// Ends it without asking.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Ends it without asking, and starts it again.
     #[track_caller]
     pub fn crash(&mut self) {
         self.process.kill();
         self.start_again();
+    }
+
+    /// The same, with more in its environment. Says whether it lived until it was ready.
+    #[track_caller]
+    pub fn crash_into(&mut self, environment: &[(&str, PathBuf)]) -> bool {
+        self.process.kill();
+        let mut process = Self::spawn(&self.folder, &self.settings, environment);
+        let Some(line) = process.line_if_any(START) else { return false };
+        *self = Self::ready(&self.folder.clone(), &self.settings.clone(), process, &line);
+        true
     }
 
     /// Asks it to end, and waits until it has.

@@ -65,13 +65,20 @@ impl Running {
     /// The next line it says, waited for at most `within`.
     #[track_caller]
     pub fn line(&mut self, within: Duration) -> String {
+        let line = self.line_if_any(within);
+        line.unwrap_or_else(|| {
+            panic!("{} ended with {:?}; its log:\n{}", self.name, self.child.wait().ok(), self.log())
+        })
+    }
+
+    /// The same; nothing where it ends without one.
+    #[track_caller]
+    pub fn line_if_any(&mut self, within: Duration) -> Option<String> {
         match self.lines.recv_timeout(within) {
-            Ok(line) => line,
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
                 panic!("{} said nothing for {within:?}; its log:\n{}", self.name, self.log())
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                panic!("{} ended with {:?}; its log:\n{}", self.name, self.child.wait().ok(), self.log())
             }
         }
     }

@@ -10,6 +10,15 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// The same, for good: a power cut does not take the folder away with all that was synced inside it.
+pub(crate) fn make_folder_durably(path: &Path) -> io::Result<()> {
+    let made: Vec<&Path> = path.ancestors().take_while(|it| !it.exists()).collect();
+    make_folder(path)?;
+    // Also when it was there: a process that died in between made the name, and not for certain.
+    sync_names(path)?;
+    made.into_iter().skip(1).try_for_each(sync_names)
+}
+
 /// Puts a file in place. After a power cut it may be missing or empty.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (_, draft) = draft(path, bytes)?;
@@ -49,7 +58,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn sync_names(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |it| File::open(it)?.sync_all())
+    let above = path.parent().map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
+    above.map_or(Ok(()), |it| File::open(it)?.sync_all())
 }
 
 fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {

@@ -147,7 +147,7 @@ impl Log {
     ) -> Result<(Self, Recovered), OpenError> {
         let Custody { signer, subjects } = custody.into();
         let failed = |cause| OpenError::Io { path: folder.to_owned(), cause };
-        disk::make_folder(folder).map_err(failed)?;
+        disk::make_folder_durably(folder).map_err(failed)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("LOCK"));
         let lock = lock.map_err(failed)?;
         match lock.try_lock() {

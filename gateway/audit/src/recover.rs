@@ -107,6 +107,8 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
         return Err(Unrecoverable::Short { stated: stated.size, found });
     }
     sequencer.cut(torn).map_err(failed(&wal::folder(log)))?;
+    // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.
+    sequencer.settle().map_err(failed(log))?;
     let before = match stopped {
         _ if found == 0 => Before::Nothing,
         Some(_) => Before::Stop,

@@ -15,7 +15,7 @@ use domain::Timestamp;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::sample::{entry, open, open_with, signer};
+use crate::sample::{append, entry, open, open_with, signer};
 
 fn verified(folder: &Path) -> Result<Verified, Broken> {
     let found = verify(folder, &Grounds::only(signer().verifier())).unwrap();
@@ -31,11 +31,7 @@ fn paths(folder: &Path) -> Vec<String> {
 /// A log of so many entries, closed.
 fn log_of(count: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let (log, _) = open(folder.path()).unwrap();
-    (0..count).for_each(|it| {
-        let _ = log.append(&entry(&format!("/{it}")));
-    });
-    drop(log);
+    append(folder.path(), count);
     folder
 }
 
@@ -178,7 +174,7 @@ fn wherever_the_machine_went_down_what_was_signed_for_is_there_or_missed() {
     (0..20).for_each(|it| {
         let _ = log.append(&entry(&format!("/{it}")));
     });
-    while !verified(folder.path()).is_ok_and(|it| it.signed == 20) {
+    while !verified(folder.path()).is_ok_and(|it| it.signed == 20) || log.durable() < 20 {
         std::thread::yield_now();
     }
     let dead = copy(folder.path());
@@ -282,6 +278,19 @@ fn a_write_ahead_file_that_was_only_begun_is_none() {
     log.append(&entry("/next"));
     drop(log);
     assert_eq!(verified(folder.path()).unwrap().entries, 301);
+}
+
+#[test]
+fn tiles_and_bundles_that_a_power_cut_left_in_part_are_whole_once_the_log_is_open() {
+    let folder = log_of(600);
+    for file in ["tile/0/000", "tile/entries/001"] {
+        let path = folder.path().join(file);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let _log = open(folder.path()).unwrap();
+    assert_eq!(verified(folder.path()).unwrap().entries, 600);
+    assert!(audit::prove_entry(folder.path(), 300).is_ok());
 }
 
 #[test]

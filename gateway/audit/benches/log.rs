@@ -1,0 +1,208 @@
+//! What an entry costs from the request to the disk, and what it costs to read, prove and verify a log.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a bench has a reader and no caller")]
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::note::Signer;
+use audit::{
+    AuditSettings, AuthSection, Author, DecisionSection, Entry, Grounds, LimitSection, Log, Outcome, RequestSection,
+    UpstreamSection, prove_entry, prove_growth, verify,
+};
+use criterion::measurement::{Measurement as _, WallTime};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use domain::{SystemClock, Timestamp};
+use tokio::runtime::Runtime;
+
+/// How many entries the log has that is verified.
+const MANY: u64 = 200_000;
+
+/// How many are handed over before anybody waits: what a busy second brings.
+const BATCH: u64 = 20_000;
+
+/// How many entries of 1.2 kB a write-ahead file has shortly before it is followed by another, at 16 MiB.
+const TAIL: u64 = 12_000;
+
+fn signer() -> Signer {
+    Signer::from_seed("portcullis/bench", &[1; 32]).unwrap()
+}
+
+fn open(folder: &Path) -> Log {
+    let settings = AuditSettings { strict_wait_ms: 60_000, ..AuditSettings::default() };
+    let author = Author {
+        node: "gateway-1.eu-west.example.net".to_owned(),
+        boot: "0123456789abcdef0123456789abcdef".to_owned(),
+    };
+    Log::open(folder, settings, signer(), author, Arc::new(SystemClock::new())).unwrap().0
+}
+
+/// What a busy API writes of one request: 1.2 kB.
+struct Request {
+    path: String,
+    policies: Vec<Arc<str>>,
+}
+
+impl Request {
+    fn new() -> Self {
+        let path = format!("/v2/compute/instances/{}", "i-0123456789abcdef/".repeat(20));
+        let policies = (0..6).map(|it| format!("tenant-17/allow-operators-of-project-{it:04}").into()).collect();
+        Self { path, policies }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        Entry {
+            schema: 1,
+            class: "request.completed",
+            strict: true,
+            time: Timestamp::from_nanos(1_790_000_000_123_456_789),
+            tenant: Some("tenant-17"),
+            request: RequestSection {
+                id: "req_0123456789abcdef0123456789abcdef",
+                method: "POST",
+                host: "api.novastraxis.com",
+                path: Some(&self.path),
+                source: Some("203.0.113.77"),
+                tls: true,
+                api: Some("novastraxis"),
+                operation: Some("createInstance"),
+                trace: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            },
+            auth: Some(AuthSection { key: "key_0123456789abcdef", method: Some("api_key") }),
+            sealed: None,
+            limit: Some(LimitSection { tier: "enterprise", remaining: 998 }),
+            decision: DecisionSection {
+                outcome: Outcome::Permit,
+                step: None,
+                reason: None,
+                detail: None,
+                blame: None,
+                policies: &self.policies,
+                bundle: Some("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+            },
+            upstream: Some(UpstreamSection { peer: "10.0.0.17:8443", status: Some(201) }),
+            status: Some(201),
+            bytes_in: 412,
+            bytes_out: 1893,
+            duration_us: 12_345,
+        }
+    }
+}
+
+fn fill(folder: &Path, count: u64) {
+    let (log, request) = (open(folder), Request::new());
+    for _ in 0..count {
+        let _ = log.append(&request.entry());
+    }
+}
+
+/// Says what all threads together need for one entry, which other work on the machine changes little.
+fn tell_cpu(what: &str, work: impl FnOnce() -> u64) {
+    // Hundredths of a second.
+    let spent = || -> u64 {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
+        fields.map(|it| it.parse::<u64>().unwrap()).sum()
+    };
+    let before = spent();
+    let entries = work();
+    eprintln!("{what}: {} ns of CPU for each entry", (spent() - before) * 10_000_000 / entries.max(1));
+}
+
+fn append(c: &mut Criterion) {
+    let (folder, runtime, request) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap(), Request::new());
+    let log = open(folder.path());
+    let mut group = c.benchmark_group("append");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one entry of 1.2 kB, on the thread that answers", |b| {
+        b.iter_custom(|rounds| {
+            let mut spent = Duration::ZERO;
+            for first in (0..rounds).step_by(1_000) {
+                let start = WallTime.start();
+                let mut last = 0;
+                for _ in first..rounds.min(first + 1_000) {
+                    last = log.append(black_box(&request.entry()));
+                }
+                spent += WallTime.end(start);
+                // Not timed: the disk takes them away, so that memory does not grow.
+                runtime.block_on(log.durable_up_to(last)).unwrap();
+            }
+            spent
+        });
+    });
+    group.finish();
+}
+
+fn durable(c: &mut Criterion) {
+    let (folder, runtime, request) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap(), Request::new());
+    let log = Arc::new(open(folder.path()));
+    let mut group = c.benchmark_group("durable");
+    group.throughput(Throughput::Elements(BATCH)).sample_size(20);
+    group.bench_function("20,000 entries, and nobody waits but for the last", |b| {
+        b.iter(|| {
+            for _ in 0..BATCH {
+                let _ = log.append(&request.entry());
+            }
+            runtime.block_on(log.durable_up_to(log.appended())).unwrap();
+        });
+    });
+    tell_cpu("append and durable", || {
+        let first = log.appended();
+        for _ in 0..10 * BATCH {
+            let _ = log.append(&request.entry());
+        }
+        runtime.block_on(log.durable_up_to(log.appended())).unwrap();
+        log.appended() - first
+    });
+    group.bench_function("20,000 entries, of which 512 at a time are waited for", |b| {
+        b.iter(|| {
+            let waiters: Vec<_> = (0..512)
+                .map(|number| {
+                    let log = Arc::clone(&log);
+                    runtime.spawn(async move {
+                        let request = Request::new();
+                        for _ in (number..BATCH).step_by(512) {
+                            let last = log.append(&request.entry());
+                            log.durable_up_to(last).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for waiter in waiters {
+                runtime.block_on(waiter).unwrap();
+            }
+        });
+    });
+    group.finish();
+}
+
+fn read(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path(), MANY);
+    let grounds = Grounds::only(signer().verifier());
+    tell_cpu("verify", || (0..5).map(|_| verify(folder.path(), &grounds).unwrap().entries).sum());
+    let mut group = c.benchmark_group("a log of 200,000 entries");
+    group.bench_function("proof of an entry", |b| b.iter(|| prove_entry(folder.path(), black_box(123_456)).unwrap()));
+    group.bench_function("proof of growth", |b| b.iter(|| prove_growth(folder.path(), black_box(123_456)).unwrap()));
+    group.throughput(Throughput::Elements(MANY)).sample_size(10);
+    group.bench_function("verify", |b| b.iter(|| verify(folder.path(), &grounds).unwrap()));
+    group.finish();
+}
+
+fn recovery(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path(), TAIL);
+    let wal = fs::read_dir(folder.path().join("wal")).unwrap().map(|it| it.unwrap().metadata().unwrap().len());
+    let bytes = wal.sum();
+    assert!(bytes > 13 * 1024 * 1024, "another file was begun: the tail is {bytes} bytes long");
+    tell_cpu("open", || (0..10).map(|_| drop(open(folder.path()))).count() as u64 * TAIL);
+    let mut group = c.benchmark_group("open");
+    group.throughput(Throughput::Bytes(bytes)).sample_size(20);
+    group.bench_function("with a tail of 12,000 entries", |b| b.iter(|| open(folder.path())));
+    group.finish();
+}
+
+criterion_group!(benches, append, durable, read, recovery);
+criterion_main!(benches);
