@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use crate::note::{Checkpoint, Signer};
 use crate::tree::{self, FULL, Levels, bundle_path};
-use crate::{disk, wal};
+use crate::{disk, index, wal};
 
 /// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
 const WAL_BYTES: u64 = 16 * 1024 * 1024;
@@ -202,7 +202,12 @@ impl Sequencer {
         }
         let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
         let thread = std::thread::Builder::new().name("audit-seal".to_owned());
-        self.sealing = thread.spawn(move || drop(seal(&log, first, &files))).ok();
+        let seal = move || {
+            if seal(&log, first, &files).is_ok() {
+                index::complete(&log, first);
+            }
+        };
+        self.sealing = thread.spawn(seal).ok();
     }
 
     /// Signs what there is. To be called after [`Self::settle`].

@@ -1,7 +1,9 @@
 //! `portcullis audit`
 
+mod asked;
 mod prove;
 mod query;
+mod tail;
 mod verify;
 
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ pub(crate) enum Audit {
     CheckProof(prove::CheckProof),
     /// Print entries in the order in which they were written; as JSON, one a line
     Query(query::Query),
+    /// Print the last entries and then each one as it is written, until told to end
+    Tail(tail::Tail),
 }
 
 impl Audit {
@@ -32,6 +36,7 @@ impl Audit {
             Self::Prove(prove) => prove.run(own, output),
             Self::CheckProof(check) => check.run(output),
             Self::Query(query) => query.run(own, output),
+            Self::Tail(tail) => tail.run(own, output),
         }
     }
 }
