@@ -236,6 +236,14 @@ impl<'b> Reader<'b> {
     }
 }
 
+/// An entry as a test wants it.
+#[cfg(test)]
+pub(crate) fn entry_of(fields: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    Object::write(&mut out, fields);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -7,6 +7,8 @@
 mod build;
 mod file;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -189,6 +189,22 @@ fn an_index_that_is_missing_damaged_or_of_another_segment_is_made_anew() {
 }
 
 #[test]
+fn a_segment_that_became_whole_has_its_index_before_anybody_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    // Long enough that the last of several write-ahead files begins after the segment.
+    let node = "n".repeat(600);
+    let control = Control { node: &node, boot: "00", time: Timestamp::from_seconds(1), action: Action::Stop };
+    for _ in 0..85_000 {
+        let _ = log.control(&control);
+    }
+    drop(log);
+    assert!(folder.path().join("index/000000000").is_file());
+    let class = Filter { class: said("audit.control"), ..Filter::default() };
+    assert_eq!(ask(folder.path(), 65_000, &class, Way::Index).len(), 20_000);
+}
+
+#[test]
 fn where_no_index_can_be_kept_entries_are_found_all_the_same() {
     let folder = log_of(0..65_536);
     let _ = fs::remove_dir_all(folder.path().join("index"));
