@@ -61,7 +61,7 @@ impl CheckProof {
             None => audit::verify_entry(&proof, &self.vkey).map(|proven| {
                 let entry = audit::view(&proven.entry).unwrap_or_default();
                 let size = proven.checkpoint.size;
-                let words = format!("good: entry {} of {size} is\n{entry}", proven.seq);
+                let words = format!("good: entry {} of {size} is\n{}", proven.seq, audit::json_line(&entry));
                 (serde_json::json!({ "ok": true, "seq": proven.seq, "size": size, "entry": entry }), words)
             }),
         };
