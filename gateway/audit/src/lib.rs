@@ -9,6 +9,7 @@ mod cbor;
 mod control;
 mod disk;
 mod entry;
+mod export;
 mod extent;
 mod field;
 mod index;
@@ -30,6 +31,10 @@ mod wal;
 pub use cbor::NotCanonical;
 pub use control::{Action, Before, Control};
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
+pub use export::{
+    BadLine, Checked, Doubtful, ExportError, Format, Manifest, Proof, Totals, Wanted, export, manifest_of,
+    verify_export,
+};
 pub use log::{Log, OpenError, Unwritable};
 pub use prove::{Proven, Refuted, Unproven, prove_entry, prove_growth, verify_entry, verify_growth};
 pub use query::{Filter, Found, Query, Way};

@@ -109,7 +109,8 @@ pub fn verify_growth(proof: &str, older: &str, key: &Verifier) -> Result<Checkpo
     Ok(newer)
 }
 
-fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
+/// The newest checkpoint, as it is signed and as it is read. Whoever needs to believe it holds it to a key.
+pub(crate) fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
     let bytes = disk::read(&log.join("checkpoint"))?.ok_or(Unproven::Unsigned { asked: 1, signed: 0 })?;
     let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
     let stated = Checkpoint::parse(&note)?;
@@ -120,17 +121,23 @@ fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
 fn subtree(log: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Unproven> {
     let (above, within) = (level / 8, level % 8);
     let first = index << within;
-    let tile = Tile { level: u8::try_from(above).unwrap_or(u8::MAX), index: first / FULL as u64 };
-    let there = size >> (8 * above).min(63);
-    let width = usize::try_from(there - tile.index * FULL as u64).unwrap_or(FULL).min(FULL);
+    let place = Tile { level: u8::try_from(above).unwrap_or(u8::MAX), index: first / FULL as u64 };
+    let start = usize::try_from(first % FULL as u64).unwrap_or_default();
+    let tile = tile(log, size, place)?;
+    tile.get(start..start + (1 << within)).map(root_of).ok_or_else(|| Unproven::Tile(place.path(FULL)))
+}
+
+/// The hashes of a tile of the tree of `size`.
+pub(crate) fn tile(log: &Path, size: u64, tile: Tile) -> Result<Vec<Hash>, Unproven> {
+    let there = (size >> (8 * u32::from(tile.level)).min(63)).saturating_sub(tile.index * FULL as u64);
+    let width = usize::try_from(there).unwrap_or(FULL).min(FULL);
     let whole = disk::read(&log.join(tile.path(FULL)))?;
     let bytes = match whole {
         Some(bytes) => bytes,
         None => disk::read(&log.join(tile.path(width)))?.unwrap_or_default(),
     };
-    let start = usize::try_from(first % FULL as u64).unwrap_or_default();
-    let hashes = bytes.as_chunks::<32>().0.get(start..start + (1 << within));
-    hashes.map(root_of).ok_or_else(|| Unproven::Tile(tile.path(width)))
+    let hashes = bytes.as_chunks::<32>().0;
+    hashes.get(..width).map(<[Hash]>::to_vec).ok_or_else(|| Unproven::Tile(tile.path(width)))
 }
 
 fn lines(path: &[Hash]) -> String {

@@ -1,6 +1,7 @@
 //! `portcullis audit`
 
 mod asked;
+mod export;
 mod prove;
 mod query;
 mod tail;
@@ -26,6 +27,10 @@ pub(crate) enum Audit {
     Query(query::Query),
     /// Print the last entries and then each one as it is written, until told to end
     Tail(tail::Tail),
+    /// Write entries to a file for auditors or for a system that gathers security events
+    Export(export::Export),
+    /// Hold an export to a key
+    CheckExport(export::CheckExport),
 }
 
 impl Audit {
@@ -37,6 +42,8 @@ impl Audit {
             Self::CheckProof(check) => check.run(output),
             Self::Query(query) => query.run(own, output),
             Self::Tail(tail) => tail.run(own, output),
+            Self::Export(export) => export.run(own, output),
+            Self::CheckExport(check) => check.run(output),
         }
     }
 }
