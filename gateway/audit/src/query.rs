@@ -163,8 +163,8 @@ impl Query {
         let mut kept = VecDeque::new();
         for part in (0..self.parts()).rev() {
             if part == self.parts() - 1 {
-                self.look_ahead();
-                kept.extend(std::mem::take(&mut self.found).into_iter().rev().take(count));
+                // From its end, and no further than is needed.
+                kept.extend(self.ahead().rev().take(count));
             }
             let mut spots = self.spots_of(part)?;
             while let Some(spot) = spots.pop_back() {
@@ -216,12 +216,12 @@ impl Query {
         })
     }
 
-    /// Looks at what is in no whole bundle yet.
-    fn look_ahead(&mut self) {
-        let (range, filter) = (self.first..self.end, &self.filter);
-        let newest = self.extent.newest().filter(|(seq, _)| range.contains(seq));
-        let wanted = newest.filter(|(_, entry)| filter.admits(entry).unwrap_or(true));
-        self.found = wanted.map(|(seq, entry)| Found { seq, bytes: entry.to_vec() }).collect();
+    /// What is admitted of the newest write-ahead file.
+    fn ahead(&self) -> impl DoubleEndedIterator<Item = Found> {
+        let range = self.first..self.end;
+        let newest = self.extent.newest().filter(move |(seq, _)| range.contains(seq));
+        let wanted = newest.filter(|(_, entry)| self.filter.admits(entry).unwrap_or(true));
+        wanted.map(|(seq, entry)| Found { seq, bytes: entry.to_vec() })
     }
 }
 
@@ -240,7 +240,7 @@ impl Iterator for Query {
                 self.spots_of(self.done - 1).map(|it| self.spots = it)
             } else if self.done == self.parts() {
                 self.done += 1;
-                self.look_ahead();
+                self.found = self.ahead().collect();
                 Ok(())
             } else {
                 return None;
