@@ -1,7 +1,11 @@
 //! Deterministic CBOR (RFC 8949 section 4.2.1), written by hand and read with suspicion: of every entry there is one
 //! encoding, so that what is hashed is what was said.
 
+mod scan;
+
 use serde_json::{Map, Number, Value};
+
+pub(crate) use scan::{Scalar, scalars};
 
 /// How deep an entry may be nested when it is read.
 const MAX_DEPTH: usize = 8;
@@ -261,6 +265,14 @@ impl<'b> Reader<'b> {
         self.rest = rest;
         Ok(taken)
     }
+}
+
+/// An entry as a test wants it.
+#[cfg(test)]
+pub(crate) fn entry_of(fields: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    Object::write(&mut out, fields);
+    out
 }
 
 #[cfg(test)]

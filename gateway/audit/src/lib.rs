@@ -9,6 +9,10 @@ mod cbor;
 pub mod cosignature;
 mod disk;
 mod entry;
+mod export;
+mod extent;
+mod field;
+mod index;
 mod inflight;
 mod log;
 pub mod note;
@@ -16,11 +20,14 @@ mod notice;
 mod prove;
 mod query;
 mod read;
+mod reading;
 mod recover;
 mod reserve;
 mod sequencer;
 mod settings;
+mod show;
 mod subjects;
+mod tail;
 pub mod tree;
 mod verify;
 mod wal;
@@ -30,16 +37,23 @@ mod writer;
 
 pub use cbor::NotCanonical;
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
+pub use export::{
+    BadLine, Checked, Doubtful, ExportError, Format, Manifest, Proof, Totals, Wanted, export, manifest_of,
+    verify_export,
+};
 pub use inflight::{InFlight, Place, UnderWay};
 pub use log::{Custody, Log, OpenError, Unwritable};
 pub use notice::{Author, Before, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
 };
-pub use query::{Filter, last, query};
+pub use query::{Filter, Found, Query, Way};
 pub use read::{Entries, ReadError};
+pub use reading::{Reading, read_of};
 pub use recover::{Recovered, Unrecoverable};
 pub use sequencer::MAX_ENTRY;
 pub use settings::AuditSettings;
+pub use show::{harmless, json_line};
 pub use subjects::{Sealed, SubjectKey, SubjectKeys, Subjects};
+pub use tail::Tail;
 pub use verify::{Broken, Grounds, Verdict, Verified, verify};

@@ -126,9 +126,16 @@ pub fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
 fn subtree(log: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Unproven> {
     let (above, within) = (level / 8, level % 8);
     let first = index << within;
-    let tile = Tile { level: u8::try_from(above).unwrap_or(u8::MAX), index: first / FULL as u64 };
-    let there = size >> (8 * above).min(63);
-    let width = usize::try_from(there - tile.index * FULL as u64).unwrap_or(FULL).min(FULL);
+    let place = Tile { level: u8::try_from(above).unwrap_or(u8::MAX), index: first / FULL as u64 };
+    let start = usize::try_from(first % FULL as u64).unwrap_or_default();
+    let tile = tile(log, size, place)?;
+    tile.get(start..start + (1 << within)).map(root_of).ok_or_else(|| Unproven::Tile(place.path(FULL)))
+}
+
+/// The hashes of a tile of the tree of `size`.
+pub(crate) fn tile(log: &Path, size: u64, tile: Tile) -> Result<Vec<Hash>, Unproven> {
+    let there = (size >> (8 * u32::from(tile.level)).min(63)).saturating_sub(tile.index * FULL as u64);
+    let width = usize::try_from(there).unwrap_or(FULL).min(FULL);
     let whole = disk::read(&log.join(tile.path(FULL)))?;
     let bytes = match whole {
         Some(bytes) => bytes,
@@ -137,9 +144,8 @@ fn subtree(log: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Unprov
             None => wider(log, tile, width)?,
         },
     };
-    let start = usize::try_from(first % FULL as u64).unwrap_or_default();
-    let hashes = bytes.as_chunks::<32>().0.get(start..start + (1 << within));
-    hashes.map(root_of).ok_or_else(|| Unproven::Tile(tile.path(width)))
+    let hashes = bytes.as_chunks::<32>().0;
+    hashes.get(..width).map(<[Hash]>::to_vec).ok_or_else(|| Unproven::Tile(tile.path(width)))
 }
 
 /// A tile that has grown since: its beginning is what it was.

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use crate::note::{Checkpoint, Signer};
 use crate::tree::{self, FULL, Levels, bundle_path};
 use crate::watch::{Astray, Left};
-use crate::{disk, wal};
+use crate::{disk, index, wal};
 
 /// Where bundles lie.
 const BUNDLES: &str = "tile/entries";
@@ -245,7 +245,12 @@ impl Sequencer {
         }
         let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
         let thread = std::thread::Builder::new().name("audit-seal".to_owned());
-        self.sealing = thread.spawn(move || drop(seal(&log, first, &files))).ok();
+        let seal = move || {
+            if seal(&log, first, &files).is_ok() {
+                index::complete(&log, first);
+            }
+        };
+        self.sealing = thread.spawn(seal).ok();
     }
 
     /// Signs what there is. To be called after [`Self::settle`].

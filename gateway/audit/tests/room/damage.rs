@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use audit::note::{Checkpoint, Verifier};
 use audit::{
-    Broken, Entries, Filter, Grounds, Verified, last, prove_entry, prove_growth, verify, verify_entry, verify_growth,
-    view,
+    Broken, Entries, Filter, Grounds, Query, Verified, Way, prove_entry, prove_growth, verify, verify_entry,
+    verify_growth, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -82,7 +82,7 @@ fn look(folder: &Path) -> Option<Verified> {
         let read: Vec<Vec<u8>> = Entries::from(folder, 0).take(signed).map(|it| it.unwrap().1).collect();
         assert_eq!(read, entries[..signed], "good, and not what was signed for");
     }
-    let _ = last(folder, 0, &Filter::default(), 5);
+    let _ = Query::new(folder, 0, Filter::default(), Way::Index).and_then(|it| it.last(5));
     for seq in [0, 39, 150, 299] {
         let proven = prove_entry(folder, seq).ok().and_then(|it| verify_entry(&it, &key).ok());
         if let Some(proven) = proven {

@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 mod damage;
+mod export;
+mod handmade;
 mod log;
 mod note;
 mod proofs;
+mod reading;
 mod sample;
 mod tree;
 mod trouble;

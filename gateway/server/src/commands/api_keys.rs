@@ -281,7 +281,7 @@ fn end(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     })
 }
 
-fn length(text: &str) -> Result<Duration, String> {
+pub(super) fn length(text: &str) -> Result<Duration, String> {
     let days = text.strip_suffix('d').and_then(|it| it.trim().parse::<u32>().ok());
     let read = match days {
         Some(days) => Some(Duration::from_secs(u64::from(days) * 86_400)),

@@ -54,9 +54,15 @@ fn json(item: &impl Serialize) -> anyhow::Result<()> {
 
 /// Prints to standard output. A reader that has left (`| head`) is no fault.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => Err(cause.into()),
-        _ => Ok(()),
+    reached(text).map(drop)
+}
+
+/// Prints to standard output at once; says whether anybody is there to read.
+pub(crate) fn reached(text: &str) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true).map_err(Into::into),
     }
 }
 
@@ -70,6 +76,11 @@ pub(crate) fn complain(cause: &anyhow::Error, output: Output) -> ExitCode {
     // Where standard error is gone there is nobody left to tell.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
     ExitCode::from(WRONG_USE)
+}
+
+/// Says something beside the answer, where scripts do not read it.
+pub(crate) fn remark(words: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "portcullis: {words}");
 }
 
 fn table(columns: &[&str], rows: &[Vec<String>]) -> String {

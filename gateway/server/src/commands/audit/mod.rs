@@ -1,8 +1,11 @@
 //! `portcullis audit`
 
+mod asked;
 mod erase;
+mod export;
 mod prove;
 mod query;
+mod tail;
 mod verify;
 mod witness;
 
@@ -28,18 +31,27 @@ pub(crate) enum Audit {
     Witness(witness::Witness),
     /// Print entries in the order in which they were written; as JSON, one a line
     Query(query::Query),
+    /// Print the last entries and then each one as it is written, until told to end
+    Tail(tail::Tail),
+    /// Write entries to a file for auditors or for a system that gathers security events
+    Export(export::Export),
+    /// Hold an export to a key
+    CheckExport(export::CheckExport),
 }
 
 impl Audit {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
         let own = || settings.data.join("audit");
         match self {
-            Self::Verify(verify) => verify.run(own, output),
-            Self::Prove(prove) => prove.run(own, output),
+            Self::Verify(verify) => verify.run(own, settings, output),
+            Self::Prove(prove) => prove.run(own, settings, output),
             Self::CheckProof(check) => check.run(output),
             Self::Erase(erase) => erase.run(settings, output),
-            Self::Query(query) => query.run(own, settings, output),
             Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
+            Self::Query(query) => query.run(own, settings, output),
+            Self::Tail(tail) => tail.run(own, settings, output),
+            Self::Export(export) => export.run(own, settings, output),
+            Self::CheckExport(check) => check.run(output),
         }
     }
 }

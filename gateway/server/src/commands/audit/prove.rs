@@ -6,8 +6,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use audit::note::Verifier;
 use clap::Args;
+use domain::DeedClass;
 
+use crate::commands::audit::asked::keep_deed;
 use crate::commands::output::Output;
+use crate::settings::Settings;
 
 /// What is to be proved.
 #[derive(Debug, Args)]
@@ -38,7 +41,18 @@ pub(crate) struct CheckProof {
 }
 
 impl Prove {
-    pub(super) fn run(self, own: impl FnOnce() -> PathBuf, output: Output) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(
+        self,
+        own: impl FnOnce() -> PathBuf,
+        settings: &Settings,
+        output: Output,
+    ) -> anyhow::Result<ExitCode> {
+        if self.log.is_none() {
+            keep_deed(settings, DeedClass::Read, "prove", |deed| match (self.seq, self.since) {
+                (Some(seq), _) => deed.with("first", seq).with("end", seq.saturating_add(1)),
+                (None, since) => deed.with("since", since.unwrap_or_default()),
+            })?;
+        }
         let log = self.log.unwrap_or_else(own);
         let proof = match (self.seq, self.since) {
             (Some(seq), _) => audit::prove_entry(&log, seq)?,
@@ -61,7 +75,7 @@ impl CheckProof {
             None => audit::verify_entry(&proof, &self.vkey).map(|proven| {
                 let entry = audit::view(&proven.entry).unwrap_or_default();
                 let size = proven.checkpoint.size;
-                let words = format!("good: entry {} of {size} is\n{entry}", proven.seq);
+                let words = format!("good: entry {} of {size} is\n{}", proven.seq, audit::json_line(&entry));
                 (serde_json::json!({ "ok": true, "seq": proven.seq, "size": size, "entry": entry }), words)
             }),
         };

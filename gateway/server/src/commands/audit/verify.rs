@@ -9,10 +9,12 @@ use audit::cosignature::{Quorum, WitnessKey};
 use audit::note::Verifier;
 use audit::{Broken, Grounds, Verdict, Verified};
 use clap::Args;
-use domain::{Clock as _, SystemClock};
+use domain::{Clock as _, DeedClass, SystemClock};
 use serde::Serialize;
 
-use crate::commands::output::Output;
+use crate::commands::audit::asked::keep_deed;
+use crate::commands::output::{Output, remark};
+use crate::settings::Settings;
 
 /// The exit code of a log in which nothing is wrong, and which witnesses do not stand for, or not for all of it.
 const UNWITNESSED: u8 = 6;
@@ -91,7 +93,13 @@ struct Fault {
 }
 
 impl Verify {
-    pub(super) fn run(self, own: impl FnOnce() -> PathBuf, output: Output) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(
+        self,
+        own: impl FnOnce() -> PathBuf,
+        settings: &Settings,
+        output: Output,
+    ) -> anyhow::Result<ExitCode> {
+        let is_own = self.log.is_none();
         let log = self.log.unwrap_or_else(own);
         let key = self.vkey.map_or_else(|| key_beside(&log), Ok)?;
         let quorum = match self.witnesses.as_slice() {
@@ -106,6 +114,20 @@ impl Verify {
         let freshness = self.max_age.map(|it| (Duration::from_secs(it), SystemClock::new().now().wall));
         let grounds = Grounds { key, quorum, kept, freshness };
         let found = audit::verify(&log, &grounds).with_context(|| log.display().to_string())?;
+        if is_own {
+            // Whoever asks whether the log is whole must learn it even where that cannot be entered.
+            let entered = keep_deed(settings, DeedClass::Log, "verify", |deed| {
+                let deed = deed.with("entries", found.entries).with("signed", found.signed);
+                let deed = deed.with("result", if found.faults.is_empty() { "good" } else { "broken" });
+                match found.root {
+                    Some(root) => deed.with("root", hex::encode(root)),
+                    None => deed,
+                }
+            });
+            if let Err(cause) = entered {
+                remark(&format!("that the log was verified is not entered: {cause:#}"));
+            }
+        }
         output.one(&told(&found, &grounds), &words(&found, &grounds))?;
         Ok(match found.witnessed {
             _ if !found.faults.is_empty() => ExitCode::FAILURE,

@@ -1,0 +1,67 @@
+//! What of an entry can be asked for, and where entries have it.
+
+use crate::cbor::{self, NotCanonical, Scalar};
+
+/// A field that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Request,
+    Tenant,
+    Key,
+    Api,
+    Operation,
+    Outcome,
+    Class,
+}
+
+/// What is found when an entry is looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fact<'b> {
+    /// When it happened, in nanoseconds since 1970.
+    Time(i64),
+    /// What it says of a field. An entry may say several things of one.
+    Says(Field, &'b str),
+}
+
+impl Field {
+    /// What the digests in index files begin with: they outlive this list's order.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Tenant => "tenant",
+            Self::Key => "key",
+            Self::Api => "api",
+            Self::Operation => "operation",
+            Self::Outcome => "outcome",
+            Self::Class => "class",
+        }
+    }
+
+    /// Of a section and a name. Entries of requests have sections; what is entered about something else has the same
+    /// at its top, and the request that caused it as `cause`.
+    fn at(section: Option<&str>, name: &str) -> Option<Self> {
+        Some(match (section, name) {
+            (None, "tenant") => Self::Tenant,
+            (None, "class") => Self::Class,
+            (Some("request"), "id") | (None, "cause") => Self::Request,
+            (Some("auth") | None, "key") => Self::Key,
+            (Some("request") | None, "api") => Self::Api,
+            (Some("request") | None, "operation") => Self::Operation,
+            (Some("decision") | None, "outcome") => Self::Outcome,
+            _ => return None,
+        })
+    }
+}
+
+/// Hands over what an entry says that can be asked for.
+pub(crate) fn facts<'b>(entry: &'b [u8], mut each: impl FnMut(Fact<'b>)) -> Result<(), NotCanonical> {
+    cbor::scalars(entry, |section, name, value| match value {
+        Scalar::Number(time) if section.is_none() && name == "time" => each(Fact::Time(time)),
+        Scalar::Number(_) => {}
+        Scalar::Text(text) => {
+            if let Some(field) = Field::at(section, name) {
+                each(Fact::Says(field, text));
+            }
+        }
+    })
+}
