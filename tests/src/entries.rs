@@ -36,18 +36,23 @@ impl Entries {
         files.map(|it| it.path()).max().expect("a write-ahead file")
     }
 
-    /// Every entry of a request that is written so far.
+    /// Every entry of a request that is written so far, with what is sealed of it. That they were read is entered.
     #[track_caller]
     pub fn all(&self) -> Vec<Value> {
-        let mut entries = self.whole();
+        let mut entries = self.asked(&[]);
         entries.retain(|it| it["class"].as_str().is_some_and(|it| it.starts_with("request.")));
         entries
     }
 
-    /// Every entry that is written so far.
+    /// Every entry that is written so far, as whoever has its files reads it.
     #[track_caller]
     pub fn whole(&self) -> Vec<Value> {
-        let told = command(&self.settings, &["audit", "query", "--output", "json"]);
+        self.asked(&["--log", &self.log.display().to_string()])
+    }
+
+    #[track_caller]
+    fn asked(&self, words: &[&str]) -> Vec<Value> {
+        let told = command(&self.settings, &[&["audit", "query", "--output", "json"], words].concat());
         assert!(told.code < 2, "{told:?}");
         told.out.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     }
@@ -92,7 +97,8 @@ impl Entries {
     #[track_caller]
     pub fn assert_sound(&self) {
         let verdict = until("every entry to be signed for", SOON, || {
-            let told = command(&self.settings, &["audit", "verify", "--output", "json"]);
+            let log = self.log.display().to_string();
+            let told = command(&self.settings, &["audit", "verify", &log, "--output", "json"]);
             let verdict: Value = serde_json::from_str(&told.out).unwrap_or_default();
             assert!(
                 verdict["ok"] == true || verdict["fault"].as_str().is_some_and(|it| it.contains("no checkpoint")),
@@ -100,7 +106,7 @@ impl Entries {
             );
             (verdict["signed"] == verdict["entries"] && verdict["ok"] == true).then_some(verdict)
         });
-        // Whoever reads is entered, so that there may be more by now.
+        // The gateway lives on, so that there may be more by now.
         assert!(verdict["entries"].as_u64() <= Some(self.whole().len() as u64), "{verdict}");
     }
 }

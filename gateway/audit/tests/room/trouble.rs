@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audit::{AuditSettings, Entries, Grounds, Log, Notice, Verified, verify, view};
-use domain::Timestamp;
+use domain::{Clock as _, SystemClock, Tick, Timestamp};
 use tempfile::TempDir;
 
 use crate::sample::{open_as, signer};
@@ -24,10 +24,9 @@ fn open(folder: &Path, boot: &str) -> Log {
 
 #[track_caller]
 fn until(what: &str, holds: impl Fn() -> bool) {
-    #[expect(clippy::disallowed_methods, reason = "the deadline of a test")]
-    let begun = Instant::now();
+    let clock = SystemClock::new();
     while !holds() {
-        assert!(begun.elapsed() < SOON, "{what} did not come");
+        assert!(clock.tick().since(Tick::default()) < SOON, "{what} did not come");
         std::thread::yield_now();
     }
 }
