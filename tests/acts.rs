@@ -24,14 +24,14 @@ fn what_commands_do_is_entered_with_who_did_it_and_for_whom() {
     let mut world = World::start();
     let key = world.key("novastraxis", &["compute"]);
     let entries = of_class(&world, "key.change", 1);
-    let made = entries.iter().find(|it| it["target"] == key.id.as_str()).expect("the entry of the key");
+    let made = entries.iter().find(|it| it["key"] == key.id.as_str()).expect("the entry of the key");
     assert_eq!((&made["action"], &made["outcome"]), (&json!("create"), &json!("done")));
     assert!(made["actor"].as_str().is_some_and(|it| it.starts_with("os:")), "{made}");
     assert_eq!((&made["facts"]["api"], made["tenant"].is_string()), (&json!("novastraxis"), true));
     let refused = world.gateway.command(&["api-keys", "revoke", "key_nobody"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     let of_refused = of_class(&world, "key.change", entries.len() + 1).pop().expect("an entry");
-    assert_eq!((&of_refused["outcome"], &of_refused["target"]), (&json!("refused"), &json!("key_nobody")));
+    assert_eq!((&of_refused["outcome"], &of_refused["key"]), (&json!("refused"), &json!("key_nobody")));
     assert!(of_refused["reason"].as_str().is_some_and(|it| it.contains("there is no key")), "{of_refused}");
     // What is done while no gateway runs is entered by the next one, once.
     let _ = world.gateway.stop();

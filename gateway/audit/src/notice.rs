@@ -1,6 +1,6 @@
 //! Entries about anything but a request: runs, changes, reads, signs of life.
 
-use domain::{Deed, Timestamp};
+use domain::{Deed, DeedClass, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::cbor;
@@ -80,7 +80,9 @@ impl Notice {
             .with("source", "registry")
             .with("outcome", if deed.refused.is_some() { "refused" } else { "done" });
         notice.tenant = deed.tenant.as_ref().map(ToString::to_string);
-        for (name, value) in [("target", &deed.target), ("reason", &deed.refused)] {
+        // A key is called the same in every entry, so that one question finds all that was done with it.
+        let target = if deed.class == DeedClass::Key { "key" } else { "target" };
+        for (name, value) in [(target, &deed.target), ("reason", &deed.refused)] {
             if let Some(value) = value {
                 notice = notice.with(name, value.as_str());
             }
@@ -147,7 +149,6 @@ impl Before {
 
 #[cfg(test)]
 mod tests {
-    use domain::DeedClass;
     use serde_json::json;
 
     use super::*;
@@ -172,7 +173,7 @@ mod tests {
         let deed = Deed::new(DeedClass::Key, "create", "os:root", THEN).of(&acme).on("key_1").with("tier", "standard");
         let entry = json!({
             "class": "key.change", "node": "n", "boot": "b", "node_seq": 7, "schema": 1, "time": THEN.to_string(),
-            "tenant": "acme", "action": "create", "actor": "os:root", "target": "key_1", "outcome": "done",
+            "tenant": "acme", "action": "create", "actor": "os:root", "key": "key_1", "outcome": "done",
             "source": "registry", "number": 3, "facts": { "tier": "standard" },
         });
         assert_eq!(written(&Notice::deed(3, &deed)), entry);

@@ -37,8 +37,8 @@ pub(super) struct Asked {
     /// Only those of this operation
     #[arg(long, value_name = "ID")]
     operation: Option<String>,
-    /// Only those that ended so: permit, refuse, fail or abort
-    #[arg(long, value_parser = ["permit", "refuse", "fail", "abort"])]
+    /// Only those that ended so: requests with permit, refuse, fail or abort, what somebody did with done or refused
+    #[arg(long, value_parser = ["permit", "refuse", "fail", "abort", "done", "refused"])]
     outcome: Option<String>,
     /// Only those of this class, such as `request.completed` or `audit.control`
     #[arg(long, value_name = "CLASS")]
