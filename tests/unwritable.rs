@@ -1,5 +1,6 @@
 //! What cannot be recorded is not answered for, and a gateway that cannot record can still be stopped.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use acceptance::{Request, World, until};
@@ -69,4 +70,42 @@ fn a_change_that_cannot_be_entered_is_not_answered_as_done() {
     let completed = told[0]["status"].clone();
     assert_eq!(classes, [(&json!("request.completed"), &completed), (&json!("request.cut_off"), &json!(503))]);
     world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_and_begun_on_again_when_there_is_space() {
+    let mut world = World::with(|settings, _| settings.more.push_str("[audit]\nreserve_bytes = 4194304\n"));
+    let key = world.key("novastraxis", &["compute"]);
+    assert!(world.gateway.stop().success());
+    if !world.gateway.start_again_on_small_disk(16) {
+        println!("skipped: this machine lets nobody mount a disk of their own");
+        return;
+    }
+    let request = Request::get(NSX, "/v2/compute/instances").bearer(&key.text);
+    let before = world.ask(&request).expect(200).says("x-request-id").to_owned();
+    let filler = world.gateway.entries().folder().join("filler");
+    let full = std::fs::File::create(&filler)
+        .and_then(|mut file| std::io::copy(&mut std::io::repeat(0).take(1 << 24), &mut file));
+    assert!(full.is_err(), "the disk is larger than it should be");
+    let ready = || world.gateway.ask_admin("/readyz");
+    let refused = until("the gateway to refuse", SOON, || Some(world.ask(&request)).filter(|it| it.status == 503));
+    assert_eq!(refused.says("refusal-reason"), "unavailable", "{refused}");
+    assert!(ready().text().contains("No space left"), "{}", ready().text());
+    std::fs::remove_file(&filler).expect("a file of the test");
+    until("the gateway to answer again", SOON, || (ready().status == 200).then_some(()));
+    let after = world.ask(&request).expect(200).says("x-request-id").to_owned();
+    let entries = world.gateway.entries();
+    let whole =
+        until("the last entry", SOON, || Some(entries.whole()).filter(|all| all.iter().any(|it| same(it, &after))));
+    for id in [&before, &after, &refused.says("x-request-id").to_owned()] {
+        assert_eq!(whole.iter().filter(|it| same(it, id)).count(), 1, "{id}");
+    }
+    let said = |action: &str| whole.iter().filter(|it| it["action"] == action).count();
+    assert!(said("disk_full") > 0 && said("disk_full") == said("disk_free"), "{whole:#?}");
+    entries.assert_sound();
+}
+
+/// Whether an entry is that of the request with this id, which has what its API puts before it.
+fn same(entry: &serde_json::Value, id: &str) -> bool {
+    entry.pointer("/request/id").and_then(serde_json::Value::as_str).is_some_and(|it| id.ends_with(it))
 }

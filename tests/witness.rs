@@ -103,7 +103,7 @@ fn an_older_copy_of_the_log_is_found_out() {
     assert!(world.gateway.stop().success());
     let (log, older) = (world.gateway.entries().folder().to_owned(), world.folder().join("older"));
     copy(&log, &older);
-    world.gateway.restart_stopped();
+    world.gateway.start_again();
     ask(&world, 300);
     until_witnessed(&world, &witness.vkey, 300);
     assert!(world.gateway.stop().success());
@@ -130,7 +130,7 @@ fn an_older_copy_of_the_log_is_found_out() {
     let asked = world.gateway.command(&["audit", "witness"]);
     assert!(asked.code == 1 && asked.out.contains("its end was cut off"), "{asked:?}");
 
-    world.gateway.restart_stopped();
+    world.gateway.start_again();
     let detail = until("the gateway to be told", SOON, || Some(said(&world)).filter(|(ok, _)| !ok)).1;
     assert!(detail.contains("its end was cut off"), "{detail}");
     assert_eq!(world.gateway.ask_admin("/readyz").status, 503);
@@ -148,7 +148,7 @@ fn a_log_that_was_written_anew_with_its_own_key_is_refused() {
     let kept = std::fs::read_to_string(witness.checkpoint()).expect("a checkpoint");
     assert!(world.gateway.stop().success());
     std::fs::remove_dir_all(world.gateway.entries().folder()).expect("the log");
-    world.gateway.restart_stopped();
+    world.gateway.start_again();
     ask(&world, 60);
     let detail = until("the gateway to be told", SOON, || Some(said(&world).1).filter(|it| it.contains("rewritten")));
     assert!(detail.contains("portcullis-witness"), "{detail}");
@@ -195,7 +195,7 @@ fn a_witness_answers_as_the_protocol_says() {
     let get = Request::get("witness", "/add-checkpoint").header("Connection", "close");
     let _ = Connection::to(address).ask(&get).expect(404);
 
-    world.gateway.restart_stopped();
+    world.gateway.start_again();
     ask(&world, 3);
     assert!(world.gateway.stop().success());
     let grown = question(&world, known);

@@ -20,8 +20,8 @@ pub struct Entries {
 }
 
 impl Entries {
-    pub(crate) fn of_gateway(settings: &Path, data: &Path) -> Self {
-        Self { settings: settings.to_owned(), log: data.join("audit") }
+    pub(crate) fn of_gateway(settings: &Path, log: &Path) -> Self {
+        Self { settings: settings.to_owned(), log: log.to_owned() }
     }
 
     /// The folder of the log.

@@ -94,6 +94,7 @@ pub struct Gateway {
     door: Door,
     admin: SocketAddr,
     authority: PathBuf,
+    log: PathBuf,
 }
 
 impl Gateway {
@@ -130,7 +131,8 @@ impl Gateway {
         let authority = PathBuf::from(ready["ca"].as_str().unwrap_or_else(|| panic!("no `ca`: {line}")));
         let door = Door::new(listener("http"), listener("https"), &authority);
         let admin = listener("admin");
-        Self { folder: folder.to_owned(), settings: settings.to_owned(), process, door, admin, authority }
+        let log = folder.join("data/audit");
+        Self { folder: folder.to_owned(), settings: settings.to_owned(), process, door, admin, authority, log }
     }
 
     /// Ends it as a service manager does, and starts it again with the settings as they are now.
@@ -147,10 +149,26 @@ impl Gateway {
         *self = Self::serve(&self.folder.clone(), &self.settings.clone());
     }
 
-    /// Starts it again after it was stopped.
+    /// Starts it again after it has ended, with its log on a disk of its own of so many MiB, which is empty at first. Says
+    /// whether this machine lets anybody make one.
     #[track_caller]
-    pub fn restart_stopped(&mut self) {
-        *self = Self::serve(&self.folder.clone(), &self.settings.clone());
+    pub fn start_again_on_small_disk(&mut self, mebibytes: u32) -> bool {
+        let mount = format!("mount -t tmpfs -o size={mebibytes}m tmpfs \"$0\" && exec \"$@\"");
+        let alone = ["--mount", "--map-root-user"];
+        let probe = Command::new("unshare").args(alone).args(["sh", "-c", &mount]).arg(&self.log).arg("true").output();
+        if !probe.is_ok_and(|it| it.status.success()) {
+            return false;
+        }
+        let mut command = Command::new("unshare");
+        command.args(alone).args(["sh", "-c", &mount]).arg(&self.log).arg(program("portcullis"));
+        command.arg("serve").arg("--config").arg(&self.settings);
+        let mut process = Running::start("gateway", &self.folder, &mut command);
+        let line = process.line(START);
+        // What only the process sees.
+        let seen = PathBuf::from(format!("/proc/{}/root", process.id()));
+        let log = seen.join(self.log.strip_prefix("/").unwrap_or(&self.log));
+        *self = Self { log, ..Self::ready(&self.folder.clone(), &self.settings.clone(), process, &line) };
+        true
     }
 
     /// Ends it without asking.
@@ -209,7 +227,7 @@ impl Gateway {
     /// Its entries.
     #[track_caller]
     pub fn entries(&self) -> Entries {
-        Entries::of_gateway(&self.settings, &self.data())
+        Entries::of_gateway(&self.settings, &self.log)
     }
 
     /// Asks on a connection of its own.
