@@ -7,7 +7,7 @@ use crate::cbor::{self, Identity};
 use crate::note::{BadNote, Checkpoint, Signer};
 use crate::notice::{Before, CONTROL, STOP};
 use crate::sequencer::{Sequencer, Wal};
-use crate::tree::{FULL, Hash, Levels, Tile};
+use crate::tree::{FULL, Hash, Levels, Tile, bundle_path};
 use crate::wal::{self, Frames};
 use crate::{UnderWay, disk, sequencer};
 
@@ -75,7 +75,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
         return Err(Unrecoverable::Damaged(log.join("checkpoint")));
     }
     let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
-    let (mut torn, mut stopped) = (0, None);
+    let (mut torn, mut stopped) = (0, end_before(log, first));
     for (at, (number, path)) in files.iter().enumerate() {
         let bytes = std::fs::read(path).map_err(failed(path))?;
         let mut frames = Frames::of(&bytes);
@@ -115,6 +115,16 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
         None => Before::Crash,
     };
     Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new() }))
+}
+
+/// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right
+/// after that.
+fn end_before(log: &Path, first: u64) -> Option<String> {
+    let index = (first / FULL as u64).checked_sub(1)?;
+    let bytes = disk::read(&log.join(bundle_path(index, FULL))).ok()??;
+    let mut stopped = None;
+    sequencer::entries(&bytes).for_each(|entry| note_end(entry, &mut stopped));
+    stopped
 }
 
 /// Remembers the run that said that it ends, until another one begins.

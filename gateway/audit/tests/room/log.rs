@@ -128,6 +128,28 @@ fn the_end_of_the_run_before_is_known() {
     assert_eq!(verified(folder.path()).unwrap().entries, views.len() as u64);
 }
 
+#[test]
+fn an_end_right_before_another_write_ahead_file_is_no_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Timestamp::from_seconds(1);
+    let detail = "x".repeat(50_000);
+    let whole = entry("/");
+    let wide = Entry { decision: DecisionSection { detail: Some(&detail), ..whole.decision }, ..whole };
+    let (log, _) = open(folder.path()).unwrap();
+    // More than a write-ahead file takes, with the end as the last of a bundle.
+    for _ in 0..511 {
+        let _ = log.append(&wide);
+    }
+    log.note(&Notice::stop(now));
+    drop(log);
+    let (log, recovered) = open(folder.path()).unwrap();
+    drop(log);
+    assert_eq!(recovered.before, Before::Stop);
+    let (_, recovered) = open(folder.path()).unwrap();
+    let first: u64 = wal(folder.path()).file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert_eq!((recovered.before, recovered.next, first), (Before::Stop, 512, 512), "it is not what it should show");
+}
+
 #[tokio::test]
 async fn who_waits_is_told_when_the_entry_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
