@@ -104,12 +104,14 @@ def policies():
                "when { context.source.tls == false };\n")
 
 
-def write_bench_api(home, root, origin):
-    """Writes profile, document, policies and settings; gives the settings file."""
+def write_bench_api(home, root, origin, strict=False):
+    """Writes profile, document, policies and settings; gives the settings file. Where the operation is strict, its answer
+    waits until its entry is on the disk."""
     folder = home / "apis" / "bench"
     folder.mkdir(parents=True)
     rows = "\n".join(f'{status} = {{ code = "e{status}" }}' for status in STATUSES)
-    (folder / "openapi.yaml").write_text(DOCUMENT)
+    waits = "      x-portcullis-strict: true\n      parameters:\n"
+    (folder / "openapi.yaml").write_text(DOCUMENT.replace("      parameters:\n", waits) if strict else DOCUMENT)
     (folder / "api.toml").write_text(PROFILE.replace("STATUS_ROWS", rows))
     (folder / "bench.cedar").write_text("\n".join(policies()))
     settings = home / "portcullis.toml"
