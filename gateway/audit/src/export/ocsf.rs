@@ -153,7 +153,7 @@ const REFUSED_CREDENTIAL: Row = Row {
 };
 
 /// One entry as one line.
-pub(super) fn line(found: &Found) -> String {
+pub(crate) fn line(found: &Found) -> String {
     json_line(&Value::Object(event(found))) + "\n"
 }
 
