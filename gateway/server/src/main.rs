@@ -9,6 +9,7 @@ mod diary;
 mod edge;
 mod faults;
 mod office;
+mod outward;
 mod serve;
 mod settings;
 mod tls;
