@@ -44,7 +44,7 @@ pub enum From {
 }
 
 /// What one receiver has yet to be given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outbox {
     log: PathBuf,
     name: String,

@@ -12,6 +12,7 @@ mod office;
 mod outward;
 mod serve;
 mod settings;
+mod sinks;
 mod tls;
 mod watched;
 

@@ -96,6 +96,13 @@ const TABLE: &[Row] = &[
         subject: &[],
     },
     Row {
+        class: "sink.delivery",
+        shape: &shape::EVENT_LOG_ACTIVITY,
+        action: "/class",
+        activities: &[("sink.delivery", 3)],
+        subject: &[],
+    },
+    Row {
         class: "retention.pruned",
         shape: &shape::EVENT_LOG_ACTIVITY,
         action: "/class",
