@@ -116,7 +116,8 @@ fn a_file_has_every_entry_in_order_however_often_the_gateway_is_killed() {
         world.gateway.start_again();
     }
     let entries = until_all(&world, || rotated(&out));
-    assert!(entries.len() > 600, "{}", entries.len());
+    // What was only in memory when it was killed was never in the log.
+    assert!(entries.len() > 400, "{}", entries.len());
     let files = rotated(&out);
     assert!(files.len() > 3, "{files:?}");
     for file in &files {
@@ -198,6 +199,11 @@ fn a_receiver_that_fails_for_a_while_is_given_all_of_it_in_order() {
     collector.mood("200");
     let have = until_all(&world, || collector.received());
     assert!(have.len() > 350);
+    let stands = until("its cursor to be kept", SOON, || {
+        let stands = world.gateway.json(&["audit", "sinks"]);
+        (stands[0]["next"].as_u64() >= Some(350)).then_some(stands)
+    });
+    assert!(stands[0]["sink"] == "siem" && stands[0]["backlog"].as_u64() < Some(100), "{stands}");
     let asked = collector.asked();
     assert!(asked.iter().all(|it| it["status"] == 503 || it["status"] == 200), "{asked:?}");
     assert!(asked.iter().all(|it| it["path"] == "/in" && it["content-type"] == "application/x-ndjson"), "{asked:?}");

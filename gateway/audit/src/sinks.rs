@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use batch::{Batch, Wants};
-pub use cursor::{Cursor, NoCursor, list};
+pub use cursor::{Cursor, NoCursor};
 pub use told::Told;
 pub use webhook::{BadSecret, Secret};
 

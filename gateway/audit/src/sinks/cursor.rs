@@ -77,27 +77,8 @@ impl Cursor {
     }
 }
 
-/// The names under which cursors are kept for a log, in order.
-pub fn list(log: &Path) -> io::Result<Vec<String>> {
-    let found = match std::fs::read_dir(folder(log)) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let mut names = Vec::new();
-    for it in found {
-        // A draft has a full stop in its name, and no receiver has.
-        names.extend(it?.file_name().into_string().ok().filter(|it| !it.contains('.')));
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn folder(log: &Path) -> PathBuf {
-    log.join("cursor")
-}
-
 fn path(log: &Path, name: &str) -> PathBuf {
-    folder(log).join(name)
+    log.join("cursor").join(name)
 }
 
 /// The leaf hash of the entry before this number, where it can be read.

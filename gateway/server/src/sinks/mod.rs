@@ -165,7 +165,7 @@ impl Sink {
     async fn round(&mut self) -> Duration {
         let (first, clock) = (self.outbox.next(), Arc::clone(&self.gateway.clock));
         let batch = match self.read().await {
-            Ok(Some(batch)) => batch,
+            Ok(Some(batch)) => Arc::new(batch),
             Ok(None) => return Duration::ZERO,
             Err(cause) => return self.failed(&cause),
         };
@@ -218,8 +218,8 @@ impl Sink {
     }
 
     /// Takes note of what was accepted. Until that is on the disk, it is given again.
-    async fn keep(&mut self, batch: &Batch) -> Result<(), Undelivered> {
-        let (mut outbox, batch) = (self.outbox.clone(), batch.clone());
+    async fn keep(&mut self, batch: &Arc<Batch>) -> Result<(), Undelivered> {
+        let (mut outbox, batch) = (self.outbox.clone(), Arc::clone(batch));
         let kept = tokio::task::spawn_blocking(move || outbox.accepted(&batch).map(|()| outbox)).await;
         let failed = |it: &dyn ToString| Undelivered::Failed(format!("cursor: {}", it.to_string()));
         self.outbox = kept.map_err(|it| failed(&it))?.map_err(|it| failed(&it))?;
