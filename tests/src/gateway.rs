@@ -209,6 +209,12 @@ impl Gateway {
         &self.process
     }
 
+    /// The next line that it says after its ready line.
+    #[track_caller]
+    pub fn line(&mut self, within: Duration) -> String {
+        self.process.line(within)
+    }
+
     /// The settings file.
     pub fn settings(&self) -> &Path {
         &self.settings

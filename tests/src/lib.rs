@@ -32,7 +32,7 @@ pub use entries::Entries;
 pub use gateway::{Commanded, Gateway, Settings};
 pub use keys::Key;
 pub use process::{Running, program};
-pub use python::{python, python_alone};
+pub use python::{python, python_alone, python_served};
 pub use request::Request;
 pub use wait::until;
 pub use witness::{Witness, name_witnesses};

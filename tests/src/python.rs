@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Commanded, World, gateway};
+use crate::{Commanded, Running, World, gateway};
 
 /// Runs `tests/python/<script>` against a world. It finds the listeners and the authority in its environment, and
 /// `more` besides; it must end with 0, and what it printed last is given back.
@@ -37,6 +37,14 @@ pub fn python_alone(script: &str, words: &[&str]) -> Commanded {
         out: String::from_utf8_lossy(&done.stdout).into_owned(),
         errors: String::from_utf8_lossy(&done.stderr).into_owned(),
     }
+}
+
+/// Starts `tests/python/<script>` with these words, and leaves it running.
+#[track_caller]
+pub fn python_served(world: &World, script: &str, words: &[&str]) -> Running {
+    let file = gateway::project().join("tests/python").join(script);
+    let mut command = Command::new(interpreter());
+    Running::start(script, world.folder(), command.arg("-u").arg("-B").arg(&file).args(words))
 }
 
 /// The interpreter of the environment that `scripts/setup python` makes.

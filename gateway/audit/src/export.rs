@@ -4,8 +4,8 @@
 
 mod check;
 mod csv;
-mod json;
-mod ocsf;
+pub(crate) mod json;
+pub(crate) mod ocsf;
 mod proofs;
 
 use std::collections::BTreeMap;

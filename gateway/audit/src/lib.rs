@@ -26,6 +26,7 @@ mod reserve;
 mod sequencer;
 mod settings;
 mod show;
+pub mod sinks;
 mod subjects;
 mod tail;
 pub mod tree;
@@ -42,7 +43,7 @@ pub use export::{
     verify_export,
 };
 pub use inflight::{InFlight, Place, UnderWay};
-pub use log::{Custody, Log, OpenError, Unwritable};
+pub use log::{Custody, Horizon, Log, OpenError, Unwritable};
 pub use notice::{Author, Before, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,

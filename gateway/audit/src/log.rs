@@ -69,6 +69,8 @@ pub struct Unwritable;
 #[derive(Debug)]
 pub struct Log {
     shared: Arc<Shared>,
+    /// How many entries there were when it was opened.
+    before: u64,
     durable: watch::Receiver<u64>,
     writer: Option<JoinHandle<()>>,
 }
@@ -177,7 +179,7 @@ impl Log {
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
         let thread = std::thread::Builder::new().name("audit".to_owned());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
-        Ok((Self { shared, durable, writer: Some(writer) }, recovered))
+        Ok((Self { shared, before: recovered.next, durable, writer: Some(writer) }, recovered))
     }
 
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
@@ -252,6 +254,33 @@ impl Log {
     /// How many of them are on the disk for certain.
     pub fn durable(&self) -> u64 {
         *self.durable.borrow()
+    }
+
+    /// How far the whole log is on the disk for certain, for whoever follows it. Does not keep the log open.
+    pub fn horizon(&self) -> Horizon {
+        Horizon { before: self.before, durable: self.durable.clone() }
+    }
+}
+
+/// How far a log is on the disk for certain, as it grows.
+#[derive(Clone, Debug)]
+pub struct Horizon {
+    before: u64,
+    durable: watch::Receiver<u64>,
+}
+
+impl Horizon {
+    /// How many entries of the log are on the disk for certain, those of earlier runs among them.
+    pub fn end(&self) -> u64 {
+        self.before + *self.durable.borrow()
+    }
+
+    /// Waits until the entry of this number is. Never resolves once the log is closed without it.
+    pub async fn reach(&self, seq: u64) {
+        let mut durable = self.durable.clone();
+        if durable.wait_for(|it| seq < self.before + *it).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

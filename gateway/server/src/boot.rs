@@ -8,6 +8,7 @@ use domain::{AuthMethod, Fault, Faults};
 use pipeline::Configuration;
 
 use crate::settings::{Sent, Settings};
+use crate::sinks::settings::SinkSettings;
 use crate::tls;
 
 /// Loads everything a request is decided by. Nothing is put in force.
@@ -126,6 +127,7 @@ fn unusable_files(settings: &Settings, profiles: &[Profile]) -> Faults {
         faults.push(Fault { message: format!("[tls]: {cause}"), ..place(&files.place) });
     }
     faults.extend(settings.witnesses.unusable());
+    faults.extend(settings.sinks.iter().filter_map(SinkSettings::unusable));
     for (name, key) in &settings.upstream_keys {
         let (api, host) = name.split_once('/').map_or((name.as_str(), None), |(api, host)| (api, Some(host)));
         let claims =

@@ -15,6 +15,7 @@ use pipeline::{Configuration, Gateway};
 use serde_json::{Map, Value, json};
 
 use crate::settings::Settings;
+use crate::sinks::settings::SinkSettings;
 
 /// How far the wall clock may be from what the monotonic clock makes of it before it is said to have been set.
 const STEP: Duration = Duration::from_secs(1);
@@ -201,6 +202,7 @@ fn facts(settings: &Settings, configuration: &Configuration) -> Value {
             "strict_wait_ms": settings.audit.strict_wait_ms,
             "checkpoint_ms": settings.audit.checkpoint_ms,
             "heartbeat_ms": settings.audit.heartbeat_ms,
+            "sinks": settings.sinks.iter().map(SinkSettings::facts).collect::<Vec<_>>(),
         },
         "keys": { "per_tenant": settings.keys.keys_per_tenant.get() },
     })

@@ -9,8 +9,10 @@ mod diary;
 mod edge;
 mod faults;
 mod office;
+mod outward;
 mod serve;
 mod settings;
+mod sinks;
 mod tls;
 mod watched;
 

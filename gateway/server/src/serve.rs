@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::edge::{Edge, Gate, Guard};
 use crate::office::Office;
 use crate::settings::Settings;
+use crate::sinks::Sinks;
 use crate::tls;
 
 /// How long idle connections are still listened to once the gateway stops.
@@ -75,6 +76,7 @@ fn edge_threads(settings: &Settings) -> std::io::Result<Runtime> {
 
 async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready)) -> anyhow::Result<()> {
     let settings = &office.settings;
+    let sinks = Sinks::open(settings, &office.gateway)?;
     let listeners = bind(settings).await?;
     let addresses = Addresses {
         http: listeners.http.local_addr()?,
@@ -89,10 +91,12 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
     let admin = rest.spawn(admin::serve(listeners.admin, Arc::clone(&office) as _, until(stopped.clone())));
     let watcher = rest.spawn(Arc::clone(&office).watch(hang_up, stopped.clone()));
     let plain = tokio::spawn(Arc::clone(&gate).serve(listeners.http, None, stopped.clone()));
-    let secure = tokio::spawn(Arc::clone(&gate).serve(listeners.https, Some(tls), stopped));
+    let secure = tokio::spawn(Arc::clone(&gate).serve(listeners.https, Some(tls), stopped.clone()));
     let ca = settings.tls.is_none().then(|| tls::authority_file(&settings.data));
     let ca = ca.map(std::path::absolute).transpose()?;
     announce(&Ready { ready: true, listeners: addresses, ca });
+    // Standard output is theirs from here on.
+    let sinks = rest.spawn(sinks.run(stopped));
 
     told_to_stop(terminate, interrupt).await;
     tracing::info!("stopping: requests in flight are answered first");
@@ -103,6 +107,7 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
     gate.guard.http_cleanup().await;
     let (plain, secure) = (plain.await, secure.await);
     watcher.abort();
+    sinks.abort();
     admin.await??;
     plain.and(secure).context("a listener ended badly")
 }

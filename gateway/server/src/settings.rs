@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cosign::settings::WitnessSettings;
 use crate::edge::settings::ConnectionSettings;
+use crate::sinks::settings::SinkSettings;
 
 /// The file that is read where none is named.
 pub(crate) const DEFAULT_FILE: &str = "portcullis.toml";
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) audit: AuditSettings,
     /// Who is asked to stand for it.
     pub(crate) witnesses: WitnessSettings,
+    /// Who is given its entries.
+    pub(crate) sinks: Vec<SinkSettings>,
     /// Keys.
     pub(crate) keys: identity::Settings,
     /// What is logged: a level, or directives such as `info,pipeline=debug`.
@@ -234,6 +237,13 @@ impl Settings {
                     WitnessSettings::of(written, folder, |start| Fault::at_offset(file, text, start, ""));
                 reader.faults.extend(faults);
                 witnesses
+            },
+            sinks: {
+                let written = reader.part("audit", &SinkSettings::KEYS).unwrap_or_default();
+                let (sinks, faults) =
+                    SinkSettings::of(written, folder, |start| Fault::at_offset(file, text, start, ""));
+                reader.faults.extend(faults);
+                sinks
             },
             audit: reader.take("audit").unwrap_or_default(),
             keys: reader.take("keys").unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::show::json_line;
 use crate::tree::Hash;
 
 /// One entry: as it is read, `seq` its number, `raw` its bytes, and `proof` the hashes that lead to the root.
-pub(super) fn line(found: &Found, path: Option<&[Hash]>) -> String {
+pub(crate) fn line(found: &Found, path: Option<&[Hash]>) -> String {
     let mut view = found.view();
     if let Some(fields) = view.as_object_mut() {
         fields.insert("raw".to_owned(), STANDARD.encode(&found.bytes).into());

@@ -96,6 +96,13 @@ const TABLE: &[Row] = &[
         subject: &[],
     },
     Row {
+        class: "sink.delivery",
+        shape: &shape::EVENT_LOG_ACTIVITY,
+        action: "/class",
+        activities: &[("sink.delivery", 3)],
+        subject: &[],
+    },
+    Row {
         class: "retention.pruned",
         shape: &shape::EVENT_LOG_ACTIVITY,
         action: "/class",
@@ -153,7 +160,7 @@ const REFUSED_CREDENTIAL: Row = Row {
 };
 
 /// One entry as one line.
-pub(super) fn line(found: &Found) -> String {
+pub(crate) fn line(found: &Found) -> String {
     json_line(&Value::Object(event(found))) + "\n"
 }
 

@@ -9,6 +9,7 @@ mod note;
 mod proofs;
 mod reading;
 mod sample;
+mod sinks;
 mod tree;
 mod trouble;
 mod verify;

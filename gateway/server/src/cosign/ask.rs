@@ -1,32 +1,18 @@
 //! Asking one witness once (C2SP tlog-witness), and what its answer means for the log.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use audit::cosignature::{WitnessKey, lines_of};
 use audit::note::{BadNote, Checkpoint};
 use domain::Timestamp;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Limited};
-use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode, Uri};
+
+use crate::outward::{self, Unanswered};
 
 /// How long a witness has for one answer, the connection among it.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The longest answer that is read: some lines of signatures.
-const LONGEST: usize = 16 * 1024;
 
 /// Why a witness did not stand for the log.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +21,8 @@ pub(crate) enum Unwitnessed {
     #[error("the growth of the log cannot be proved: {0}")]
     Unproven(#[from] audit::Unproven),
     /// There was no answer.
-    #[error("cannot be reached: {0:#}")]
-    Unreachable(anyhow::Error),
-    /// There was none in time.
-    #[error("did not answer within {} s", PATIENCE.as_secs())]
-    Late,
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
     /// It does not look after this log, or does not understand.
     #[error("answered {0}")]
     Refused(StatusCode),
@@ -72,10 +55,10 @@ impl Unwitnessed {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Unproven(_) => "unproven",
-            Self::Unreachable(_) => "unreachable",
-            Self::Late => "late",
+            Self::Unanswered(Unanswered::Unreachable(_)) => "unreachable",
+            Self::Unanswered(Unanswered::Late(_)) => "late",
             Self::Refused(_) => "refused",
-            Self::BadAnswer => "bad_answer",
+            Self::BadAnswer | Self::Unanswered(Unanswered::BadAnswer) => "bad_answer",
             Self::Forged(_) => "forged",
             Self::Cut { .. } => "cut",
             Self::Rewritten(_) | Self::NotTheBeginning(_) => "rewritten",
@@ -141,64 +124,19 @@ async fn growth(log: &Path, old: u64, note: &str) -> Result<String, Unwitnessed>
     made.map_err(|cause| Unwitnessed::Unproven(std::io::Error::other(cause).into()))?.map_err(Into::into)
 }
 
-/// Where a witness is asked, and by whom it is vouched for.
-pub(crate) struct Door {
-    host: String,
-    port: u16,
-    target: Uri,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-}
+/// Where a witness is asked.
+pub(crate) struct Door(outward::Door);
 
 impl Door {
     /// Of an address, with the authority of this file; where none is named, with those of the system.
     pub(crate) fn of(url: &Uri, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let secure = url.scheme_str() == Some("https");
-        let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let target = format!("{}/add-checkpoint", url.path().trim_end_matches('/')).parse()?;
-        let tls = if secure {
-            let name = ServerName::try_from(host.clone())?;
-            Some((TlsConnector::from(Arc::new(client(ca)?)), name))
-        } else {
-            None
-        };
-        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host, port, target, tls })
+        outward::Door::of(url, ca)?.at("add-checkpoint").map(Self)
     }
 
     async fn post(&self, question: String) -> Result<Answer, Unwitnessed> {
-        timeout(PATIENCE, self.exchange(question)).await.map_err(|_| Unwitnessed::Late)?
-    }
-
-    async fn exchange(&self, question: String) -> Result<Answer, Unwitnessed> {
-        let reached = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream = reached.map_err(|it| Unwitnessed::Unreachable(it.into()))?;
-        match &self.tls {
-            None => self.speak(stream, question).await,
-            Some((tls, name)) => {
-                let secured = tls.connect(name.clone(), stream).await;
-                self.speak(secured.map_err(|it| Unwitnessed::Unreachable(it.into()))?, question).await
-            }
-        }
-    }
-
-    async fn speak<S>(&self, stream: S, question: String) -> Result<Answer, Unwitnessed>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let unreachable = |it: hyper::Error| Unwitnessed::Unreachable(it.into());
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
-        let host = format!("{}:{}", self.host, self.port);
-        let request = Request::post(self.target.clone()).header(HOST, host).body(question);
-        let request = request.map_err(|it| Unwitnessed::Unreachable(it.into()))?;
-        // The connection ends with its answer, and no later than whoever waits for it.
-        let mut connected = JoinSet::new();
-        connected.spawn(connection);
-        let answer = sender.send_request(request).await.map_err(unreachable)?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Unwitnessed::BadAnswer)?;
+        let (head, body) = self.0.post(HeaderMap::new(), question.into(), PATIENCE).await?.into_parts();
         let sized = head.headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/x.tlog.size");
-        let text = String::from_utf8(body.to_bytes().into()).map_err(|_| Unwitnessed::BadAnswer)?;
+        let text = String::from_utf8(body.into()).map_err(|_| Unwitnessed::BadAnswer)?;
         match head.status {
             StatusCode::OK => Ok(Answer::Cosigned(text)),
             StatusCode::CONFLICT if sized => {
@@ -210,23 +148,10 @@ impl Door {
     }
 }
 
-fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let named = || ca.map_or_else(|| "the system's authorities".to_owned(), |it| format!("`{}`", it.display()));
-    if let Some(file) = ca {
-        for certificate in CertificateDer::pem_file_iter(file).with_context(named)? {
-            roots.add(certificate.with_context(named)?).with_context(named)?;
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().with_context(named)?);
-    }
-    anyhow::ensure!(!roots.is_empty(), "{}: there is no certificate; `ca` names a file of them", named());
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -258,7 +183,10 @@ mod tests {
         let size = "HTTP/1.1 409 Conflict\r\nContent-Type: text/x.tlog.size\r\nContent-Length: 3\r\n\r\n42\n";
         assert!(matches!(asked(one.path(), one.path(), size).await, Ok(Answer::Stands(42))));
         Certificate::load(None, other.path(), &[]).unwrap();
-        assert!(matches!(asked(other.path(), one.path(), size).await, Err(Unwitnessed::Unreachable(_))));
+        assert!(matches!(
+            asked(other.path(), one.path(), size).await,
+            Err(Unwitnessed::Unanswered(Unanswered::Unreachable(_)))
+        ));
     }
 
     #[tokio::test]
@@ -274,14 +202,5 @@ mod tests {
             let answered = asked(folder.path(), folder.path(), answer).await;
             assert_eq!(answered.err().map(|it| it.reason()), Some(reason), "{answer}");
         }
-    }
-
-    #[test]
-    fn a_file_of_authorities_without_any_is_a_fault() {
-        let folder = tempfile::tempdir().unwrap();
-        let (url, empty): (Uri, _) = ("https://witness.example".parse().unwrap(), folder.path().join("ca.pem"));
-        assert!(Door::of(&url, Some(&empty)).is_err(), "there is no such file");
-        std::fs::write(&empty, "").unwrap();
-        assert!(Door::of(&url, Some(&empty)).is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! What an operator may write about witnesses, in the `[audit]` table.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cosign::ask;
+use crate::outward;
 
 /// How often the log is witnessed where nothing else is said, and how often it may be, in milliseconds.
 const USUAL: u64 = 10_000;
@@ -119,18 +119,5 @@ impl WitnessSettings {
 
 /// Where a witness is asked, if its answer can be believed to be its own: who could forge one could say that the log was cut.
 pub(crate) fn address(text: &str) -> Result<Uri, String> {
-    let bad = || format!("`{text}` is not an address such as `https://witness.example`");
-    let uri: Uri = text.parse().map_err(|_| bad())?;
-    let host = uri.host().ok_or_else(bad)?;
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    let own = host == "localhost" || address.is_some_and(|it| it.is_loopback());
-    match uri.scheme_str() {
-        _ if uri.query().is_some() => Err(bad()),
-        Some("https") => Ok(uri),
-        Some("http") if own => Ok(uri),
-        Some("http") => {
-            Err(format!("`{text}`: an answer in the clear could be anybody's: write `https`, or a loopback address"))
-        }
-        _ => Err(bad()),
-    }
+    outward::address(text, "https://witness.example", "an answer in the clear could be anybody's")
 }

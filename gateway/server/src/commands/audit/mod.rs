@@ -5,6 +5,7 @@ mod erase;
 mod export;
 mod prove;
 mod query;
+mod sinks;
 mod tail;
 mod verify;
 mod witness;
@@ -37,6 +38,8 @@ pub(crate) enum Audit {
     Export(export::Export),
     /// Hold an export to a key
     CheckExport(export::CheckExport),
+    /// List who is given entries, and how far each has come
+    Sinks,
 }
 
 impl Audit {
@@ -52,6 +55,7 @@ impl Audit {
             Self::Tail(tail) => tail.run(own, settings, output),
             Self::Export(export) => export.run(own, settings, output),
             Self::CheckExport(check) => check.run(output),
+            Self::Sinks => sinks::run(&own(), settings, output),
         }
     }
 }

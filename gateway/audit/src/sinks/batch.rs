@@ -1,0 +1,102 @@
+//! Some entries as lines, as many as a receiver is given at once.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+
+use domain::Timestamp;
+
+use super::{Cursor, Lines};
+use crate::export::{json, ocsf};
+use crate::field::{Fact, Field, facts};
+use crate::query::Found;
+use crate::read::{Entries, ReadError};
+
+/// From how many bytes on a batch takes no further entry.
+const BYTES: usize = 1024 * 1024;
+
+/// How many entries are looked at for a batch of those that are wanted, before it is left at what there is.
+const LOOKS: u64 = 16 * 1024;
+
+/// The class of what a gateway enters about a delivery.
+pub(super) const DELIVERY: &str = "sink.delivery";
+
+/// What a receiver wants to be given.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    /// How each entry is written.
+    pub lines: Lines,
+    /// Of which classes; of all where none is named.
+    pub classes: BTreeSet<String>,
+    /// How many at once, at most.
+    pub entries: usize,
+}
+
+/// Entries in the order of their numbers, as lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The lines, each with its line feed. Empty where none of the entries that were looked at is wanted.
+    pub lines: Vec<u8>,
+    /// How many there are.
+    pub count: u64,
+    /// The numbers of the first and the last; nothing where there are none.
+    pub range: Option<(u64, u64)>,
+    /// When the first entry that was looked at happened, as far as it says so.
+    pub since: Option<Timestamp>,
+    /// Whether there is an entry among them about anything but deliveries.
+    pub is_news: bool,
+    /// Where the receiver stands once it has accepted it.
+    pub(super) after: Cursor,
+}
+
+impl Batch {
+    /// Reads one from these numbers on. It goes at least one entry further; that nothing can be read is a fault.
+    pub(super) fn read(log: &Path, range: Range<u64>, wants: &Wants) -> Result<Self, ReadError> {
+        let mut batch =
+            Self { lines: Vec::new(), count: 0, range: None, since: None, is_news: false, after: Cursor::default() };
+        let end = range.end.min(range.start + LOOKS);
+        let mut next = range.start;
+        for found in Entries::from(log, range.start).take(usize::try_from(end - range.start).unwrap_or(usize::MAX)) {
+            let (seq, bytes) = found?;
+            batch.take(&Found { seq, bytes }, wants);
+            next = seq + 1;
+            if batch.count >= wants.entries as u64 || batch.lines.len() >= BYTES {
+                break;
+            }
+        }
+        if next == range.start {
+            return Err(ReadError::Damaged { path: log.to_owned(), seq: next });
+        }
+        Ok(batch)
+    }
+
+    /// The number after that of the last entry that was looked at.
+    pub fn end(&self) -> u64 {
+        self.after.next()
+    }
+
+    fn take(&mut self, found: &Found, wants: &Wants) {
+        let (mut class, mut time) = (None, None);
+        let read = facts(&found.bytes, |fact| match fact {
+            Fact::Says(Field::Class, it) => class = Some(it),
+            Fact::Time(it) => time = Some(Timestamp::from_nanos(it)),
+            Fact::Says(..) => {}
+        });
+        if self.after.next() == 0 {
+            self.since = time;
+        }
+        // Bytes that are no entry are given to everybody: somebody must see them.
+        let wanted = read.is_err() || wants.classes.is_empty() || class.is_some_and(|it| wants.classes.contains(it));
+        self.after = Cursor::after(found.seq, &found.bytes);
+        if wanted {
+            self.is_news |= class != Some(DELIVERY);
+            let line = match wants.lines {
+                Lines::Json => json::line(found, None),
+                Lines::Ocsf => ocsf::line(found),
+            };
+            self.lines.extend_from_slice(line.as_bytes());
+            self.count += 1;
+            self.range = Some((self.range.map_or(found.seq, |(first, _)| first), found.seq));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Sending something to a machine elsewhere, for those who have to: one question on a connection of its own, within a time,
+//! over TLS by an authority that was named. No redirect is followed.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// The longest answer that is read.
+const LONGEST: usize = 16 * 1024;
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// Nobody could be asked, or nobody who is believed.
+    #[error("cannot be reached: {0:#}")]
+    Unreachable(anyhow::Error),
+    /// There was none in time.
+    #[error("did not answer within {} ms", .0.as_millis())]
+    Late(Duration),
+    /// It broke off, or is longer than any answer has to be.
+    #[error("gave an answer that is none")]
+    BadAnswer,
+}
+
+/// Where somebody is asked, and by whom they are vouched for.
+#[derive(Clone)]
+pub(crate) struct Door {
+    host: String,
+    port: u16,
+    target: Uri,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Door {
+    /// Of an address, with the authority of this file; where none is named, with those of the system.
+    pub(crate) fn of(url: &Uri, ca: Option<&Path>) -> anyhow::Result<Self> {
+        let secure = url.scheme_str() == Some("https");
+        let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = if secure {
+            let name = ServerName::try_from(host.clone())?;
+            Some((TlsConnector::from(Arc::new(client(ca)?)), name))
+        } else {
+            None
+        };
+        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self { host, port, target: url.path().parse()?, tls })
+    }
+
+    /// The same, further down.
+    pub(crate) fn at(mut self, name: &str) -> anyhow::Result<Self> {
+        self.target = format!("{}/{name}", self.target.path().trim_end_matches('/')).parse()?;
+        Ok(self)
+    }
+
+    /// Asks, and reads the whole answer.
+    pub(crate) async fn post(
+        &self,
+        headers: HeaderMap,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Response<Bytes>, Unanswered> {
+        timeout(patience, self.exchange(headers, body)).await.map_err(|_| Unanswered::Late(patience))?
+    }
+
+    async fn exchange(&self, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Unanswered> {
+        let reached = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = reached.map_err(|it| Unanswered::Unreachable(it.into()))?;
+        match &self.tls {
+            None => self.speak(stream, headers, body).await,
+            Some((tls, name)) => {
+                let secured = tls.connect(name.clone(), stream).await;
+                self.speak(secured.map_err(|it| Unanswered::Unreachable(it.into()))?, headers, body).await
+            }
+        }
+    }
+
+    async fn speak<S>(&self, stream: S, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Unanswered>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let unreachable = |it: hyper::Error| Unanswered::Unreachable(it.into());
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = HeaderValue::try_from(format!("{host}:{}", self.port));
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.target.clone();
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(HOST, host.map_err(|it| Unanswered::Unreachable(it.into()))?);
+        // The connection ends with its answer, and no later than whoever waits for it.
+        let mut connected = JoinSet::new();
+        connected.spawn(connection);
+        let (head, body) = sender.send_request(request).await.map_err(unreachable)?.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Unanswered::BadAnswer)?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+/// Reads where somebody is asked. Only over TLS, or on this machine: `clear` says what else could happen. Nothing that
+/// could be a secret may stand in it.
+pub(crate) fn address(text: &str, example: &str, clear: &str) -> Result<Uri, String> {
+    let bad = || format!("`{text}` is not an address such as `{example}`");
+    let uri: Uri = text.parse().map_err(|_| bad())?;
+    let host = uri.host().ok_or_else(bad)?;
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    let own = host == "localhost" || address.is_some_and(|it| it.is_loopback());
+    let named = uri.authority().is_some_and(|it| it.as_str().contains('@'));
+    match uri.scheme_str() {
+        _ if uri.query().is_some() || named => Err(bad()),
+        Some("https") => Ok(uri),
+        Some("http") if own => Ok(uri),
+        Some("http") => Err(format!("`{text}`: {clear}: write `https`, or a loopback address")),
+        _ => Err(bad()),
+    }
+}
+
+fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let named = || ca.map_or_else(|| "the system's authorities".to_owned(), |it| format!("`{}`", it.display()));
+    if let Some(file) = ca {
+        for certificate in CertificateDer::pem_file_iter(file).with_context(named)? {
+            roots.add(certificate.with_context(named)?).with_context(named)?;
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().with_context(named)?);
+    }
+    anyhow::ensure!(!roots.is_empty(), "{}: there is no certificate; `ca` names a file of them", named());
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_authorities_without_any_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let (url, empty): (Uri, _) = ("https://witness.example".parse().unwrap(), folder.path().join("ca.pem"));
+        assert!(Door::of(&url, Some(&empty)).is_err(), "there is no such file");
+        std::fs::write(&empty, "").unwrap();
+        assert!(Door::of(&url, Some(&empty)).is_err());
+    }
+
+    #[test]
+    fn what_could_be_heard_or_told_by_others_is_no_address() {
+        let read = |text| address(text, "https://a.example", "who listens").is_ok();
+        for good in [
+            "https://a.example",
+            "https://a.example:8443/x/y",
+            "http://127.0.0.1:1",
+            "http://[::1]/",
+            "http://localhost",
+        ] {
+            assert!(read(good), "{good}");
+        }
+        for bad in [
+            "http://a.example",
+            "a.example",
+            "https://u:p@a.example",
+            "https://a.example/?token=x",
+            "ftp://a",
+            "/x",
+            "",
+        ] {
+            assert!(!read(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! What an operator may write about receivers of entries: the rows `[[audit.sinks]]`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use audit::sinks::{From, Lines, Secret, Wants};
+use domain::{Fault, Faults};
+use http::Uri;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use toml::Spanned;
+
+use crate::outward::{Door, address};
+
+/// How many entries are given at once where nothing else is said, and how many may be.
+const USUAL_ENTRIES: usize = 500;
+const MOST_ENTRIES: usize = 10_000;
+
+/// From how many bytes on a file is followed by another where nothing else is said, and how few that may be.
+const USUAL_BYTES: u64 = 256 * 1024 * 1024;
+const LEAST_BYTES: u64 = 4 * 1024;
+
+/// How long a receiver has for one answer where nothing else is said, and how long it may have, in milliseconds.
+const USUAL_DEADLINE: u64 = 5_000;
+const LONGEST_DEADLINE: u64 = 60_000;
+
+/// More than anybody needs to give entries to.
+const MOST: usize = 16;
+
+/// How long a name may be.
+const LONGEST_NAME: usize = 64;
+
+/// The key as it is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Written {
+    sinks: Vec<Spanned<Row>>,
+}
+
+/// One row.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    kind: Kind,
+    #[serde(default)]
+    format: Lines,
+    #[serde(default)]
+    from: From,
+    classes: Option<BTreeSet<String>>,
+    batch_entries: Option<usize>,
+    /// Of a file.
+    path: Option<PathBuf>,
+    rotate_bytes: Option<u64>,
+    /// Of an address.
+    url: Option<String>,
+    ca: Option<PathBuf>,
+    secret_file: Option<PathBuf>,
+    deadline_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    File,
+    Stdout,
+    Https,
+}
+
+/// One receiver of entries.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkSettings {
+    pub(crate) name: String,
+    pub(crate) wants: Wants,
+    pub(crate) from: From,
+    pub(crate) place: Place,
+    /// Where the row stands, as a fault that has yet to be worded.
+    at: Fault,
+}
+
+/// Where entries are put.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// At the end of a file, which is followed by another from so many bytes on.
+    File { path: PathBuf, rotate_bytes: u64 },
+    /// On standard output.
+    Stdout,
+    /// With somebody elsewhere.
+    Https { url: Uri, ca: Option<PathBuf>, secret_file: PathBuf, deadline: Duration },
+}
+
+impl SinkSettings {
+    /// Which key of the table is meant.
+    pub(crate) const KEYS: [&str; 1] = ["sinks"];
+
+    /// What was written becomes what runs; `at` makes a fault of a place in the file.
+    pub(crate) fn of(written: Written, folder: &Path, at: impl Fn(usize) -> Fault) -> (Vec<Self>, Faults) {
+        let (mut sinks, mut faults): (Vec<Self>, _) = (Vec::new(), Vec::new());
+        for row in written.sinks {
+            let place = at(row.span().start);
+            let row = row.into_inner();
+            let (name, mut wrong) = (row.name.clone(), row.faults());
+            wrong.extend(sinks.iter().find_map(|it| it.clash(&row, folder)));
+            if sinks.len() == MOST {
+                wrong.push(format!("there are at most {MOST}"));
+            }
+            match row.read(folder, &place) {
+                Ok(sink) => sinks.push(sink),
+                Err(cause) => wrong.push(cause),
+            }
+            let word = |it| Fault { message: format!("[[audit.sinks]] `{name}`: {it}"), ..place.clone() };
+            faults.extend(wrong.into_iter().map(word));
+        }
+        (sinks, faults)
+    }
+
+    /// What is wrong with the files that it names.
+    pub(crate) fn unusable(&self) -> Option<Fault> {
+        let cause = match &self.place {
+            Place::File { path, .. } => {
+                let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                (!folder.is_dir()).then(|| format!("`{}` is no folder", folder.display()))
+            }
+            Place::Stdout => None,
+            Place::Https { url, ca, secret_file, .. } => {
+                let door = Door::of(url, ca.as_deref()).map(drop);
+                door.and_then(|()| secret(secret_file).map(drop)).err().map(|it| format!("{it:#}"))
+            }
+        };
+        Some(Fault { message: format!("[[audit.sinks]] `{}`: {}", self.name, cause?), ..self.at.clone() })
+    }
+
+    /// What a check could ask for: no path, no address.
+    pub(crate) fn facts(&self) -> Value {
+        let kind = match self.place {
+            Place::File { .. } => "file",
+            Place::Stdout => "stdout",
+            Place::Https { .. } => "https",
+        };
+        json!({ "name": self.name, "kind": kind, "classes": self.wants.classes })
+    }
+
+    /// Two receivers cannot have one name, one file or one output.
+    fn clash(&self, row: &Row, folder: &Path) -> Option<String> {
+        if self.name == row.name {
+            return Some("another one has this name".to_owned());
+        }
+        let same = match &self.place {
+            Place::File { path, .. } => row.path.as_ref().is_some_and(|it| folder.join(it) == *path),
+            Place::Stdout => row.kind == Kind::Stdout,
+            Place::Https { .. } => false,
+        };
+        same.then(|| format!("`{}` has the same place", self.name))
+    }
+}
+
+/// Reads the secret that a receiver is known by.
+pub(super) fn secret(file: &Path) -> anyhow::Result<Secret> {
+    use anyhow::Context as _;
+    let named = || format!("`{}`", file.display());
+    let text = std::fs::read_to_string(file).with_context(named)?;
+    text.parse().with_context(named)
+}
+
+impl Row {
+    /// What is wrong with what every kind has, and what belongs to another kind.
+    fn faults(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let fits = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'_';
+        if !(1..=LONGEST_NAME).contains(&self.name.len()) || !self.name.bytes().all(fits) {
+            wrong.push(format!("a name is 1 to {LONGEST_NAME} of `a` to `z`, `0` to `9`, `-` and `_`"));
+        }
+        if self.classes.as_ref().is_some_and(BTreeSet::is_empty) {
+            wrong.push("`classes` names none: leave it out for all".to_owned());
+        }
+        let bounds = [
+            ("batch_entries", self.batch_entries.map(|it| it as u64), 1, MOST_ENTRIES as u64),
+            ("rotate_bytes", self.rotate_bytes, LEAST_BYTES, u64::MAX),
+            ("deadline_ms", self.deadline_ms, 1, LONGEST_DEADLINE),
+        ];
+        for (key, written, least, most) in bounds {
+            match written {
+                Some(it) if it < least => wrong.push(format!("`{key}` is at least {least}")),
+                Some(it) if most < it => wrong.push(format!("`{key}` is at most {most}")),
+                Some(_) | None => {}
+            }
+        }
+        let keys = [
+            ("path", self.path.is_some(), Kind::File),
+            ("rotate_bytes", self.rotate_bytes.is_some(), Kind::File),
+            ("url", self.url.is_some(), Kind::Https),
+            ("ca", self.ca.is_some(), Kind::Https),
+            ("secret_file", self.secret_file.is_some(), Kind::Https),
+            ("deadline_ms", self.deadline_ms.is_some(), Kind::Https),
+        ];
+        let strangers = keys.into_iter().filter(|(_, written, kind)| *written && *kind != self.kind);
+        wrong.extend(strangers.map(|(key, ..)| format!("`{key}` means nothing to this kind")));
+        wrong
+    }
+
+    fn read(self, folder: &Path, at: &Fault) -> Result<SinkSettings, String> {
+        let place = match self.kind {
+            Kind::File => Place::File {
+                path: folder.join(self.path.ok_or("it has no `path`")?),
+                rotate_bytes: self.rotate_bytes.unwrap_or(USUAL_BYTES),
+            },
+            Kind::Stdout => Place::Stdout,
+            Kind::Https => Place::Https {
+                url: address(
+                    &self.url.ok_or("it has no `url`")?,
+                    "https://collector.example/entries",
+                    "entries in the clear could be read by anybody",
+                )?,
+                ca: self.ca.map(|it| folder.join(it)),
+                secret_file: folder.join(self.secret_file.ok_or("it has no `secret_file`")?),
+                deadline: Duration::from_millis(self.deadline_ms.unwrap_or(USUAL_DEADLINE)),
+            },
+        };
+        let wants = Wants {
+            lines: self.format,
+            classes: self.classes.unwrap_or_default(),
+            entries: self.batch_entries.unwrap_or(USUAL_ENTRIES),
+        };
+        Ok(SinkSettings { name: self.name, wants, from: self.from, place, at: at.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn parse(text: &str) -> Result<Settings, Vec<String>> {
+        let read = Settings::parse(Path::new("etc/p.toml"), text);
+        read.map_err(|faults| faults.iter().map(Fault::to_string).collect())
+    }
+
+    const FILE: &str = "[[audit.sinks]]\nname = 'a'\nkind = 'file'\npath = 'out/a.jsonl'\n";
+    const HTTPS: &str =
+        "[[audit.sinks]]\nname = 'b'\nkind = 'https'\nurl = 'https://c.example/in'\nsecret_file = 's'\n";
+
+    #[test]
+    fn what_is_left_out_has_its_default_and_paths_are_beside_the_file() {
+        let read = parse(&format!("[audit]\nsync_ms = 7\n{FILE}{HTTPS}")).unwrap();
+        assert_eq!((read.sinks.len(), read.audit.sync_ms), (2, 7));
+        assert_eq!((read.sinks[0].wants.entries, read.sinks[0].wants.lines), (500, Lines::Json));
+        assert_eq!(read.sinks[0].from, From::Beginning);
+        assert!(matches!(&read.sinks[0].place, Place::File { path, rotate_bytes: USUAL_BYTES }
+            if path == Path::new("etc/out/a.jsonl")));
+        assert!(matches!(&read.sinks[1].place, Place::Https { deadline, secret_file, .. }
+            if deadline.as_secs() == 5 && secret_file == Path::new("etc/s")));
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_line() {
+        let line = |text: &str| format!("etc/p.toml:1:1: [[audit.sinks]] `a`: {text}");
+        for (more, expected) in [
+            ("url = 'https://x.example'", line("`url` means nothing to this kind")),
+            ("deadline_ms = 5", line("`deadline_ms` means nothing to this kind")),
+            ("rotate_bytes = 1", line("`rotate_bytes` is at least 4096")),
+            ("batch_entries = 0", line("`batch_entries` is at least 1")),
+            ("batch_entries = 10001", line("`batch_entries` is at most 10000")),
+            ("classes = []", line("`classes` names none: leave it out for all")),
+        ] {
+            assert_eq!(parse(&format!("{FILE}{more}\n")).unwrap_err(), [expected], "{more}");
+        }
+        for (text, expected) in [
+            (FILE.replace("'a'", "'A.'"), "`A.`: a name is 1 to 64 of `a` to `z`, `0` to `9`, `-` and `_`"),
+            (FILE.replace("path", "#"), "`a`: it has no `path`"),
+            (HTTPS.replace("secret_file", "#"), "`b`: it has no `secret_file`"),
+            (
+                HTTPS.replace("https:", "http:"),
+                "`b`: `http://c.example/in`: entries in the clear could be read by anybody: write `https`, or a loopback address",
+            ),
+            (format!("{HTTPS}deadline_ms = 60001"), "`b`: `deadline_ms` is at most 60000"),
+        ] {
+            assert_eq!(parse(&text).unwrap_err(), [format!("etc/p.toml:1:1: [[audit.sinks]] {expected}")], "{text}");
+        }
+        for (text, expected) in [
+            (format!("{FILE}{FILE}"), "`a`: another one has this name"),
+            (format!("{FILE}{}", FILE.replace("'a'", "'c'")), "`c`: `a` has the same place"),
+        ] {
+            assert_eq!(parse(&text).unwrap_err(), [format!("etc/p.toml:5:1: [[audit.sinks]] {expected}")]);
+        }
+        assert!(parse(&format!("{FILE}pth = 'x'")).unwrap_err()[0].contains("etc/p.toml:5:1: unknown field `pth`"));
+        let many: String =
+            (0..17).map(|it| FILE.replace("a'", &format!("a{it}'")).replace("a.jsonl", &format!("{it}"))).collect();
+        assert_eq!(parse(&many).unwrap_err(), ["etc/p.toml:65:1: [[audit.sinks]] `a16`: there are at most 16"]);
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_found_before_anything_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let unusable = |text: &str| {
+            let read = Settings::parse(&at("p.toml"), text).unwrap();
+            read.sinks[0].unusable().map(|it| it.message)
+        };
+        assert_eq!(unusable(&FILE.replace("out/", "")), None);
+        assert!(unusable(FILE).unwrap().ends_with("out` is no folder"));
+        let local = HTTPS.replace("https:", "http:").replace("c.example", "localhost");
+        assert!(unusable(&local).unwrap().contains("No such file"));
+        std::fs::write(at("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        assert_eq!(unusable(&local), None);
+        std::fs::write(at("s"), "hunter2").unwrap();
+        let said = unusable(&local).unwrap();
+        assert!(said.contains("a secret is `whsec_`") && !said.contains("hunter2"), "{said}");
+    }
+}
