@@ -8,6 +8,7 @@ mod log;
 mod note;
 mod proofs;
 mod reading;
+mod retention;
 mod sample;
 mod tree;
 mod trouble;
