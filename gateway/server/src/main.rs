@@ -9,6 +9,7 @@ mod diary;
 mod edge;
 mod faults;
 mod office;
+mod retaining;
 mod serve;
 mod settings;
 mod tls;
