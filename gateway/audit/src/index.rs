@@ -81,6 +81,17 @@ pub(crate) fn complete(log: &Path, end: u64) {
     }
 }
 
+/// Whether a segment has an index that can be asked.
+pub(crate) fn is_sound(log: &Path, segment: u64) -> bool {
+    Index::open(&path(log, segment), segment).is_ok_and(|it| it.is_whole())
+}
+
+/// Makes the index of a segment anew.
+pub(crate) fn renew(log: &Path, segment: u64) -> Result<(), ReadError> {
+    let bytes = build(log, segment)?;
+    Ok(put(log, segment, &bytes)?)
+}
+
 impl Spot {
     pub(crate) fn whole(bundle: u64) -> Self {
         Self { bundle, only: None }

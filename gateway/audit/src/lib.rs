@@ -8,6 +8,7 @@
 mod cbor;
 pub mod cosignature;
 mod disk;
+mod doctor;
 mod entry;
 mod export;
 mod extent;
@@ -40,6 +41,7 @@ pub mod witness;
 mod writer;
 
 pub use cbor::NotCanonical;
+pub use doctor::{Examined, examine, mend};
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
 pub use export::{
     BadLine, Checked, Doubtful, ExportError, Format, Manifest, Proof, Totals, Wanted, export, manifest_of,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 mod damage;
+mod doctor;
 mod export;
 mod handmade;
 mod log;

@@ -50,7 +50,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A log whose old entries are in bundles alone.
-fn old_log() -> TempDir {
+pub(crate) fn old_log() -> TempDir {
     let class = |it: u64| if it.is_multiple_of(LONGER) { "config.change" } else { "request.completed" };
     let mut entries: Vec<_> = (0..OLD)
         .map(|it| json!({ "class": class(it), "time": i64::try_from(it).unwrap() * EVERY * 1_000_000_000 }))
@@ -82,7 +82,7 @@ fn verified(folder: &Path) -> Verified {
 }
 
 #[track_caller]
-fn good(folder: &Path) -> Verified {
+pub(crate) fn good(folder: &Path) -> Verified {
     let found = verified(folder);
     assert_eq!(found.faults, []);
     found
@@ -93,6 +93,11 @@ fn step(folder: &Path, boot: &str, now: Timestamp) -> Result<Option<Pruned>, Unp
     let log = open(folder, boot);
     log.note(&Notice::start(now, Before::Crash, 0));
     block_on(prune(&log, &policy(), "test", now, Duration::from_mins(1)))
+}
+
+/// The first 768 entries go.
+pub(crate) fn step_by(folder: &Path) {
+    let _ = step(folder, "02", day_after(1000)).unwrap();
 }
 
 fn seqs(query: Query) -> Vec<u64> {

@@ -1,6 +1,7 @@
 //! `portcullis audit`
 
 mod asked;
+mod doctor;
 mod erase;
 mod export;
 mod hold;
@@ -35,6 +36,8 @@ pub(crate) enum Audit {
     Hold(hold::Hold),
     /// Let entries go that are older than is kept
     Prune(prune::Prune),
+    /// Look whether the log has all it needs, and say what to do
+    Doctor(doctor::Doctor),
     /// Close the write-ahead file, sign what there is, and print the checkpoint for keeping elsewhere
     #[command(
         after_help = "Example: portcullis audit seal > kept.note, and later: portcullis audit verify --checkpoint kept.note"
@@ -62,6 +65,7 @@ impl Audit {
             Self::Erase(erase) => erase.run(&own(), settings, output),
             Self::Hold(hold) => hold.run(&own(), settings, output),
             Self::Prune(prune) => prune.run(&own(), settings, output),
+            Self::Doctor(doctor) => doctor.run(&own(), settings, output),
             Self::Seal => seal::run(&own(), settings, output),
             Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
             Self::Query(query) => query.run(own, settings, output),
