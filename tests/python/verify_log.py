@@ -90,15 +90,19 @@ def read_vkey(text, kind=1):
 
 def read_note(file):
     """The text, and of each line below it who signed, the id of the key and the signature."""
-    text, empty, lines = file.read_bytes().rpartition(b"\n\n")
+    return split_note(file.read_bytes(), file.name)
+
+
+def split_note(note, name):
+    text, empty, lines = note.rpartition(b"\n\n")
     if not empty or not lines.endswith(b"\n"):
-        raise Wrong(f"{file.name} is no note")
+        raise Wrong(f"{name} is no note")
     signatures = []
     for line in lines.decode().splitlines():
         dash, who, signature = line.split(" ")
         signature = base64.b64decode(signature, validate=True)
         if dash != "\u2014":
-            raise Wrong(f"{file.name} is no note")
+            raise Wrong(f"{name} is no note")
         signatures.append((who, signature[:4], signature[4:]))
     return text + b"\n", signatures
 
@@ -169,8 +173,28 @@ def ahead(path):
         at += 12 + length
 
 
-def entries_of(log):
-    number = 0
+def minimum_of(log):
+    """The first entry that was not pruned."""
+    file = log / "minimum"
+    if not file.exists():
+        return 0
+    text = file.read_text()
+    number = int(text)
+    if text != f"{number}\n" or number % 256:
+        raise Wrong("`minimum` does not say where the log begins")
+    return number
+
+
+def leaves_before(log, minimum):
+    """The leaf hashes of what was pruned."""
+    for number in range(minimum // 256):
+        hashes = (log / "tile/0" / path_of(number)).read_bytes()
+        if len(hashes) != 256 * 32:
+            raise Wrong(f"tile {number} is damaged")
+        yield from (hashes[at : at + 32] for at in range(0, len(hashes), 32))
+
+
+def entries_of(log, number):
     while (path := log / "tile/entries" / path_of(number // 256)).is_file():
         yield from bundle(path)
         number += 256
@@ -253,22 +277,90 @@ class Tree:
 class Runs:
     """What each run of a gateway has said so far."""
 
-    def __init__(self):
-        self.next, self.current, self.stopped = {}, None, False
+    def __init__(self, late):
+        # Where the log begins late, nobody can tell what was to come, and whether the run before had ended.
+        self.next, self.current, self.stopped, self.late = {}, None, late, late
 
     def take(self, number, fields):
         run = fields["node"], fields["boot"]
         action = fields.get("action") if fields["class"] == "audit.control" else None
         if run != self.current:
-            if run not in self.next:
+            if run not in self.next and not self.late:
                 before = fields.get("before") if action == "start" else None
                 if not {"nothing": number == 0, "stop": self.stopped, "crash": True}.get(before, False):
                     raise Wrong(f"entry {number} does not begin a run as it should")
-            self.current, self.stopped = run, False
+            self.current, self.stopped = run, self.late
+        if self.late:
+            self.next[run], self.late = fields["node_seq"], False
         if fields["node_seq"] != self.next.get(run, 0):
             raise Wrong(f"entry {number} is number {fields['node_seq']} of its run, not {self.next.get(run, 0)}")
         self.next[run] = fields["node_seq"] + 1
         self.stopped = self.stopped or action == "stop"
+
+
+class Prunings:
+    """What entries say of what was pruned."""
+
+    def __init__(self):
+        self.said = []
+
+    def take(self, number, fields):
+        if fields["class"] == "retention.pruned" and fields["end"] <= number:
+            kept = fields["kept"] if fields["what"] == "entries" else None
+            self.said.append((number, fields["first"], fields["end"], kept))
+
+    def judge(self, minimum, counts):
+        self.said.sort()
+        said = 0
+        for _, first, end, _ in sorted(self.said, key=lambda it: it[1:3]):
+            said = max(said, end) if first <= said else said
+        if said < minimum:
+            raise Wrong(f"entries {said} to {minimum - 1} are gone, and no entry says that they were pruned")
+        past = max([end for _, _, end, kept in self.said if kept is None], default=0)
+        last = {first: (end, kept) for _, first, end, kept in self.said if kept is not None}
+        for first, (end, kept) in last.items():
+            if past < end <= minimum and counts.get(first, 0) < kept:
+                raise Wrong(f"{kept} of the entries {first} to {end - 1} were kept longer, and are not all there")
+
+
+def root_from(leaf_hash, number, size, path):
+    """The root that a proof leads to (RFC 9162 section 2.1.3.2)."""
+    if size <= number:
+        raise Wrong("a proof of what is not in the tree")
+    at, last, total = number, size - 1, leaf_hash
+    for step in path:
+        if last == 0:
+            raise Wrong("a proof is too long")
+        if at & 1 or at == last:
+            total = hashlib.sha256(b"\1" + step + total).digest()
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            total = hashlib.sha256(b"\1" + total + step).digest()
+        at, last = at >> 1, last >> 1
+    if last:
+        raise Wrong("a proof is too short")
+    return total
+
+
+def kept_of(log, minimum, vkey):
+    """Of each range that was pruned its first entry, size and root of its checkpoint, and the entries that were kept."""
+    for file in sorted((log / "kept").glob("*")):
+        if int(file.name) >= minimum:
+            continue
+        held = json.loads(file.read_text())
+        text, signatures = split_note(held["checkpoint"].encode(), file.name)
+        if held["form"] != 1 or not signed_by(vkey, text, signatures) or text.decode().split("\n")[0] != vkey[0]:
+            raise Wrong(f"{file.name} is not signed by {vkey[0]}")
+        size, root = int(text.decode().split("\n")[1]), base64.b64decode(text.decode().split("\n")[2], validate=True)
+        entries = [(it["seq"], base64.b64decode(it["raw"], validate=True)) for it in held["entries"]]
+        if [it for it, _ in entries] != sorted({it for it, _ in entries}):
+            raise Wrong(f"{file.name} is out of order")
+        for it, (number, entry) in zip(held["entries"], entries):
+            path = [base64.b64decode(hashed, validate=True) for hashed in it["proof"]]
+            if not held["first"] <= number < held["end"] or root_from(leaf(entry), number, size, path) != root:
+                raise Wrong(f"{file.name} does not prove entry {number}")
+        yield held["first"], size, root, entries
 
 
 def verify(log, vkey, witnesses):
@@ -281,24 +373,37 @@ def verify(log, vkey, witnesses):
         if stated.setdefault(size, root) != root:
             raise Wrong(f"two checkpoints of {size} entries disagree")
         witnessed += [size] if stood_for else []
-    signed, tree, runs = max(stated), Tree(), Runs()
-    for number, entry in enumerate(entries_of(log)):
+    minimum, counts, prunings = minimum_of(log), {}, Prunings()
+    for first, size, root, entries in kept_of(log, minimum, vkey):
+        if stated.setdefault(size, root) != root:
+            raise Wrong(f"two checkpoints of {size} entries disagree")
+        counts[first] = len(entries)
+        for number, entry in entries:
+            prunings.take(number, decode(entry)[0])
+    signed, tree, runs = max(stated), Tree(), Runs(minimum > 0)
+    for hashed in leaves_before(log, minimum):
+        tree.push(hashed)
+        if tree.size in stated and stated[tree.size] != tree.root():
+            raise Wrong(f"the entries up to {tree.size} are not those that were signed for")
+    for number, entry in enumerate(entries_of(log, minimum), minimum):
         fields, end = decode(entry)
         if end != len(entry):
             raise Wrong(f"entry {number} goes on after its end")
         runs.take(number, fields)
+        prunings.take(number, fields)
         tree.push(leaf(entry))
         if tree.size in stated and stated[tree.size] != tree.root():
             raise Wrong(f"the entries up to {tree.size} are not those that were signed for")
     if tree.size < signed:
         raise Wrong(f"{signed} entries are signed for, and there are {tree.size}")
+    prunings.judge(minimum, counts)
     last = max(witnessed) if witnesses else None
-    return {"entries": tree.size, "signed": signed, "witnessed": last, "root": stated[signed].hex()}
+    return {"entries": tree.size, "minimum": minimum, "signed": signed, "witnessed": last, "root": stated[signed].hex()}
 
 
 if __name__ == "__main__":
     try:
         named = [read_vkey(it, 4) for it in sys.argv[3:]]
         print(json.dumps(verify(Path(sys.argv[1]), read_vkey(sys.argv[2]), named)))
-    except (Wrong, KeyError, ValueError, IndexError, struct.error) as wrong:
+    except (Wrong, KeyError, TypeError, ValueError, IndexError, OSError, struct.error) as wrong:
         sys.exit(f"wrong: {wrong}")

@@ -57,6 +57,11 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 fn sync_names(path: &Path) -> io::Result<()> {
     let above = path.parent().map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
     above.map_or(Ok(()), |it| File::open(it)?.sync_all())

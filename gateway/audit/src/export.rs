@@ -6,7 +6,7 @@ mod check;
 mod csv;
 pub(crate) mod json;
 pub(crate) mod ocsf;
-mod proofs;
+pub(crate) mod proofs;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -101,6 +101,9 @@ pub struct Manifest {
     pub proof: Proof,
     /// How many entries were written and not signed for yet, and so were not looked at.
     pub unsigned: u64,
+    /// The first entry that was not pruned: of those before it only what is kept longer can be there.
+    #[serde(default)]
+    pub minimum: u64,
     /// How many there are of each kind.
     pub totals: Totals,
 }
@@ -137,12 +140,13 @@ pub fn export(log: &Path, wanted: &Wanted<'_>, out: &mut impl Write) -> Result<M
     let unsigned = query.range().end.saturating_sub(size.max(wanted.first));
     let query = query.before(size);
     let range = query.range();
-    let whole = wanted.filter.is_empty() && range == (0..size);
+    let whole = wanted.filter.is_empty() && range == (0..size) && query.minimum() == 0;
     let proof = match wanted.format {
         Format::Json if whole => Proof::Root,
         Format::Json => Proof::Inclusion,
         Format::Ocsf | Format::Csv => Proof::Nothing,
     };
+    let minimum = query.minimum();
     let mut out = Summed { out, sum: Context::new(&SHA256), bytes: 0 };
     let (mut count, mut totals) = (0, Totals::default());
     if wanted.format == Format::Csv {
@@ -174,6 +178,7 @@ pub fn export(log: &Path, wanted: &Wanted<'_>, out: &mut impl Write) -> Result<M
         checkpoint: proofs.note().to_owned(),
         proof,
         unsigned,
+        minimum,
         totals,
     })
 }

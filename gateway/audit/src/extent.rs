@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::minimum::minimum;
 use crate::read::{Entries, ReadError};
 use crate::recover::read_bundle;
 use crate::tree::{FULL, bundle_path};
@@ -16,6 +17,8 @@ const LOOKS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Extent {
     log: PathBuf,
+    /// The first entry that was not pruned.
+    pub(crate) minimum: u64,
     /// How many entries there are.
     pub(crate) end: u64,
     /// The first entry of the newest write-ahead file; all before it are in whole bundles.
@@ -27,22 +30,24 @@ pub(crate) struct Extent {
 
 impl Extent {
     pub(crate) fn of(log: &Path) -> Result<Self, ReadError> {
+        let minimum = minimum(log)?;
         for _ in 0..LOOKS {
             let Some((first, path)) = wal::files(log)?.pop() else { break };
             // Gone meanwhile: then there is a newer one.
             let Some(bytes) = disk::read(&path)? else { continue };
             let entries = ranges(&bytes);
             let end = first + entries.len() as u64;
-            return Ok(Self { log: log.to_owned(), end, ahead: first, bytes, entries }.with_bundles());
+            return Ok(Self { log: log.to_owned(), minimum, end, ahead: first, bytes, entries }.with_bundles());
         }
-        Ok(Self { log: log.to_owned(), end: 0, ahead: 0, bytes: Vec::new(), entries: Vec::new() }.with_bundles())
+        Ok(Self { log: log.to_owned(), minimum, end: 0, ahead: 0, bytes: Vec::new(), entries: Vec::new() }
+            .with_bundles())
     }
 
     /// Where there are more whole bundles than the write-ahead file knows of, they are what counts: the log is a copy
     /// without one, or one whose end went missing.
     fn with_bundles(mut self) -> Self {
         let is_there = |index: u64| self.log.join(bundle_path(index, FULL)).metadata().is_ok_and(|it| 0 < it.len());
-        let known = self.end / FULL as u64;
+        let known = self.end.max(self.minimum) / FULL as u64;
         if !is_there(known) {
             return self;
         }

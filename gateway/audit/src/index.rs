@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::extent;
+use crate::minimum::minimum;
 use crate::query::Filter;
 use crate::read::ReadError;
 use crate::tree::FULL;
@@ -51,16 +52,44 @@ pub(crate) fn spots(log: &Path, segment: u64, filter: &Filter) -> Result<Vec<Spo
     }
 }
 
+/// Takes away the indexes of segments in which nothing is left before this entry.
+pub(crate) fn drop_before(log: &Path, end: u64) -> io::Result<()> {
+    let found = match fs::read_dir(log.join("index")) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for it in found {
+        let it = it?;
+        let segment = it.file_name().to_str().and_then(|it| it.parse::<u64>().ok());
+        if segment.is_some_and(|it| it < end / SEGMENT) {
+            fs::remove_file(it.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the indexes of the segments that became whole, all entries before `end` being in bundles. What fails is done by
 /// whoever needs it.
 pub(crate) fn complete(log: &Path, end: u64) {
     for segment in (0..end / SEGMENT).rev().take(usize::try_from(AT_ONCE).unwrap_or_default()) {
         if !path(log, segment).exists()
+            && minimum(log).is_ok_and(|it| it < (segment + 1) * SEGMENT)
             && let Ok(bytes) = build(log, segment)
         {
             let _ = put(log, segment, &bytes);
         }
     }
+}
+
+/// Whether a segment has an index that can be asked.
+pub(crate) fn is_sound(log: &Path, segment: u64) -> bool {
+    Index::open(&path(log, segment), segment).is_ok_and(|it| it.is_whole())
+}
+
+/// Makes the index of a segment anew.
+pub(crate) fn renew(log: &Path, segment: u64) -> Result<(), ReadError> {
+    let bytes = build(log, segment)?;
+    Ok(put(log, segment, &bytes)?)
 }
 
 impl Spot {
@@ -75,7 +104,8 @@ fn path(log: &Path, segment: u64) -> PathBuf {
 
 fn build(log: &Path, segment: u64) -> Result<Vec<u8>, ReadError> {
     let mut builder = Builder::new(segment);
-    for bundle in 0..BUNDLES {
+    let first = minimum(log)? / FULL as u64;
+    for bundle in first.saturating_sub(segment * BUNDLES)..BUNDLES {
         extent::bundle(log, segment * BUNDLES + bundle, |place, entry| builder.add(bundle, place, entry))?;
     }
     Ok(builder.finish())

@@ -8,13 +8,17 @@
 mod cbor;
 pub mod cosignature;
 mod disk;
+mod doctor;
 mod entry;
 mod export;
 mod extent;
 mod field;
+mod hold;
 mod index;
 mod inflight;
+mod kept;
 mod log;
+mod minimum;
 pub mod note;
 mod notice;
 mod prove;
@@ -23,6 +27,7 @@ mod read;
 mod reading;
 mod recover;
 mod reserve;
+mod retention;
 mod sequencer;
 mod settings;
 mod show;
@@ -37,13 +42,15 @@ pub mod witness;
 mod writer;
 
 pub use cbor::NotCanonical;
+pub use doctor::{Examined, examine, mend};
 pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
 pub use export::{
     BadLine, Checked, Doubtful, ExportError, Format, Manifest, Proof, Totals, Wanted, export, manifest_of,
     verify_export,
 };
+pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};
 pub use inflight::{InFlight, Place, UnderWay};
-pub use log::{Custody, Horizon, Log, OpenError, Unwritable};
+pub use log::{Custody, Horizon, Log, OpenError, Unwritable, is_being_written};
 pub use notice::{Author, Before, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
@@ -52,9 +59,10 @@ pub use query::{Filter, Found, Query, Way};
 pub use read::{Entries, ReadError};
 pub use reading::{Reading, read_of};
 pub use recover::{Recovered, Unrecoverable};
+pub use retention::{Due, Pruned, Pruning, Unpruned, prune};
 pub use sequencer::MAX_ENTRY;
-pub use settings::AuditSettings;
+pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
 pub use show::{harmless, json_line};
 pub use subjects::{Sealed, SubjectKey, SubjectKeys, Subjects};
 pub use tail::Tail;
-pub use verify::{Broken, Grounds, Verdict, Verified, verify};
+pub use verify::{Broken, Grounds, PrunedPart, Verdict, Verified, verify};

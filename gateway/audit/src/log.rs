@@ -72,6 +72,7 @@ pub struct Log {
     /// How many entries there were when it was opened.
     before: u64,
     durable: watch::Receiver<u64>,
+    folder: PathBuf,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -86,6 +87,10 @@ pub(crate) struct Shared {
     author: Author,
     pub(crate) in_flight: InFlight,
     pub(crate) subjects: Subjects,
+    /// How many entries of this run are signed for.
+    pub(crate) signed: watch::Sender<u64>,
+    /// How many times the log was sealed as somebody asked.
+    pub(crate) sealed: watch::Sender<u64>,
     /// Why nothing is taken, in the operator's words.
     trouble: Mutex<Option<String>>,
 }
@@ -100,6 +105,8 @@ pub(crate) struct Pending {
     appended: u64,
     /// Somebody waits until what is here is durable.
     pub(crate) urgent: bool,
+    /// How many times somebody asked for the log to be sealed.
+    pub(crate) seals: u64,
     pub(crate) closed: bool,
 }
 
@@ -173,13 +180,16 @@ impl Log {
             author,
             in_flight,
             subjects,
+            signed: watch::Sender::new(0),
+            sealed: watch::Sender::new(0),
             trouble: Mutex::default(),
         });
         let (told, durable) = watch::channel(0);
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
         let thread = std::thread::Builder::new().name("audit".to_owned());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
-        Ok((Self { shared, before: recovered.next, durable, writer: Some(writer) }, recovered))
+        let (before, folder) = (recovered.next, folder.to_owned());
+        Ok((Self { shared, before, durable, folder, writer: Some(writer) }, recovered))
     }
 
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
@@ -238,12 +248,29 @@ impl Log {
             pending.urgent = true;
             self.shared.wake.notify_one();
         }
-        let mut durable = self.durable.clone();
         let wait = Duration::from_millis(self.shared.settings.strict_wait_ms);
-        match tokio::time::timeout(wait, durable.wait_for(|it| number <= *it)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Unwritable),
-        }
+        reached(self.durable.clone(), number, wait).await
+    }
+
+    /// Waits until this many entries of this run are signed for, which comes after they are on the disk.
+    pub async fn signed_up_to(&self, number: u64, patience: Duration) -> Result<(), Unwritable> {
+        reached(self.shared.signed.subscribe(), number, patience).await
+    }
+
+    /// Closes the write-ahead file, if a whole bundle is in it, and signs a checkpoint that is kept. Waits until that is done.
+    pub async fn seal(&self, patience: Duration) -> Result<(), Unwritable> {
+        let number = {
+            let mut pending = self.shared.pending();
+            pending.seals += 1;
+            self.shared.wake.notify_one();
+            pending.seals
+        };
+        reached(self.shared.sealed.subscribe(), number, patience).await
+    }
+
+    /// Where it is kept.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// How many entries were handed over since this process started.
@@ -281,6 +308,26 @@ impl Horizon {
         if durable.wait_for(|it| seq < self.before + *it).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Whether some process writes this log now. One that died does not: its lock went with it.
+pub fn is_being_written(log: &Path) -> io::Result<bool> {
+    let lock = match std::fs::File::open(log.join("LOCK")) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(cause)) => Err(cause),
+    }
+}
+
+async fn reached(mut count: watch::Receiver<u64>, number: u64, patience: Duration) -> Result<(), Unwritable> {
+    match tokio::time::timeout(patience, count.wait_for(|it| number <= *it)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Unwritable),
     }
 }
 

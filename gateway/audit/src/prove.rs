@@ -6,10 +6,10 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::disk;
 use crate::note::{BadNote, Checkpoint, Verifier};
 use crate::read::{Entries, ReadError};
 use crate::tree::{self, BadProof, FULL, Hash, Tile, root_of};
+use crate::{disk, kept};
 
 /// The first line of a proof of an entry (C2SP tlog-proof).
 const PROOF: &str = "c2sp.org/tlog-proof@v1";
@@ -70,7 +70,13 @@ pub fn prove_entry(log: &Path, seq: u64) -> Result<String, Unproven> {
     if stated.size <= seq {
         return Err(Unproven::Unsigned { asked: seq + 1, signed: stated.size });
     }
-    let entry = Entries::from(log, seq).next().transpose()?;
+    let entry = match Entries::from(log, seq).next().transpose() {
+        Err(ReadError::Pruned { seq, minimum }) => match kept::entry(log, seq)? {
+            Some(entry) => Some((seq, entry)),
+            None => return Err(ReadError::Pruned { seq, minimum }.into()),
+        },
+        other => other?,
+    };
     let (_, entry) = entry.ok_or(Unproven::Unsigned { asked: seq + 1, signed: stated.size })?;
     let path = tree::inclusion(seq, stated.size, &mut |level, index| subtree(log, stated.size, level, index))?;
     Ok(format!("{PROOF}\nextra {}\nindex {seq}\n{}\n{note}", STANDARD.encode(entry), lines(&path)))

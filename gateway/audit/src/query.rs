@@ -2,7 +2,7 @@
 //! newer than those.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::cbor::NotCanonical;
 use crate::extent::Extent;
 use crate::field::{Fact, Field, facts};
 use crate::index::{self, SEGMENT, Spot};
+use crate::kept::{self, Kept};
 use crate::read::ReadError;
 use crate::tree::FULL;
 use crate::view;
@@ -135,6 +136,8 @@ pub struct Query {
     done: u64,
     spots: VecDeque<Spot>,
     found: VecDeque<Found>,
+    /// The files of entries that were kept when their bundles were pruned.
+    kept: VecDeque<PathBuf>,
 }
 
 impl Query {
@@ -142,8 +145,10 @@ impl Query {
     pub fn new(log: &Path, first: u64, filter: Filter, way: Way) -> Result<Self, ReadError> {
         let extent = Extent::of(log)?;
         let end = extent.end;
+        let kept = if first < extent.minimum { kept::files(log, extent.minimum)? } else { Vec::new() };
+        let kept = kept.into_iter().map(|(_, path)| path).collect();
         let (spots, found) = (VecDeque::new(), VecDeque::new());
-        Ok(Self { extent, filter, way, first, end, done: 0, spots, found })
+        Ok(Self { extent, filter, way, first, end, done: 0, spots, found, kept })
     }
 
     /// Asks for none from number `end` on.
@@ -156,6 +161,11 @@ impl Query {
     /// The number of the first entry that is looked at, and the number after that of the last.
     pub fn range(&self) -> std::ops::Range<u64> {
         self.first.min(self.end)..self.end
+    }
+
+    /// The first entry that was not pruned. Of those before it only what is kept longer can be found.
+    pub fn minimum(&self) -> u64 {
+        self.extent.minimum
     }
 
     /// The last so many, in order.
@@ -179,6 +189,12 @@ impl Query {
                 break;
             }
         }
+        while kept.len() < count
+            && let Some(path) = self.kept.pop_back()
+        {
+            let more = count - kept.len();
+            kept.extend(self.longer(&path)?.into_iter().rev().take(more));
+        }
         Ok(kept.into_iter().rev().collect())
     }
 
@@ -189,13 +205,16 @@ impl Query {
 
     /// Where to look in one part.
     fn spots_of(&self, part: u64) -> Result<VecDeque<Spot>, ReadError> {
-        let bundles = part * (SEGMENT / FULL as u64)..((part + 1) * SEGMENT).min(self.extent.ahead) / FULL as u64;
+        let left = self.extent.minimum / FULL as u64;
+        let bundles =
+            (part * (SEGMENT / FULL as u64)).max(left)..((part + 1) * SEGMENT).min(self.extent.ahead) / FULL as u64;
         if bundles.is_empty() || bundles.end * FULL as u64 <= self.first || self.end <= bundles.start * FULL as u64 {
             return Ok(VecDeque::new());
         }
         let whole = part + 1 < self.parts();
         if whole && self.way == Way::Index && !self.filter.is_empty() {
-            return Ok(index::spots(self.extent.log(), part, &self.filter)?.into());
+            let spots = index::spots(self.extent.log(), part, &self.filter)?;
+            return Ok(spots.into_iter().filter(|it| left <= it.bundle).collect());
         }
         Ok(bundles.map(Spot::whole).collect())
     }
@@ -216,6 +235,15 @@ impl Query {
         })
     }
 
+    /// What is admitted of entries that were kept longer than their bundles.
+    fn longer(&self, path: &Path) -> Result<VecDeque<Found>, ReadError> {
+        let gone = || ReadError::Damaged { path: path.to_owned(), seq: self.first };
+        let kept = Kept::read(path)?.ok_or_else(gone)?;
+        let found = kept.entries.iter().map(|it| Found { seq: it.seq, bytes: it.bytes() });
+        let range = self.first..self.end;
+        Ok(found.filter(|it| range.contains(&it.seq) && self.filter.admits(&it.bytes).unwrap_or(true)).collect())
+    }
+
     /// What is admitted of the newest write-ahead file.
     fn ahead(&self) -> impl DoubleEndedIterator<Item = Found> {
         let range = self.first..self.end;
@@ -233,7 +261,9 @@ impl Iterator for Query {
             if let Some(found) = self.found.pop_front() {
                 return Some(Ok(found));
             }
-            let step = if let Some(spot) = self.spots.pop_front() {
+            let step = if let Some(path) = self.kept.pop_front() {
+                self.longer(&path).map(|it| self.found = it)
+            } else if let Some(spot) = self.spots.pop_front() {
                 self.look(&spot)
             } else if self.done < self.parts() {
                 self.done += 1;
@@ -249,6 +279,7 @@ impl Iterator for Query {
                 // What comes after what cannot be read is not shown as if nothing were missing.
                 self.done = u64::MAX;
                 self.spots.clear();
+                self.kept.clear();
                 return Some(Err(cause));
             }
         }

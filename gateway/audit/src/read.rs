@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk;
+use crate::minimum::minimum;
 use crate::recover::read_bundle;
 use crate::tree::{FULL, bundle_path};
 use crate::wal::{self, Frames};
@@ -35,6 +36,14 @@ pub enum ReadError {
         /// The first entry that cannot be read.
         seq: u64,
     },
+    /// An entry that is not kept any more.
+    #[error("entry {seq} was pruned: entries from {minimum} on are there, and those before it that are kept longer")]
+    Pruned {
+        /// The entry.
+        seq: u64,
+        /// The first that was not pruned.
+        minimum: u64,
+    },
 }
 
 impl Entries {
@@ -59,6 +68,11 @@ impl Entries {
             return Ok(());
         }
         self.ended = !self.read_ahead()?;
+        // One that cannot be read is a fault of its own, which the verifier names.
+        let minimum = if self.ended { minimum(&self.log).unwrap_or_default() } else { 0 };
+        if self.next < minimum {
+            return Err(ReadError::Pruned { seq: self.next, minimum });
+        }
         Ok(())
     }
 

@@ -192,6 +192,18 @@ impl Sequencer {
         }
         // So that a checkpoint is never older than the oldest write-ahead file.
         self.state(false)?;
+        self.follow()
+    }
+
+    /// Signs what there is, keeps that, and begins another write-ahead file if there is a whole bundle in this one. To be
+    /// called after [`Self::settle`].
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.state(true)?;
+        if self.levels.size() - self.wal.first < FULL as u64 { Ok(()) } else { self.follow() }
+    }
+
+    /// Begins the next write-ahead file, once all before it is signed for.
+    fn follow(&mut self) -> io::Result<()> {
         let first = self.begin_wal()?;
         self.seal(first);
         Ok(())

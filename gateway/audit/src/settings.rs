@@ -1,6 +1,13 @@
 //! What an operator may write about the log.
 
-use serde::Deserialize;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// The most days anybody keeps anything: a century.
+const MOST_DAYS: u64 = 36_500;
 
 /// The `[audit]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,6 +29,95 @@ pub struct AuditSettings {
     pub reserve_bytes: u64,
     /// How many bytes of entries may wait in memory before requests wait for the disk.
     pub backlog_bytes: usize,
+    /// How long entries stay.
+    pub retention: RetentionSettings,
+}
+
+/// The `[audit.retention]` table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenRetention")]
+pub struct RetentionSettings {
+    keep_days: u64,
+    compliance_days: u64,
+}
+
+/// The same as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenRetention {
+    /// For how many days entries stay; 0 for ever.
+    #[serde(deserialize_with = "days")]
+    keep_days: u64,
+    /// The same of those that compliance is judged by.
+    #[serde(deserialize_with = "days")]
+    compliance_days: u64,
+}
+
+/// Compliance is to be judged by less than is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`compliance_days` is 0, for ever, or at least `keep_days`")]
+pub struct KeptShorter;
+
+impl RetentionSettings {
+    /// For so many days; 0 for ever.
+    pub fn of_days(keep_days: u64, compliance_days: u64) -> Result<Self, KeptShorter> {
+        if compliance_days != 0 && compliance_days < keep_days {
+            Err(KeptShorter)
+        } else {
+            Ok(Self { keep_days, compliance_days })
+        }
+    }
+
+    /// How long entries stay; nothing where they stay for ever.
+    pub fn keep(&self) -> Option<Duration> {
+        whole(self.keep_days)
+    }
+
+    /// How long those stay that compliance is judged by.
+    pub fn longer(&self) -> Option<Duration> {
+        whole(self.compliance_days)
+    }
+}
+
+impl Default for RetentionSettings {
+    /// 13 months and 6 years.
+    fn default() -> Self {
+        Self { keep_days: 396, compliance_days: 2192 }
+    }
+}
+
+impl fmt::Display for RetentionSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keep_days {}, compliance_days {}", self.keep_days, self.compliance_days)
+    }
+}
+
+impl Default for WrittenRetention {
+    fn default() -> Self {
+        let RetentionSettings { keep_days, compliance_days } = RetentionSettings::default();
+        Self { keep_days, compliance_days }
+    }
+}
+
+impl TryFrom<WrittenRetention> for RetentionSettings {
+    type Error = KeptShorter;
+
+    fn try_from(it: WrittenRetention) -> Result<Self, Self::Error> {
+        Self::of_days(it.keep_days, it.compliance_days)
+    }
+}
+
+fn days<'de, D: Deserializer<'de>>(written: D) -> Result<u64, D::Error> {
+    let read = u64::deserialize(written)?;
+    if read <= MOST_DAYS {
+        Ok(read)
+    } else {
+        Err(D::Error::custom(format!("more than {MOST_DAYS} days is for ever: write 0")))
+    }
+}
+
+fn whole(days: u64) -> Option<Duration> {
+    (days != 0).then(|| Duration::from_hours(days.saturating_mul(24)))
 }
 
 impl Default for AuditSettings {
@@ -35,6 +131,7 @@ impl Default for AuditSettings {
             snapshot_ms: 3_600_000,
             reserve_bytes: 64 * 1024 * 1024,
             backlog_bytes: 16 * 1024 * 1024,
+            retention: RetentionSettings::default(),
         }
     }
 }

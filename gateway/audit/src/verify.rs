@@ -1,22 +1,27 @@
 //! Whether a log is what was signed and witnessed: read by somebody who believes nothing but keys.
 
 mod fault;
+mod pruned;
 mod replay;
 mod runs;
 mod stated;
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use domain::Timestamp;
 
 pub use fault::{Broken, Verdict};
+pub use pruned::PrunedPart;
 
 use crate::cosignature::Quorum;
+use crate::minimum::minimum;
 use crate::note::Verifier;
 use crate::read::ReadError;
 use crate::tree::Hash;
 use fault::Found;
+use pruned::Prunings;
 use replay::Replay;
 use stated::checkpoints;
 
@@ -55,6 +60,8 @@ pub struct Verified {
     pub signed_at: Option<Timestamp>,
     /// When the quorum last stood for the log.
     pub witnessed_at: Option<Timestamp>,
+    /// What was pruned of the entries, if anything was.
+    pub pruned: Option<PrunedPart>,
     /// What is wrong, by the first entry that it touches; the first so many faults.
     pub faults: Vec<Broken>,
     /// How many more there are.
@@ -73,19 +80,29 @@ impl Verified {
     }
 }
 
-/// Reads the whole log, holds it to its checkpoints and to those that were kept elsewhere, and goes on after a fault to find
+/// Reads the whole log as far as it was not pruned, holds it to its checkpoints and to those that were kept elsewhere, and goes on after a fault to find
 /// the others.
 pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
     let mut found = Found::default();
     // Before the entries: a gateway may be writing, and those come first there.
-    let stated = checkpoints(log, grounds, &mut found)?;
+    let minimum = match minimum(log) {
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+            found.push(Broken::Minimum);
+            0
+        }
+        other => other?,
+    };
+    let prunings = Prunings::read(log, minimum)?;
+    let mut elsewhere = grounds.kept.clone();
+    elsewhere.extend(prunings.notes());
+    let stated = checkpoints(log, grounds, elsewhere, &mut found)?;
     let newest = stated.last_key_value().map(|(size, _)| *size).unwrap_or_default();
-    let mut replay = Replay::new(log, newest, found);
-    replay.run(&stated)?;
+    let mut replay = Replay::new(log, newest, prunings, found);
+    replay.run(minimum, &stated)?;
     let entries = replay.size();
     let stood_for = stated.values().flatten().filter(|it| it.witnessed.is_some() && replay.agrees(it));
     let last = stood_for.max_by_key(|it| it.size);
-    let mut found = replay.finish();
+    let (mut found, pruned) = replay.finish(minimum);
     let root = stated.last_key_value().and_then(|(_, all)| all.first()).map(|it| it.root);
     if stated.is_empty() {
         found.push(Broken::Unsigned);
@@ -101,6 +118,7 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
         witnessed: grounds.quorum.as_ref().map(|_| last.map(|it| it.size).unwrap_or_default()),
         signed_at: found.signed_at,
         witnessed_at: last.and_then(|it| it.witnessed),
+        pruned,
         faults: Vec::new(),
         more_faults: 0,
     };

@@ -53,6 +53,16 @@ impl Held {
     }
 }
 
+/// What is wanted of what was taken.
+struct Wanted {
+    /// It is the last time.
+    closed: bool,
+    /// Somebody waits for it.
+    urgent: bool,
+    /// How many times somebody asked for the log to be sealed.
+    seals: u64,
+}
+
 /// The process is ending and the log cannot be written.
 struct GivenUp;
 
@@ -76,14 +86,15 @@ impl Writer {
         loop {
             taken.bytes.clear();
             taken.ends.clear();
-            let (closed, urgent) = self.collect(&mut taken, unsynced > 0);
+            let Wanted { closed, urgent, seals } = self.collect(&mut taken, unsynced > 0);
             let mut begin = 0;
             for end in &taken.ends {
                 self.sequencer.add(taken.bytes.get(begin..*end).unwrap_or_default());
                 begin = *end;
             }
             unsynced += taken.ends.len() as u64;
-            if self.put(&mut unsynced, urgent || closed, closed).is_err() {
+            let put = self.put(&mut unsynced, urgent || closed, closed).and_then(|()| self.seal(seals));
+            if put.is_err() {
                 let lost = unsynced + self.shared.pending().ends.len() as u64;
                 tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
                 return;
@@ -121,16 +132,28 @@ impl Writer {
             if keep {
                 self.kept = now;
             }
+            // What is signed for is durable, and what is durable was synced just before.
+            self.shared.signed.send_replace(*self.told.borrow());
         }
         Ok(())
     }
 
-    /// Waits for entries, lets more gather, and takes them all. Says whether it is the last time, and whether somebody
-    /// waits for them.
-    fn collect(&self, taken: &mut Pending, unsynced: bool) -> (bool, bool) {
+    /// Seals the log, where somebody has asked for that since the last time.
+    fn seal(&mut self, seals: u64) -> Result<(), GivenUp> {
+        if *self.shared.sealed.borrow() < seals {
+            self.until_done(Sequencer::close)?;
+            self.shared.signed.send_replace(*self.told.borrow());
+            self.shared.sealed.send_replace(seals);
+        }
+        Ok(())
+    }
+
+    /// Waits for entries, lets more gather, and takes them all.
+    fn collect(&self, taken: &mut Pending, unsynced: bool) -> Wanted {
         let settings = &self.shared.settings;
         let mut pending = self.shared.pending();
-        while pending.bytes.is_empty() && !pending.closed && !(pending.urgent && unsynced) {
+        let sealed = *self.shared.sealed.borrow();
+        while pending.bytes.is_empty() && !pending.closed && !(pending.urgent && unsynced) && pending.seals == sealed {
             let wait = match (unsynced, self.sequencer.is_ahead()) {
                 (true, _) => Duration::from_millis(settings.sync_ms),
                 (false, true) => Duration::from_millis(settings.checkpoint_ms).min(LOOK),
@@ -152,7 +175,8 @@ impl Writer {
         // The buffers change places, so that none is allocated anew.
         std::mem::swap(&mut pending.bytes, &mut taken.bytes);
         std::mem::swap(&mut pending.ends, &mut taken.ends);
-        (pending.closed, std::mem::take(&mut pending.urgent))
+        let urgent = std::mem::take(&mut pending.urgent) || sealed < pending.seals;
+        Wanted { closed: pending.closed, urgent, seals: pending.seals }
     }
 
     /// Nothing is written where another folder took the place of ours: it would be the beginning of a second log.

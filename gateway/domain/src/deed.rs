@@ -46,6 +46,9 @@ pub enum DeedClass {
     /// What entries say of a person is to be erased.
     #[serde(rename = "subject.erased")]
     Erasure,
+    /// Entries are to be kept whatever their age, or need not be any more.
+    #[serde(rename = "legal_hold.change")]
+    Hold,
     /// Something was done with the log itself.
     #[serde(rename = "audit.control")]
     Log,
@@ -59,6 +62,7 @@ impl DeedClass {
             Self::Key => "key.change",
             Self::Read => "audit.read",
             Self::Erasure => "subject.erased",
+            Self::Hold => "legal_hold.change",
             Self::Log => "audit.control",
         }
     }

@@ -7,18 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use audit::Notice;
+use audit::{Hold, HoldName, Notice};
 use aws_lc_rs::digest::{Context, SHA256};
 use domain::{Deed, DeedClass, Moment};
 use identity::{Registry, StoreFault};
 use pipeline::{Configuration, Gateway};
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
+use crate::retaining::Retaining;
 use crate::settings::Settings;
 use crate::sinks::settings::SinkSettings;
 
 /// How far the wall clock may be from what the monotonic clock makes of it before it is said to have been set.
 const STEP: Duration = Duration::from_secs(1);
+
+/// What somebody may ask of the log.
+pub(crate) const SEAL: &str = "seal";
+const PRUNE: &str = "prune";
+
+/// How long a log may take to be sealed: keys are not followed meanwhile.
+pub(crate) const SEAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Enters what the gateway has to say of itself.
 pub(crate) struct Diary {
@@ -26,6 +35,8 @@ pub(crate) struct Diary {
     registry: Arc<dyn Registry>,
     /// The digest of the program that runs.
     binary: String,
+    /// Old entries, which go when somebody asks for it.
+    pub(crate) retaining: Retaining,
     /// The last deed that was handed to the log, so that none is handed over twice by one run.
     entered: AtomicU64,
 }
@@ -42,7 +53,7 @@ impl Diary {
     pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>) -> Self {
         // The file of a running program can always be read by its owner; where not, the empty text says so.
         let binary = std::fs::read("/proc/self/exe").map(|it| digest([it.as_slice()])).unwrap_or_default();
-        Self { gateway, registry, binary, entered: AtomicU64::new(0) }
+        Self { gateway, registry, binary, retaining: Retaining::default(), entered: AtomicU64::new(0) }
     }
 
     /// Enters what commands have done since, makes certain that it is on the disk, and only then lets go of it.
@@ -67,6 +78,10 @@ impl Diary {
                 // They stay where they are, and are let go of when the log has them.
                 return Ok(());
             }
+            let entered_now = deeds.iter().filter(|(id, _)| *id <= newest).map(|(_, deed)| deed);
+            if self.follow_up(entered_now).await.is_err() {
+                return Ok(());
+            }
             self.registry.forget_deeds(newest).await?;
             if newest == entered {
                 return Ok(());
@@ -74,14 +89,43 @@ impl Diary {
         }
     }
 
+    /// Does what comes after its own entry: the checkpoint that somebody wants covers it.
+    async fn follow_up<'d>(&self, deeds: impl Iterator<Item = &'d Deed>) -> Result<(), audit::Unwritable> {
+        let mut seal = false;
+        for deed in deeds.filter(|it| it.class == DeedClass::Log) {
+            match deed.action.as_str() {
+                SEAL => seal = true,
+                PRUNE => self.retaining.ask(&deed.actor),
+                _ => {}
+            }
+        }
+        if seal { self.gateway.log.seal(SEAL_PATIENCE).await } else { Ok(()) }
+    }
+
+    /// Lets old entries go until told to stop.
+    pub(crate) async fn retain(&self, settings: audit::RetentionSettings, stopped: watch::Receiver<bool>) {
+        self.retaining.run(&self.gateway, &*self.registry, settings, stopped).await;
+    }
+
     /// What is left to the gateway to do is done before it is entered: only the process that seals can let go of a key.
     /// What cannot be done now is left for the next round.
     fn carried_out(&self, deed: &Deed) -> Option<Deed> {
+        if deed.class == DeedClass::Hold {
+            return self.held(deed).inspect_err(|cause| tracing::error!(%cause, "a hold cannot be kept")).ok();
+        }
         let (DeedClass::Erasure, Some(tenant), Some(name)) = (deed.class, &deed.tenant, &deed.target) else {
             return Some(deed.clone());
         };
         // Whom it was is not said: that is what was asked to be forgotten.
         let erased = Deed { target: None, ..deed.clone() };
+        match audit::holds(self.gateway.log.folder()) {
+            Ok(holds) if holds.is_empty() => {}
+            Ok(_) => return Some(erased.refused("a legal hold is in force")),
+            Err(cause) => {
+                tracing::error!(%cause, "nobody is erased: holds cannot be looked for");
+                return None;
+            }
+        }
         match self.gateway.log.subjects().erase(tenant.as_str(), name) {
             Ok(Some(key)) => Some(erased.with("key", key)),
             Ok(None) => Some(erased.refused("nothing was sealed for this subject")),
@@ -90,6 +134,20 @@ impl Diary {
                 None
             }
         }
+    }
+
+    /// Puts a hold in force, or ends it.
+    fn held(&self, deed: &Deed) -> std::io::Result<Deed> {
+        let (log, name) = (self.gateway.log.folder(), deed.target.as_deref().unwrap_or_default());
+        let Ok(name) = name.parse::<HoldName>() else { return Ok(deed.clone().refused("it has no name")) };
+        let (done, why_not) = if deed.action == "release" {
+            (audit::release_hold(log, &name)?, "there is no such hold")
+        } else {
+            let tenant = deed.tenant.as_ref().map(ToString::to_string);
+            let hold = Hold { tenant, actor: deed.actor.clone(), since: deed.time };
+            (audit::place_hold(log, &name, &hold)?, "it is in force already")
+        };
+        Ok(if done { deed.clone() } else { deed.clone().refused(why_not) })
     }
 
     /// A sign of life, with what was counted up to now.
@@ -203,6 +261,8 @@ fn facts(settings: &Settings, configuration: &Configuration) -> Value {
             "checkpoint_ms": settings.audit.checkpoint_ms,
             "heartbeat_ms": settings.audit.heartbeat_ms,
             "sinks": settings.sinks.iter().map(SinkSettings::facts).collect::<Vec<_>>(),
+            "keep_days": settings.audit.retention.keep().map(|it| it.as_secs() / 86_400),
+            "compliance_days": settings.audit.retention.longer().map(|it| it.as_secs() / 86_400),
         },
         "keys": { "per_tenant": settings.keys.keys_per_tenant.get() },
     })

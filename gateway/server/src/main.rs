@@ -10,6 +10,7 @@ mod edge;
 mod faults;
 mod office;
 mod outward;
+mod retaining;
 mod serve;
 mod settings;
 mod sinks;

@@ -109,7 +109,8 @@ impl Office {
     /// is urgent, and a configuration takes as long as it takes.
     pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
         let (keys, files) = (self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped.clone()));
-        tokio::join!(keys, files, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
+        let old = self.diary.retain(self.settings.audit.retention, stopped.clone());
+        tokio::join!(keys, files, old, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
     }
 
     async fn ask_witnesses(&self, mut stopped: watch::Receiver<bool>) {
@@ -351,7 +352,8 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
     }
 }
 
-fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
+/// The log of this gateway, with the entry of a run that begins.
+pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
     let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).audit)?;
     let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
     let signer = Signer::from_seed(&format!("portcullis/{}", settings.node), &seed).with_context(named)?;

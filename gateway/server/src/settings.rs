@@ -362,6 +362,7 @@ mod tests {
         for good in ["info", "DEBUG", "info,pipeline=debug", "pipeline=debug", "off"] {
             assert!(parse(&format!("log = '{good}'")).is_ok(), "{good}");
         }
+        refuses("[audit.retention]\nkeep_days = 40000", "2:13: more than 36500 days is for ever: write 0");
         refuses("[connections]\ntotal = 0", "2:9: 0 would refuse everything");
         refuses("[connections]\ntotal = 9000000000000000000", "2:9: more than 1000000000 is no bound");
     }

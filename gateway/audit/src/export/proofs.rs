@@ -14,7 +14,7 @@ const LOOKS: usize = 100;
 const KEPT: usize = 1024;
 
 /// A checkpoint, and the tiles beneath it.
-pub(super) struct Proofs {
+pub(crate) struct Proofs {
     log: PathBuf,
     note: String,
     checkpoint: Checkpoint,
@@ -27,7 +27,7 @@ pub(super) struct Proofs {
 type Rows = Vec<Vec<Hash>>;
 
 impl Proofs {
-    pub(super) fn open(log: &Path) -> Result<Self, Unproven> {
+    pub(crate) fn open(log: &Path) -> Result<Self, Unproven> {
         let mut looks = 0;
         loop {
             looks += 1;
@@ -51,16 +51,16 @@ impl Proofs {
         Ok(Self { log: log.to_owned(), note, checkpoint, begun, kept: HashMap::new() })
     }
 
-    pub(super) fn note(&self) -> &str {
+    pub(crate) fn note(&self) -> &str {
         &self.note
     }
 
-    pub(super) fn checkpoint(&self) -> &Checkpoint {
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
     /// The hashes that lead from an entry to the root of the checkpoint.
-    pub(super) fn inclusion(&mut self, seq: u64) -> Result<Vec<Hash>, Unproven> {
+    pub(crate) fn inclusion(&mut self, seq: u64) -> Result<Vec<Hash>, Unproven> {
         let size = self.checkpoint.size;
         tree::inclusion(seq, size, &mut |level, index| self.subtree(level, index))
     }

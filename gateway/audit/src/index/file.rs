@@ -98,6 +98,11 @@ impl Index {
         Ok(Self { pages, segment, counts })
     }
 
+    /// Whether all of it can be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.read(0, self.counts.end()).is_ok()
+    }
+
     fn read(&self, at: usize, length: usize) -> Result<Vec<u8>, NotAnIndex> {
         self.pages.read(self.segment, at, length)
     }

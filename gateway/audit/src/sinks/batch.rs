@@ -57,7 +57,13 @@ impl Batch {
         let end = range.end.min(range.start + LOOKS);
         let mut next = range.start;
         for found in Entries::from(log, range.start).take(usize::try_from(end - range.start).unwrap_or(usize::MAX)) {
-            let (seq, bytes) = found?;
+            let (seq, bytes) = match found {
+                // What is not there any more cannot be given; what compliance keeps of it stays where it is.
+                Err(ReadError::Pruned { minimum, .. }) if range.start < minimum && minimum < range.end => {
+                    return Self::read(log, minimum..range.end, wants);
+                }
+                other => other?,
+            };
             batch.take(&Found { seq, bytes }, wants);
             next = seq + 1;
             if batch.count >= wants.entries as u64 || batch.lines.len() >= BYTES {

@@ -87,7 +87,7 @@ fn leaf_before(log: &Path, next: u64) -> io::Result<Option<Hash>> {
     match Entries::from(log, before).next() {
         Some(Ok((_, entry))) => Ok(Some(tree::leaf(&entry))),
         Some(Err(ReadError::Io(cause))) => Err(cause),
-        Some(Err(ReadError::Damaged { .. })) | None => Ok(None),
+        Some(Err(ReadError::Damaged { .. } | ReadError::Pruned { .. })) | None => Ok(None),
     }
 }
 

@@ -135,6 +135,37 @@ pub enum Broken {
         /// What it says.
         said: String,
     },
+    /// What says where the log begins does not.
+    #[error("`minimum` does not say where the log begins")]
+    Minimum,
+    /// Entries are gone, and no entry says that they were pruned.
+    #[error("entries {first} to {} are gone, and no entry says that they were pruned", .end - 1)]
+    Unsaid {
+        /// The first of them.
+        first: u64,
+        /// The entry after the last one.
+        end: u64,
+    },
+    /// Something that was kept longer is not what was signed for.
+    #[error("`{file}` {}", .seq.map_or("does not hold entries that were kept".to_owned(), |it| format!("does not prove entry {it}")))]
+    Kept {
+        /// The entry, where it can be told.
+        seq: Option<u64>,
+        /// The file.
+        file: String,
+    },
+    /// Entries that were to be kept longer are gone.
+    #[error("{said} of the entries {first} to {} were kept longer, and there are {found}", .end - 1)]
+    KeptMissing {
+        /// The first entry of the range.
+        first: u64,
+        /// The entry after its last one.
+        end: u64,
+        /// As many as were kept.
+        said: u64,
+        /// As many as there are.
+        found: u64,
+    },
     /// Nothing new was signed or witnessed for too long.
     #[error("nothing was {what} {}", .at.map_or("ever".to_owned(), |it| format!("since {it}")))]
     Stale {
@@ -156,11 +187,17 @@ impl Broken {
             | Self::Unlike(_)
             | Self::Unreadable { .. }
             | Self::Changed { .. }
+            | Self::Kept { .. }
             | Self::Tile { .. } => Verdict::Integrity,
             Self::Short { .. } | Self::Rewritten { .. } | Self::Fork { .. } | Self::Foreign { .. } => {
                 Verdict::AppendOnly
             }
-            Self::Gap { .. } | Self::NoStart(_) | Self::NoEnd { .. } => Verdict::Completeness,
+            Self::Gap { .. }
+            | Self::NoStart(_)
+            | Self::NoEnd { .. }
+            | Self::Minimum
+            | Self::Unsaid { .. }
+            | Self::KeptMissing { .. } => Verdict::Completeness,
             Self::Stale { .. } => Verdict::Freshness,
         }
     }
@@ -175,8 +212,12 @@ impl Broken {
             | Self::Unreadable { seq, .. }
             | Self::Gap { seq, .. }
             | Self::NoEnd { seq, .. }
+            | Self::Unsaid { first: seq, .. }
             | Self::Short { found: seq, .. } => Some(*seq),
+            Self::Kept { seq, .. } => *seq,
             Self::Unsigned
+            | Self::Minimum
+            | Self::KeptMissing { .. }
             | Self::Note { .. }
             | Self::Foreign { .. }
             | Self::Changed { .. }

@@ -3,14 +3,17 @@
 //! Where the two differ, a checkpoint says which of them was changed, and so which very entry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 use std::path::Path;
 
 use domain::Timestamp;
 
 use super::fault::{Broken, Found};
+use super::pruned::{PrunedPart, Prunings};
 use super::runs::Runs;
 use super::stated::Stated;
 use crate::read::{Entries, ReadError};
+use crate::recover::read_tile;
 use crate::tree::{self, FULL, Hash, Levels, Tile};
 use crate::{cbor, disk, sequencer};
 
@@ -24,6 +27,7 @@ pub(super) struct Replay<'l> {
     newest: u64,
     found: Found,
     runs: Runs,
+    prunings: Prunings,
     /// The tree over entries, as far as they are those that were signed for.
     read: Levels,
     /// The tree over what tiles have, from the first entry on that is not what its tile says.
@@ -43,12 +47,13 @@ pub(super) struct Replay<'l> {
 }
 
 impl<'l> Replay<'l> {
-    pub(super) fn new(log: &'l Path, newest: u64, found: Found) -> Self {
+    pub(super) fn new(log: &'l Path, newest: u64, prunings: Prunings, found: Found) -> Self {
         Self {
             log,
             newest,
             found,
             runs: Runs::default(),
+            prunings,
             read: Levels::default(),
             told: None,
             differ: Vec::new(),
@@ -65,11 +70,22 @@ impl<'l> Replay<'l> {
         self.read.size()
     }
 
-    /// Reads all of it. What cannot be read is stepped over by the hashes that tiles have of it.
-    pub(super) fn run(&mut self, stated: &BTreeMap<u64, Vec<Stated>>) -> Result<(), ReadError> {
+    /// Reads all of it. What was pruned, or cannot be read, is stepped over by the hashes that tiles have of it.
+    pub(super) fn run(&mut self, minimum: u64, stated: &BTreeMap<u64, Vec<Stated>>) -> Result<(), ReadError> {
         let mut stated = stated.iter().peekable();
         if let Some((_, empty)) = stated.next_if(|(size, _)| **size == 0) {
             self.settle(empty);
+        }
+        for index in 0..minimum / FULL as u64 {
+            let tile = Tile { level: 0, index };
+            let Ok(leaves) = read_tile(self.log, tile) else {
+                self.found.push(broken(tile));
+                return Ok(());
+            };
+            self.step_over(leaves, &mut stated);
+        }
+        if minimum > 0 {
+            self.runs.begin_late();
         }
         loop {
             let mut damaged = None;
@@ -95,11 +111,21 @@ impl<'l> Replay<'l> {
                 return Ok(());
             }
             let within = usize::try_from(self.size() % FULL as u64).unwrap_or_default();
-            for leaf in std::mem::take(&mut self.leaves).into_iter().skip(within) {
-                self.grow(leaf, leaf);
-                if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
-                    self.settle(same);
-                }
+            let leaves = std::mem::take(&mut self.leaves);
+            self.step_over(leaves.into_iter().skip(within), &mut stated);
+        }
+    }
+
+    /// Goes on over entries of which only their hashes are there.
+    fn step_over<'s>(
+        &mut self,
+        leaves: impl IntoIterator<Item = Hash>,
+        stated: &mut Peekable<impl Iterator<Item = (&'s u64, &'s Vec<Stated>)>>,
+    ) {
+        for leaf in leaves {
+            self.grow(leaf, leaf);
+            if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
+                self.settle(same);
             }
         }
     }
@@ -115,6 +141,7 @@ impl<'l> Replay<'l> {
 
     fn take(&mut self, seq: u64, entry: &[u8]) {
         self.runs.count(entry, seq, &mut self.found);
+        self.prunings.take(seq, entry);
         if seq + 1 == self.newest {
             let time = cbor::view(entry).ok().and_then(|it| it.get("time")?.as_i64());
             self.found.signed_at = time.map(Timestamp::from_nanos);
@@ -206,7 +233,7 @@ impl<'l> Replay<'l> {
     }
 
     /// What is left to be said at the end.
-    pub(super) fn finish(mut self) -> Found {
+    pub(super) fn finish(mut self, minimum: u64) -> (Found, Option<PrunedPart>) {
         self.differ.drain(..).for_each(|seq| self.found.push(Broken::Unlike(seq)));
         self.found.more += self.unnamed;
         let (rewritten, changed): (Vec<_>, Vec<_>) = self.wrong.into_iter().partition(|it| it.size < self.good);
@@ -217,7 +244,8 @@ impl<'l> Replay<'l> {
         if let Some(Stated { file, size, .. }) = changed.into_iter().next() {
             self.found.push(Broken::Changed { file, before: size, good: self.good });
         }
-        self.found
+        let pruned = self.prunings.judge(minimum, &mut self.found);
+        (self.found, pruned)
     }
 }
 

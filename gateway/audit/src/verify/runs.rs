@@ -40,6 +40,12 @@ impl Runs {
         self.blind = true;
     }
 
+    /// The log begins later than it did. Whether the run before had said that it ends, and what was to come, nobody can tell.
+    pub(super) fn begin_late(&mut self) {
+        self.blind = true;
+        self.stopped = true;
+    }
+
     /// Takes the next entry in.
     pub(super) fn count(&mut self, entry: &[u8], seq: u64, found: &mut Found) {
         let Ok(Identity { node, boot, node_seq }) = cbor::identity(entry) else {
@@ -70,7 +76,8 @@ impl Runs {
         let known = self.known.get(&next).copied();
         self.current = next;
         self.expected = known.unwrap_or_default();
-        let stopped = std::mem::take(&mut self.stopped);
+        // The first entry at all ends no run.
+        let stopped = if self.known.len() > 1 { std::mem::take(&mut self.stopped) } else { self.stopped };
         (known.is_none() && !self.blind).then_some(stopped)
     }
 }

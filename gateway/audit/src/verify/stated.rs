@@ -23,16 +23,15 @@ pub(super) struct Stated {
     pub(super) witnessed: Option<Timestamp>,
 }
 
-/// All of them by their size; of one size those that disagree, or that witnesses stood for.
+/// All of them, with those that were kept elsewhere, by their size; of one size those that disagree, or that witnesses stood for.
 pub(super) fn checkpoints(
     log: &Path,
     grounds: &Grounds,
+    kept: Vec<(String, String)>,
     found: &mut Found,
 ) -> Result<BTreeMap<u64, Vec<Stated>>, ReadError> {
     let mut all: BTreeMap<u64, Vec<Stated>> = BTreeMap::new();
-    for (file, note) in
-        notes(log)?.into_iter().chain(grounds.kept.iter().map(|(file, note)| (file.clone(), Some(note.clone()))))
-    {
+    for (file, note) in notes(log)?.into_iter().chain(kept.into_iter().map(|(file, note)| (file, Some(note)))) {
         let read = note.ok_or(BadNote::Malformed).and_then(|it| read(&it, &grounds.key, grounds.quorum.as_ref()));
         let (stated, witnessed) = match read {
             Ok(read) => read,

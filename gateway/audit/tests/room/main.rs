@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 mod damage;
+mod doctor;
 mod export;
 mod handmade;
 mod log;
 mod note;
 mod proofs;
 mod reading;
+mod retention;
 mod sample;
 mod sinks;
 mod tree;

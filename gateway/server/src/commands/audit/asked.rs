@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::actor;
 use crate::commands::api_keys::length;
-use crate::commands::output::Output;
+use crate::commands::output::{Output, remark};
 use crate::desk;
 use crate::settings::Settings;
 
@@ -146,6 +146,13 @@ fn moment(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     text.parse().ok().or_else(|| length(text).ok().map(|it| now - it)).with_context(|| {
         format!("`{text}` is neither a moment such as `2026-07-31T23:59:59Z` nor a length of time such as `15m`")
     })
+}
+
+/// Says that entries which were asked for are not kept any more.
+pub(super) fn note_pruned(first: u64, minimum: u64) {
+    if first < minimum {
+        remark(&format!("entries before {minimum} were pruned: of those only what is kept longer is shown"));
+    }
 }
 
 impl Access {

@@ -1,12 +1,17 @@
 //! `portcullis audit`
 
 mod asked;
+mod doctor;
 mod erase;
 mod export;
+mod hold;
 mod prove;
+mod prune;
 mod query;
+mod seal;
 mod sinks;
 mod tail;
+mod told;
 mod verify;
 mod witness;
 
@@ -28,6 +33,17 @@ pub(crate) enum Audit {
     CheckProof(prove::CheckProof),
     /// Destroy the key that seals what entries say of a person; every proof goes on holding
     Erase(erase::Erase),
+    /// Put a legal hold in force, or end it
+    Hold(hold::Hold),
+    /// Let entries go that are older than is kept
+    Prune(prune::Prune),
+    /// Look whether the log has all it needs, and say what to do
+    Doctor(doctor::Doctor),
+    /// Close the write-ahead file, sign what there is, and print the checkpoint for keeping elsewhere
+    #[command(
+        after_help = "Example: portcullis audit seal > kept.note, and later: portcullis audit verify --checkpoint kept.note"
+    )]
+    Seal,
     /// Ask witnesses once to stand for the newest checkpoint, and print it with what they said
     Witness(witness::Witness),
     /// Print entries in the order in which they were written; as JSON, one a line
@@ -49,7 +65,11 @@ impl Audit {
             Self::Verify(verify) => verify.run(own, settings, output),
             Self::Prove(prove) => prove.run(own, settings, output),
             Self::CheckProof(check) => check.run(output),
-            Self::Erase(erase) => erase.run(settings, output),
+            Self::Erase(erase) => erase.run(&own(), settings, output),
+            Self::Hold(hold) => hold.run(&own(), settings, output),
+            Self::Prune(prune) => prune.run(&own(), settings, output),
+            Self::Doctor(doctor) => doctor.run(&own(), settings, output),
+            Self::Seal => seal::run(&own(), settings, output),
             Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
             Self::Query(query) => query.run(own, settings, output),
             Self::Tail(tail) => tail.run(own, settings, output),

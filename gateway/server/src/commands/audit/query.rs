@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use audit::Way;
 use clap::Args;
 
-use crate::commands::audit::asked::{Asked, During, now};
+use crate::commands::audit::asked::{Asked, During, note_pruned, now};
 use crate::commands::output::{Output, reached};
 use crate::settings::Settings;
 
@@ -41,6 +41,7 @@ impl Query {
         let way = if self.scan { Way::Scan } else { Way::Index };
         let query = audit::Query::new(&log, self.from, filter.clone(), way)?;
         let access = self.asked.enter(settings, "query", &filter, &query.range())?;
+        note_pruned(self.from, query.minimum());
         let mut count = 0;
         let mut show = |it: &audit::Found| {
             count += 1;

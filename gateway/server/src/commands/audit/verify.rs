@@ -50,6 +50,8 @@ struct Told {
     signed: u64,
     witnessed: Option<u64>,
     root: Option<String>,
+    /// What was pruned of the entries.
+    pruned: Option<Pruned>,
     signed_at: Option<String>,
     witnessed_at: Option<String>,
     verdicts: Verdicts,
@@ -60,6 +62,16 @@ struct Told {
     fault: Option<String>,
     faults: Vec<Fault>,
     more_faults: u64,
+}
+
+#[derive(Serialize)]
+struct Pruned {
+    /// The first entry that is there.
+    minimum: u64,
+    /// The entry that said last what was pruned.
+    said_by: Option<u64>,
+    /// How many of the entries before are kept longer, and were proved.
+    kept: u64,
 }
 
 #[derive(Serialize)]
@@ -147,6 +159,7 @@ fn told(found: &Verified, grounds: &Grounds) -> Told {
         signed: found.signed,
         witnessed: found.witnessed,
         root: found.root.map(hex::encode),
+        pruned: found.pruned.as_ref().map(|it| Pruned { minimum: it.minimum, said_by: it.said, kept: it.kept }),
         signed_at: found.signed_at.map(|it| it.to_string()),
         witnessed_at: found.witnessed_at.map(|it| it.to_string()),
         verdicts: Verdicts {
@@ -194,7 +207,11 @@ fn words(found: &Verified, grounds: &Grounds) -> String {
         _ => "no witness was named: whoever has this folder and its key could have written all of it anew, or cut its end"
             .to_owned(),
     };
-    format!("{good}\n{witnessed}")
+    let pruned = found.pruned.as_ref().map(|it| {
+        let said = it.said.map_or_else(String::new, |it| format!(", as entries up to {it} say"));
+        format!("\npruned: the entries before {}{said}; {} of them are kept longer and are proved", it.minimum, it.kept)
+    });
+    format!("{good}{}\n{witnessed}", pruned.unwrap_or_default())
 }
 
 fn key_beside(log: &Path) -> anyhow::Result<Verifier> {

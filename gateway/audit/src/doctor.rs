@@ -1,0 +1,196 @@
+//! How a log stands, as far as its files say: whether all that must be there is there, and what can be derived anew.
+//!
+//! Believes nothing wrong and proves nothing right: whether entries are those that were signed for is for the verifier.
+
+use std::path::Path;
+
+use domain::Timestamp;
+
+use crate::extent::Extent;
+use crate::field::{Fact, facts};
+use crate::minimum::minimum;
+use crate::prove::{self, Unproven};
+use crate::read::{Entries, ReadError};
+use crate::recover::{read_bundle, read_tile};
+use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path, root_of};
+use crate::wal::{self, Frames};
+use crate::{disk, index};
+
+/// How many bundles tell how fast a log grows.
+const RECENT: u64 = 16;
+
+/// What was found of a log.
+#[derive(Clone, Debug, Default)]
+pub struct Examined {
+    /// The first entry that was not pruned, and how many there are with those that were.
+    pub minimum: u64,
+    /// How many entries there are.
+    pub entries: u64,
+    /// How many of them the newest checkpoint covers.
+    pub signed: u64,
+    /// The first write-ahead file that does not go on where the one before it ends, or is torn with another after it.
+    pub broken_chain: Option<u64>,
+    /// Bundles that are missing or damaged.
+    pub bundles: Vec<String>,
+    /// Tiles that are missing or damaged.
+    pub tiles: Vec<String>,
+    /// Indexes that are missing or damaged, by their segments.
+    pub indexes: Vec<u64>,
+    /// What the newest entry says when it was.
+    pub newest: Option<Timestamp>,
+    /// How many bytes the newest entries take a day, where enough of them are there to tell.
+    pub bytes_a_day: Option<u64>,
+}
+
+/// Looks at every file of a log, and changes none.
+pub fn examine(log: &Path) -> Result<Examined, ReadError> {
+    let extent = Extent::of(log)?;
+    let signed = match prove::newest(log) {
+        Ok((_, stated)) => stated.size,
+        Err(_) => 0,
+    };
+    let mut it = Examined { minimum: extent.minimum, entries: extent.end, signed, ..Examined::default() };
+    it.broken_chain = broken_chain(log)?;
+    // What a write-ahead file still holds is put back from there at the next start.
+    let sealed = wal::files(log)?.first().map_or(extent.ahead, |(first, _)| *first);
+    for index in extent.minimum / FULL as u64..sealed / FULL as u64 {
+        let path = bundle_path(index, FULL);
+        if disk::read(&log.join(&path))?.is_none_or(|bytes| read_bundle(&bytes).is_none()) {
+            it.bundles.push(path);
+        }
+    }
+    it.tiles = bad_tiles(log, sealed).into_iter().map(|it| it.path(FULL)).collect();
+    for segment in extent.minimum / index::SEGMENT..sealed / index::SEGMENT {
+        if !index::is_sound(log, segment) {
+            it.indexes.push(segment);
+        }
+    }
+    it.newest = extent.newest().next_back().and_then(|(_, entry)| time(entry));
+    it.bytes_a_day = bytes_a_day(log, sealed, extent.minimum)?;
+    Ok(it)
+}
+
+/// Derives tiles and indexes anew that are missing or damaged. Nobody may be writing. Tiles only where entries and the
+/// hashes of what was pruned lead to the root that was signed for; gives how many files were put in place.
+pub fn mend(log: &Path) -> Result<u64, Unproven> {
+    let examined = examine(log)?;
+    let mut mended = 0;
+    if !examined.tiles.is_empty() {
+        let (_, stated) = prove::newest(log)?;
+        let (mut levels, mut root) = (Levels::default(), None);
+        for leaf in leaves(log) {
+            levels.push(leaf?, |_, _| {});
+            if levels.size() == stated.size {
+                root = Some(levels.root());
+            }
+        }
+        if root != Some(stated.root) {
+            return Err(Unproven::Tile(examined.tiles.first().cloned().unwrap_or_default()));
+        }
+        let (mut levels, mut failed) = (Levels::default(), None);
+        for leaf in leaves(log) {
+            levels.push(leaf?, |tile, hashes| {
+                if examined.tiles.contains(&tile.path(FULL)) {
+                    match disk::put_durably(&log.join(tile.path(FULL)), &hashes.concat()) {
+                        Ok(()) => mended += 1,
+                        Err(cause) => failed = Some(cause),
+                    }
+                }
+            });
+        }
+        if let Some(cause) = failed {
+            return Err(cause.into());
+        }
+    }
+    for segment in examined.indexes {
+        index::renew(log, segment)?;
+        mended += 1;
+    }
+    Ok(mended)
+}
+
+/// The leaf hash of every entry: from tiles where entries were pruned, else from the entries.
+fn leaves(log: &Path) -> impl Iterator<Item = Result<Hash, Unproven>> {
+    let first = minimum(log).unwrap_or_default();
+    let pruned = (0..first / FULL as u64).flat_map(|index| {
+        let tile = Tile { level: 0, index };
+        match read_tile(log, tile) {
+            Ok(hashes) => hashes.into_iter().map(Ok).collect(),
+            Err(_) => vec![Err(Unproven::Tile(tile.path(FULL)))],
+        }
+    });
+    pruned.chain(Entries::from(log, first).map(|it| Ok(tree::leaf(&it?.1))))
+}
+
+fn broken_chain(log: &Path) -> Result<Option<u64>, ReadError> {
+    let files = wal::files(log)?;
+    let mut reached = None;
+    for (at, (first, path)) in files.iter().enumerate() {
+        // Gone meanwhile: sealed.
+        let Some(bytes) = disk::read(path)? else { continue };
+        let mut frames = Frames::of(&bytes);
+        let count = frames.by_ref().count() as u64;
+        if reached.is_some_and(|it| it < *first) || (at + 1 < files.len() && frames.torn() > 0) {
+            return Ok(Some(*first));
+        }
+        reached = Some(first + count);
+    }
+    Ok(None)
+}
+
+/// Whole tiles that are not there, or do not have the roots of those beneath them.
+fn bad_tiles(log: &Path, sealed: u64) -> Vec<Tile> {
+    let mut bad = Vec::new();
+    let (mut there, mut beneath): (u64, Vec<Option<Hash>>) = (sealed / FULL as u64, Vec::new());
+    for level in 0..=u8::MAX {
+        if there == 0 {
+            break;
+        }
+        let mut roots = Vec::new();
+        for index in 0..there {
+            let tile = Tile { level, index };
+            let hashes = read_tile(log, tile).ok().filter(|hashes| agrees(hashes, index, &beneath));
+            if hashes.is_none() {
+                bad.push(tile);
+            }
+            roots.push(hashes.map(|it| root_of(&it)));
+        }
+        beneath = roots;
+        there /= FULL as u64;
+    }
+    bad
+}
+
+/// Whether a tile has the roots of those beneath it, as far as those are known.
+fn agrees(hashes: &[Hash], index: u64, beneath: &[Option<Hash>]) -> bool {
+    let first = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(FULL);
+    let own = beneath.get(first..).unwrap_or_default();
+    hashes.iter().zip(own).all(|(hash, root)| root.is_none_or(|it| it == *hash))
+}
+
+/// How fast the newest bundles were filled.
+fn bytes_a_day(log: &Path, sealed: u64, minimum: u64) -> Result<Option<u64>, ReadError> {
+    let end = sealed / FULL as u64;
+    let first = end.saturating_sub(RECENT).max(minimum / FULL as u64);
+    let (mut bytes, mut times) = (0_u64, Vec::new());
+    for index in first..end {
+        let read = disk::read(&log.join(bundle_path(index, FULL)))?.unwrap_or_default();
+        bytes += read.len() as u64;
+        times.extend(read_bundle(&read).unwrap_or_default().into_iter().filter_map(time));
+    }
+    let (Some(oldest), Some(newest)) = (times.iter().min(), times.iter().max()) else { return Ok(None) };
+    let seconds = newest.since(*oldest).as_secs();
+    // With the tiles over them, 32 bytes for each entry.
+    Ok((seconds > 0).then(|| (bytes + 32 * times.len() as u64).saturating_mul(86_400) / seconds))
+}
+
+fn time(entry: &[u8]) -> Option<Timestamp> {
+    let mut time = None;
+    facts(entry, |fact| {
+        if let Fact::Time(it) = fact {
+            time = Some(Timestamp::from_nanos(it));
+        }
+    })
+    .ok()?;
+    time
+}

@@ -1,0 +1,134 @@
+//! What a log needs besides its own files: secrets, space, witnesses, and what waits to be entered.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use audit::{Examined, SubjectKeys};
+use authn::SecretFiles;
+use domain::Timestamp;
+use identity::Registry as _;
+use store::Sqlite;
+
+use super::finding::{Finding, fault, fine, warning};
+use crate::desk;
+use crate::settings::Settings;
+
+/// With how many days to live somebody should make room.
+const FEW_DAYS: u64 = 30;
+
+/// How long witnesses may have been silent.
+const SILENT: std::time::Duration = std::time::Duration::from_mins(15);
+
+pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![secrets(settings), subjects(settings), space(log, settings, found)];
+    findings.extend(witnessed(log, settings, now));
+    findings.push(waiting(settings));
+    findings.push(retention(log, settings, found));
+    findings
+}
+
+/// Whoever can read these can sign, open or forge.
+fn secrets(settings: &Settings) -> Finding {
+    let files = SecretFiles::under(&settings.data);
+    let owner = std::fs::metadata(&settings.data).map(|it| it.uid());
+    let mut paths = vec![files.audit, files.master, desk::subjects_file(settings)];
+    paths.extend(std::fs::read_dir(&files.peppers).into_iter().flatten().flatten().map(|it| it.path()));
+    paths.sort();
+    paths.dedup();
+    let mut bad = Vec::new();
+    for path in paths.iter().filter(|it| !it.is_dir()) {
+        let Ok(is) = std::fs::metadata(path) else {
+            bad.push(format!("`{}` cannot be looked at", path.display()));
+            continue;
+        };
+        if is.mode() & 0o077 != 0 {
+            bad.push(format!("`{}` has mode {:o}", path.display(), is.mode() & 0o777));
+        }
+        if owner.as_ref().is_ok_and(|it| *it != is.uid()) {
+            bad.push(format!("`{}` belongs to another account than the data folder", path.display()));
+        }
+    }
+    match bad.as_slice() {
+        [] => fine("secrets", &format!("{} files, for their owner alone", paths.len())),
+        some => fault("secrets", &some.join(", "), "chmod 600 them, or chown them to the account of the gateway"),
+    }
+}
+
+fn subjects(settings: &Settings) -> Finding {
+    match SubjectKeys::read(&desk::subjects_file(settings)) {
+        Ok(_) => fine("subjects", "the keys that seal what entries say of people can be read"),
+        Err(cause) => {
+            fault("subjects", &cause.to_string(), "restore the file: without it nobody can read what they sealed")
+        }
+    }
+}
+
+fn space(log: &Path, settings: &Settings, found: &Examined) -> Finding {
+    let free = match rustix::fs::statvfs(log) {
+        Ok(it) => it.f_bavail.saturating_mul(it.f_frsize),
+        Err(cause) => return fault("space", &cause.to_string(), "look whether the disk is there"),
+    };
+    let mib = free >> 20;
+    let reserve = settings.audit.reserve_bytes;
+    let taken = std::fs::metadata(log.join("reserve")).is_ok_and(|it| reserve <= it.len());
+    let days = found.bytes_a_day.filter(|it| *it > 0).map(|it| free / it);
+    let says = match days {
+        Some(days) => format!("{mib} MiB free, for {days} days at the rate of the newest entries"),
+        None => format!("{mib} MiB free"),
+    };
+    let help = "make room, or keep entries for fewer days (`[audit.retention]`)";
+    if free < reserve && !taken {
+        fault("space", &format!("{says}, less than the reserve"), help)
+    } else if days.is_some_and(|it| it < FEW_DAYS) {
+        warning("space", &says, help)
+    } else {
+        fine("space", &says)
+    }
+}
+
+fn witnessed(log: &Path, settings: &Settings, now: Timestamp) -> Option<Finding> {
+    let quorum = settings.witnesses.quorum.as_ref()?;
+    let note = std::fs::read_to_string(log.join("checkpoint.cosigned")).unwrap_or_default();
+    let help = "`portcullis audit witness` asks them once, and says what each said";
+    Some(match quorum.witnessed(&note) {
+        Ok(Some(at)) if now.since(at) <= SILENT => fine("witnesses", &format!("last at {at}")),
+        Ok(Some(at)) => warning("witnesses", &format!("silent since {at}"), help),
+        Ok(None) | Err(_) => warning("witnesses", "no checkpoint is witnessed", help),
+    })
+}
+
+fn waiting(settings: &Settings) -> Finding {
+    let file = settings.data.join("portcullis.db");
+    if !file.exists() {
+        return fine("deeds", "there is no registry yet");
+    }
+    match deeds(&file) {
+        Ok(0) => fine("deeds", "none waits to be entered"),
+        Ok(count) => {
+            warning("deeds", &format!("{count} or more wait to be entered"), "a gateway that runs enters them at once")
+        }
+        Err(cause) => fault("deeds", &format!("{cause:#}"), "look whether the registry can be read"),
+    }
+}
+
+fn deeds(file: &Path) -> anyhow::Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = Sqlite::open(file).await?;
+        let deeds = store.deeds().await.map(|it| it.len());
+        store.close().await;
+        Ok(deeds?)
+    })
+}
+
+fn retention(log: &Path, settings: &Settings, found: &Examined) -> Finding {
+    let says = format!("{}, entries from {} on are there", settings.audit.retention, found.minimum);
+    match audit::holds(log) {
+        Ok(holds) if holds.is_empty() => fine("retention", &says),
+        Ok(holds) => {
+            let names: Vec<&str> = holds.iter().map(|(name, _)| name.as_str()).collect();
+            fine("retention", &format!("{says}; nothing goes while holds are in force: {}", names.join(", ")))
+        }
+        Err(cause) => fault("retention", &format!("holds cannot be read: {cause}"), "nothing goes until they can"),
+    }
+}
