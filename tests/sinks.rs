@@ -261,7 +261,7 @@ fn what_is_wanted_is_on_standard_output_after_the_ready_line() {
     name(&mut world, &format!("{row}classes = ['request.completed']\n"));
     // Read as the ready line was, from the same output.
     ask(&world, 20);
-    let log = world.gateway.entries().all();
+    let log = until("every entry", SOON, || Some(world.gateway.entries().all()).filter(|it| it.len() == 20));
     let wanted: Vec<String> = log.iter().map(|it| it["seq"].to_string()).collect();
     let told: Vec<Value> =
         (0..20).map(|_| serde_json::from_str(&world.gateway.line(SOON)).expect("an event")).collect();

@@ -35,7 +35,7 @@ impl fmt::Debug for SubjectKey {
 }
 
 /// What an entry has instead of personal fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct Sealed {
     /// Which key opens it. Drawn, so that it says nothing of whose it is.

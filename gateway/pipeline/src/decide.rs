@@ -115,6 +115,9 @@ impl Gateway {
         let known = self.recognise_stray(catalog, passage.host, passage.arrival, passage.body).await;
         let Some((index, caller)) = known else { return stray };
         let caller = passage.trail.keep(caller);
+        if let Err(cause) = passage.trail.bind() {
+            return Answer::from(cause).into();
+        }
         let Some(profile) = catalog.profiles().get(index) else { return stray };
         let counter = Counter::of(&profile.api.name, profile.limits.counted_by, &caller.standing);
         let tier = profile.limits.tier(&caller.standing.tier);
@@ -131,6 +134,7 @@ impl Gateway {
         let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await?;
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
+        passage.trail.bind()?;
         let signed = match check {
             PayloadCheck::Sha256(hash) => Some(hash),
             PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use audit::{Outcome, Place, UnderWay, Unwritable};
+use audit::{Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::Permit;
 use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
@@ -49,6 +49,8 @@ pub struct Trail {
     pub(crate) facts: Facts,
     pub(crate) operation: Option<Arc<Operation>>,
     pub(crate) standing: Option<Arc<Standing>>,
+    /// What seals what the entry says of the caller.
+    pub(crate) subject: Option<Arc<SubjectKey>>,
     pub(crate) method: Option<&'static str>,
     pub(crate) refused_key: Option<KeyId>,
     pub(crate) remaining: Option<u32>,
@@ -98,6 +100,7 @@ impl Trail {
             facts,
             operation: None,
             standing: None,
+            subject: None,
             method: None,
             refused_key: None,
             remaining: None,
@@ -140,6 +143,19 @@ impl Trail {
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
         let (step, reason, blame) = (answer.step(), answer.reason(), answer.blame());
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
+    }
+
+    /// Finds the key that seals what the entry says of the caller: whoever cannot be spoken of so is not answered for.
+    pub(crate) fn bind(&mut self) -> Result<(), Unwritable> {
+        let Some(standing) = &self.standing else { return Ok(()) };
+        let Gateway { log, random, .. } = &*self.gateway;
+        let name = standing.owner.as_deref().unwrap_or(standing.lineage.as_str());
+        let key = log.subjects().key(standing.tenant.as_str(), name, &**random).map_err(|cause| {
+            tracing::error!(%cause, "the key that seals what entries say of a caller cannot be kept");
+            Unwritable
+        })?;
+        self.subject = Some(key);
+        Ok(())
     }
 
     /// Notes on the disk that a strict request is about to be sent on: should the process die before its entry is written,
