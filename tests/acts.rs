@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Request, World, until};
+use acceptance::{Request, World, program, until};
 use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
@@ -63,7 +63,11 @@ fn the_configuration_is_entered_at_the_start_and_whenever_it_changes_or_is_refus
     let first = of_class(&world, "config.snapshot", 1).pop().expect("an entry");
     assert_eq!(first["occasion"], "start");
     assert_eq!(first["facts"]["apis"].as_array().map(Vec::len), Some(1), "{first}");
-    assert!(first["binary"].as_str().is_some_and(|it| it.starts_with("sha256:")), "{first}");
+    let sum = Command::new("sha256sum").arg(program("portcullis")).output().expect("a digest");
+    let sum = String::from_utf8(sum.stdout).expect("hexadecimal");
+    let sum = sum.split(' ').next().expect("a digest");
+    assert_eq!(first["binary"], format!("sha256:{sum}"), "{first}");
+    assert_eq!(first["facts"]["tls"]["versions"], json!(["TLSv1_3", "TLSv1_2"]), "{first}");
     let file = apis.join("novastraxis/api.toml");
     let good = std::fs::read_to_string(&file).expect("a profile");
     std::fs::write(&file, format!("{good}\n# changed\n")).expect("a profile");
@@ -87,7 +91,7 @@ fn a_gateway_that_is_asked_nothing_says_that_it_lives() {
         let beats = of_class(&world, "heartbeat", beats.len());
         beats.into_iter().find(|it| it["requests_total"] == 1 && it["requests_in_flight"] == 0)
     });
-    assert!(told["entries_total"].as_u64() > Some(1) && told["drops"] == 0, "{told}");
+    assert!(told["entries_total"].as_u64() > Some(1), "{told}");
     assert_eq!(of_class(&world, "config.snapshot", 2)[1]["occasion"], "hour");
 }
 

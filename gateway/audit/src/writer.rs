@@ -99,11 +99,12 @@ impl Writer {
                 tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
                 return;
             }
-            self.look();
-            self.shared.room.notify_waiters();
             if closed {
+                // What would be said now would not be written any more.
                 return;
             }
+            self.look();
+            self.shared.room.notify_waiters();
         }
     }
 

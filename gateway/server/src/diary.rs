@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use audit::{Hold, HoldName, Notice};
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest as sha256};
 use domain::{Deed, DeedClass, Moment};
 use identity::{Registry, StoreFault};
 use pipeline::{Configuration, Gateway};
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::retaining::Retaining;
 use crate::settings::Settings;
 use crate::sinks::settings::SinkSettings;
+use crate::tls;
 
 /// How far the wall clock may be from what the monotonic clock makes of it before it is said to have been set.
 const STEP: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ pub(crate) const SEAL_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Diary {
     gateway: Arc<Gateway>,
     registry: Arc<dyn Registry>,
-    /// The digest of the program that runs.
+    /// The SHA-256 of the program that runs, as `sha256sum` says it.
     binary: String,
     /// Old entries, which go when somebody asks for it.
     pub(crate) retaining: Retaining,
@@ -52,7 +53,7 @@ pub(crate) enum Occasion {
 impl Diary {
     pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>) -> Self {
         // The file of a running program can always be read by its owner; where not, the empty text says so.
-        let binary = std::fs::read("/proc/self/exe").map(|it| digest([it.as_slice()])).unwrap_or_default();
+        let binary = std::fs::read("/proc/self/exe").map(|it| named(sha256(&SHA256, &it).as_ref())).unwrap_or_default();
         Self { gateway, registry, binary, retaining: Retaining::default(), entered: AtomicU64::new(0) }
     }
 
@@ -159,7 +160,6 @@ impl Diary {
             .with("requests_in_flight", meters.in_flight.get())
             .with("entries_total", log.appended())
             .with("entries_durable", log.durable())
-            .with("drops", 0)
             .with("connections", meters.connections.get())
             .with("refused_before_context", Value::Object(closed))
             .with(
@@ -228,6 +228,7 @@ impl Steps {
 
 /// What is set, as far as a check could ask for it. No path, no name of a file, no secret.
 fn facts(settings: &Settings, configuration: &Configuration) -> Value {
+    let tls_versions: Vec<_> = tls::VERSIONS.iter().map(|it| it.version.as_str()).collect();
     let profiles = configuration.catalog.profiles();
     let operations = profiles.iter().flat_map(|it| &it.api.operations);
     let (all, strict) = operations.fold((0_u64, 0_u64), |(all, strict), it| (all + 1, strict + u64::from(it.strict)));
@@ -247,8 +248,8 @@ fn facts(settings: &Settings, configuration: &Configuration) -> Value {
         "node": settings.node,
         "apis": apis,
         "operations": { "all": all, "strict": strict },
-        "policies": { "count": configuration.authorizer.len(), "mode": "enforce" },
-        "tls": { "minimum": "1.2", "development_certificate": settings.tls.is_none() },
+        "policies": { "count": configuration.authorizer.len() },
+        "tls": { "versions": tls_versions, "development_certificate": settings.tls.is_none() },
         "listeners": {
             "http": settings.listen.http.to_string(),
             "https": settings.listen.https.to_string(),
@@ -303,7 +304,11 @@ fn digest<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    format!("sha256:{}", hex::encode(context.finish()))
+    named(context.finish().as_ref())
+}
+
+fn named(digest: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(digest))
 }
 
 #[cfg(test)]

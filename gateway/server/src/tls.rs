@@ -67,11 +67,14 @@ impl Certificate {
     }
 }
 
-/// What listeners are set up with: TLS 1.2 and 1.3, HTTP/2 preferred.
+/// What listeners speak.
+pub(crate) static VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+
+/// What listeners are set up with: these versions, HTTP/2 preferred.
 pub(crate) fn server_config(certificate: Arc<Certificate>) -> Result<ServerConfig, TlsFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_protocol_versions(&VERSIONS)?
         .with_no_client_auth()
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -10,6 +10,7 @@ use domain::{Tick, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::retention::{good, old_log, step_by};
 use crate::sample::{append, entry, open_with};
 
 fn wants(entries: usize) -> Wants {
@@ -133,6 +134,19 @@ fn a_new_receiver_begins_where_it_is_told_to_and_stays_there() {
     // Named again, nothing that came meanwhile is left out.
     assert_eq!(begun(From::Now, 10), 7);
     assert_eq!(begun(From::Beginning, 10), 7);
+}
+
+#[test]
+fn who_was_never_given_what_was_pruned_begins_with_what_is_left() {
+    let log = old_log();
+    let end = good(log.path()).entries;
+    let mut outbox = opened(log.path(), wants(10), end);
+    step_by(log.path());
+    for expected in [768..778, 778..788] {
+        let batch = outbox.batch(end).unwrap().unwrap();
+        assert!(numbers(&batch.lines).into_iter().eq(expected));
+        outbox.accepted(&batch).unwrap();
+    }
 }
 
 #[test]
