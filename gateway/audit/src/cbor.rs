@@ -143,8 +143,8 @@ pub(crate) fn view(bytes: &[u8]) -> Result<Value, NotCanonical> {
 /// By what an entry is told from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity<'b> {
-    pub(crate) node: &'b str,
-    pub(crate) boot: &'b str,
+    pub(crate) node: &'b [u8],
+    pub(crate) boot: &'b [u8],
     pub(crate) node_seq: u64,
 }
 
@@ -159,9 +159,9 @@ pub(crate) fn identity(bytes: &[u8]) -> Result<Identity<'_>, NotCanonical> {
         let mut value = Reader { rest: whole };
         let (major, argument) = value.head()?;
         match (name, major) {
-            ("node", 3) => node = Some(value.text(argument)?),
-            ("boot", 3) => boot = Some(value.text(argument)?),
-            ("node_seq", 0) => node_seq = Some(argument),
+            (b"node", 3) => node = Some(value.text(argument)?),
+            (b"boot", 3) => boot = Some(value.text(argument)?),
+            (b"node_seq", 0) => node_seq = Some(argument),
             _ => {}
         }
         Ok(())
@@ -188,7 +188,7 @@ impl<'b> Reader<'b> {
                 let value = i64::try_from(argument).map_err(|_| NotCanonical)?;
                 Value::Number(Number::from(-1 - value))
             }
-            3 => Value::String(self.text(argument)?.to_owned()),
+            3 => Value::String(owned(self.text(argument)?)?),
             4 => (0..argument).map(|_| self.value(depth + 1)).collect::<Result<_, _>>()?,
             5 => self.object(argument, depth)?,
             7 if argument == 20 => Value::Bool(false),
@@ -201,7 +201,7 @@ impl<'b> Reader<'b> {
     fn object(&mut self, count: u64, depth: usize) -> Result<Value, NotCanonical> {
         let mut fields = Map::new();
         self.names(count, |name, reader| {
-            fields.insert(name.to_owned(), reader.value(depth + 1)?);
+            fields.insert(owned(name)?, reader.value(depth + 1)?);
             Ok(())
         })?;
         Ok(Value::Object(fields))
@@ -211,9 +211,9 @@ impl<'b> Reader<'b> {
     fn names(
         &mut self,
         count: u64,
-        mut value: impl FnMut(&'b str, &mut Self) -> Result<(), NotCanonical>,
+        mut value: impl FnMut(&'b [u8], &mut Self) -> Result<(), NotCanonical>,
     ) -> Result<(), NotCanonical> {
-        let mut last: Option<&str> = None;
+        let mut last: Option<&[u8]> = None;
         for _ in 0..count {
             let (3, length) = self.head()? else { return Err(NotCanonical) };
             let name = self.text(length)?;
@@ -241,9 +241,11 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn text(&mut self, length: u64) -> Result<&'b str, NotCanonical> {
+    /// The bytes of a text. Of many entries few have any that are not ASCII, and to see that is quick.
+    fn text(&mut self, length: u64) -> Result<&'b [u8], NotCanonical> {
         let length = usize::try_from(length).map_err(|_| NotCanonical)?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| NotCanonical)
+        let text = self.take(length)?;
+        if text.is_ascii() || std::str::from_utf8(text).is_ok() { Ok(text) } else { Err(NotCanonical) }
     }
 
     fn head(&mut self) -> Result<(u8, u64), NotCanonical> {
@@ -265,6 +267,10 @@ impl<'b> Reader<'b> {
         self.rest = rest;
         Ok(taken)
     }
+}
+
+fn owned(text: &[u8]) -> Result<String, NotCanonical> {
+    std::str::from_utf8(text).map(str::to_owned).map_err(|_| NotCanonical)
 }
 
 /// An entry as a test wants it.

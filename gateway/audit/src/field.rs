@@ -39,15 +39,15 @@ impl Field {
 
     /// Of a section and a name. Entries of requests have sections; what is entered about something else has the same
     /// at its top, and the request that caused it as `cause`.
-    fn at(section: Option<&str>, name: &str) -> Option<Self> {
+    fn at(section: Option<&[u8]>, name: &[u8]) -> Option<Self> {
         Some(match (section, name) {
-            (None, "tenant") => Self::Tenant,
-            (None, "class") => Self::Class,
-            (Some("request"), "id") | (None, "cause") => Self::Request,
-            (Some("auth") | None, "key") => Self::Key,
-            (Some("request") | None, "api") => Self::Api,
-            (Some("request") | None, "operation") => Self::Operation,
-            (Some("decision") | None, "outcome") => Self::Outcome,
+            (None, b"tenant") => Self::Tenant,
+            (None, b"class") => Self::Class,
+            (Some(b"request"), b"id") | (None, b"cause") => Self::Request,
+            (Some(b"auth") | None, b"key") => Self::Key,
+            (Some(b"request") | None, b"api") => Self::Api,
+            (Some(b"request") | None, b"operation") => Self::Operation,
+            (Some(b"decision") | None, b"outcome") => Self::Outcome,
             _ => return None,
         })
     }
@@ -56,10 +56,12 @@ impl Field {
 /// Hands over what an entry says that can be asked for.
 pub(crate) fn facts<'b>(entry: &'b [u8], mut each: impl FnMut(Fact<'b>)) -> Result<(), NotCanonical> {
     cbor::scalars(entry, |section, name, value| match value {
-        Scalar::Number(time) if section.is_none() && name == "time" => each(Fact::Time(time)),
+        Scalar::Number(time) if section.is_none() && name == b"time" => each(Fact::Time(time)),
         Scalar::Number(_) => {}
         Scalar::Text(text) => {
-            if let Some(field) = Field::at(section, name) {
+            if let Some(field) = Field::at(section, name)
+                && let Ok(text) = std::str::from_utf8(text)
+            {
                 each(Fact::Says(field, text));
             }
         }

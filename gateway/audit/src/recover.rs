@@ -119,7 +119,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
 
 /// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right
 /// after that.
-fn end_before(log: &Path, first: u64) -> Option<String> {
+fn end_before(log: &Path, first: u64) -> Option<Vec<u8>> {
     let index = (first / FULL as u64).checked_sub(1)?;
     let bytes = disk::read(&log.join(bundle_path(index, FULL))).ok()??;
     let mut stopped = None;
@@ -128,7 +128,7 @@ fn end_before(log: &Path, first: u64) -> Option<String> {
 }
 
 /// Remembers the run that said that it ends, until another one begins.
-fn note_end(entry: &[u8], stopped: &mut Option<String>) {
+fn note_end(entry: &[u8], stopped: &mut Option<Vec<u8>>) {
     let Ok(Identity { boot, .. }) = cbor::identity(entry) else { return };
     if stopped.as_deref().is_some_and(|it| it != boot) {
         *stopped = None;
@@ -160,7 +160,7 @@ fn stated(log: &Path, signer: &Signer) -> Result<Option<Checkpoint>, Unrecoverab
         return if kept.exists() { Err(Unrecoverable::Damaged(kept)) } else { Ok(None) };
     };
     let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
-    Ok(Some(Checkpoint::parse(signer.verifier().open(&note)?)?))
+    Ok(Some(Checkpoint::parse(signer.open(&note)?)?))
 }
 
 /// The hashes of a whole tile.

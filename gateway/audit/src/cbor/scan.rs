@@ -5,7 +5,8 @@ use super::{NotCanonical, Reader};
 /// A value that stands for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scalar<'b> {
-    Text(&'b str),
+    /// The bytes of a text, which are good UTF-8.
+    Text(&'b [u8]),
     Number(i64),
 }
 
@@ -13,7 +14,7 @@ pub(crate) enum Scalar<'b> {
 /// section. Holds the whole of it to its one encoding, and allocates nothing.
 pub(crate) fn scalars<'b>(
     entry: &'b [u8],
-    mut each: impl FnMut(Option<&'b str>, &'b str, Scalar<'b>),
+    mut each: impl FnMut(Option<&'b [u8]>, &'b [u8], Scalar<'b>),
 ) -> Result<(), NotCanonical> {
     let mut reader = Reader { rest: entry };
     let (5, count) = reader.head()? else { return Err(NotCanonical) };
@@ -65,8 +66,9 @@ mod tests {
     use crate::cbor::{Object, view};
 
     fn seen(entry: &[u8]) -> Vec<(Option<&str>, &str, Scalar<'_>)> {
+        let text = |it| std::str::from_utf8(it).unwrap();
         let mut seen = Vec::new();
-        scalars(entry, |section, name, value| seen.push((section, name, value))).unwrap();
+        scalars(entry, |section, name, value| seen.push((section.map(text), text(name), value))).unwrap();
         seen
     }
 
@@ -86,7 +88,7 @@ mod tests {
         });
         assert_eq!(
             seen(&out),
-            [(None, "a", Scalar::Number(-7)), (None, "b", Scalar::Text("x")), (Some("f"), "g", Scalar::Number(9)),]
+            [(None, "a", Scalar::Number(-7)), (None, "b", Scalar::Text(b"x")), (Some("f"), "g", Scalar::Number(9)),]
         );
     }
 

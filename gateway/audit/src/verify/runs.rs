@@ -11,8 +11,8 @@ use crate::notice::{CONTROL, STOP};
 
 /// How far the runs of gateways have come. Entries of one run mostly follow each other, so the last one is at hand.
 pub(super) struct Runs {
-    known: HashMap<(String, String), u64>,
-    current: (String, String),
+    known: HashMap<(Vec<u8>, Vec<u8>), u64>,
+    current: (Vec<u8>, Vec<u8>),
     expected: u64,
     /// The run at hand has said that it ends.
     stopped: bool,
@@ -70,7 +70,7 @@ impl Runs {
     }
 
     /// Another run follows the one at hand. Where it is one that begins, whether the one before it said that it ends.
-    fn change(&mut self, node: &str, boot: &str) -> Option<bool> {
+    fn change(&mut self, node: &[u8], boot: &[u8]) -> Option<bool> {
         let next = (node.to_owned(), boot.to_owned());
         self.known.insert(std::mem::take(&mut self.current), self.expected);
         let known = self.known.get(&next).copied();
