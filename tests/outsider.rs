@@ -74,3 +74,52 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
         assert_eq!(verdict(&world, &copy, &witness.vkey), None, "{file} at {place}");
     }
 }
+
+#[test]
+fn either_key_verifies_a_log_over_the_change_of_its_key() {
+    let mut world = World::start();
+    let log = world.gateway.entries().folder().to_owned();
+    let ask = |world: &World| {
+        let answer = world.gateway.ask(&Request::get(NSX, "/v2/compute/instances"));
+        assert_eq!(answer.status, 401);
+    };
+    ask(&world);
+    let told = world.gateway.json(&["audit", "rotate-key"]);
+    let (older, newer) = (told["before"].as_str().expect("a key"), told["vkey"].as_str().expect("a key"));
+    assert_eq!(told["status"], "begun");
+    assert_ne!(older, newer);
+    // Not twice, and not finished before anybody could know of it.
+    assert_eq!(world.gateway.command(&["audit", "rotate-key"]).code, 2);
+    let early = world.gateway.command(&["audit", "rotate-key", "--finish"]);
+    assert!(early.code == 2 && early.errors.contains("restart the gateway"), "{early:?}");
+    world.gateway.restart();
+    ask(&world);
+    let _ = world.gateway.json(&["audit", "seal"]);
+    assert_eq!(world.gateway.json(&["audit", "rotate-key", "--finish"])["status"], "finished");
+    assert_eq!(world.gateway.command(&["audit", "rotate-key", "--finish"]).code, 2);
+    world.gateway.restart();
+    ask(&world);
+    assert!(world.gateway.stop().success());
+    let newest = std::fs::read_to_string(log.join("checkpoint")).expect("a checkpoint");
+    assert_eq!(newest.matches('\u{2014}').count(), 1, "{newest}");
+    for key in [older, newer] {
+        let ours =
+            world.gateway.command(&["audit", "verify", &log.display().to_string(), "--vkey", key, "--output", "json"]);
+        let theirs = python_alone("verify_log.py", &[&log.display().to_string(), key]);
+        assert_eq!((ours.code, theirs.code), (0, 0), "{ours:?} {theirs:?}");
+        let ours: Value = serde_json::from_str(&ours.out).expect("a verdict");
+        assert_eq!((&ours["root"], &ours["entries"]), (&theirs.json()["root"], &theirs.json()["entries"]));
+        let keys: Vec<&str> =
+            ours["keys"].as_array().expect("keys").iter().filter_map(|it| it["vkey"].as_str()).collect();
+        assert_eq!(keys, [older, newer]);
+    }
+    let changes: Vec<Value> = world
+        .gateway
+        .entries()
+        .all()
+        .into_iter()
+        .filter(|it| it["class"] == "key.change" && it["facts"]["kind"] == "audit_log")
+        .collect();
+    let actions: Vec<&str> = changes.iter().filter_map(|it| it["action"].as_str()).collect();
+    assert_eq!(actions, ["rotate", "retire"], "{changes:?}");
+}

@@ -127,15 +127,45 @@ def cosigned_by(vkey, text, signatures):
     return bool(own)
 
 
-def read_checkpoint(file, vkey, witnesses):
-    """Size and root, if this key stands for them, and whether a witness does."""
+def handovers(files):
+    """Which key took over from which, as both say, and at which size."""
+    for text, signatures in map(read_note, files):
+        name, size, _, *more = text.decode().split("\n")
+        said = [it.split(" ")[1:] for it in more if it.startswith("successor ")]
+        if said and all(signed_by(it, text, signatures) and it[0] == name for it in map(read_vkey, said[0])):
+            yield read_vkey(said[0][0]), read_vkey(said[0][1]), int(size)
+
+
+def keys_known_by(vkey, files):
+    """The keys before and after the one that is known, each with the size up to which it stands alone."""
+    known = sorted(handovers(files), key=lambda it: it[2])
+    keys, until = [vkey], [float("inf")]
+    while heirs := [it for it in known if it[0] == keys[-1] and it[1] not in keys]:
+        if any(it[1] != heirs[0][1] for it in heirs):
+            raise Wrong(f"two keys took over from one of {vkey[0]}")
+        keys, until = keys + [heirs[0][1]], until[:-1] + [heirs[0][2], float("inf")]
+    while before := [it for it in known if it[1] == keys[0] and it[0] not in keys]:
+        keys, until = [before[0][0]] + keys, [before[0][2]] + until
+    return list(zip(keys, until))
+
+
+def checkpoint_of(name, note, keys):
+    """Size and root of a note, if one of these keys stands for them."""
+    text, signatures = note
+    origin, size, root = text.decode().split("\n")[:3]
+    # All of them, because none may have signed with what does not hold.
+    if not any([signed_by(key, text, signatures) and int(size) <= until for key, until in keys]):
+        raise Wrong(f"{name} is not signed by {keys[0][0][0]}")
+    if origin != keys[0][0][0]:
+        raise Wrong(f"{name} is of another log")
+    return int(size), base64.b64decode(root, validate=True)
+
+
+def read_checkpoint(file, keys, witnesses):
+    """Size and root, if one of these keys stands for them, and whether a witness does."""
     text, signatures = read_note(file)
-    if not signed_by(vkey, text, signatures):
-        raise Wrong(f"{file.name} is not signed by {vkey[0]}")
-    name, size, root = text.decode().split("\n")[:3]
-    if name != vkey[0]:
-        raise Wrong(f"{file.name} is of another log")
-    return int(size), base64.b64decode(root, validate=True), any([cosigned_by(it, text, signatures) for it in witnesses])
+    size, root = checkpoint_of(file.name, (text, signatures), keys)
+    return size, root, any([cosigned_by(it, text, signatures) for it in witnesses])
 
 
 # --- entries ---------------------------------------------------------------------------------------------------------
@@ -343,16 +373,15 @@ def root_from(leaf_hash, number, size, path):
     return total
 
 
-def kept_of(log, minimum, vkey):
+def kept_of(log, minimum, keys):
     """Of each range that was pruned its first entry, size and root of its checkpoint, and the entries that were kept."""
     for file in sorted((log / "kept").glob("*")):
         if int(file.name) >= minimum:
             continue
         held = json.loads(file.read_text())
-        text, signatures = split_note(held["checkpoint"].encode(), file.name)
-        if held["form"] != 1 or not signed_by(vkey, text, signatures) or text.decode().split("\n")[0] != vkey[0]:
-            raise Wrong(f"{file.name} is not signed by {vkey[0]}")
-        size, root = int(text.decode().split("\n")[1]), base64.b64decode(text.decode().split("\n")[2], validate=True)
+        if held["form"] != 1:
+            raise Wrong(f"{file.name} is of another form")
+        size, root = checkpoint_of(file.name, split_note(held["checkpoint"].encode(), file.name), keys)
         entries = [(it["seq"], base64.b64decode(it["raw"], validate=True)) for it in held["entries"]]
         if [it for it, _ in entries] != sorted({it for it, _ in entries}):
             raise Wrong(f"{file.name} is out of order")
@@ -365,16 +394,16 @@ def kept_of(log, minimum, vkey):
 
 def verify(log, vkey, witnesses):
     kept = [it for it in (log / "checkpoints").glob("*") if it.suffix in (".note", ".cosigned")]
-    stated, witnessed = {}, [0]
-    for file in [log / "checkpoint", log / "checkpoint.cosigned", *sorted(kept)]:
-        if file.name == "checkpoint.cosigned" and not file.exists():
-            continue
-        size, root, stood_for = read_checkpoint(file, vkey, witnesses)
+    cosigned = [it for it in [log / "checkpoint.cosigned"] if it.exists()]
+    files, stated, witnessed = [log / "checkpoint", *cosigned, *sorted(kept)], {}, [0]
+    keys = keys_known_by(vkey, files)
+    for file in files:
+        size, root, stood_for = read_checkpoint(file, keys, witnesses)
         if stated.setdefault(size, root) != root:
             raise Wrong(f"two checkpoints of {size} entries disagree")
         witnessed += [size] if stood_for else []
     minimum, counts, prunings = minimum_of(log), {}, Prunings()
-    for first, size, root, entries in kept_of(log, minimum, vkey):
+    for first, size, root, entries in kept_of(log, minimum, keys):
         if stated.setdefault(size, root) != root:
             raise Wrong(f"two checkpoints of {size} entries disagree")
         counts[first] = len(entries)

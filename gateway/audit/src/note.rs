@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::succession;
 use crate::tree::Hash;
 
 /// The kind of key that an Ed25519 signature names.
@@ -29,19 +30,30 @@ pub enum BadNote {
     /// A signature of this key that does not hold.
     #[error("has a signature by `{0}` that does not hold")]
     Forged(String),
+    /// Signed by a key alone from which another had taken over before.
+    #[error("is signed only by `{0}`, from which another key had taken over")]
+    Retired(String),
 }
 
-/// Who signs: a name and an Ed25519 key.
+/// Who signs: a name and an Ed25519 key, and while it takes over from another, that one too.
 pub struct Signer {
     name: String,
     key: Ed25519KeyPair,
+    older: Option<Ed25519KeyPair>,
 }
 
 impl Signer {
     /// From the 32 bytes of the key's seed.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Option<Self> {
         let key = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
-        is_name(name).then(|| Self { name: name.to_owned(), key })
+        is_name(name).then(|| Self { name: name.to_owned(), key, older: None })
+    }
+
+    /// The same while it takes over from the key of this seed: both sign, and say so. A key does not follow itself.
+    pub fn after(mut self, seed: &[u8; 32]) -> Option<Self> {
+        let older = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
+        self.older = Some(older).filter(|it| it.public_key().as_ref() != self.key.public_key().as_ref());
+        Some(self)
     }
 
     /// The name that is signed with.
@@ -51,16 +63,37 @@ impl Signer {
 
     /// What others verify with.
     pub fn verifier(&self) -> Verifier {
+        self.verifier_of(&self.key)
+    }
+
+    fn verifier_of(&self, key: &Ed25519KeyPair) -> Verifier {
         // INVARIANT: a public key of Ed25519 has 32 bytes.
-        let key = self.key.public_key().as_ref().try_into().unwrap_or_default();
+        let key = key.public_key().as_ref().try_into().unwrap_or_default();
         Verifier { name: self.name.clone(), key }
     }
 
     /// The note of a text that ends with a line feed.
     pub fn sign(&self, text: &str) -> String {
-        let mut signature = self.verifier().id().to_vec();
-        signature.extend_from_slice(self.key.sign(text.as_bytes()).as_ref());
-        format!("{text}\n{LINE}{} {}\n", self.name, STANDARD.encode(signature))
+        [Some(&self.key), self.older.as_ref()].into_iter().flatten().fold(format!("{text}\n"), |note, key| {
+            let mut signature = self.verifier_of(key).id().to_vec();
+            signature.extend_from_slice(key.sign(text.as_bytes()).as_ref());
+            note + &format!("{LINE}{} {}\n", self.name, STANDARD.encode(signature))
+        })
+    }
+
+    /// The signed checkpoint of a log of this name.
+    pub fn checkpoint(&self, size: u64, root: Hash) -> String {
+        let text = Checkpoint { origin: self.name.clone(), size, root }.text();
+        let older = self.older.as_ref().map(|it| succession::line(&self.verifier_of(it), &self.verifier()));
+        self.sign(&(text + older.as_deref().unwrap_or_default()))
+    }
+
+    /// The text of a note that was signed by this key, or by the one that it takes over from.
+    pub(crate) fn open<'n>(&self, note: &'n str) -> Result<&'n str, BadNote> {
+        match (self.verifier().open(note), &self.older) {
+            (Err(BadNote::Unsigned(_)), Some(older)) => self.verifier_of(older).open(note),
+            (opened, _) => opened,
+        }
     }
 }
 
@@ -81,6 +114,11 @@ impl Verifier {
     /// The name of the key.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The id of the key, in hexadecimal.
+    pub fn id_text(&self) -> String {
+        hex::encode(self.id())
     }
 
     fn id(&self) -> [u8; 4] {

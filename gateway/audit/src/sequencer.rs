@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crate::note::{Checkpoint, Signer};
+use crate::note::Signer;
 use crate::tree::{self, FULL, Levels, bundle_path};
 use crate::watch::{Astray, Left};
 use crate::{disk, index, wal};
@@ -279,8 +279,7 @@ impl Sequencer {
         for (path, bytes) in &begun {
             disk::put(path, bytes)?;
         }
-        let note = Checkpoint { origin: self.signer.name().to_owned(), size, root: self.levels.root() };
-        let note = self.signer.sign(&note.text());
+        let note = self.signer.checkpoint(size, self.levels.root());
         // In this order, because a kept one without a newest one is a log that was meddled with.
         let checkpoint = self.log.join("checkpoint");
         disk::put_durably(&checkpoint, note.as_bytes())?;

@@ -19,6 +19,7 @@ use crate::cosignature::Quorum;
 use crate::minimum::minimum;
 use crate::note::Verifier;
 use crate::read::ReadError;
+use crate::succession::Keys;
 use crate::tree::Hash;
 use fault::Found;
 use pruned::Prunings;
@@ -28,7 +29,7 @@ use stated::checkpoints;
 /// What is believed, and what the log is held to besides itself.
 #[derive(Clone, Debug)]
 pub struct Grounds {
-    /// The key that must have signed it.
+    /// A key that must have signed it, or have taken over from one that did, or been followed by one.
     pub key: Verifier,
     /// Whose word makes a checkpoint witnessed. Without anybody's, nothing is.
     pub quorum: Option<Quorum>,
@@ -48,6 +49,8 @@ impl Grounds {
 /// What was found in a log.
 #[derive(Debug)]
 pub struct Verified {
+    /// The keys that it is signed with, one after another.
+    pub keys: Keys,
     /// How many entries there are.
     pub entries: u64,
     /// How many of them are signed for; those after them are not yet.
@@ -95,7 +98,7 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
     let prunings = Prunings::read(log, minimum)?;
     let mut elsewhere = grounds.kept.clone();
     elsewhere.extend(prunings.notes());
-    let stated = checkpoints(log, grounds, elsewhere, &mut found)?;
+    let (stated, keys) = checkpoints(log, grounds, elsewhere, &mut found)?;
     let newest = stated.last_key_value().map(|(size, _)| *size).unwrap_or_default();
     let mut replay = Replay::new(log, newest, prunings, found);
     replay.run(minimum, &stated)?;
@@ -112,6 +115,7 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
         found.push(Broken::Short { file: file.unwrap_or_default(), signed: newest, found: entries });
     }
     let mut verified = Verified {
+        keys,
         entries,
         signed: newest.min(entries),
         root,

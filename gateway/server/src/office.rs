@@ -352,11 +352,19 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
     }
 }
 
+/// Who signs the log of this gateway: its key, and while that takes over from another, that one too.
+pub(crate) fn signer(settings: &Settings) -> anyhow::Result<Signer> {
+    let files = SecretFiles::under(&settings.data);
+    let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
+    let name = format!("portcullis/{}", settings.node);
+    let signer = Signer::from_seed(&name, &*authn::secrets::seed(&files.audit)?).with_context(named)?;
+    let Some(before) = authn::secrets::seed_before(&files.audit_before)? else { return Ok(signer) };
+    signer.after(&before).context("the older key of the log cannot be used")
+}
+
 /// The log of this gateway, with the entry of a run that begins.
 pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
-    let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).audit)?;
-    let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
-    let signer = Signer::from_seed(&format!("portcullis/{}", settings.node), &seed).with_context(named)?;
+    let signer = signer(settings)?;
     let folder = settings.data.join("audit");
     let subjects = desk::subjects_file(settings);
     let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;

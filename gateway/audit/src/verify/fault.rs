@@ -34,6 +34,9 @@ pub enum Broken {
         /// What is wrong with it.
         cause: BadNote,
     },
+    /// Two keys took over from one.
+    #[error("two keys took over from `{0}`: somebody else has had it")]
+    TwoHeirs(String),
     /// A checkpoint of another log.
     #[error("checkpoint `{file}` is that of another log, `{origin}`")]
     Foreign {
@@ -182,6 +185,7 @@ impl Broken {
         match self {
             Self::Unsigned
             | Self::Note { .. }
+            | Self::TwoHeirs(_)
             | Self::NotAnEntry(_)
             | Self::Altered { .. }
             | Self::Unlike(_)
@@ -219,6 +223,7 @@ impl Broken {
             | Self::Minimum
             | Self::KeptMissing { .. }
             | Self::Note { .. }
+            | Self::TwoHeirs(_)
             | Self::Foreign { .. }
             | Self::Changed { .. }
             | Self::Tile { .. }

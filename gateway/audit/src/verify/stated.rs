@@ -8,9 +8,9 @@ use domain::Timestamp;
 use super::Grounds;
 use super::fault::{Broken, Found};
 use crate::cosignature::{NEWEST, Quorum};
-use crate::disk;
-use crate::note::{BadNote, Checkpoint, Verifier};
+use crate::note::{BadNote, Checkpoint};
 use crate::read::ReadError;
+use crate::succession::{Keys, TwoHeirs, kept_notes, note};
 use crate::tree::Hash;
 
 /// What one checkpoint says.
@@ -23,16 +23,23 @@ pub(super) struct Stated {
     pub(super) witnessed: Option<Timestamp>,
 }
 
-/// All of them, with those that were kept elsewhere, by their size; of one size those that disagree, or that witnesses stood for.
+/// All of them, with those that were kept elsewhere, by their size; of one size those that disagree, or that witnesses stood
+/// for. And the keys that they are signed with.
 pub(super) fn checkpoints(
     log: &Path,
     grounds: &Grounds,
     kept: Vec<(String, String)>,
     found: &mut Found,
-) -> Result<BTreeMap<u64, Vec<Stated>>, ReadError> {
+) -> Result<(BTreeMap<u64, Vec<Stated>>, Keys), ReadError> {
     let mut all: BTreeMap<u64, Vec<Stated>> = BTreeMap::new();
-    for (file, note) in notes(log)?.into_iter().chain(kept.into_iter().map(|(file, note)| (file, Some(note)))) {
-        let read = note.ok_or(BadNote::Malformed).and_then(|it| read(&it, &grounds.key, grounds.quorum.as_ref()));
+    let mut notes = notes(log)?;
+    notes.extend(kept.into_iter().map(|(file, note)| (file, Some(note))));
+    let (keys, torn) = Keys::known_by(&grounds.key, notes.iter().filter_map(|(_, note)| note.as_deref()));
+    if let Some(TwoHeirs(key)) = torn {
+        found.push(Broken::TwoHeirs(key.to_string()));
+    }
+    for (file, note) in notes {
+        let read = note.ok_or(BadNote::Malformed).and_then(|it| read(&it, &keys, grounds.quorum.as_ref()));
         let (stated, witnessed) = match read {
             Ok(read) => read,
             Err(cause) => {
@@ -56,29 +63,20 @@ pub(super) fn checkpoints(
             found.push(Broken::Fork { size: *size, one: one.file.clone(), other: other.file.clone() });
         }
     }
-    Ok(all)
+    Ok((all, keys))
 }
 
 /// What a note says, and since when a quorum stands for it.
-fn read(note: &str, key: &Verifier, quorum: Option<&Quorum>) -> Result<(Checkpoint, Option<Timestamp>), BadNote> {
-    let stated = Checkpoint::parse(key.open(note)?)?;
+fn read(note: &str, keys: &Keys, quorum: Option<&Quorum>) -> Result<(Checkpoint, Option<Timestamp>), BadNote> {
+    let stated = keys.open(note)?;
     let witnessed = quorum.map(|it| it.witnessed(note)).transpose()?.flatten();
     Ok((stated, witnessed))
 }
 
 /// The notes that lie beside a log, each with the name of its file; nothing where one is no text.
 fn notes(log: &Path) -> Result<Vec<(String, Option<String>)>, ReadError> {
-    let mut files = vec!["checkpoint".to_owned(), NEWEST.to_owned()];
-    if let Ok(kept) = std::fs::read_dir(log.join("checkpoints")) {
-        let ours = |it: &str| [".note", ".cosigned"].iter().any(|end| it.ends_with(end));
-        let names = kept.flatten().filter_map(|it| it.file_name().into_string().ok()).filter(|it| ours(it));
-        files.extend(names.map(|it| format!("checkpoints/{it}")));
-    }
-    files.sort();
-    let mut notes = Vec::new();
-    for file in files {
-        let read = disk::read(&log.join(&file))?;
-        notes.extend(read.map(|bytes| (file, String::from_utf8(bytes).ok())));
-    }
+    let newest = ["checkpoint", NEWEST].map(|it| note(log, it.to_owned()));
+    let mut notes: Vec<_> = newest.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    notes.extend(kept_notes(log)?);
     Ok(notes)
 }

@@ -10,6 +10,7 @@ mod note;
 mod proofs;
 mod reading;
 mod retention;
+mod rotation;
 mod sample;
 mod sinks;
 mod tree;

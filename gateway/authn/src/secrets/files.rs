@@ -20,6 +20,8 @@ pub struct SecretFiles {
     pub master: PathBuf,
     /// The file of the seed that the audit log is signed with.
     pub audit: PathBuf,
+    /// The same before that, while the newer key takes over from it.
+    pub audit_before: PathBuf,
 }
 
 /// A secret could not be read or made.
@@ -41,6 +43,12 @@ pub enum SecretsFault {
         /// Its permission bits.
         mode: u32,
     },
+    /// A key is taking over from another already.
+    #[error("`{path}` is there: the key takes over from another one, and that must be finished first")]
+    Unfinished {
+        /// The file of the older key.
+        path: PathBuf,
+    },
     /// The file is not what it should be.
     #[error("`{path}` does not hold 64 hexadecimal digits; help: restore it, or make one with `openssl rand -hex 32`")]
     Malformed {
@@ -53,7 +61,12 @@ impl SecretFiles {
     /// Where they are when nothing else is said: `<data>/secrets/`.
     pub fn under(data: &Path) -> Self {
         let folder = data.join("secrets");
-        Self { master: folder.join("master.key"), audit: folder.join("audit.key"), peppers: folder }
+        Self {
+            master: folder.join("master.key"),
+            audit: folder.join("audit.key"),
+            audit_before: folder.join("audit.before.key"),
+            peppers: folder,
+        }
     }
 }
 
@@ -109,6 +122,38 @@ pub fn seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, SecretsFault> {
     read_or_make(path)
 }
 
+/// The seed that another is taking over from, if one is.
+pub fn seed_before(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, SecretsFault> {
+    match read(path) {
+        Err(SecretsFault::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Puts another seed in the place of the one at `path`, which is kept at `before`. Where a process dies in between, both
+/// are the same, and this can be done again.
+pub fn replace_seed(path: &Path, before: &Path) -> Result<(), SecretsFault> {
+    let seed = read(path)?;
+    match seed_before(before)? {
+        None => fs::hard_link(path, before).map_err(|it| io(before, it))?,
+        Some(kept) if *kept == *seed => {}
+        Some(_) => return Err(SecretsFault::Unfinished { path: before.to_owned() }),
+    }
+    let draft = path.with_extension(keyformat::draw_id("new-", 12, &SystemRandom));
+    let put = write(&draft, fresh().as_bytes()).and_then(|()| fs::rename(&draft, path));
+    put.and_then(|()| sync_folder(path)).map_err(|it| io(path, it))
+}
+
+/// Puts the seed that was kept back in its place.
+pub fn restore_seed(path: &Path, before: &Path) -> Result<(), SecretsFault> {
+    fs::rename(before, path).and_then(|()| sync_folder(path)).map_err(|it| io(path, it))
+}
+
+/// Lets go of the seed that was taken over from.
+pub fn forget_seed(before: &Path) -> Result<(), SecretsFault> {
+    fs::remove_file(before).and_then(|()| sync_folder(before)).map_err(|it| io(before, it))
+}
+
 fn version_of(path: &Path) -> Option<u16> {
     path.file_name()?.to_str()?.strip_prefix("pepper.v")?.parse().ok()
 }
@@ -143,9 +188,7 @@ fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, SecretsFault> {
 /// Makes the file unless another process has just done so. It appears whole or not at all: a second process that starts
 /// at the same moment must never read half a secret.
 fn make(path: &Path) -> Result<(), SecretsFault> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    SystemRandom.fill(&mut *bytes);
-    let text = Zeroizing::new(hex::encode(*bytes));
+    let text = fresh();
     let draft = path.with_extension(keyformat::draw_id("new-", 12, &SystemRandom));
     let written = write(&draft, text.as_bytes()).and_then(|()| match fs::hard_link(&draft, path) {
         Err(taken) if taken.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -153,6 +196,13 @@ fn make(path: &Path) -> Result<(), SecretsFault> {
     });
     let removed = fs::remove_file(&draft);
     written.and(removed).and_then(|()| sync_folder(path)).map_err(|it| io(path, it))
+}
+
+/// A secret that nobody has seen, as it is written down.
+fn fresh() -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    SystemRandom.fill(&mut *bytes);
+    Zeroizing::new(hex::encode(*bytes))
 }
 
 fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
@@ -201,6 +251,30 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{path:?}");
         }
         assert_eq!(fs::metadata(&files.peppers).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_seed_that_is_replaced_is_kept_until_it_is_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = SecretFiles::under(folder.path());
+        let first = seed(&files.audit).unwrap();
+        assert_eq!(seed_before(&files.audit_before).unwrap(), None);
+        // As it is when a process dies in the middle.
+        fs::hard_link(&files.audit, &files.audit_before).unwrap();
+        replace_seed(&files.audit, &files.audit_before).unwrap();
+        let second = seed(&files.audit).unwrap();
+        assert_eq!(seed_before(&files.audit_before).unwrap(), Some(first.clone()));
+        assert_ne!(first, second);
+        let again = replace_seed(&files.audit, &files.audit_before).unwrap_err();
+        assert!(matches!(again, SecretsFault::Unfinished { .. }), "{again}");
+        assert_eq!(seed(&files.audit).unwrap(), second);
+        restore_seed(&files.audit, &files.audit_before).unwrap();
+        assert_eq!((seed(&files.audit).unwrap(), seed_before(&files.audit_before).unwrap()), (first, None));
+        replace_seed(&files.audit, &files.audit_before).unwrap();
+        forget_seed(&files.audit_before).unwrap();
+        assert_eq!(seed_before(&files.audit_before).unwrap(), None);
+        assert_eq!(fs::metadata(&files.audit).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&files.peppers).unwrap().count(), 1, "nothing else is left lying about");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod hold;
 mod prove;
 mod prune;
 mod query;
+mod rotate_key;
 mod seal;
 mod sinks;
 mod tail;
@@ -44,6 +45,8 @@ pub(crate) enum Audit {
         after_help = "Example: portcullis audit seal > kept.note, and later: portcullis audit verify --checkpoint kept.note"
     )]
     Seal,
+    /// Let another key sign the log from now on; both sign until that is finished
+    RotateKey(rotate_key::RotateKey),
     /// Ask witnesses once to stand for the newest checkpoint, and print it with what they said
     Witness(witness::Witness),
     /// Print entries in the order in which they were written; as JSON, one a line
@@ -69,6 +72,7 @@ impl Audit {
             Self::Hold(hold) => hold.run(&own(), settings, output),
             Self::Prune(prune) => prune.run(&own(), settings, output),
             Self::Doctor(doctor) => doctor.run(&own(), settings, output),
+            Self::RotateKey(rotate) => rotate.run(&own(), settings, output),
             Self::Seal => seal::run(&own(), settings, output),
             Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
             Self::Query(query) => query.run(own, settings, output),

@@ -24,8 +24,8 @@ const UNWITNESSED: u8 = 6;
 pub(crate) struct Verify {
     /// The folder of the log [default: that of the data folder]
     log: Option<PathBuf>,
-    /// The key that must have signed it, as `name+id+key` [default: the one that lies beside the log, which proves
-    /// nothing against whoever can write there]
+    /// A key that must have signed it, as `name+id+key`; those before and after it are found by what they say of each
+    /// other [default: the one that lies beside the log, which proves nothing against whoever can write there]
     #[arg(long, value_name = "KEY")]
     vkey: Option<Verifier>,
     /// The key of a witness whose word counts, as `name+id+key`; once for each
@@ -46,6 +46,8 @@ pub(crate) struct Verify {
 #[derive(Serialize)]
 struct Told {
     ok: bool,
+    /// The keys that it is signed with, the oldest first.
+    keys: Vec<Key>,
     entries: u64,
     signed: u64,
     witnessed: Option<u64>,
@@ -62,6 +64,13 @@ struct Told {
     fault: Option<String>,
     faults: Vec<Fault>,
     more_faults: u64,
+}
+
+#[derive(Serialize)]
+struct Key {
+    vkey: String,
+    /// How many entries there were when the next one took over.
+    until: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -155,6 +164,7 @@ fn told(found: &Verified, grounds: &Grounds) -> Told {
     let fault = |it: &Broken| Fault { verdict: name(it.verdict()), entry: it.entry(), says: it.to_string() };
     Told {
         ok: found.faults.is_empty(),
+        keys: found.keys.all().map(|(key, until)| Key { vkey: key.to_string(), until }).collect(),
         entries: found.entries,
         signed: found.signed,
         witnessed: found.witnessed,
@@ -211,7 +221,9 @@ fn words(found: &Verified, grounds: &Grounds) -> String {
         let said = it.said.map_or_else(String::new, |it| format!(", as entries up to {it} say"));
         format!("\npruned: the entries before {}{said}; {} of them are kept longer and are proved", it.minimum, it.kept)
     });
-    format!("{good}{}\n{witnessed}", pruned.unwrap_or_default())
+    let keys = found.keys.all().filter_map(|(key, until)| Some((key, until?)));
+    let keys = keys.map(|(key, until)| format!("\nkeys: after {until} entries another took over from {key}"));
+    format!("{good}{}{}\n{witnessed}", pruned.unwrap_or_default(), keys.collect::<String>())
 }
 
 fn key_beside(log: &Path) -> anyhow::Result<Verifier> {

@@ -21,6 +21,13 @@ const SILENT: std::time::Duration = std::time::Duration::from_mins(15);
 
 pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![secrets(settings), subjects(settings), space(log, settings, found)];
+    if SecretFiles::under(&settings.data).audit_before.exists() {
+        findings.push(warning(
+            "signing key",
+            "one key takes over from another, and both sign",
+            "`portcullis audit rotate-key --finish` once witnesses and auditors have the newer one",
+        ));
+    }
     findings.extend(witnessed(log, settings, now));
     findings.push(waiting(settings));
     findings.push(retention(log, settings, found));
