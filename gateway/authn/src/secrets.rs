@@ -12,7 +12,7 @@ use aws_lc_rs::{digest, hmac};
 use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault};
 use zeroize::{Zeroize, Zeroizing};
 
-pub use files::{SecretFiles, SecretsFault, seed};
+pub use files::{SecretFiles, SecretsFault, seed, text};
 
 use crate::SystemRandom;
 use crate::sigv4::SigningKeys;

@@ -159,8 +159,7 @@ impl SinkSettings {
 pub(super) fn secret(file: &Path) -> anyhow::Result<Secret> {
     use anyhow::Context as _;
     let named = || format!("`{}`", file.display());
-    let text = std::fs::read_to_string(file).with_context(named)?;
-    text.parse().with_context(named)
+    authn::secrets::text(file)?.parse().with_context(named)
 }
 
 impl Row {
@@ -228,6 +227,8 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::settings::Settings;
 
@@ -302,6 +303,10 @@ mod tests {
         let local = HTTPS.replace("https:", "http:").replace("c.example", "localhost");
         assert!(unusable(&local).unwrap().contains("No such file"));
         std::fs::write(at("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let allow = |mode| std::fs::set_permissions(at("s"), std::fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o604);
+        assert!(unusable(&local).unwrap().contains("has mode 604"));
+        allow(0o600);
         assert_eq!(unusable(&local), None);
         std::fs::write(at("s"), "hunter2").unwrap();
         let said = unusable(&local).unwrap();
