@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Spanned;
 
-use crate::outward::{Door, address};
+use crate::outward::{Door, HTTP, address};
 
 /// How many entries are given at once where nothing else is said, and how many may be.
 const USUAL_ENTRIES: usize = 500;
@@ -207,6 +207,7 @@ impl Row {
             Kind::Stdout => Place::Stdout,
             Kind::Https => Place::Https {
                 url: address(
+                    &HTTP,
                     &self.url.ok_or("it has no `url`")?,
                     "https://collector.example/entries",
                     "entries in the clear could be read by anybody",
