@@ -50,6 +50,9 @@ pub(crate) struct Protocol {
 /// Asking once, and one answer.
 pub(crate) const HTTP: Protocol = Protocol { secure: ("https", 443), clear: ("http", 80) };
 
+/// Saying much, and being answered meanwhile. TLS begins after the first line.
+pub(crate) const NATS: Protocol = Protocol { secure: ("tls", 4222), clear: ("nats", 4222) };
+
 /// Somebody at an address, and by whom they are vouched for.
 #[derive(Clone)]
 pub(crate) struct Peer {
@@ -228,5 +231,8 @@ mod tests {
             assert!(!read(bad), "{bad}");
         }
         assert!(!said("https://u:hunter2@a.example").unwrap_err().contains("hunter2"));
+        let said = |text| address(&NATS, text, "tls://a.example", "who listens").is_ok();
+        assert!(said("tls://a.example:4222") && said("nats://127.0.0.1") && !said("nats://a.example"));
+        assert!(!said("https://a.example") && !said("http://127.0.0.1"));
     }
 }

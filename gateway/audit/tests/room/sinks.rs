@@ -115,6 +115,16 @@ fn each_line_carries_the_identity_of_its_entry() {
         let lines: Vec<Value> =
             std::str::from_utf8(&batch.lines).unwrap().lines().map(|it| serde_json::from_str(it).unwrap()).collect();
         assert_eq!(lines.len(), 2);
+        let labelled: Vec<_> = batch.each().collect();
+        assert_eq!(labelled.len(), 2);
+        for ((number, line), (label, bytes)) in (0_u64..).zip(&lines).zip(labelled) {
+            assert_eq!(serde_json::from_slice::<Value>(bytes).unwrap(), *line);
+            let boot = line.pointer(&format!("{identity}/boot")).and_then(Value::as_str).unwrap();
+            let known = label.identity.as_deref().unwrap();
+            assert!(known.ends_with(&format!("/{boot}/{number}")) && known.matches('/').count() == 2, "{known}");
+            assert_eq!((label.seq, label.class.as_deref()), (number, Some("request.completed")));
+            assert!(label.time.is_some());
+        }
         for (number, line) in lines.iter().enumerate() {
             let shown = line.pointer(seq).unwrap().to_string();
             assert_eq!(shown.trim_matches('"'), number.to_string(), "{line}");

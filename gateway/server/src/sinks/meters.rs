@@ -10,7 +10,8 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// How a delivery may end.
-pub(super) const OUTCOMES: [&str; 6] = ["accepted", "unreachable", "late", "refused", "failed", "unreadable"];
+pub(super) const OUTCOMES: [&str; 8] =
+    ["accepted", "unreachable", "late", "refused", "no_stream", "full", "failed", "unreadable"];
 
 /// The meters of all receivers. The label `sink` is a name of the settings.
 #[derive(Clone)]

@@ -7,6 +7,7 @@ mod clerk;
 mod collector;
 mod file;
 mod meters;
+mod nats;
 pub(crate) mod settings;
 
 use std::path::PathBuf;
@@ -16,7 +17,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use audit::Horizon;
 use audit::sinks::{Batch, Opened, Outbox, Told};
-use http::StatusCode;
 use pipeline::Gateway;
 use tokio::sync::watch;
 
@@ -24,9 +24,10 @@ use clerk::Clerk;
 use collector::Collector;
 use file::Rotated;
 use meters::{Meters, Progress};
+use nats::Publisher;
 use settings::{Place, SinkSettings};
 
-use crate::outward::Door;
+use crate::outward::{Door, NATS, Peer};
 use crate::settings::Settings;
 
 /// How long entries gather for the next batch after one that was not full. A receiver is that far behind at the least.
@@ -49,8 +50,14 @@ enum Undelivered {
     #[error("{0}")]
     Late(String),
     /// Not as it is set up: somebody has to change something.
-    #[error("answered {0}: nothing more is accepted until somebody sets it right")]
-    Refused(StatusCode),
+    #[error("{0}: nothing more is accepted until somebody sets it right")]
+    Refused(String),
+    /// There is no stream to keep them, or not yet.
+    #[error("{0}")]
+    Absent(String),
+    /// There is no room for them.
+    #[error("{0}")]
+    Full(String),
     /// Not this time.
     #[error("{0}")]
     Failed(String),
@@ -64,6 +71,8 @@ impl Undelivered {
             Self::Unreachable(_) => "unreachable",
             Self::Late(_) => "late",
             Self::Refused(_) => "refused",
+            Self::Absent(_) => "no_stream",
+            Self::Full(_) => "full",
             Self::Failed(_) => "failed",
         }
     }
@@ -89,6 +98,7 @@ struct Sink {
 enum Way {
     Written(Clerk),
     Sent(Box<Collector>),
+    Published(Box<Publisher>),
 }
 
 impl Sinks {
@@ -107,7 +117,7 @@ impl Sinks {
                 tracing::error!(sink = it.name, "what was accepted is not of this log: all of it is given anew");
             }
             let progress = Progress::new(&it.name, outbox.next());
-            opened.push((it, outbox, way(it, &settings.node).with_context(named)?, progress));
+            opened.push((it, outbox, way(it, &settings.node, gateway).with_context(named)?, progress));
         }
         let standing = opened.iter().map(|(.., progress)| Arc::clone(progress)).collect();
         let clock = Arc::clone(&gateway.clock);
@@ -136,7 +146,7 @@ impl Sinks {
     }
 }
 
-fn way(settings: &SinkSettings, node: &str) -> anyhow::Result<Way> {
+fn way(settings: &SinkSettings, node: &str, gateway: &Gateway) -> anyhow::Result<Way> {
     Ok(match &settings.place {
         Place::File { path, rotate_bytes } => {
             Way::Written(Clerk::of_file(Rotated::new(PathBuf::clone(path), *rotate_bytes))?)
@@ -145,6 +155,12 @@ fn way(settings: &SinkSettings, node: &str) -> anyhow::Result<Way> {
         Place::Https { url, ca, secret_file, deadline } => {
             let door = Door::of(url, ca.as_deref())?;
             Way::Sent(Box::new(Collector::new(door, settings::secret(secret_file)?, *deadline, node)?))
+        }
+        Place::Nats { url, ca, secret_file, deadline, route } => {
+            let peer = Peer::of(&NATS, url, ca.as_deref())?;
+            let login = nats::login(secret_file.as_deref())?;
+            let gateway = (node, Arc::clone(&gateway.random));
+            Way::Published(Box::new(Publisher::new(peer, login, route.clone(), *deadline, gateway)))
         }
     })
 }
@@ -206,14 +222,16 @@ impl Sink {
         read.map_err(|it| unreadable(&it))?.map_err(|it| unreadable(&it))
     }
 
-    async fn give(&self, batch: &Batch) -> Result<(), Undelivered> {
+    async fn give(&mut self, batch: &Batch) -> Result<(), Undelivered> {
         let Some((first, last)) = batch.range else { return Ok(()) };
-        match &self.door {
+        let now = self.gateway.clock.now();
+        match &mut self.door {
             Way::Written(clerk) => {
                 let written = clerk.write(batch.lines.clone(), first).await;
                 written.map_err(|it| Undelivered::Failed(it.to_string()))
             }
-            Way::Sent(collector) => collector.give(batch, (first, last), self.gateway.clock.now().wall).await,
+            Way::Sent(collector) => collector.give(batch, (first, last), now.wall).await,
+            Way::Published(publisher) => publisher.give(batch, now.tick).await,
         }
     }
 
