@@ -1,4 +1,4 @@
-//! Entries in a stream of NATS: each once and in order, whoever is killed.
+//! Entries in a stream of NATS: each once and in order, whoever is killed; and who must have them holds what is strict.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use acceptance::{Request, Running, World, python_alone, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
 const SOON: Duration = Duration::from_mins(1);
@@ -261,6 +261,53 @@ fn a_server_that_takes_less_than_an_entry_is_named() {
 }
 
 #[test]
+fn a_required_receiver_holds_what_is_strict_until_it_accepts_and_nothing_else() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let mut server = Server::start(&world, "");
+    server.stream(&[]);
+    name(&mut world, &server.row("required = true\nrequired_lag_ms = 2000\n"));
+    let read = Request::get(NSX, "/v2/compute/instances").bearer(&key.text);
+    let create = Request::post(NSX, "/v2/compute/instances").bearer(&key.text).json(&json!({}));
+    let sinks = |world: &World| {
+        let told = world.gateway.ask_admin("/readyz").json();
+        let conditions = told["conditions"].as_array().expect("conditions").clone();
+        conditions.into_iter().find(|it| it["name"] == "sinks").expect("a condition of that name")
+    };
+    // A start that takes long leaves entries of the run before it that are too old.
+    until("strict operations to go on", SOON, || (world.ask(&create).status == 400).then_some(()));
+    assert!(sinks(&world)["ok"] == true && metric(&world, "held", &[]) < 0.5);
+
+    server.process.kill();
+    let held = until("strict operations to be held", SOON, || Some(world.ask(&create)).filter(|it| it.status == 503));
+    assert_eq!(held.json()["error_code"], "service_unavailable", "{held}");
+    assert_eq!(held.says("refusal-reason"), "unavailable", "{held}");
+    assert_eq!(world.clouds.saw("novastraxis", held.says("x-request-id")), None);
+    let entry = world.gateway.entries().of(held.says("x-request-id"));
+    assert!(entry["decision"]["step"] == "record" && entry["status"] == 503, "{entry}");
+    for _ in 0..20 {
+        let _ = world.ask(&read).expect(200);
+    }
+    // Who may not ask learns nothing of it.
+    let _ = world.ask(&Request::post(NSX, "/v2/compute/instances").json(&json!({}))).expect(401);
+    let told = sinks(&world);
+    assert!(told["ok"] == false && told["detail"].as_str().is_some_and(|it| it.contains("`bus`")), "{told}");
+    assert!(world.gateway.ask_admin("/readyz").status == 503 && metric(&world, "held", &[]) > 0.5);
+
+    // What was not accepted counts after a start as well.
+    world.gateway.crash();
+    let _ = world.ask(&create).expect(503);
+    server.start_again();
+    until("strict operations to go on", SOON, || (world.ask(&create).status == 400).then_some(()));
+    until("the gateway to be ready", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
+    let messages = until_all(&world, &server);
+    let turns = messages.iter().filter(|it| it["entry"]["class"] == "sink.delivery");
+    let turns: Vec<&str> = turns.filter_map(|it| it["entry"]["outcome"].as_str()).collect();
+    let turns: Vec<&str> = turns.into_iter().filter(|it| matches!(*it, "held" | "released")).collect();
+    assert!(turns.windows(2).any(|it| *it == ["held", "held"]) && turns.ends_with(&["released"]), "{turns:?}");
+}
+
+#[test]
 fn rows_that_cannot_work_are_named_by_check_all_at_once() {
     let world = World::start();
     let server = Server::start(&world, "");
@@ -280,8 +327,8 @@ fn rows_that_cannot_work_are_named_by_check_all_at_once() {
     let place = format!("portcullis.toml:{line}:1: [[audit.sinks]] `bus`:");
     assert!(told.contains(&place) && told.contains("has mode 640"), "{told}");
     let wrong = row.replace(SUBJECT, "a..b").replace(STREAM, "*").replace("nats://127.0.0.1", "nats://a.example");
-    let told = check(&format!("{wrong}deadline_ms = 0\n"));
-    for fault in ["`subject` is", "`stream` is", "in the clear", "`deadline_ms` is at least"] {
+    let told = check(&format!("{wrong}required_lag_ms = 5\n"));
+    for fault in ["`subject` is", "`stream` is", "in the clear", "`required_lag_ms` is at least", "without `required"] {
         assert!(told.contains(fault), "{fault}: {told}");
     }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 pub use batch::{Batch, Label, Wants};
 pub use cursor::{Cursor, NoCursor};
-pub use told::Told;
+pub use told::{Told, Turn};
 pub use webhook::{BadSecret, Secret};
 
 use crate::read::ReadError;

@@ -1,10 +1,11 @@
 //! Giving entries away as they are written: to files, to standard output, to machines elsewhere.
 //!
 //! No request waits for it, and nothing is ever passed over. Who does not accept entries is asked less often, and is given
-//! all of them once they do.
+//! all of them once they do. Where somebody must have them, strict operations are held until they do.
 
 mod clerk;
 mod collector;
+mod duty;
 mod file;
 mod meters;
 mod nats;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::Condition;
 use anyhow::Context as _;
 use audit::Horizon;
 use audit::sinks::{Batch, Opened, Outbox, Told};
@@ -22,6 +24,7 @@ use tokio::sync::watch;
 
 use clerk::Clerk;
 use collector::Collector;
+use duty::Duties;
 use file::Rotated;
 use meters::{Meters, Progress};
 use nats::Publisher;
@@ -79,7 +82,10 @@ impl Undelivered {
 }
 
 /// Everybody who is given entries.
-pub(crate) struct Sinks(Vec<Sink>);
+pub(crate) struct Sinks {
+    sinks: Vec<Sink>,
+    duties: Duties,
+}
 
 /// One of them.
 struct Sink {
@@ -104,8 +110,9 @@ enum Way {
 impl Sinks {
     /// For those that the settings name. Nothing is given to anybody yet.
     pub(crate) fn open(settings: &Settings, gateway: &Arc<Gateway>) -> anyhow::Result<Self> {
+        let mut duties = Duties::new(gateway);
         if settings.sinks.is_empty() {
-            return Ok(Self(Vec::new()));
+            return Ok(Self { sinks: Vec::new(), duties });
         }
         let (log, horizon) = (settings.data.join("audit"), gateway.log.horizon());
         let mut opened = Vec::new();
@@ -117,6 +124,10 @@ impl Sinks {
                 tracing::error!(sink = it.name, "what was accepted is not of this log: all of it is given anew");
             }
             let progress = Progress::new(&it.name, outbox.next());
+            let progress = match it.required {
+                Some(lag) => duties.require(Arc::new(progress.required()), lag, &outbox),
+                None => Arc::new(progress),
+            };
             opened.push((it, outbox, way(it, &settings.node, gateway).with_context(named)?, progress));
         }
         let standing = opened.iter().map(|(.., progress)| Arc::clone(progress)).collect();
@@ -133,17 +144,34 @@ impl Sinks {
             gateway: Arc::clone(gateway),
             horizon: horizon.clone(),
         };
-        Ok(Self(opened.into_iter().map(sink).collect()))
+        let sinks = opened.into_iter().map(sink).collect();
+        // Before anything is answered: what was not accepted when the last run ended counts as well.
+        duties.look();
+        Ok(Self { sinks, duties })
     }
 
     /// Gives until told to stop. None waits for another.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let all = futures::future::join_all(self.0.into_iter().map(Sink::run));
+        if self.sinks.is_empty() {
+            return;
+        }
+        let all = futures::future::join_all(self.sinks.into_iter().map(Sink::run));
         tokio::select! {
             _ = stopped.wait_for(|it| *it) => {}
             _ = all => {}
+            () = self.duties.run() => {}
         }
     }
+}
+
+/// How it stands with receivers that are required, where there are any.
+pub(crate) fn condition(settings: &Settings, gateway: &Gateway) -> Option<Condition> {
+    if settings.sinks.iter().all(|it| it.required.is_none()) {
+        return None;
+    }
+    let held = gateway.log.held();
+    let ok = held.is_none();
+    Some(Condition { name: "sinks", ok, detail: held.unwrap_or_else(|| "none holds strict operations".to_owned()) })
 }
 
 fn way(settings: &SinkSettings, node: &str, gateway: &Gateway) -> anyhow::Result<Way> {

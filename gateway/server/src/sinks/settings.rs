@@ -26,6 +26,12 @@ const LEAST_BYTES: u64 = 4 * 1024;
 const USUAL_DEADLINE: u64 = 5_000;
 const LONGEST_DEADLINE: u64 = 60_000;
 
+/// How old an entry may be that a required receiver has not accepted where nothing else is said, and how old it may be made,
+/// in milliseconds.
+const USUAL_LAG: u64 = 60_000;
+const SHORTEST_LAG: u64 = 1_000;
+const LONGEST_LAG: u64 = 3_600_000;
+
 /// How long a subject or the name of a stream may be.
 const LONGEST_SUBJECT: usize = 128;
 
@@ -54,6 +60,9 @@ struct Row {
     from: From,
     classes: Option<BTreeSet<String>>,
     batch_entries: Option<usize>,
+    #[serde(default)]
+    required: bool,
+    required_lag_ms: Option<u64>,
     /// Of a file.
     path: Option<PathBuf>,
     rotate_bytes: Option<u64>,
@@ -83,6 +92,8 @@ pub(crate) struct SinkSettings {
     pub(crate) wants: Wants,
     pub(crate) from: From,
     pub(crate) place: Place,
+    /// How far behind it may be before strict operations are held; nothing where they never are.
+    pub(crate) required: Option<Duration>,
     /// Where the row stands, as a fault that has yet to be worded.
     at: Fault,
 }
@@ -153,7 +164,7 @@ impl SinkSettings {
             Place::Https { .. } => "https",
             Place::Nats { .. } => "nats",
         };
-        json!({ "name": self.name, "kind": kind, "classes": self.wants.classes })
+        json!({ "name": self.name, "kind": kind, "classes": self.wants.classes, "required": self.required.is_some() })
     }
 
     /// Two receivers cannot have one name, one file or one output.
@@ -192,6 +203,7 @@ impl Row {
             ("batch_entries", self.batch_entries.map(|it| it as u64), 1, MOST_ENTRIES as u64),
             ("rotate_bytes", self.rotate_bytes, LEAST_BYTES, u64::MAX),
             ("deadline_ms", self.deadline_ms, 1, LONGEST_DEADLINE),
+            ("required_lag_ms", self.required_lag_ms, SHORTEST_LAG, LONGEST_LAG),
         ];
         for (key, written, least, most) in bounds {
             match written {
@@ -199,6 +211,9 @@ impl Row {
                 Some(it) if most < it => wrong.push(format!("`{key}` is at most {most}")),
                 Some(_) | None => {}
             }
+        }
+        if self.required_lag_ms.is_some() && !self.required {
+            wrong.push("`required_lag_ms` means nothing without `required = true`".to_owned());
         }
         let (file, elsewhere, nats) = ([Kind::File].as_slice(), [Kind::Https, Kind::Nats].as_slice(), [Kind::Nats]);
         let keys = [
@@ -221,12 +236,14 @@ impl Row {
         let mut wrong = Vec::new();
         let place = self.place(folder, &mut wrong);
         let Some(place) = place.filter(|_| wrong.is_empty()) else { return Err(wrong) };
+        let lag = Duration::from_millis(self.required_lag_ms.unwrap_or(USUAL_LAG));
         let wants = Wants {
             lines: self.format,
             classes: self.classes.unwrap_or_default(),
             entries: self.batch_entries.unwrap_or(USUAL_ENTRIES),
         };
-        Ok(SinkSettings { name: self.name, wants, from: self.from, place, at: at.clone() })
+        let required = self.required.then_some(lag);
+        Ok(SinkSettings { name: self.name, wants, from: self.from, place, required, at: at.clone() })
     }
 
     fn place(&self, folder: &Path, wrong: &mut Vec<String>) -> Option<Place> {
@@ -308,10 +325,14 @@ mod tests {
         "[[audit.sinks]]\nname = 'c'\nkind = 'nats'\nurl = 'tls://n.example'\nsubject = 'p.audit'\nstream = 'S'\n";
 
     #[test]
-    fn a_stream_needs_no_secret() {
-        let read = parse(STREAM).unwrap();
+    fn a_stream_needs_no_secret_and_only_who_is_required_has_a_bound() {
+        let read = parse(&format!("{STREAM}required = true\n{FILE}")).unwrap();
         assert!(matches!(&read.sinks[0].place, Place::Nats { url, secret_file: None, route, .. }
             if url.host() == Some("n.example") && route.subject == "p.audit" && route.stream == "S"));
+        assert_eq!(read.sinks[0].required, Some(Duration::from_mins(1)));
+        assert_eq!(read.sinks[1].required, None);
+        let read = parse(&format!("{FILE}required = true\nrequired_lag_ms = 1000\n")).unwrap();
+        assert_eq!(read.sinks[0].required, Some(Duration::from_secs(1)));
     }
 
     #[test]
@@ -324,16 +345,20 @@ mod tests {
         let bare = "[[audit.sinks]]\nname = 'c'\nkind = 'nats'\n";
         assert_eq!(named(bare), ["it has no `url`", "it has no `subject`", "it has no `stream`"]);
         let wrong = STREAM.replace("p.audit", "p.>").replace("'S'", "'a.b'").replace("tls:", "nats:");
-        let wrong = format!("{wrong}deadline_ms = 60001\npath = 'x'\n");
+        let wrong = format!("{wrong}required = true\nrequired_lag_ms = 3600001\npath = 'x'\n");
         assert_eq!(
             named(&wrong),
             [
-                "`deadline_ms` is at most 60000",
+                "`required_lag_ms` is at most 3600000",
                 "`path` means nothing to this kind",
                 "`nats://n.example`: entries in the clear could be read by anybody: write `tls`, or a loopback address",
                 "`subject` is parts of letters, digits, `-` and `_`, parted by dots, 128 at most",
                 "`stream` is 128 letters, digits, `-` and `_` at most",
             ]
+        );
+        assert_eq!(
+            named(&format!("{STREAM}required_lag_ms = 5000")),
+            ["`required_lag_ms` means nothing without `required = true`"]
         );
         for url in ["tls://n.example/x", "https://n.example", "n.example", ""] {
             let said = named(&STREAM.replace("tls://n.example", url));
