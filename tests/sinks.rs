@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -143,6 +144,7 @@ impl Collector {
         std::fs::create_dir(&folder).expect("a folder of the test");
         std::fs::write(folder.join("mood"), mood).expect("a mood");
         std::fs::write(folder.join("secret"), format!("{SECRET}\n")).expect("a secret");
+        std::fs::set_permissions(folder.join("secret"), Permissions::from_mode(0o600)).expect("a mode");
         let tls = world.gateway.data().join("tls");
         let (certificate, key) = (tls.join("cert.pem"), tls.join("key.pem"));
         let words = [&folder, &certificate, &key].map(|it| it.display().to_string());

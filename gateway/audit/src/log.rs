@@ -65,6 +65,11 @@ impl From<Signer> for Custody {
 #[error("the audit log cannot be written")]
 pub struct Unwritable;
 
+/// Strict operations are held: somebody who must be given entries has not accepted them for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("strict operations are held until a required receiver accepts entries")]
+pub struct OnHold;
+
 /// The append-only log. Dropping it writes, syncs and signs what is left.
 #[derive(Debug)]
 pub struct Log {
@@ -93,6 +98,9 @@ pub(crate) struct Shared {
     pub(crate) sealed: watch::Sender<u64>,
     /// Why nothing is taken, in the operator's words.
     trouble: Mutex<Option<String>>,
+    /// Whether strict operations are held, which each of them asks, and why.
+    is_held: AtomicBool,
+    held: Mutex<Option<String>>,
 }
 
 /// What has been handed over and not been taken by the writer yet.
@@ -183,6 +191,8 @@ impl Log {
             signed: watch::Sender::new(0),
             sealed: watch::Sender::new(0),
             trouble: Mutex::default(),
+            is_held: AtomicBool::new(false),
+            held: Mutex::default(),
         });
         let (told, durable) = watch::channel(0);
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
@@ -229,6 +239,23 @@ impl Log {
     /// Why they are not, in the operator's words.
     pub fn trouble(&self) -> Option<String> {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Holds strict operations for this reason from now on, or lets them go on. Entries are taken all the same.
+    pub fn hold(&self, why: Option<String>) {
+        let mut held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.is_held.store(why.is_some(), Ordering::Relaxed);
+        *held = why;
+    }
+
+    /// Whether a strict operation may go on.
+    pub fn may_be_strict(&self) -> Result<(), OnHold> {
+        if self.shared.is_held.load(Ordering::Relaxed) { Err(OnHold) } else { Ok(()) }
+    }
+
+    /// Why it may not, in the operator's words.
+    pub fn held(&self) -> Option<String> {
+        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the entries in memory are below their bound.

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use batch::{Batch, Wants};
+pub use batch::{Batch, Label, Wants};
 pub use cursor::{Cursor, NoCursor};
-pub use told::Told;
+pub use told::{Told, Turn};
 pub use webhook::{BadSecret, Secret};
 
 use crate::read::ReadError;

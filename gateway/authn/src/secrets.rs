@@ -12,7 +12,7 @@ use aws_lc_rs::{digest, hmac};
 use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault};
 use zeroize::{Zeroize, Zeroizing};
 
-pub use files::{SecretFiles, SecretsFault, forget_seed, replace_seed, restore_seed, seed, seed_before};
+pub use files::{SecretFiles, SecretsFault, forget_seed, replace_seed, restore_seed, seed, seed_before, text};
 
 use crate::SystemRandom;
 use crate::sigv4::SigningKeys;

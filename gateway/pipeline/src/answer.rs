@@ -58,6 +58,9 @@ pub enum Answer {
     /// Entries cannot be written.
     #[error(transparent)]
     Unrecordable(#[from] audit::Unwritable),
+    /// Entries do not reach somebody who must have them.
+    #[error(transparent)]
+    Held(#[from] audit::OnHold),
     /// The API behind the gateway did not answer properly.
     #[error(transparent)]
     Upstream(#[from] UpstreamFault),
@@ -109,7 +112,9 @@ impl Answer {
             Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
-            Self::Unrecordable(_) => Told::new("unavailable", "The service is temporarily unavailable."),
+            Self::Unrecordable(_) | Self::Held(_) => {
+                Told::new("unavailable", "The service is temporarily unavailable.")
+            }
             Self::Upstream(UpstreamFault::Unreachable(_)) => {
                 Told::new("upstream_unreachable", "The service could not be reached.")
             }
@@ -133,7 +138,7 @@ impl Answer {
         match self {
             Self::Forbidden(refused) => refused.blame(),
             Self::Upstream(_) => Blame::Upstream,
-            Self::Unrecordable(_) | Self::Internal(_) | Self::NotServed(_) => Blame::Gateway,
+            Self::Unrecordable(_) | Self::Held(_) | Self::Internal(_) | Self::NotServed(_) => Blame::Gateway,
             Self::UnknownHost
             | Self::BadPath(_)
             | Self::HeadTooLarge
@@ -160,7 +165,7 @@ impl Answer {
             Self::Forbidden(_) => "authorize",
             Self::Invalid(_) | Self::TooLarge { .. } | Self::NotSigned | Self::BodyCut => "validate",
             Self::NotServed(_) | Self::Upstream(_) => "forward",
-            Self::Unrecordable(_) => "record",
+            Self::Unrecordable(_) | Self::Held(_) => "record",
             Self::Internal(_) => "internal",
         }
     }

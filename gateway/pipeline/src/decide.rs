@@ -150,6 +150,7 @@ impl Gateway {
 async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>) -> Result<(Permit, BodyFlow), Answer> {
     let Passage { configuration: Configuration { catalog, authorizer }, arrival, .. } = *passage;
     let permit = passage.trail.keep(authorizer.authorize(call, caller, arrival)?);
+    passage.trail.may_go_on()?;
     catalog.validate_head(call, arrival)?;
     let declared = passage.body.declared();
     let flow = match call.operation.body {

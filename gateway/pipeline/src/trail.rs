@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use audit::{Outcome, Place, SubjectKey, UnderWay, Unwritable};
+use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::Permit;
 use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
@@ -156,6 +156,11 @@ impl Trail {
         })?;
         self.subject = Some(key);
         Ok(())
+    }
+
+    /// Whether it may go on, where its operation is strict: not while entries do not reach those who must have them.
+    pub(crate) fn may_go_on(&self) -> Result<(), OnHold> {
+        if self.operation.as_ref().is_some_and(|it| it.strict) { self.gateway.log.may_be_strict() } else { Ok(()) }
     }
 
     /// Notes on the disk that a strict request is about to be sent on: should the process die before its entry is written,

@@ -336,6 +336,7 @@ impl Posts for Office {
             },
         ];
         conditions.extend(self.cosigning.as_ref().map(Cosigning::condition));
+        conditions.extend(crate::sinks::condition(&self.settings, &self.gateway));
         conditions
     }
 }

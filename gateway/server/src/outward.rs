@@ -1,6 +1,7 @@
-//! Sending something to a machine elsewhere, for those who have to: one question on a connection of its own, within a time,
-//! over TLS by an authority that was named. No redirect is followed.
+//! Reaching a machine elsewhere, for those who have to: over TLS by an authority that was named. Most of them ask one question
+//! on a connection of its own, within a time. No redirect is followed.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// The longest answer that is read.
 const LONGEST: usize = 16 * 1024;
@@ -39,19 +41,30 @@ pub(crate) enum Unanswered {
     BadAnswer,
 }
 
-/// Where somebody is asked, and by whom they are vouched for.
+/// A way of speaking: what addresses begin with over TLS and in the clear, each with the port where none is written.
+pub(crate) struct Protocol {
+    secure: (&'static str, u16),
+    clear: (&'static str, u16),
+}
+
+/// Asking once, and one answer.
+pub(crate) const HTTP: Protocol = Protocol { secure: ("https", 443), clear: ("http", 80) };
+
+/// Saying much, and being answered meanwhile. TLS begins after the first line.
+pub(crate) const NATS: Protocol = Protocol { secure: ("tls", 4222), clear: ("nats", 4222) };
+
+/// Somebody at an address, and by whom they are vouched for.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct Peer {
     host: String,
     port: u16,
-    target: Uri,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-impl Door {
+impl Peer {
     /// Of an address, with the authority of this file; where none is named, with those of the system.
-    pub(crate) fn of(url: &Uri, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let secure = url.scheme_str() == Some("https");
+    pub(crate) fn of(protocol: &Protocol, url: &Uri, ca: Option<&Path>) -> anyhow::Result<Self> {
+        let secure = url.scheme_str() == Some(protocol.secure.0);
         let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = if secure {
             let name = ServerName::try_from(host.clone())?;
@@ -59,8 +72,38 @@ impl Door {
         } else {
             None
         };
-        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host, port, target: url.path().parse()?, tls })
+        let port = url.port_u16().unwrap_or(if secure { protocol.secure.1 } else { protocol.clear.1 });
+        Ok(Self { host, port, tls })
+    }
+
+    /// Reaches them, in the clear as yet.
+    pub(crate) async fn connect(&self) -> std::io::Result<TcpStream> {
+        TcpStream::connect((self.host.as_str(), self.port)).await
+    }
+
+    /// Whether nothing may be said to them in the clear.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Makes certain that it is them, and that nobody else hears.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let (tls, name) = self.tls.as_ref().ok_or(ErrorKind::Unsupported)?;
+        tls.connect(name.clone(), stream).await
+    }
+}
+
+/// Where somebody is asked.
+#[derive(Clone)]
+pub(crate) struct Door {
+    peer: Peer,
+    target: Uri,
+}
+
+impl Door {
+    /// Of an address, with the authority of this file; where none is named, with those of the system.
+    pub(crate) fn of(url: &Uri, ca: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(Self { peer: Peer::of(&HTTP, url, ca)?, target: url.path().parse()? })
     }
 
     /// The same, further down.
@@ -80,15 +123,13 @@ impl Door {
     }
 
     async fn exchange(&self, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Unanswered> {
-        let reached = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream = reached.map_err(|it| Unanswered::Unreachable(it.into()))?;
-        match &self.tls {
-            None => self.speak(stream, headers, body).await,
-            Some((tls, name)) => {
-                let secured = tls.connect(name.clone(), stream).await;
-                self.speak(secured.map_err(|it| Unanswered::Unreachable(it.into()))?, headers, body).await
-            }
+        let unreachable = |it: std::io::Error| Unanswered::Unreachable(it.into());
+        let stream = self.peer.connect().await.map_err(unreachable)?;
+        if !self.peer.is_secured() {
+            return self.speak(stream, headers, body).await;
         }
+        let secured = self.peer.secure(stream).await.map_err(unreachable)?;
+        self.speak(secured, headers, body).await
     }
 
     async fn speak<S>(&self, stream: S, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Unanswered>
@@ -98,8 +139,9 @@ impl Door {
         let unreachable = |it: hyper::Error| Unanswered::Unreachable(it.into());
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let host = HeaderValue::try_from(format!("{host}:{}", self.port));
+        let Peer { host, port, .. } = &self.peer;
+        let host = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let host = HeaderValue::try_from(host);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.target.clone();
@@ -116,7 +158,7 @@ impl Door {
 
 /// Reads where somebody is asked. Only over TLS, or on this machine: `clear` says what else could happen. Nothing that
 /// could be a secret may stand in it.
-pub(crate) fn address(text: &str, example: &str, clear: &str) -> Result<Uri, String> {
+pub(crate) fn address(protocol: &Protocol, text: &str, example: &str, clear: &str) -> Result<Uri, String> {
     let bad = || format!("`{text}` is not an address such as `{example}`");
     let uri: Uri = text.parse().map_err(|_| bad())?;
     let host = uri.host().ok_or_else(bad)?;
@@ -124,10 +166,14 @@ pub(crate) fn address(text: &str, example: &str, clear: &str) -> Result<Uri, Str
     let own = host == "localhost" || address.is_some_and(|it| it.is_loopback());
     let named = uri.authority().is_some_and(|it| it.as_str().contains('@'));
     match uri.scheme_str() {
-        _ if uri.query().is_some() || named => Err(bad()),
-        Some("https") => Ok(uri),
-        Some("http") if own => Ok(uri),
-        Some("http") => Err(format!("`{text}`: {clear}: write `https`, or a loopback address")),
+        _ if uri.query().is_some() || named => {
+            Err("an address is not for secrets: leave out what is before `@` and after `?`".to_owned())
+        }
+        Some(scheme) if scheme == protocol.secure.0 => Ok(uri),
+        Some(scheme) if scheme == protocol.clear.0 && own => Ok(uri),
+        Some(scheme) if scheme == protocol.clear.0 => {
+            Err(format!("`{text}`: {clear}: write `{}`, or a loopback address", protocol.secure.0))
+        }
         _ => Err(bad()),
     }
 }
@@ -162,7 +208,8 @@ mod tests {
 
     #[test]
     fn what_could_be_heard_or_told_by_others_is_no_address() {
-        let read = |text| address(text, "https://a.example", "who listens").is_ok();
+        let said = |text| address(&HTTP, text, "https://a.example", "who listens");
+        let read = |text| said(text).is_ok();
         for good in [
             "https://a.example",
             "https://a.example:8443/x/y",
@@ -183,5 +230,9 @@ mod tests {
         ] {
             assert!(!read(bad), "{bad}");
         }
+        assert!(!said("https://u:hunter2@a.example").unwrap_err().contains("hunter2"));
+        let said = |text| address(&NATS, text, "tls://a.example", "who listens").is_ok();
+        assert!(said("tls://a.example:4222") && said("nats://127.0.0.1") && !said("nats://a.example"));
+        assert!(!said("https://a.example") && !said("http://127.0.0.1"));
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use domain::Timestamp;
 
 use super::{Cursor, Lines};
+use crate::cbor;
 use crate::export::{json, ocsf};
 use crate::field::{Fact, Field, facts};
 use crate::query::Found;
@@ -32,6 +33,21 @@ pub struct Wants {
     pub entries: usize,
 }
 
+/// Which entry a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its number.
+    pub seq: u64,
+    /// What tells it from every other, as `node/boot/node_seq`; nothing where the bytes are no entry.
+    pub identity: Option<String>,
+    /// What it is about, as far as it says so.
+    pub class: Option<String>,
+    /// When it happened, as far as it says so.
+    pub time: Option<Timestamp>,
+    /// Where its line ends, and the next begins.
+    pub end: usize,
+}
+
 /// Entries in the order of their numbers, as lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -39,6 +55,8 @@ pub struct Batch {
     pub lines: Vec<u8>,
     /// How many there are.
     pub count: u64,
+    /// Which entry each of them is.
+    labels: Vec<Label>,
     /// The numbers of the first and the last; nothing where there are none.
     pub range: Option<(u64, u64)>,
     /// When the first entry that was looked at happened, as far as it says so.
@@ -52,8 +70,15 @@ pub struct Batch {
 impl Batch {
     /// Reads one from these numbers on. It goes at least one entry further; that nothing can be read is a fault.
     pub(super) fn read(log: &Path, range: Range<u64>, wants: &Wants) -> Result<Self, ReadError> {
-        let mut batch =
-            Self { lines: Vec::new(), count: 0, range: None, since: None, is_news: false, after: Cursor::default() };
+        let mut batch = Self {
+            lines: Vec::new(),
+            count: 0,
+            labels: Vec::new(),
+            range: None,
+            since: None,
+            is_news: false,
+            after: Cursor::default(),
+        };
         let end = range.end.min(range.start + LOOKS);
         let mut next = range.start;
         for found in Entries::from(log, range.start).take(usize::try_from(end - range.start).unwrap_or(usize::MAX)) {
@@ -81,6 +106,15 @@ impl Batch {
         self.after.next()
     }
 
+    /// Each line by itself, without its line feed, and which entry it is.
+    pub fn each(&self) -> impl Iterator<Item = (&Label, &[u8])> {
+        let starts = std::iter::once(0).chain(self.labels.iter().map(|it| it.end));
+        self.labels.iter().zip(starts).map(|(label, start)| {
+            let line = self.lines.get(start..label.end).unwrap_or_default();
+            (label, line.strip_suffix(b"\n").unwrap_or(line))
+        })
+    }
+
     fn take(&mut self, found: &Found, wants: &Wants) {
         let (mut class, mut time) = (None, None);
         let read = facts(&found.bytes, |fact| match fact {
@@ -102,6 +136,15 @@ impl Batch {
             };
             self.lines.extend_from_slice(line.as_bytes());
             self.count += 1;
+            self.labels.push(Label {
+                seq: found.seq,
+                identity: cbor::identity(&found.bytes)
+                    .ok()
+                    .map(|it| format!("{}/{}/{}", it.node, it.boot, it.node_seq)),
+                class: class.filter(|_| read.is_ok()).map(str::to_owned),
+                time: time.filter(|_| read.is_ok()),
+                end: self.lines.len(),
+            });
             self.range = Some((self.range.map_or(found.seq, |(first, _)| first), found.seq));
         }
     }

@@ -13,6 +13,24 @@ use crate::Notice;
 /// How often one receiver is entered about, at most.
 const EVERY: Duration = Duration::from_mins(1);
 
+/// What becomes of strict operations because of a receiver that is required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// They are refused until it accepts.
+    Held,
+    /// They go on.
+    Released,
+}
+
+impl Turn {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Released => "released",
+        }
+    }
+}
+
 /// What was entered of the deliveries to one receiver.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -45,16 +63,22 @@ impl Told {
         due
     }
 
+    /// The entry that says that strict operations are held because of a receiver from now on, or are no more.
+    pub fn turn(sink: &str, acked: u64, backlog: u64, turn: Turn, time: Timestamp) -> Notice {
+        standing(sink, acked, backlog, time).with("outcome", turn.as_str())
+    }
+
     /// The entry: to whom, how far it is accepted, how many entries are not, and why not.
     pub fn notice(sink: &str, acked: u64, backlog: u64, fault: Option<&str>, time: Timestamp) -> Notice {
-        let notice = Notice::new(DELIVERY, time)
-            .with("sink", sink)
-            .with("acked", acked)
-            .with("backlog", backlog)
-            .with("outcome", if fault.is_some() { "failing" } else { "done" });
+        let outcome = if fault.is_some() { "failing" } else { "done" };
+        let notice = standing(sink, acked, backlog, time).with("outcome", outcome);
         match fault {
             Some(fault) => notice.with("reason", fault),
             None => notice,
         }
     }
+}
+
+fn standing(sink: &str, acked: u64, backlog: u64, time: Timestamp) -> Notice {
+    Notice::new(DELIVERY, time).with("sink", sink).with("acked", acked).with("backlog", backlog)
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use audit::sinks::{From, Lines, Opened, Outbox, Told, Wants};
-use audit::{AuditSettings, Notice, ReadError};
+use audit::sinks::{From, Lines, Opened, Outbox, Told, Turn, Wants};
+use audit::{AuditSettings, Notice, OnHold, ReadError};
 use domain::{Tick, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::retention::{good, old_log, step_by};
-use crate::sample::{append, entry, open_with};
+use crate::sample::{append, entry, open, open_with};
 
 fn wants(entries: usize) -> Wants {
     Wants { lines: Lines::Json, classes: BTreeSet::new(), entries }
@@ -115,6 +115,16 @@ fn each_line_carries_the_identity_of_its_entry() {
         let lines: Vec<Value> =
             std::str::from_utf8(&batch.lines).unwrap().lines().map(|it| serde_json::from_str(it).unwrap()).collect();
         assert_eq!(lines.len(), 2);
+        let labelled: Vec<_> = batch.each().collect();
+        assert_eq!(labelled.len(), 2);
+        for ((number, line), (label, bytes)) in (0_u64..).zip(&lines).zip(labelled) {
+            assert_eq!(serde_json::from_slice::<Value>(bytes).unwrap(), *line);
+            let boot = line.pointer(&format!("{identity}/boot")).and_then(Value::as_str).unwrap();
+            let known = label.identity.as_deref().unwrap();
+            assert!(known.ends_with(&format!("/{boot}/{number}")) && known.matches('/').count() == 2, "{known}");
+            assert_eq!((label.seq, label.class.as_deref()), (number, Some("request.completed")));
+            assert!(label.time.is_some());
+        }
         for (number, line) in lines.iter().enumerate() {
             let shown = line.pointer(seq).unwrap().to_string();
             assert_eq!(shown.trim_matches('"'), number.to_string(), "{line}");
@@ -214,6 +224,28 @@ fn a_delivery_is_entered_and_its_entry_is_the_cause_of_no_other() {
     }
     // That it failed, and that it was made good.
     assert_eq!(notes, BTreeMap::from([("one", 2), ("two", 2)]));
+}
+
+#[test]
+fn strict_operations_are_held_for_a_reason_and_entries_are_taken_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let (log, _) = open(folder.path()).unwrap();
+        assert_eq!((log.may_be_strict(), log.held()), (Ok(()), None));
+        log.hold(Some("`it` is away".to_owned()));
+        assert_eq!((log.may_be_strict(), log.held()), (Err(OnHold), Some("`it` is away".to_owned())));
+        assert_eq!(log.writable(), Ok(()));
+        for turn in [Turn::Held, Turn::Released] {
+            let _ = log.note(&Told::turn("it", 3, 4, turn, Timestamp::from_seconds(0)));
+        }
+        log.hold(None);
+        assert_eq!((log.may_be_strict(), log.held()), (Ok(()), None));
+    }
+    let batch = opened(folder.path(), wants(500), 2).batch(2).unwrap().unwrap();
+    assert!(!batch.is_news, "that it is entered brings about nothing else");
+    let entries: Vec<Value> = batch.each().map(|(_, it)| serde_json::from_slice(it).unwrap()).collect();
+    assert_eq!((&entries[0]["outcome"], &entries[1]["outcome"]), (&"held".into(), &"released".into()));
+    assert!(entries.iter().all(|it| it["sink"] == "it" && it["acked"] == 3 && it["backlog"] == 4), "{entries:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 use super::{MasterKey, Peppers, Secrets};
 use crate::SystemRandom;
 
+/// How much of a file is read: more than any secret has.
+const LONGEST: u64 = 1024;
+
 /// Where the secrets are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFiles {
@@ -154,6 +157,18 @@ pub fn forget_seed(before: &Path) -> Result<(), SecretsFault> {
     fs::remove_file(before).and_then(|()| sync_folder(before)).map_err(|it| io(before, it))
 }
 
+/// Reads a secret that somebody else made, as it is written. It is for its owner alone as well.
+pub fn text(path: &Path) -> Result<Zeroizing<String>, SecretsFault> {
+    let file = File::open(path).map_err(|it| io(path, it))?;
+    let mode = file.metadata().map_err(|it| io(path, it))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretsFault::Exposed { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(LONGEST).read_to_string(&mut text).map_err(|it| io(path, it))?;
+    Ok(text)
+}
+
 fn version_of(path: &Path) -> Option<u16> {
     path.file_name()?.to_str()?.strip_prefix("pepper.v")?.parse().ok()
 }
@@ -173,13 +188,7 @@ fn read_or_make(path: &Path) -> Result<Zeroizing<[u8; 32]>, SecretsFault> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, SecretsFault> {
-    let file = File::open(path).map_err(|it| io(path, it))?;
-    let mode = file.metadata().map_err(|it| io(path, it))?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(SecretsFault::Exposed { path: path.to_owned(), mode });
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(1024).read_to_string(&mut text).map_err(|it| io(path, it))?;
+    let text = text(path)?;
     let mut bytes = Zeroizing::new([0; 32]);
     hex::decode_to_slice(text.trim(), &mut *bytes).map_err(|_| SecretsFault::Malformed { path: path.to_owned() })?;
     Ok(bytes)

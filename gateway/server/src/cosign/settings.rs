@@ -119,5 +119,5 @@ impl WitnessSettings {
 
 /// Where a witness is asked, if its answer can be believed to be its own: who could forge one could say that the log was cut.
 pub(crate) fn address(text: &str) -> Result<Uri, String> {
-    outward::address(text, "https://witness.example", "an answer in the clear could be anybody's")
+    outward::address(&outward::HTTP, text, "https://witness.example", "an answer in the clear could be anybody's")
 }

@@ -51,7 +51,7 @@ fn status(answer: &Answer) -> StatusCode {
             InvalidKind::Parameter | InvalidKind::Body | InvalidKind::MediaType => StatusCode::BAD_REQUEST,
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Answer::NotServed(_) | Answer::Unrecordable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => StatusCode::SERVICE_UNAVAILABLE,
         Answer::Upstream(why) => match why {
             UpstreamFault::Unreachable(_) | UpstreamFault::Broken(_) => StatusCode::BAD_GATEWAY,
             UpstreamFault::Late(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -80,7 +80,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
-        Answer::NotServed(_) | Answer::Unrecordable(_) => {
+        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => {
             headers.insert(RETRY_AFTER, SOON);
         }
         Answer::UnknownHost

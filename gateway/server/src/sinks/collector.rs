@@ -65,7 +65,7 @@ fn judge(status: StatusCode) -> Result<(), Undelivered> {
     let passes = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
     match status.as_u16() {
         200..=299 => Ok(()),
-        300..=499 if !passes => Err(Undelivered::Refused(status)),
+        300..=499 if !passes => Err(Undelivered::Refused(format!("answered {status}"))),
         _ => Err(Undelivered::Failed(format!("answered {status}"))),
     }
 }

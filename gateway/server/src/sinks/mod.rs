@@ -1,32 +1,36 @@
 //! Giving entries away as they are written: to files, to standard output, to machines elsewhere.
 //!
 //! No request waits for it, and nothing is ever passed over. Who does not accept entries is asked less often, and is given
-//! all of them once they do.
+//! all of them once they do. Where somebody must have them, strict operations are held until they do.
 
 mod clerk;
 mod collector;
+mod duty;
 mod file;
 mod meters;
+mod nats;
 pub(crate) mod settings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::Condition;
 use anyhow::Context as _;
 use audit::Horizon;
 use audit::sinks::{Batch, Opened, Outbox, Told};
-use http::StatusCode;
 use pipeline::Gateway;
 use tokio::sync::watch;
 
 use clerk::Clerk;
 use collector::Collector;
+use duty::Duties;
 use file::Rotated;
 use meters::{Meters, Progress};
+use nats::Publisher;
 use settings::{Place, SinkSettings};
 
-use crate::outward::Door;
+use crate::outward::{Door, NATS, Peer};
 use crate::settings::Settings;
 
 /// How long entries gather for the next batch after one that was not full. A receiver is that far behind at the least.
@@ -49,8 +53,14 @@ enum Undelivered {
     #[error("{0}")]
     Late(String),
     /// Not as it is set up: somebody has to change something.
-    #[error("answered {0}: nothing more is accepted until somebody sets it right")]
-    Refused(StatusCode),
+    #[error("{0}: nothing more is accepted until somebody sets it right")]
+    Refused(String),
+    /// There is no stream to keep them, or not yet.
+    #[error("{0}")]
+    Absent(String),
+    /// There is no room for them.
+    #[error("{0}")]
+    Full(String),
     /// Not this time.
     #[error("{0}")]
     Failed(String),
@@ -64,13 +74,18 @@ impl Undelivered {
             Self::Unreachable(_) => "unreachable",
             Self::Late(_) => "late",
             Self::Refused(_) => "refused",
+            Self::Absent(_) => "no_stream",
+            Self::Full(_) => "full",
             Self::Failed(_) => "failed",
         }
     }
 }
 
 /// Everybody who is given entries.
-pub(crate) struct Sinks(Vec<Sink>);
+pub(crate) struct Sinks {
+    sinks: Vec<Sink>,
+    duties: Duties,
+}
 
 /// One of them.
 struct Sink {
@@ -89,13 +104,15 @@ struct Sink {
 enum Way {
     Written(Clerk),
     Sent(Box<Collector>),
+    Published(Box<Publisher>),
 }
 
 impl Sinks {
     /// For those that the settings name. Nothing is given to anybody yet.
     pub(crate) fn open(settings: &Settings, gateway: &Arc<Gateway>) -> anyhow::Result<Self> {
+        let mut duties = Duties::new(gateway);
         if settings.sinks.is_empty() {
-            return Ok(Self(Vec::new()));
+            return Ok(Self { sinks: Vec::new(), duties });
         }
         let (log, horizon) = (settings.data.join("audit"), gateway.log.horizon());
         let mut opened = Vec::new();
@@ -107,7 +124,11 @@ impl Sinks {
                 tracing::error!(sink = it.name, "what was accepted is not of this log: all of it is given anew");
             }
             let progress = Progress::new(&it.name, outbox.next());
-            opened.push((it, outbox, way(it, &settings.node).with_context(named)?, progress));
+            let progress = match it.required {
+                Some(lag) => duties.require(Arc::new(progress.required()), lag, &outbox),
+                None => Arc::new(progress),
+            };
+            opened.push((it, outbox, way(it, &settings.node, gateway).with_context(named)?, progress));
         }
         let standing = opened.iter().map(|(.., progress)| Arc::clone(progress)).collect();
         let clock = Arc::clone(&gateway.clock);
@@ -123,20 +144,37 @@ impl Sinks {
             gateway: Arc::clone(gateway),
             horizon: horizon.clone(),
         };
-        Ok(Self(opened.into_iter().map(sink).collect()))
+        let sinks = opened.into_iter().map(sink).collect();
+        // Before anything is answered: what was not accepted when the last run ended counts as well.
+        duties.look();
+        Ok(Self { sinks, duties })
     }
 
     /// Gives until told to stop. None waits for another.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let all = futures::future::join_all(self.0.into_iter().map(Sink::run));
+        if self.sinks.is_empty() {
+            return;
+        }
+        let all = futures::future::join_all(self.sinks.into_iter().map(Sink::run));
         tokio::select! {
             _ = stopped.wait_for(|it| *it) => {}
             _ = all => {}
+            () = self.duties.run() => {}
         }
     }
 }
 
-fn way(settings: &SinkSettings, node: &str) -> anyhow::Result<Way> {
+/// How it stands with receivers that are required, where there are any.
+pub(crate) fn condition(settings: &Settings, gateway: &Gateway) -> Option<Condition> {
+    if settings.sinks.iter().all(|it| it.required.is_none()) {
+        return None;
+    }
+    let held = gateway.log.held();
+    let ok = held.is_none();
+    Some(Condition { name: "sinks", ok, detail: held.unwrap_or_else(|| "none holds strict operations".to_owned()) })
+}
+
+fn way(settings: &SinkSettings, node: &str, gateway: &Gateway) -> anyhow::Result<Way> {
     Ok(match &settings.place {
         Place::File { path, rotate_bytes } => {
             Way::Written(Clerk::of_file(Rotated::new(PathBuf::clone(path), *rotate_bytes))?)
@@ -145,6 +183,12 @@ fn way(settings: &SinkSettings, node: &str) -> anyhow::Result<Way> {
         Place::Https { url, ca, secret_file, deadline } => {
             let door = Door::of(url, ca.as_deref())?;
             Way::Sent(Box::new(Collector::new(door, settings::secret(secret_file)?, *deadline, node)?))
+        }
+        Place::Nats { url, ca, secret_file, deadline, route } => {
+            let peer = Peer::of(&NATS, url, ca.as_deref())?;
+            let login = nats::login(secret_file.as_deref())?;
+            let gateway = (node, Arc::clone(&gateway.random));
+            Way::Published(Box::new(Publisher::new(peer, login, route.clone(), *deadline, gateway)))
         }
     })
 }
@@ -206,14 +250,16 @@ impl Sink {
         read.map_err(|it| unreadable(&it))?.map_err(|it| unreadable(&it))
     }
 
-    async fn give(&self, batch: &Batch) -> Result<(), Undelivered> {
+    async fn give(&mut self, batch: &Batch) -> Result<(), Undelivered> {
         let Some((first, last)) = batch.range else { return Ok(()) };
-        match &self.door {
+        let now = self.gateway.clock.now();
+        match &mut self.door {
             Way::Written(clerk) => {
                 let written = clerk.write(batch.lines.clone(), first).await;
                 written.map_err(|it| Undelivered::Failed(it.to_string()))
             }
-            Way::Sent(collector) => collector.give(batch, (first, last), self.gateway.clock.now().wall).await,
+            Way::Sent(collector) => collector.give(batch, (first, last), now.wall).await,
+            Way::Published(publisher) => publisher.give(batch, now.tick).await,
         }
     }
 

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::Spanned;
 
-use crate::outward::{Door, address};
+use super::nats::{self, Route};
+use crate::outward::{Door, HTTP, NATS, Peer, address};
 
 /// How many entries are given at once where nothing else is said, and how many may be.
 const USUAL_ENTRIES: usize = 500;
@@ -24,6 +25,15 @@ const LEAST_BYTES: u64 = 4 * 1024;
 /// How long a receiver has for one answer where nothing else is said, and how long it may have, in milliseconds.
 const USUAL_DEADLINE: u64 = 5_000;
 const LONGEST_DEADLINE: u64 = 60_000;
+
+/// How old an entry may be that a required receiver has not accepted where nothing else is said, and how old it may be made,
+/// in milliseconds.
+const USUAL_LAG: u64 = 60_000;
+const SHORTEST_LAG: u64 = 1_000;
+const LONGEST_LAG: u64 = 3_600_000;
+
+/// How long a subject or the name of a stream may be.
+const LONGEST_SUBJECT: usize = 128;
 
 /// More than anybody needs to give entries to.
 const MOST: usize = 16;
@@ -50,6 +60,9 @@ struct Row {
     from: From,
     classes: Option<BTreeSet<String>>,
     batch_entries: Option<usize>,
+    #[serde(default)]
+    required: bool,
+    required_lag_ms: Option<u64>,
     /// Of a file.
     path: Option<PathBuf>,
     rotate_bytes: Option<u64>,
@@ -58,6 +71,9 @@ struct Row {
     ca: Option<PathBuf>,
     secret_file: Option<PathBuf>,
     deadline_ms: Option<u64>,
+    /// Of a stream.
+    subject: Option<String>,
+    stream: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -66,6 +82,7 @@ enum Kind {
     File,
     Stdout,
     Https,
+    Nats,
 }
 
 /// One receiver of entries.
@@ -75,6 +92,8 @@ pub(crate) struct SinkSettings {
     pub(crate) wants: Wants,
     pub(crate) from: From,
     pub(crate) place: Place,
+    /// How far behind it may be before strict operations are held; nothing where they never are.
+    pub(crate) required: Option<Duration>,
     /// Where the row stands, as a fault that has yet to be worded.
     at: Fault,
 }
@@ -88,6 +107,8 @@ pub(crate) enum Place {
     Stdout,
     /// With somebody elsewhere.
     Https { url: Uri, ca: Option<PathBuf>, secret_file: PathBuf, deadline: Duration },
+    /// With a stream of NATS.
+    Nats { url: Uri, ca: Option<PathBuf>, secret_file: Option<PathBuf>, deadline: Duration, route: Route },
 }
 
 impl SinkSettings {
@@ -107,7 +128,7 @@ impl SinkSettings {
             }
             match row.read(folder, &place) {
                 Ok(sink) => sinks.push(sink),
-                Err(cause) => wrong.push(cause),
+                Err(causes) => wrong.extend(causes),
             }
             let word = |it| Fault { message: format!("[[audit.sinks]] `{name}`: {it}"), ..place.clone() };
             faults.extend(wrong.into_iter().map(word));
@@ -127,6 +148,10 @@ impl SinkSettings {
                 let door = Door::of(url, ca.as_deref()).map(drop);
                 door.and_then(|()| secret(secret_file).map(drop)).err().map(|it| format!("{it:#}"))
             }
+            Place::Nats { url, ca, secret_file, .. } => {
+                let peer = Peer::of(&NATS, url, ca.as_deref()).map(drop);
+                peer.and_then(|()| nats::login(secret_file.as_deref()).map(drop)).err().map(|it| format!("{it:#}"))
+            }
         };
         Some(Fault { message: format!("[[audit.sinks]] `{}`: {}", self.name, cause?), ..self.at.clone() })
     }
@@ -137,8 +162,9 @@ impl SinkSettings {
             Place::File { .. } => "file",
             Place::Stdout => "stdout",
             Place::Https { .. } => "https",
+            Place::Nats { .. } => "nats",
         };
-        json!({ "name": self.name, "kind": kind, "classes": self.wants.classes })
+        json!({ "name": self.name, "kind": kind, "classes": self.wants.classes, "required": self.required.is_some() })
     }
 
     /// Two receivers cannot have one name, one file or one output.
@@ -149,7 +175,7 @@ impl SinkSettings {
         let same = match &self.place {
             Place::File { path, .. } => row.path.as_ref().is_some_and(|it| folder.join(it) == *path),
             Place::Stdout => row.kind == Kind::Stdout,
-            Place::Https { .. } => false,
+            Place::Https { .. } | Place::Nats { .. } => false,
         };
         same.then(|| format!("`{}` has the same place", self.name))
     }
@@ -159,8 +185,7 @@ impl SinkSettings {
 pub(super) fn secret(file: &Path) -> anyhow::Result<Secret> {
     use anyhow::Context as _;
     let named = || format!("`{}`", file.display());
-    let text = std::fs::read_to_string(file).with_context(named)?;
-    text.parse().with_context(named)
+    authn::secrets::text(file)?.parse().with_context(named)
 }
 
 impl Row {
@@ -178,6 +203,7 @@ impl Row {
             ("batch_entries", self.batch_entries.map(|it| it as u64), 1, MOST_ENTRIES as u64),
             ("rotate_bytes", self.rotate_bytes, LEAST_BYTES, u64::MAX),
             ("deadline_ms", self.deadline_ms, 1, LONGEST_DEADLINE),
+            ("required_lag_ms", self.required_lag_ms, SHORTEST_LAG, LONGEST_LAG),
         ];
         for (key, written, least, most) in bounds {
             match written {
@@ -186,48 +212,91 @@ impl Row {
                 Some(_) | None => {}
             }
         }
+        if self.required_lag_ms.is_some() && !self.required {
+            wrong.push("`required_lag_ms` means nothing without `required = true`".to_owned());
+        }
+        let (file, elsewhere, nats) = ([Kind::File].as_slice(), [Kind::Https, Kind::Nats].as_slice(), [Kind::Nats]);
         let keys = [
-            ("path", self.path.is_some(), Kind::File),
-            ("rotate_bytes", self.rotate_bytes.is_some(), Kind::File),
-            ("url", self.url.is_some(), Kind::Https),
-            ("ca", self.ca.is_some(), Kind::Https),
-            ("secret_file", self.secret_file.is_some(), Kind::Https),
-            ("deadline_ms", self.deadline_ms.is_some(), Kind::Https),
+            ("path", self.path.is_some(), file),
+            ("rotate_bytes", self.rotate_bytes.is_some(), file),
+            ("url", self.url.is_some(), elsewhere),
+            ("ca", self.ca.is_some(), elsewhere),
+            ("secret_file", self.secret_file.is_some(), elsewhere),
+            ("deadline_ms", self.deadline_ms.is_some(), elsewhere),
+            ("subject", self.subject.is_some(), &nats),
+            ("stream", self.stream.is_some(), &nats),
         ];
-        let strangers = keys.into_iter().filter(|(_, written, kind)| *written && *kind != self.kind);
+        let strangers = keys.into_iter().filter(|(_, written, kinds)| *written && !kinds.contains(&self.kind));
         wrong.extend(strangers.map(|(key, ..)| format!("`{key}` means nothing to this kind")));
         wrong
     }
 
-    fn read(self, folder: &Path, at: &Fault) -> Result<SinkSettings, String> {
-        let place = match self.kind {
-            Kind::File => Place::File {
-                path: folder.join(self.path.ok_or("it has no `path`")?),
-                rotate_bytes: self.rotate_bytes.unwrap_or(USUAL_BYTES),
-            },
-            Kind::Stdout => Place::Stdout,
-            Kind::Https => Place::Https {
-                url: address(
-                    &self.url.ok_or("it has no `url`")?,
-                    "https://collector.example/entries",
-                    "entries in the clear could be read by anybody",
-                )?,
-                ca: self.ca.map(|it| folder.join(it)),
-                secret_file: folder.join(self.secret_file.ok_or("it has no `secret_file`")?),
-                deadline: Duration::from_millis(self.deadline_ms.unwrap_or(USUAL_DEADLINE)),
-            },
-        };
+    /// The row as it runs, or everything that it lacks.
+    fn read(self, folder: &Path, at: &Fault) -> Result<SinkSettings, Vec<String>> {
+        let mut wrong = Vec::new();
+        let place = self.place(folder, &mut wrong);
+        let Some(place) = place.filter(|_| wrong.is_empty()) else { return Err(wrong) };
+        let lag = Duration::from_millis(self.required_lag_ms.unwrap_or(USUAL_LAG));
         let wants = Wants {
             lines: self.format,
             classes: self.classes.unwrap_or_default(),
             entries: self.batch_entries.unwrap_or(USUAL_ENTRIES),
         };
-        Ok(SinkSettings { name: self.name, wants, from: self.from, place, at: at.clone() })
+        let required = self.required.then_some(lag);
+        Ok(SinkSettings { name: self.name, wants, from: self.from, place, required, at: at.clone() })
+    }
+
+    fn place(&self, folder: &Path, wrong: &mut Vec<String>) -> Option<Place> {
+        let mut lacking = |key: &str, lacks: bool| wrong.extend(lacks.then(|| format!("it has no `{key}`")));
+        let file = |it: &PathBuf| folder.join(it);
+        let deadline = Duration::from_millis(self.deadline_ms.unwrap_or(USUAL_DEADLINE));
+        match self.kind {
+            Kind::File => {
+                lacking("path", self.path.is_none());
+                let rotate_bytes = self.rotate_bytes.unwrap_or(USUAL_BYTES);
+                Some(Place::File { path: self.path.as_ref().map(file)?, rotate_bytes })
+            }
+            Kind::Stdout => Some(Place::Stdout),
+            Kind::Https => {
+                lacking("url", self.url.is_none());
+                lacking("secret_file", self.secret_file.is_none());
+                let url = self.url.as_deref().map(|it| address(&HTTP, it, "https://collector.example/entries", CLEAR));
+                let url = url?.map_err(|it| wrong.push(it)).ok();
+                let (ca, secret_file) = (self.ca.as_ref().map(file), self.secret_file.as_ref().map(file));
+                Some(Place::Https { url: url?, ca, secret_file: secret_file?, deadline })
+            }
+            Kind::Nats => {
+                lacking("url", self.url.is_none());
+                lacking("subject", self.subject.is_none());
+                lacking("stream", self.stream.is_none());
+                let url = self.url.as_deref().and_then(|it| server(it).map_err(|it| wrong.push(it)).ok());
+                let route = Route { subject: self.subject.clone()?, stream: self.stream.clone()? };
+                wrong.extend(route.faults(LONGEST_SUBJECT));
+                let (ca, secret_file) = (self.ca.as_ref().map(file), self.secret_file.as_ref().map(file));
+                Some(Place::Nats { url: url?, ca, secret_file, deadline, route })
+            }
+        }
+    }
+}
+
+/// Why entries do not go in the clear.
+const CLEAR: &str = "entries in the clear could be read by anybody";
+
+/// Where a server of NATS is.
+fn server(text: &str) -> Result<Uri, String> {
+    let example = "tls://nats.example:4222";
+    let url = address(&NATS, text, example, CLEAR)?;
+    if matches!(url.path(), "" | "/") {
+        Ok(url)
+    } else {
+        Err(format!("`{text}` is not an address such as `{example}`"))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::settings::Settings;
 
@@ -250,6 +319,51 @@ mod tests {
             if path == Path::new("etc/out/a.jsonl")));
         assert!(matches!(&read.sinks[1].place, Place::Https { deadline, secret_file, .. }
             if deadline.as_secs() == 5 && secret_file == Path::new("etc/s")));
+    }
+
+    const STREAM: &str =
+        "[[audit.sinks]]\nname = 'c'\nkind = 'nats'\nurl = 'tls://n.example'\nsubject = 'p.audit'\nstream = 'S'\n";
+
+    #[test]
+    fn a_stream_needs_no_secret_and_only_who_is_required_has_a_bound() {
+        let read = parse(&format!("{STREAM}required = true\n{FILE}")).unwrap();
+        assert!(matches!(&read.sinks[0].place, Place::Nats { url, secret_file: None, route, .. }
+            if url.host() == Some("n.example") && route.subject == "p.audit" && route.stream == "S"));
+        assert_eq!(read.sinks[0].required, Some(Duration::from_mins(1)));
+        assert_eq!(read.sinks[1].required, None);
+        let read = parse(&format!("{FILE}required = true\nrequired_lag_ms = 1000\n")).unwrap();
+        assert_eq!(read.sinks[0].required, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn all_faults_of_a_row_are_named_at_once() {
+        let named = |text: &str| {
+            let faults = parse(text).unwrap_err();
+            let own = |it: &String| it.strip_prefix("etc/p.toml:1:1: [[audit.sinks]] `c`: ").unwrap().to_owned();
+            faults.iter().map(own).collect::<Vec<_>>()
+        };
+        let bare = "[[audit.sinks]]\nname = 'c'\nkind = 'nats'\n";
+        assert_eq!(named(bare), ["it has no `url`", "it has no `subject`", "it has no `stream`"]);
+        let wrong = STREAM.replace("p.audit", "p.>").replace("'S'", "'a.b'").replace("tls:", "nats:");
+        let wrong = format!("{wrong}required = true\nrequired_lag_ms = 3600001\npath = 'x'\n");
+        assert_eq!(
+            named(&wrong),
+            [
+                "`required_lag_ms` is at most 3600000",
+                "`path` means nothing to this kind",
+                "`nats://n.example`: entries in the clear could be read by anybody: write `tls`, or a loopback address",
+                "`subject` is parts of letters, digits, `-` and `_`, parted by dots, 128 at most",
+                "`stream` is 128 letters, digits, `-` and `_` at most",
+            ]
+        );
+        assert_eq!(
+            named(&format!("{STREAM}required_lag_ms = 5000")),
+            ["`required_lag_ms` means nothing without `required = true`"]
+        );
+        for url in ["tls://n.example/x", "https://n.example", "n.example", ""] {
+            let said = named(&STREAM.replace("tls://n.example", url));
+            assert_eq!(said, [format!("`{url}` is not an address such as `tls://nats.example:4222`")]);
+        }
     }
 
     #[test]
@@ -302,6 +416,10 @@ mod tests {
         let local = HTTPS.replace("https:", "http:").replace("c.example", "localhost");
         assert!(unusable(&local).unwrap().contains("No such file"));
         std::fs::write(at("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let allow = |mode| std::fs::set_permissions(at("s"), std::fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o604);
+        assert!(unusable(&local).unwrap().contains("has mode 604"));
+        allow(0o600);
         assert_eq!(unusable(&local), None);
         std::fs::write(at("s"), "hunter2").unwrap();
         let said = unusable(&local).unwrap();
