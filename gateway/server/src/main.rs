@@ -8,6 +8,7 @@ mod desk;
 mod diary;
 mod edge;
 mod faults;
+mod health;
 mod office;
 mod outward;
 mod retaining;

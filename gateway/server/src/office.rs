@@ -1,5 +1,7 @@
 //! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
 
+mod keeping;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::boot;
 use crate::cosign::Cosigning;
 use crate::desk;
-use crate::diary::{self, Diary, Occasion, Steps};
+use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::settings::Settings;
@@ -132,33 +134,6 @@ impl Office {
                 () = told(&mut stopped) => return,
                 _ = poll.tick() => self.follow_keys().await,
                 _ = round.tick() => self.round().await,
-            }
-        }
-    }
-
-    /// Signs of life, the configuration now and then, and steps of the clock.
-    async fn keep_diary(&self, mut stopped: watch::Receiver<bool>) {
-        let every = |ms: u64| {
-            let mut it = interval(Duration::from_millis(ms.max(1)));
-            it.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            it
-        };
-        let mut beat = every(self.settings.audit.heartbeat_ms);
-        let mut hour = every(self.settings.audit.snapshot_ms);
-        // It was entered at the start.
-        hour.reset();
-        let mut look = every(1000);
-        let mut steps = Steps::from(self.gateway.clock.now());
-        loop {
-            tokio::select! {
-                () = told(&mut stopped) => return,
-                _ = beat.tick() => self.diary.heartbeat(),
-                _ = hour.tick() => self.diary.snapshot(&self.settings, &self.digest_now(), Occasion::Hour),
-                _ = look.tick() => {
-                    if let Some(by_ms) = steps.look(self.gateway.clock.now()) {
-                        self.diary.stepped(by_ms);
-                    }
-                }
             }
         }
     }
