@@ -12,6 +12,7 @@ mod health;
 mod office;
 mod outward;
 mod retaining;
+mod scanning;
 mod serve;
 mod settings;
 mod sinks;

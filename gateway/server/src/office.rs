@@ -26,6 +26,7 @@ use crate::desk;
 use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
+use crate::scanning::Scanning;
 use crate::settings::Settings;
 use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
@@ -51,6 +52,8 @@ pub(crate) struct Office {
     digest: Mutex<String>,
     /// Who stands for the log besides its own key, where somebody was named.
     cosigning: Option<Cosigning>,
+    /// Who looks through what was entered.
+    scanning: Scanning,
     identity: Identity,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
@@ -88,6 +91,7 @@ impl Office {
             configuration,
         })?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
+        let scanning = Scanning::new(gateway.meters.registry())?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()));
         diary.snapshot(&settings, &digest, Occasion::Start);
@@ -96,6 +100,7 @@ impl Office {
             gateway,
             diary,
             cosigning,
+            scanning,
             digest: Mutex::new(digest),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
@@ -112,7 +117,8 @@ impl Office {
     pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
         let (keys, files) = (self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped.clone()));
         let old = self.diary.retain(self.settings.audit.retention, stopped.clone());
-        tokio::join!(keys, files, old, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
+        let scan = self.scanning.run(&self.gateway, &self.settings, stopped.clone());
+        tokio::join!(keys, files, old, scan, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
     }
 
     async fn ask_witnesses(&self, mut stopped: watch::Receiver<bool>) {

@@ -11,6 +11,7 @@ mod proofs;
 mod reading;
 mod retention;
 mod sample;
+mod scan;
 mod sinks;
 mod tree;
 mod trouble;

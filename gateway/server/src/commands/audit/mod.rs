@@ -8,6 +8,7 @@ mod hold;
 mod prove;
 mod prune;
 mod query;
+mod scan;
 mod seal;
 mod sinks;
 mod tail;
@@ -54,6 +55,8 @@ pub(crate) enum Audit {
     Export(export::Export),
     /// Hold an export to a key
     CheckExport(export::CheckExport),
+    /// Look through entries for numbers of cards and for credentials, which should be in none
+    Scan(scan::Scan),
     /// List who is given entries, and how far each has come
     Sinks,
 }
@@ -75,6 +78,7 @@ impl Audit {
             Self::Tail(tail) => tail.run(own, settings, output),
             Self::Export(export) => export.run(own, settings, output),
             Self::CheckExport(check) => check.run(output),
+            Self::Scan(scan) => scan.run(own, settings, output),
             Self::Sinks => sinks::run(&own(), settings, output),
         }
     }
