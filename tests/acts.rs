@@ -96,6 +96,34 @@ fn a_gateway_that_is_asked_nothing_says_that_it_lives() {
 }
 
 #[test]
+fn how_the_gateway_is_is_entered_whether_or_not_it_is_asked_anything() {
+    let world = World::with(|settings, _| settings.more.push_str("[audit]\nhealth_ms = 100\n"));
+    let first = of_class(&world, "health.sample", 1).remove(0);
+    assert_eq!((&first["ready"], &first["requests"], first.get("p50_us")), (&json!(true), &json!(0), None), "{first}");
+    let key = world.key("novastraxis", &["compute"]);
+    world.clouds.arm("novastraxis", &json!({ "kind": "fail", "status": 500, "times": 1 }));
+    for (shown, status) in [(key.text.as_str(), 500), (&key.text, 200), ("nsx_live_nobody", 401)] {
+        let _ = world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(shown)).expect(status);
+    }
+    let samples = until("samples that count the requests", SOON, || {
+        let samples = of_class(&world, "health.sample", 1);
+        let sum = |name: &str| samples.iter().filter_map(|it| it[name].as_u64()).sum::<u64>();
+        (["requests", "refused", "failed"].map(sum) == [3, 1, 1]).then_some(samples)
+    });
+    let busy = samples.iter().find(|it| it["requests"] != 0).expect("a sample with requests");
+    assert!(busy["p50_us"].as_u64() <= busy["p99_us"].as_u64() && busy["p99_us"].is_u64(), "{busy}");
+    let snapshot = of_class(&world, "config.snapshot", 1).remove(0);
+    for sample in &samples {
+        assert_eq!(sample["configuration"], snapshot["digest"]);
+        assert!(sample["resident_bytes"].as_u64() > Some(1 << 20) && sample["disk_free_bytes"].as_u64() > Some(0));
+        assert!(sample["disk_used_percent"].as_u64() <= Some(100) && sample["cores"].as_u64() > Some(0), "{sample}");
+        let names = sample["conditions"].as_array().expect("conditions").iter().map(|it| &it["name"]);
+        assert!(["audit", "keys", "policies"].iter().all(|name| names.clone().any(|it| it == name)), "{sample}");
+    }
+    assert!(samples.iter().filter_map(|it| it["cpu_ms"].as_u64()).sum::<u64>() > 0, "{samples:?}");
+}
+
+#[test]
 fn a_request_that_was_sent_on_and_never_entered_is_named_by_the_next_start() {
     let mut world = World::start();
     let key = world.key("novastraxis", &["compute"]);

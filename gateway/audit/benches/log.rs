@@ -10,7 +10,7 @@ use std::time::Duration;
 use audit::note::Signer;
 use audit::{
     AuditSettings, AuthSection, Author, DecisionSection, Entry, Grounds, LimitSection, Log, Outcome, RequestSection,
-    UpstreamSection, prove_entry, prove_growth, verify,
+    Scan, Shapes, UpstreamSection, prove_entry, prove_growth, verify,
 };
 use criterion::measurement::{Measurement as _, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -188,6 +188,14 @@ fn read(c: &mut Criterion) {
     group.bench_function("proof of growth", |b| b.iter(|| prove_growth(folder.path(), black_box(123_456)).unwrap()));
     group.throughput(Throughput::Elements(MANY)).sample_size(10);
     group.bench_function("verify", |b| b.iter(|| verify(folder.path(), &grounds).unwrap()));
+    let shapes = Shapes::new(&["nsx_live_".to_owned()], &["cnx_access".to_owned()]).unwrap();
+    group.bench_function("scan", |b| {
+        b.iter(|| {
+            let mut scan = Scan::begin(folder.path(), 0, &shapes, None).unwrap();
+            while scan.step(4096).unwrap() {}
+            assert_eq!(scan.finish().total(), 0);
+        });
+    });
     group.finish();
 }
 

@@ -23,8 +23,12 @@ pub struct AuditSettings {
     pub checkpoint_ms: u64,
     /// How often the gateway gives a sign of life, in milliseconds.
     pub heartbeat_ms: u64,
+    /// How often it is entered how the gateway is, in milliseconds.
+    pub health_ms: u64,
     /// How often the configuration is entered although it has not changed, in milliseconds.
     pub snapshot_ms: u64,
+    /// How often new entries are looked through for what should not be in them, in milliseconds.
+    pub scan_ms: u64,
     /// How much space is kept for the moment when the disk is full, in bytes.
     pub reserve_bytes: u64,
     /// How many bytes of entries may wait in memory before requests wait for the disk.
@@ -128,7 +132,9 @@ impl Default for AuditSettings {
             strict_wait_ms: 1000,
             checkpoint_ms: 1000,
             heartbeat_ms: 10_000,
+            health_ms: 60_000,
             snapshot_ms: 3_600_000,
+            scan_ms: 86_400_000,
             reserve_bytes: 64 * 1024 * 1024,
             backlog_bytes: 16 * 1024 * 1024,
             retention: RetentionSettings::default(),

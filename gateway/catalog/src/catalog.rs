@@ -148,7 +148,7 @@ impl Catalog {
         self.marks.is_among(value.as_bytes())
     }
 
-    /// An address without the rest of anything that begins like an API key, fit for an entry.
+    /// An address without what begins like an API key or another secret and what follows it, fit for an entry.
     pub fn without_keys<'a>(&self, address: &'a str) -> Cow<'a, str> {
         self.marks.taken_out(address)
     }

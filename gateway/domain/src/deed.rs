@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{TenantId, Timestamp};
+use crate::{TenantId, Timestamp, keyformat};
 
 /// An administrative act, done or refused. Holds no secret: whoever makes one names what was changed, never what it opens.
+/// A key of ours that somebody typed in the place of a name is taken out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
     /// What kind of entry it becomes.
@@ -68,7 +69,6 @@ impl DeedClass {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what is shown is as often made on the spot as borrowed")]
 impl Deed {
     /// A deed of which nothing else is known yet.
     pub fn new(class: DeedClass, action: &str, actor: &str, time: Timestamp) -> Self {
@@ -87,28 +87,49 @@ impl Deed {
     /// Done to this.
     #[must_use]
     pub fn on(mut self, target: impl ToString) -> Self {
-        self.target = Some(target.to_string());
+        self.target = Some(harmless(target));
         self
     }
 
     /// Done to what belongs to this tenant.
     #[must_use]
     pub fn of(mut self, tenant: &TenantId) -> Self {
-        self.tenant = Some(tenant.clone());
+        let harmless = keyformat::without_keys(tenant.as_str()) == tenant.as_str();
+        self.tenant = harmless.then(|| tenant.clone());
         self
     }
 
     /// Of which this is to be known too.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.facts.insert(name.to_owned(), value.to_string());
+        self.facts.insert(name.to_owned(), harmless(value));
         self
     }
 
     /// Not done, for this reason.
     #[must_use]
     pub fn refused(mut self, why: impl ToString) -> Self {
-        self.refused = Some(why.to_string());
+        self.refused = Some(harmless(why));
         self
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what is shown is as often made on the spot as borrowed")]
+fn harmless(shown: impl ToString) -> String {
+    keyformat::without_keys(&shown.to_string()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_typed_for_a_name_is_in_no_deed() {
+        let key = keyformat::write("nsx_live_", &mut [7; 32]);
+        let deed = Deed::new(DeedClass::Key, "revoke", "os:root", Timestamp::from_seconds(0));
+        let deed =
+            deed.on(&key).of(&key.parse().unwrap()).with("name", &key).refused(format!("there is no key `{key}`"));
+        assert!(!format!("{deed:?}").contains(&key), "{deed:?}");
+        assert_eq!(deed.refused.as_deref(), Some("there is no key `[key]`"));
     }
 }

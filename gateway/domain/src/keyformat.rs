@@ -3,6 +3,8 @@
 //! The checksum (CRC-32 over all that stands before it) turns away typos before any hash and lets a scanner of leaked
 //! secrets be certain. It proves nothing: anyone can compute it.
 
+use std::borrow::Cow;
+
 use crate::Random;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -33,6 +35,18 @@ pub fn prefix(key: &str) -> Option<&str> {
     // Every key is read to its end, so that the loop has no branch and goes over many bytes at a time.
     let digits = body.bytes().fold(true, |so_far, it| so_far & it.is_ascii_alphanumeric());
     (digits && checksum(signed).eq(sum.chars())).then_some(prefix)
+}
+
+/// The same words with `[key]` in the place of every key of ours: what was typed where a name belongs may be one.
+pub fn without_keys(text: &str) -> Cow<'_, str> {
+    let mut left = Cow::Borrowed(text);
+    if BODY + CHECKSUM < text.len() {
+        let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || matches!(it, '-' | '_')));
+        for key in words.filter(|it| prefix(it).is_some_and(is_prefix)) {
+            left = Cow::Owned(left.replace(key, "[key]"));
+        }
+    }
+    left
 }
 
 /// Whether `text` can stand before a key: 3 to 32 letters, digits, `-` and `_`, the last of them no letter or digit.
@@ -140,6 +154,17 @@ mod tests {
     fn what_is_not_of_our_form_has_no_prefix() {
         for bad in ["", "nsx_live_", "nsx_live_a1b2c3d4e5f6", &"x".repeat(49), &"é".repeat(40), &"-".repeat(60)] {
             assert_eq!(prefix(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_among_words_is_taken_out_and_nothing_else_is() {
+        let (one, other) = (write("nsx_live_", &mut [7; 32]), write("nx_live_sk_", &mut [8; 32]));
+        assert_eq!(without_keys(&one), "[key]");
+        let text = format!("there is no key `{one}`, nor {other}/x");
+        assert_eq!(without_keys(&text), "there is no key `[key]`, nor [key]/x");
+        for harmless in ["", "nsx_live_", "nsx_live_a1b2c3d4e5f6", &format!("{one}1"), &"x".repeat(200), "\u{e9}"] {
+            assert!(matches!(without_keys(harmless), Cow::Borrowed(it) if it == harmless), "{harmless}");
         }
     }
 

@@ -69,6 +69,9 @@ impl Identity {
         for (api, tier) in &new.tiers {
             terms.of(api)?.tier(tier)?;
         }
+        if new.id.as_ref().is_some_and(|it| keyformat::without_keys(it.as_str()) != it.as_str()) {
+            return Err(Unfit::Key.into());
+        }
         let drawn = keyformat::draw_id("tnt_", 12, &*self.random);
         let id = match &new.id {
             Some(id) => id.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ApiName, Scope, TierName, Timestamp};
+use domain::{ApiName, Scope, TierName, Timestamp, keyformat};
 
 /// The terms of every API of the catalog.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,9 @@ pub enum Unfit {
     /// A name that is empty, too long or holds control characters.
     #[error("`{0}` cannot be a name: use 1 to 100 characters and no control characters")]
     Name(String),
+    /// A name that is a key, or holds one.
+    #[error("a key cannot be a name: names are shown to everybody who reads lists and logs; revoke it if it is in use")]
+    Key,
     /// An end that has passed.
     #[error("the key would have expired at `{0}` already")]
     Expired(Timestamp),
@@ -90,6 +93,9 @@ impl ApiTerms {
 /// What people call something: trimmed, of sensible length, and harmless in a terminal.
 pub(crate) fn label(name: &str) -> Result<String, Unfit> {
     let trimmed = name.trim();
+    if keyformat::without_keys(trimmed) != trimmed {
+        return Err(Unfit::Key);
+    }
     let fits = (1..=100).contains(&trimmed.chars().count()) && !trimmed.contains(char::is_control);
     if fits { Ok(trimmed.to_owned()) } else { Err(Unfit::Name(trimmed.escape_debug().take(100).collect())) }
 }
@@ -149,6 +155,8 @@ mod tests {
         for bad in ["", "  ", "a\nb", "\u{1b}[31m", &"x".repeat(101)] {
             assert!(label(bad).is_err(), "{bad:?}");
         }
+        let key = keyformat::write("nsx_live_", &mut [7; 32]);
+        assert_eq!(label(&format!("key of bob: {key}")), Err(Unfit::Key));
         assert!(!label("\u{1b}[31m").unwrap_err().to_string().contains('\u{1b}'));
     }
 }

@@ -19,6 +19,6 @@ pub use configuration::Configuration;
 pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unread};
 pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Parts};
-pub use meters::Meters;
+pub use meters::{Meters, Totals};
 pub use shape::{over_limit, retirement, stamp};
 pub use trail::{Ending, Facts, Trail};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use domain::{ApiName, Operation, OperationId};
 use prometheus::core::Collector;
+use prometheus::proto::Metric;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::Configuration;
@@ -19,6 +20,19 @@ const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Stands for the API and operation of a request that named none.
 const UNKNOWN: &str = "unknown";
+
+/// What was counted of requests since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Those that ended.
+    pub ended: u64,
+    /// Those of them that were turned away, failed or broke off.
+    pub refused: u64,
+    /// Those of them that were answered with a status of 500 or more, whoever answered.
+    pub failed: u64,
+    /// For each bound of the histogram, in microseconds, how many took no longer.
+    pub within: Vec<(u64, u64)>,
+}
 
 /// Every meter of the request path.
 pub struct Meters {
@@ -104,16 +118,31 @@ impl Meters {
 
     /// How many connections were closed before a request was known, by reason.
     pub fn closed_connections(&self) -> impl Iterator<Item = (String, u64)> {
-        self.connections_closed.collect().into_iter().flat_map(|mut family| family.take_metric()).map(|it| {
+        metrics(&self.connections_closed).map(|it| {
             let reason = it.get_label().first().map(|it| it.value().to_owned()).unwrap_or_default();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it is counted up from 0 by one"
-            )]
-            let count = it.get_counter().get_value() as u64;
-            (reason, count)
+            (reason, whole(it.get_counter().get_value()))
         })
+    }
+
+    /// What was counted up to now. It is gathered from every row, so that it is for now and then.
+    pub fn totals(&self) -> Totals {
+        let failed = |it: &Metric| it.get_label().iter().any(|it| it.name() == "class" && it.value() == "5xx");
+        let mut totals = Totals {
+            refused: counted(&self.refusals, |_| true),
+            failed: counted(&self.requests, failed),
+            ..Totals::default()
+        };
+        for metric in metrics(&self.durations) {
+            let histogram = metric.get_histogram();
+            totals.ended += histogram.get_sample_count();
+            for (at, bucket) in histogram.get_bucket().iter().enumerate() {
+                match totals.within.get_mut(at) {
+                    Some((_, count)) => *count += bucket.cumulative_count(),
+                    None => totals.within.push((whole(bucket.upper_bound() * 1e6), bucket.cumulative_count())),
+                }
+            }
+        }
+        totals
     }
 
     /// Counts a configuration that was refused.
@@ -147,6 +176,19 @@ impl Meters {
             self.refusals.with_label_values(&[api, reason]).inc();
         }
     }
+}
+
+fn metrics(of: &impl Collector) -> impl Iterator<Item = Metric> {
+    of.collect().into_iter().flat_map(|mut family| family.take_metric())
+}
+
+fn counted(of: &IntCounterVec, which: impl Fn(&Metric) -> bool) -> u64 {
+    metrics(of).filter(which).map(|it| whole(it.get_counter().get_value())).sum()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is counted up from 0 by one")]
+fn whole(count: f64) -> u64 {
+    count.round() as u64
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {

@@ -261,6 +261,8 @@ fn facts(settings: &Settings, configuration: &Configuration) -> Value {
             "strict_wait_ms": settings.audit.strict_wait_ms,
             "checkpoint_ms": settings.audit.checkpoint_ms,
             "heartbeat_ms": settings.audit.heartbeat_ms,
+            "health_ms": settings.audit.health_ms,
+            "scan_ms": settings.audit.scan_ms,
             "sinks": settings.sinks.iter().map(SinkSettings::facts).collect::<Vec<_>>(),
             "keep_days": settings.audit.retention.keep().map(|it| it.as_secs() / 86_400),
             "compliance_days": settings.audit.retention.longer().map(|it| it.as_secs() / 86_400),

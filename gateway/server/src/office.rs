@@ -1,5 +1,7 @@
 //! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
 
+mod keeping;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,9 +23,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::boot;
 use crate::cosign::Cosigning;
 use crate::desk;
-use crate::diary::{self, Diary, Occasion, Steps};
+use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
+use crate::scanning::Scanning;
 use crate::settings::Settings;
 use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
@@ -49,6 +52,8 @@ pub(crate) struct Office {
     digest: Mutex<String>,
     /// Who stands for the log besides its own key, where somebody was named.
     cosigning: Option<Cosigning>,
+    /// Who looks through what was entered.
+    scanning: Scanning,
     identity: Identity,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
@@ -86,6 +91,7 @@ impl Office {
             configuration,
         })?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
+        let scanning = Scanning::new(gateway.meters.registry())?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()));
         diary.snapshot(&settings, &digest, Occasion::Start);
@@ -94,6 +100,7 @@ impl Office {
             gateway,
             diary,
             cosigning,
+            scanning,
             digest: Mutex::new(digest),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
@@ -110,7 +117,8 @@ impl Office {
     pub(crate) async fn watch(self: Arc<Self>, hang_up: Signal, stopped: watch::Receiver<bool>) {
         let (keys, files) = (self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped.clone()));
         let old = self.diary.retain(self.settings.audit.retention, stopped.clone());
-        tokio::join!(keys, files, old, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
+        let scan = self.scanning.run(&self.gateway, &self.settings, stopped.clone());
+        tokio::join!(keys, files, old, scan, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
     }
 
     async fn ask_witnesses(&self, mut stopped: watch::Receiver<bool>) {
@@ -132,33 +140,6 @@ impl Office {
                 () = told(&mut stopped) => return,
                 _ = poll.tick() => self.follow_keys().await,
                 _ = round.tick() => self.round().await,
-            }
-        }
-    }
-
-    /// Signs of life, the configuration now and then, and steps of the clock.
-    async fn keep_diary(&self, mut stopped: watch::Receiver<bool>) {
-        let every = |ms: u64| {
-            let mut it = interval(Duration::from_millis(ms.max(1)));
-            it.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            it
-        };
-        let mut beat = every(self.settings.audit.heartbeat_ms);
-        let mut hour = every(self.settings.audit.snapshot_ms);
-        // It was entered at the start.
-        hour.reset();
-        let mut look = every(1000);
-        let mut steps = Steps::from(self.gateway.clock.now());
-        loop {
-            tokio::select! {
-                () = told(&mut stopped) => return,
-                _ = beat.tick() => self.diary.heartbeat(),
-                _ = hour.tick() => self.diary.snapshot(&self.settings, &self.digest_now(), Occasion::Hour),
-                _ = look.tick() => {
-                    if let Some(by_ms) = steps.look(self.gateway.clock.now()) {
-                        self.diary.stepped(by_ms);
-                    }
-                }
             }
         }
     }

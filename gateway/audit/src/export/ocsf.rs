@@ -74,6 +74,13 @@ const TABLE: &[Row] = &[
         subject: &["/node"],
     },
     Row {
+        class: "health.sample",
+        shape: &shape::APPLICATION_LIFECYCLE,
+        action: "/action",
+        activities: &[],
+        subject: &["/node"],
+    },
+    Row {
         class: "plugin.",
         shape: &shape::APPLICATION_LIFECYCLE,
         action: "/action",

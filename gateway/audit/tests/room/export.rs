@@ -257,6 +257,7 @@ fn every_class() -> Vec<Value> {
         json!({ "class": "audit.control", "action": "stop" }),
         json!({ "class": "audit.control", "action": "checkpoint" }),
         json!({ "class": "heartbeat", "requests_total": 7, "entries_total": 7 }),
+        json!({ "class": "health.sample", "ready": true, "conditions": [{ "name": "keys", "ok": true }], "p99_us": 5000 }),
         json!({ "class": "audit.read", "reader": "ann", "query_digest": "00", "count": 3 }),
         json!({ "class": "retention.pruned", "range": [0, 255] }),
         json!({ "class": "config.snapshot", "digest": "ab", "facts": { "listener": { "tls": true } } }),

@@ -12,6 +12,7 @@ mod reading;
 mod retention;
 mod rotation;
 mod sample;
+mod scan;
 mod sinks;
 mod tree;
 mod trouble;

@@ -132,6 +132,19 @@ fn what_begins_like_a_key_of_any_api_is_seen_in_an_address_and_taken_out() {
 }
 
 #[test]
+fn other_secrets_are_taken_out_of_an_address_and_words_are_not() {
+    let catalog = load(&shipped());
+    let check = |address: &str, taken_out: &str| assert_eq!(catalog.without_keys(address), taken_out);
+    check("/hooks/whsec_abc/x", "/hooks/[key]");
+    check("/t/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "/t/[key]");
+    check("/t/%65yJhbGciOiJSUzI1NiJ9.eyJz", "/t/[key]");
+    check("/k/-----BEGIN%20PRIVATE%20KEY-----", "/k/[key]");
+    for harmless in ["/music/HeyJudeByTheBeatlesRemastered", "/eyJ", "/eyJude/live", "/a%20b"] {
+        check(harmless, harmless);
+    }
+}
+
+#[test]
 fn tiers_are_those_of_the_references() {
     let catalog = load(&shipped());
     let rules = |api: &str, tier: &str| {

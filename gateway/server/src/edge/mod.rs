@@ -236,7 +236,9 @@ impl ProxyHttp for Edge {
             whole: error.is_none(),
         };
         if let Some(error) = error {
-            tracing::debug!(request = %trail.facts().id, %error, "request failed");
+            // Its context may hold bytes that the upstream or the caller sent, and those may be a secret.
+            let (side, error) = (error.esource().as_str(), error.etype().as_str());
+            tracing::debug!(request = %trail.facts().id, side, error, "request failed");
         }
         trail.settle(ending).await;
     }

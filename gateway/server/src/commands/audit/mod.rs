@@ -9,6 +9,7 @@ mod prove;
 mod prune;
 mod query;
 mod rotate_key;
+mod scan;
 mod seal;
 mod sinks;
 mod tail;
@@ -57,6 +58,8 @@ pub(crate) enum Audit {
     Export(export::Export),
     /// Hold an export to a key
     CheckExport(export::CheckExport),
+    /// Look through entries for numbers of cards and for credentials, which should be in none
+    Scan(scan::Scan),
     /// List who is given entries, and how far each has come
     Sinks,
 }
@@ -79,6 +82,7 @@ impl Audit {
             Self::Tail(tail) => tail.run(own, settings, output),
             Self::Export(export) => export.run(own, settings, output),
             Self::CheckExport(check) => check.run(output),
+            Self::Scan(scan) => scan.run(own, settings, output),
             Self::Sinks => sinks::run(&own(), settings, output),
         }
     }

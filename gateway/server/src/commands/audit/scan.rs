@@ -1,0 +1,96 @@
+//! `portcullis audit scan`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use audit::{Filter, Kind, Scanned, SubjectKeys, harmless};
+use clap::Args;
+use domain::DeedClass;
+use serde_json::{Value, json};
+
+use crate::commands::audit::asked::{During, keep_deed, now};
+use crate::commands::output::Output;
+use crate::desk;
+use crate::faults::Refused;
+use crate::scanning::shapes;
+use crate::settings::Settings;
+
+/// How many entries are read before it is looked whether there are more.
+const STEP: usize = 4096;
+
+/// What is looked through.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: portcullis audit scan --since 24h\n\
+    Ends with 1 where something is found. What it is, is not printed: `portcullis audit query --from SEQ --last 1` \
+    shows the entry to those who may read it.")]
+pub(crate) struct Scan {
+    /// The folder of the log; what is sealed is not looked at then [default: that of the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    during: During,
+    /// Begin with the entry of this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+}
+
+impl Scan {
+    pub(super) fn run(
+        &self,
+        own: impl FnOnce() -> PathBuf,
+        settings: &Settings,
+        output: Output,
+    ) -> anyhow::Result<ExitCode> {
+        let log = self.log.clone().unwrap_or_else(own);
+        anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
+        let shapes = shapes(&catalog::Catalog::load(&settings.apis).map_err(Refused)?)?;
+        let keys = match self.log {
+            Some(_) => None,
+            None => Some(SubjectKeys::read(&desk::subjects_file(settings))?),
+        };
+        let filter = self.during.of(Filter::default(), now())?;
+        let mut scan = audit::Scan::of(&log, self.from, filter, &shapes, keys.as_ref())?;
+        while scan.step(STEP)? {}
+        let scanned = scan.finish();
+        if self.log.is_none() {
+            keep_deed(settings, DeedClass::Log, "scan", |it| {
+                let seqs: Vec<String> = scanned.entries().iter().map(ToString::to_string).collect();
+                let it = it.with("first", scanned.first).with("end", scanned.end).with("found", scanned.total());
+                if seqs.is_empty() { it } else { it.with("counts", counts(&scanned)).with("entries", seqs.join(" ")) }
+            })?;
+        }
+        output.one(&value(&scanned), &words(&scanned))?;
+        Ok(if scanned.total() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn counts(scanned: &Scanned) -> String {
+    let each: Vec<String> = scanned.counts.iter().map(|(kind, count)| format!("{} {count}", kind.as_str())).collect();
+    each.join(", ")
+}
+
+fn value(scanned: &Scanned) -> Value {
+    let counts: serde_json::Map<String, Value> =
+        scanned.counts.iter().map(|(kind, count)| (Kind::as_str(*kind).to_owned(), (*count).into())).collect();
+    let named = scanned.findings.iter().map(|it| json!({ "seq": it.seq, "field": it.field, "kind": it.kind.as_str() }));
+    json!({
+        "first": scanned.first, "end": scanned.end, "found": scanned.total(), "counts": counts,
+        "findings": named.collect::<Vec<_>>(),
+    })
+}
+
+fn words(scanned: &Scanned) -> String {
+    let range = format!("entries {} to {}", scanned.first, scanned.end.saturating_sub(1));
+    if scanned.total() == 0 {
+        return format!("{range}: nothing was found");
+    }
+    let mut lines = vec![format!("{range}: FOUND {}", counts(scanned))];
+    lines.extend(scanned.findings.iter().map(|it| {
+        let field = if it.field.is_empty() { "bytes that are no entry".into() } else { harmless(&it.field) };
+        format!("{}  {}  {field}", it.seq, it.kind.as_str())
+    }));
+    if (scanned.findings.len() as u64) < scanned.total() {
+        lines.push("and more: the first are named".to_owned());
+    }
+    lines.join("\n")
+}
