@@ -56,7 +56,7 @@ fn walk(api: &str, tier: &str) {
     let walked: BTreeSet<&str> = told.iter().filter(|it| it["case"] == "success").map(operation).collect();
     let served = routes.as_array().unwrap().iter();
     let missed: Vec<&str> = served
-        .filter(|it| it["answered_by"] != "the gateway")
+        .filter(|it| it["answered_by"] != "nobody yet")
         .map(operation)
         // Those of the object host are asked by boto3, in `clients.rs`.
         .filter(|it| !walked.contains(it) && !it.starts_with("s3"))

@@ -8,6 +8,7 @@ mod desk;
 mod diary;
 mod edge;
 mod faults;
+mod inside;
 mod office;
 mod outward;
 mod retaining;
