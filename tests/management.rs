@@ -1,11 +1,16 @@
 //! The log read over HTTP: by the people of a tenant, of what is their tenant's and of nothing else.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
-use acceptance::{Key, World, python};
+use std::time::Duration;
+
+use acceptance::{Answer, Key, Request, World, python, until};
 use serde_json::{Value, json};
 
 const NX: &str = "cloudnx.in";
 const LOGS: &str = "/auth/audit-logs";
+const MANAGE: &str = "manage.portcullis.localhost";
+const NSX: &str = "api.novastraxis.com";
+const LIST: &str = "/v2/compute/instances";
 
 /// Asks each of these with the key that goes with it, and gives the answers in order.
 #[track_caller]
@@ -131,4 +136,184 @@ fn an_audit_log_is_read_page_by_page_and_what_makes_no_sense_is_refused_in_its_w
         assert_eq!(entry["decision"]["reason"], "invalid_parameter", "{entry:#}");
     }
     assert!(said(&answers[1]["body"], "error").contains("cursor"), "{:#}", answers[1]);
+}
+
+/// Two tenants, each with a key of another API that asked for something, and one that reads.
+struct Managed {
+    world: World,
+    one: Key,
+    other: Key,
+    reader: Key,
+    stranger: Key,
+    asked: String,
+    foreign: String,
+}
+
+fn managed() -> Managed {
+    let world = World::start();
+    let tenants = [world.new_tenant("one"), world.new_tenant("other")];
+    let keys = tenants.each_ref().map(|it| world.key_with("novastraxis", it, &["compute"], &[]));
+    let readers = tenants.each_ref().map(|it| world.key_with("portcullis", it, &["audit:read"], &[]));
+    let ask = |key: &Key| {
+        let answer = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
+        let id = answer.says("x-request-id").to_owned();
+        let _ = world.gateway.entries().of(&id);
+        id
+    };
+    let (asked, foreign) = (ask(&keys[0]), ask(&keys[1]));
+    let ([one, other], [reader, stranger]) = (keys, readers);
+    Managed { world, one, other, reader, stranger, asked, foreign }
+}
+
+impl Managed {
+    #[track_caller]
+    fn get(&self, key: &Key, target: &str, status: u16) -> Answer {
+        self.world.ask(&Request::get(MANAGE, target).bearer(&key.text)).expect(status)
+    }
+
+    /// The entries on one page.
+    #[track_caller]
+    fn entries(&self, key: &Key, query: &str) -> Vec<Value> {
+        let page = self.get(key, &format!("/v1/entries?{query}"), 200).json();
+        page["entries"].as_array().expect("a list").clone()
+    }
+
+    /// Holds a refusal to problem details, and gives the parameter that it names.
+    #[track_caller]
+    fn problem(&self, key: &Key, target: &str, status: u16) -> Value {
+        let answer = self.get(key, target, status);
+        assert_eq!(answer.says("content-type"), "application/problem+json", "{answer}");
+        let problem = answer.json();
+        assert!(said(&problem, "type").starts_with("urn:portcullis:problem:"), "{problem:#}");
+        assert_eq!(said(&problem, "request_id"), answer.says("x-request-id"), "{problem:#}");
+        problem["param"].clone()
+    }
+}
+
+#[test]
+fn entries_of_a_tenant_are_found_listed_and_proved_and_those_of_another_by_no_road() {
+    let managed = managed();
+    let Managed { world, one, other, reader, stranger, asked, foreign } = &managed;
+    let own = managed.entries(reader, "class=request.completed&api=novastraxis");
+    assert_eq!(own.len(), 1, "{own:#?}");
+    assert_eq!((said(&own[0]["request"], "id"), said(&own[0]["request"], "path")), (asked.as_str(), LIST));
+    assert_eq!(said(&own[0]["request"], "source"), "127.0.0.1", "{:#}", own[0]);
+    for query in [
+        format!("request=req_{asked}&outcome=permit"),
+        format!("key={}&operation=listInstances", one.id),
+        "operation=listInstances&since=2020-01-01T00:00:00Z".to_owned(),
+    ] {
+        let found = managed.entries(reader, &query);
+        assert!(found.iter().any(|it| it["seq"] == own[0]["seq"]), "{query}: {found:#?}");
+    }
+    // By no filter, no number and no proof is anything of the other one seen.
+    for query in [format!("request={foreign}"), format!("key={}", other.id), "until=2020-01-01T00:00:00Z".to_owned()] {
+        assert!(managed.entries(reader, &query).is_empty(), "{query}");
+    }
+    let all = json!(managed.entries(reader, "limit=100")).to_string();
+    for name in [&other.id, &other.tenant, &stranger.id, foreign] {
+        assert!(!all.contains(name.as_str()), "{name} in {all}");
+    }
+    let theirs = managed.entries(stranger, &format!("request={foreign}")).remove(0)["seq"].clone();
+    let last = world.gateway.entries().whole().len() + 1000;
+    for seq in [theirs.to_string(), "0".to_owned(), last.to_string()] {
+        let _ = managed.problem(reader, &format!("/v1/entries/{seq}"), 404);
+        let _ = managed.problem(reader, &format!("/v1/entries/{seq}/proof"), 404);
+    }
+    let seq = &own[0]["seq"];
+    assert_eq!(managed.get(reader, &format!("/v1/entries/{seq}"), 200).json(), own[0]);
+    let proof = managed.get(reader, &format!("/v1/entries/{seq}/proof"), 200);
+    let checked = check_proof(world, &proof.text(), None);
+    assert_eq!((&checked["ok"], &checked["seq"]), (&json!(true), seq), "{checked:#}");
+    assert_eq!(checked["entry"]["tenant"], one.tenant.as_str(), "{checked:#}");
+    assert_eq!(checked["entry"]["request"].get("path"), None, "what is sealed stays sealed: {checked:#}");
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn a_checkpoint_is_kept_and_what_comes_after_is_proved_to_go_on_from_it() {
+    let managed = managed();
+    let Managed { world, reader, .. } = &managed;
+    let older = managed.get(reader, "/v1/checkpoint", 200).text();
+    let size: u64 = older.lines().nth(1).and_then(|it| it.parse().ok()).expect("a size");
+    let grown = until("another checkpoint", Duration::from_secs(10), || {
+        let newer = managed.get(reader, "/v1/checkpoint", 200).text();
+        (newer != older).then_some(newer)
+    });
+    assert!(grown.lines().nth(1) > older.lines().nth(1) || grown.len() != older.len(), "{grown}");
+    let proof = managed.get(reader, &format!("/v1/checkpoints/{size}/proof"), 200).text();
+    assert_eq!(check_proof(world, &proof, Some(&older))["ok"], true, "{proof}");
+    let _ = managed.problem(reader, &format!("/v1/checkpoints/{}/proof", size + 1_000_000), 404);
+    let reads = managed.entries(reader, &format!("class=audit.read&key={}", reader.id));
+    let actions: Vec<&str> = reads.iter().map(|it| said(it, "action")).collect();
+    assert_eq!(actions.first(), Some(&"checkpoints.prove"), "{reads:#?}");
+    assert_eq!(actions.last(), Some(&"checkpoints.newest"), "{reads:#?}");
+}
+
+#[test]
+fn pages_go_on_where_they_ended_while_more_is_entered() {
+    let managed = managed();
+    let Managed { world, one, reader, stranger, .. } = &managed;
+    for _ in 0..4 {
+        let answer = world.ask(&Request::get(NSX, LIST).bearer(&one.text)).expect(200);
+        let _ = world.gateway.entries().of(answer.says("x-request-id"));
+    }
+    let question = "operation=listInstances&limit=2";
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = managed.get(reader, &format!("/v1/entries?{question}{cursor}"), 200).json();
+        seen.extend(page["entries"].as_array().expect("a list").iter().map(|it| it["seq"].as_u64()));
+        let answer = world.ask(&Request::get(NSX, LIST).bearer(&one.text)).expect(200);
+        let _ = world.gateway.entries().of(answer.says("x-request-id"));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+        assert_eq!(managed.problem(stranger, &format!("/v1/entries?{question}{cursor}"), 400), "cursor");
+        assert_eq!(managed.problem(reader, &format!("/v1/entries?limit=2{cursor}"), 400), "cursor");
+    }
+    assert_eq!(seen.len(), 5, "{seen:?}");
+    assert!(seen.is_sorted_by(|one, other| one > other), "{seen:?}");
+}
+
+#[test]
+fn who_may_not_read_reads_nothing_and_what_makes_no_sense_is_said_in_problem_details() {
+    let managed = managed();
+    let Managed { world, one, reader, .. } = &managed;
+    let bare = world.key_with("portcullis", &one.tenant, &[], &[]);
+    for target in ["/v1/entries", "/v1/entries/1", "/v1/entries/1/proof", "/v1/checkpoint", "/v1/checkpoints/1/proof"] {
+        let _ = managed.problem(&bare, target, 403);
+        let _ = managed.problem(one, target, 401);
+        // What the edge says of a caller, nobody can say from outside.
+        let forged = Request::get(MANAGE, target).header("X-Portcullis-Introduction", "forged");
+        let _ = world.ask(&forged).expect(401);
+        let _ = world.ask(&forged.bearer(&bare.text)).expect(403);
+    }
+    for (query, name) in [
+        ("cursor=garbage", "cursor"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("since=yesterday", "since"),
+        ("outcome=good", "outcome"),
+        ("limt=1", "limt"),
+    ] {
+        assert_eq!(managed.problem(reader, &format!("/v1/entries?{query}"), 400), name, "{query}");
+    }
+    let _ = managed.problem(reader, "/v1/entries/first", 400);
+    let _ = managed.problem(reader, "/v1/nothing", 404);
+    assert!(managed.entries(reader, "class=audit.read").is_empty(), "what was refused was not read");
+}
+
+/// Holds a proof to the key of the log, as whoever has neither gateway nor log does.
+#[track_caller]
+fn check_proof(world: &World, proof: &str, older: Option<&str>) -> Value {
+    let put = |name: &str, text: &str| {
+        let file = world.folder().join(name);
+        std::fs::write(&file, text).expect("a file of the test");
+        file.display().to_string()
+    };
+    let vkey = std::fs::read_to_string(world.gateway.entries().folder().join("vkey")).expect("a key");
+    let proof = put("proof", proof);
+    let older = older.map(|it| put("older", it));
+    let mut words = vec!["audit", "check-proof", &proof, "--vkey", vkey.trim()];
+    words.extend(older.iter().flat_map(|it| ["--since", it.as_str()]));
+    world.gateway.json(&words)
 }

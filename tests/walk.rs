@@ -1,4 +1,4 @@
-//! Every operation of the five APIs, through the front door: what works, and how each documented refusal is worded.
+//! Every operation of the five APIs and our own, through the front door: what works, and how each documented refusal is worded.
 //!
 //! `python/walk.py` asks, and holds each answer to the OpenAPI document with somebody else's validator. Here each
 //! answer is found again in the entries, with the step that must have decided it.
@@ -32,6 +32,11 @@ fn every_operation_of_cloudnx_works_and_refuses_as_documented() {
 #[test]
 fn every_operation_of_novastack_works_and_refuses_as_documented() {
     walk("novastack", "level-3");
+}
+
+#[test]
+fn every_operation_of_the_management_api_works_and_refuses_as_documented() {
+    walk("portcullis", "bulk");
 }
 
 #[track_caller]

@@ -95,7 +95,7 @@ def member(document, collection, name, schema=None):
         # What is being provisioned is ready a minute later.
         control("/control/clock", {"advance_ms": 60_000})
         return identified(json.loads(answer.body), name, document.deref(schema or {}))
-    if listed and not listed.native:
+    if listed and listed.native is not True:
         answer = json.loads(request(listed, path=collection).body)
         items = next(it for it in answer.values() if isinstance(it, list))
         return identified(items[0], name, document.deref(schema or {})) if items else None
@@ -116,6 +116,7 @@ def identified(item, name, schema):
     """What names an item, in the form that its parameter has."""
     for field in (name, "id", "name", "access_key_id", "key_id"):
         value = item.get(field)
+        value = str(value) if isinstance(value, int) else value
         if isinstance(value, str) and re.search(schema.get("pattern", ""), value):
             return value
     inner = next((it for it in item.values() if isinstance(it, dict)), None)

@@ -6,7 +6,9 @@
 
 mod asked;
 mod audit_list;
+mod checkpoints;
 mod cursor;
+mod entries;
 mod introduction;
 mod operations;
 mod page;

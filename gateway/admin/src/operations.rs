@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::asked::Asked;
-use crate::audit_list;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
+use crate::{audit_list, checkpoints, entries};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
@@ -74,6 +74,12 @@ impl Question {
         };
         Ok(Self { introduction, caller, asked })
     }
+
+    /// A number that is part of the path.
+    pub(crate) fn number(&self, name: &str) -> Result<u64, Declined> {
+        let text = self.introduction.parameters.get(name);
+        text.and_then(|it| it.parse().ok()).ok_or_else(|| Declined::Parameter(name.to_owned()))
+    }
 }
 
 impl Operations {
@@ -123,7 +129,16 @@ impl Operations {
     async fn carry_out(&self, question: Question) -> Result<Response, Declined> {
         match question.introduction.verb {
             NativeVerb::ListAudit => audit_list::answer(self, &question).await.map(IntoResponse::into_response),
+            NativeVerb::ListEntries => entries::list(self, &question).await,
+            NativeVerb::GetEntry => entries::get(self, &question).await,
+            NativeVerb::ProveEntry => entries::prove(self, &question).await,
+            NativeVerb::NewestCheckpoint => checkpoints::newest(self, &question).await,
+            NativeVerb::ProveGrowth => checkpoints::prove(self, &question).await,
         }
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        self.books.log()
     }
 
     /// Looks something up on a thread that may wait for the disk, when it is its turn.

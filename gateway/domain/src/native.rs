@@ -22,16 +22,43 @@ pub enum NativeVerb {
     /// The entries of the caller's tenant as a list of who did what, the newest first.
     #[serde(rename = "audit.list")]
     ListAudit,
+    /// The entries of the caller's tenant as they are, the newest first.
+    #[serde(rename = "entries.list")]
+    ListEntries,
+    /// One of them, by its number.
+    #[serde(rename = "entries.get")]
+    GetEntry,
+    /// The proof that one of them is in the log.
+    #[serde(rename = "entries.prove")]
+    ProveEntry,
+    /// The newest checkpoint of the log.
+    #[serde(rename = "checkpoints.newest")]
+    NewestCheckpoint,
+    /// The proof that an older checkpoint is its beginning.
+    #[serde(rename = "checkpoints.prove")]
+    ProveGrowth,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 1] = [Self::ListAudit];
+    pub const ALL: [Self; 6] = [
+        Self::ListAudit,
+        Self::ListEntries,
+        Self::GetEntry,
+        Self::ProveEntry,
+        Self::NewestCheckpoint,
+        Self::ProveGrowth,
+    ];
 
     /// As documents write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ListAudit => "audit.list",
+            Self::ListEntries => "entries.list",
+            Self::GetEntry => "entries.get",
+            Self::ProveEntry => "entries.prove",
+            Self::NewestCheckpoint => "checkpoints.newest",
+            Self::ProveGrowth => "checkpoints.prove",
         }
     }
 

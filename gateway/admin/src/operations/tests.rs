@@ -295,3 +295,35 @@ async fn no_more_is_looked_up_at_once_than_may_be() {
     drop(turn);
     assert_eq!(room.ask("acme", "/audit").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn one_entry_and_its_proof_are_for_its_own_tenant_and_for_others_there_is_none() {
+    let room = Room::open();
+    for number in 0..3 {
+        let tenant = [Some("acme"), Some("globex"), None][usize::from(number)];
+        room.asked(tenant, "key_0", "list", number).await;
+    }
+    let ask = async |verb, tenant: &str, seq: &str| {
+        let parameters = [("seq".to_owned(), seq.to_owned())].into();
+        let reader = Introduction { verb, parameters, ..introduction(tenant) };
+        room.ask_of(room.operations(), &reader, "/entries").await
+    };
+    let own = ask(NativeVerb::GetEntry, "acme", "0").await;
+    assert_eq!((own.status, &own.body["seq"], &own.body["tenant"]), (StatusCode::OK, &json!(0), &json!("acme")));
+    assert_eq!(own.body["request"]["path"], "/own/0");
+    for verb in [NativeVerb::GetEntry, NativeVerb::ProveEntry] {
+        for (tenant, seq) in
+            [("acme", "1"), ("acme", "2"), ("globex", "0"), ("acme", "99"), ("acme", &u64::MAX.to_string())]
+        {
+            let answered = ask(verb, tenant, seq).await;
+            assert_eq!((answered.declined, answered.body), (Some(Declined::NotFound), Value::Null), "{tenant} {seq}");
+        }
+        let answered = ask(verb, "acme", "first").await;
+        assert_eq!(answered.declined, Some(Declined::Parameter("seq".to_owned())));
+    }
+    // An entry that was written a moment ago is proved as soon as it is signed for.
+    room.kept.clock.advance(Duration::from_secs(2));
+    assert_eq!(ask(NativeVerb::ProveEntry, "globex", "1").await.status, StatusCode::OK);
+    let read: Vec<_> = room.entries("audit.read").into_iter().map(|it| it["action"].clone()).collect();
+    assert_eq!(read, ["entries.get", "entries.prove"], "what was not shown was not read");
+}

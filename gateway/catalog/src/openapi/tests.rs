@@ -106,7 +106,7 @@ fn the_gateway_answers_in_a_way_that_it_knows() {
     }
     for bad in ["audit.lst", "17171"] {
         let item = format!("{ID}get: {{ operationId: a, x-portcullis-native: {bad} }}");
-        check_at(&item, bad, "`x-portcullis-native` must be `true` or what the gateway does: `audit.list`");
+        check_at(&item, bad, "`x-portcullis-native` must be `true` or what the gateway does: `audit.list`, ");
     }
 }
 
