@@ -1,6 +1,10 @@
 //! The log read over HTTP: by the people of a tenant, of what is their tenant's and of nothing else.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use acceptance::{Answer, Key, Request, World, python, until};
@@ -136,6 +140,30 @@ fn an_audit_log_is_read_page_by_page_and_what_makes_no_sense_is_refused_in_its_w
         assert_eq!(entry["decision"]["reason"], "invalid_parameter", "{entry:#}");
     }
     assert!(said(&answers[1]["body"], "error").contains("cursor"), "{:#}", answers[1]);
+}
+
+#[test]
+fn the_socket_inside_answers_nobody_who_comes_without_the_edge() {
+    let world = World::start();
+    let socket = world.gateway.data().join("run/own");
+    let mode = |it: &Path| std::fs::metadata(it).expect("a file of the gateway").permissions().mode() & 0o777;
+    assert_eq!((mode(&socket), socket.parent().map(mode)), (0o600, Some(0o700)));
+    let ask = |header: &str| {
+        let mut stream = UnixStream::connect(&socket).expect("the socket");
+        let head = format!("GET {LOGS} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n{header}\r\n");
+        stream.write_all(head.as_bytes()).expect("a gateway that listens");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("\r\n\r\n"), "{header}: {answer}");
+    };
+    ask("");
+    ask("X-Portcullis-Introduction: e30.e30\r\n");
+    ask("X-Portcullis-Tenant: tn_acme\r\nX-Portcullis-Caller: key_1\r\n");
+    // Another process does not get as far as the socket while this one lives.
+    let second = world.gateway.command(&["serve"]);
+    assert!(second.code != 0 && second.errors.contains("another process"), "{second:?}");
+    ask("");
+    assert_eq!(world.gateway.command(&["audit", "query", "--class", "audit.read", "--api", "cloudnx"]).code, 1);
 }
 
 /// Two tenants, each with a key of another API that asked for something, and one that reads.

@@ -8,6 +8,9 @@ use axum::body::{Body, to_bytes};
 use domain::{FixedClock, Random, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::{Notify, oneshot};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -25,6 +28,8 @@ impl Random for Fixed {
 struct Kept {
     log: Log,
     clock: Arc<FixedClock>,
+    /// Somebody's introduction is looked at.
+    asked: Notify,
 }
 
 impl Books for Kept {
@@ -33,6 +38,7 @@ impl Books for Kept {
     }
 
     fn clock(&self) -> &dyn Clock {
+        self.asked.notify_one();
         &*self.clock
     }
 }
@@ -42,7 +48,7 @@ struct Room {
     kept: Arc<Kept>,
     key: Arc<IntroductionKey>,
     bounds: Bounds,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Room {
@@ -61,7 +67,7 @@ impl Room {
         let (log, _) =
             Log::open(&folder.path().join("audit"), settings, custody, author, Arc::clone(&clock) as _).unwrap();
         let key = Arc::new(IntroductionKey::draw(&Fixed(1)));
-        Self { kept: Arc::new(Kept { log, clock }), key, bounds, _folder: folder }
+        Self { kept: Arc::new(Kept { log, clock, asked: Notify::new() }), key, bounds, folder }
     }
 
     /// Enters that somebody asked for something; `number` makes the id of the request.
@@ -294,6 +300,29 @@ async fn no_more_is_looked_up_at_once_than_may_be() {
     assert_eq!(answered.declined, Some(Declined::Busy));
     drop(turn);
     assert_eq!(room.ask("acme", "/audit").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_was_asked_before_the_end_is_answered() {
+    let bounds = Bounds { at_once: 1, turn: Duration::from_mins(1), ..Bounds::default() };
+    let room = Room::with(AuditSettings { reserve_bytes: 0, ..AuditSettings::default() }, bounds);
+    let (operations, socket) = (room.operations(), room.folder.path().join("own"));
+    let turn = Arc::clone(&operations.turns).try_acquire_owned().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(operations.serve(UnixListener::bind(&socket).unwrap(), async {
+        let _ = stopped.await;
+    }));
+    let text = room.key.introduce(&introduction("acme"), "GET", "/audit", room.kept.clock.tick()).unwrap();
+    let mut stream = UnixStream::connect(&socket).await.unwrap();
+    let head = format!("GET /audit HTTP/1.1\r\nHost: gateway\r\n{INTRODUCTION}: {text}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    room.kept.asked.notified().await;
+    stop.send(()).unwrap();
+    drop(turn);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("audit_logs"), "{answer}");
+    served.await.unwrap().unwrap();
 }
 
 #[tokio::test]
