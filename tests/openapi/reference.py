@@ -144,10 +144,23 @@ NOVASTACK = {
 }
 
 # By the address that the reference publishes.
+# Ours: there is no page to be written down from.
+PORTCULLIS = {
+    "errors": [400, 401, 403, 404, 429, 500, 503],
+    "operations": [
+        row("get", "/v1/entries", "limit cursor since until key api operation outcome class request", answers="entries next_cursor"),
+        row("get", "/v1/entries/{seq}"),
+        row("get", "/v1/entries/{seq}/proof"),
+        row("get", "/v1/checkpoint"),
+        row("get", "/v1/checkpoints/{size}/proof"),
+    ],
+}
+
 REFERENCES = {
     "https://api.novastraxis.com": [NOVASTRAXIS],
     "https://api.cloudnexus.io/v2": [CLOUDNEXUS, CLOUDNEXUS_SERVERS],
     "https://cloudnx.in": [CLOUDNX],
     "https://s3.cloudnx.in": [S3],
     "https://api.novapai.ai/router/v1": [NOVASTACK],
+    "https://manage.portcullis.localhost": [PORTCULLIS],
 }

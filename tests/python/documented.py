@@ -70,9 +70,9 @@ class Operation:
         if not response.get("content") or self.method == "HEAD":
             return
         assert kind in response["content"], f"{self}: {status} as `{kind}`: {body[:500]!r}"
-        if kind == "application/json":
+        if kind in ("application/json", "application/problem+json"):
             place = self._place(documented[str(status)], str(status))
-            schema = {"$ref": f"{BASE}#{place}/content/application~1json/schema"}
+            schema = {"$ref": f"{BASE}#{place}/content/{kind.replace('/', '~1')}/schema"}
             faults = list(Draft202012Validator(schema, registry=self.document.registry).iter_errors(json.loads(body)))
             assert not faults, f"{self}: {status} {body[:500]!r}: " + "; ".join(
                 f"{'/'.join(map(str, it.path))}: {it.message}" for it in faults)

@@ -1,4 +1,4 @@
-"""Sends the real hosts of the five APIs to a gateway on this machine, for every client library in this process.
+"""Sends the real hosts of all APIs to a gateway on this machine, for every client library in this process.
 
 Each client is configured as its documentation says, with the API's own host on port 443: only the resolver lies, and
 only the gateway's own authority is trusted.
@@ -9,7 +9,8 @@ import os
 import socket
 import ssl
 
-HOSTS = ("api.novastraxis.com", "api.cloudnexus.io", "cloudnx.in", "s3.cloudnx.in", "api.novapai.ai")
+HOSTS = ("api.novastraxis.com", "api.cloudnexus.io", "cloudnx.in", "s3.cloudnx.in", "api.novapai.ai",
+         "manage.portcullis.localhost")
 AUTHORITY = os.environ["PORTCULLIS_CA"]
 
 
@@ -27,7 +28,7 @@ def _to_the_gateway(host, port, *rest, **more):
     if name in HOSTS:
         return _resolve(*_DOORS[int(port)], *rest, **more)
     if name not in ("127.0.0.1", "localhost"):
-        raise socket.gaierror(socket.EAI_NONAME, f"a test asks for {name}, which is not one of the five APIs")
+        raise socket.gaierror(socket.EAI_NONAME, f"a test asks for {name}, which is no API of the gateway")
     return _resolve(host, port, *rest, **more)
 
 

@@ -9,7 +9,7 @@ use crate::clouds::UPSTREAM_KEY;
 use crate::keys::{make_key, make_tenant};
 use crate::{Answer, Clouds, Gateway, Key, Request, Settings};
 
-/// The five APIs that the project ships.
+/// The five APIs that the project ships with a cloud behind each. A sixth is the gateway's own.
 pub const APIS: [&str; 5] = ["novastraxis", "cloudnexus", "cloudnexus-servers", "cloudnx", "novastack"];
 
 /// A gateway with the five APIs behind it. What is made in it goes when it goes.

@@ -114,7 +114,7 @@ pub struct LimitSection<'a> {
 pub struct DecisionSection<'a> {
     /// Permitted, refused, or cut off before either.
     pub outcome: Outcome,
-    /// The step that refused: `identify`, `authenticate`, `limit`, `authorize`, `validate`, `forward`.
+    /// The step that refused: `identify`, `authenticate`, `limit`, `authorize`, `validate`, `forward`, `answer`.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub step: Option<&'static str>,
     /// The reason the caller was given.

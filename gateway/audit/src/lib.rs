@@ -57,7 +57,7 @@ pub use notice::{Author, Before, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
 };
-pub use query::{Filter, Found, Query, Way};
+pub use query::{Filter, Found, Newest, Query, Way};
 pub use read::{Entries, ReadError};
 pub use reading::{Reading, read_of};
 pub use recover::{Recovered, Unrecoverable};

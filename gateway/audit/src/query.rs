@@ -1,6 +1,8 @@
 //! Which entries somebody asks for, and how they are found: by the indexes of whole segments, and by reading what is
 //! newer than those.
 
+mod newest;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ use crate::kept::{self, Kept};
 use crate::read::ReadError;
 use crate::tree::FULL;
 use crate::view;
+pub use newest::Newest;
 
 /// What an entry must be to be asked for. What is left out is not looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,6 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use crate::query::Filter;
-
 /// Who read what: enough to ask for the same again, and nothing that it answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,8 +20,8 @@ pub struct Reading {
 }
 
 /// What is to be entered about a question that was answered.
-pub fn read_of(reader: &str, filter: &Filter, range: &std::ops::Range<u64>, count: u64) -> Reading {
-    let asked = serde_json::to_vec(filter).unwrap_or_default();
+pub fn read_of(reader: &str, asked: &impl Serialize, range: &std::ops::Range<u64>, count: u64) -> Reading {
+    let asked = serde_json::to_vec(asked).unwrap_or_default();
     let query_digest = hex::encode(digest(&SHA256, &asked));
     Reading { reader: reader.to_owned(), query_digest, first: range.start, end: range.end, count }
 }
@@ -31,6 +29,7 @@ pub fn read_of(reader: &str, filter: &Filter, range: &std::ops::Range<u64>, coun
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Filter;
 
     #[test]
     fn a_digest_tells_questions_apart_and_does_not_hold_them() {

@@ -154,6 +154,13 @@ impl Subjects {
         Ok(key)
     }
 
+    /// The keys of one tenant's subjects by their ids: what is sealed of anybody else stays sealed.
+    pub fn of_tenant(&self, tenant: &str) -> SubjectKeys {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let own = known.get(tenant).into_iter().flat_map(HashMap::values);
+        SubjectKeys(own.map(|it| (it.id.clone(), Arc::clone(it))).collect())
+    }
+
     /// Makes certain that every key is on the disk. To be called before what was sealed with them is.
     pub(crate) fn sync(&self) -> io::Result<()> {
         if self.dirty.swap(false, Ordering::AcqRel)
@@ -303,6 +310,13 @@ mod tests {
         let subjects = Subjects::open(&path).unwrap();
         let sealed = subjects.key("acme", "alice", &random).unwrap().seal(&ID, "hers", "/").unwrap();
         let his = subjects.key("acme", "bob", &random).unwrap().seal(&ID, "his", "/").unwrap();
+        let entry = json!({ "request": { "id": hex::encode(ID) }, "sealed": { "key": his.key, "text": his.text } });
+        let opened = |tenant: &str| {
+            let mut entry = entry.clone();
+            subjects.of_tenant(tenant).unseal(&mut entry);
+            entry["request"].get("source").cloned()
+        };
+        assert_eq!((opened("acme"), opened("globex")), (Some("his".into()), None), "a tenant opens its own only");
         assert_eq!(subjects.erase("globex", "alice").unwrap(), None, "a tenant erases its own people only");
         assert_eq!(subjects.erase("acme", "alice").unwrap().as_deref(), Some(sealed.key.as_str()));
         assert_eq!(subjects.erase("acme", "alice").unwrap(), None);

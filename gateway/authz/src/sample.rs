@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use domain::{
-    Alternative, Api, Arrival, AuthMethod, Body, Call, Caller, Class, Moment, NormalPath, Operation, PathMode,
+    Alternative, Api, Arrival, AuthMethod, Body, Call, Caller, Class, Moment, Native, NormalPath, Operation, PathMode,
     RequestId, Requirement, Source, Standing, Tick, Timestamp,
 };
 
@@ -21,7 +21,7 @@ pub(crate) fn operation(id: &str, template: &str) -> Operation {
         class: Class::Read,
         requirement: requirement(&[]),
         tags: Vec::new(),
-        native: false,
+        native: Native::No,
         deprecated: false,
         body: Body::None,
         deadline: None,

@@ -26,6 +26,7 @@ pub const REFUSAL_REASON: HeaderName = HeaderName::from_static("refusal-reason")
 #[derive(Clone, Debug)]
 pub struct Dialect {
     template: Template,
+    content_type: HeaderValue,
     request_id_prefix: String,
     statuses: BTreeMap<u16, Row>,
     reasons: HashMap<String, Row>,
@@ -36,7 +37,7 @@ pub struct Dialect {
 pub struct Worded {
     /// The status of the answer, which may be another than the refusal's own: S3 answers 503 in place of 429.
     pub status: StatusCode,
-    /// `application/json` or `application/xml`.
+    /// `application/json` or `application/xml`, unless the dialect says something more particular.
     pub content_type: HeaderValue,
     /// `Cache-Control`, `X-Content-Type-Options`, and `Refusal-Reason` where it may be known.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -77,10 +78,7 @@ impl Dialect {
             resource,
         });
         let status = pick(reason, row, |it| it.status).unwrap_or(status);
-        let content_type = HeaderValue::from_static(match self.template.format {
-            Format::Json => "application/json",
-            Format::Xml => "application/xml",
-        });
+        let content_type = self.content_type.clone();
         // With a status but no code of its own, a reason is meant to look like something else, which its name would betray.
         let disguised = reason.is_some_and(|it| it.status.is_some() && it.code.is_none());
         let shown = (!disguised).then_some(told.reason);
@@ -105,6 +103,7 @@ impl Dialect {
     pub(crate) fn plain() -> Self {
         Self {
             template: Template::plain(),
+            content_type: HeaderValue::from_static("application/json"),
             request_id_prefix: "req_".to_owned(),
             statuses: BTreeMap::new(),
             reasons: HashMap::new(),
@@ -114,6 +113,7 @@ impl Dialect {
     /// Reads one `[dialect.*]` table.
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
         let format = section.required::<Format>("format");
+        let content_type = section.optional::<String>("content_type");
         let prefix = section.value_or("request_id_prefix", String::new());
         let body = section.required::<String>("body");
         let table = section.section("status");
@@ -125,10 +125,35 @@ impl Dialect {
                 .ok(),
             _ => None,
         };
+        let content_type = format.as_ref().and_then(|it| content_type_of(section, it.value, content_type.as_ref()));
         let statuses = statuses(&table?, template.as_ref());
         let reasons = exceptions.map_or_else(|| Some(HashMap::new()), |it| reasons(&it));
-        Some(Self { template: template?, request_id_prefix: prefix, statuses: statuses?, reasons: reasons? })
+        Some(Self {
+            template: template?,
+            content_type: content_type?,
+            request_id_prefix: prefix,
+            statuses: statuses?,
+            reasons: reasons?,
+        })
     }
+}
+
+/// What bodies are said to be: what the format says, or something more particular that is of that format.
+fn content_type_of(section: &Section<'_>, format: Format, written: Option<&Placed<String>>) -> Option<HeaderValue> {
+    let name = match format {
+        Format::Json => "json",
+        Format::Xml => "xml",
+    };
+    let Some(written) = written else { return HeaderValue::try_from(format!("application/{name}")).ok() };
+    let own = written.value.strip_prefix("application/").and_then(|it| it.strip_suffix(name));
+    let plain = |it: &str| it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b'+'));
+    if own.is_none_or(|it| !plain(it) || !(it.is_empty() || it.ends_with('+'))) {
+        let message =
+            format!("`content_type`: `{}` is no kind of {name} such as `application/problem+{name}`", written.value);
+        section.fault(written.place, message);
+        return None;
+    }
+    HeaderValue::try_from(&written.value).ok()
 }
 
 /// What the reason says, else what the status says.

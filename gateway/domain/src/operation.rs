@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ApiName, OperationId, Scope};
+use crate::{ApiName, Native, OperationId, Scope};
 
 /// One fronted API, as far as every room may know it.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ pub struct Operation {
     pub requirement: Requirement,
     /// The document's tags.
     pub tags: Vec<String>,
-    /// Answered by the gateway itself rather than forwarded.
-    pub native: bool,
+    /// Whether it is answered by the gateway itself rather than forwarded.
+    pub native: Native,
     /// Marked `deprecated` in the document.
     pub deprecated: bool,
     /// What becomes of the request body.

@@ -3,7 +3,7 @@
 use authn::Unauthenticated;
 use authz::Forbidden;
 use catalog::{Invalid, Unidentified};
-use domain::{Blame, PathRefused, Told};
+use domain::{Blame, Declined, PathRefused, Told};
 use http::HeaderValue;
 use limits::{OverLimit, Shielded};
 
@@ -55,6 +55,9 @@ pub enum Answer {
     /// A gateway-native operation whose room is not part of this build.
     #[error("gateway-native operation `{0}` is not served by this gateway")]
     NotServed(String),
+    /// The gateway itself does not do what was asked.
+    #[error(transparent)]
+    Declined(#[from] Declined),
     /// Entries cannot be written.
     #[error(transparent)]
     Unrecordable(#[from] audit::Unwritable),
@@ -112,6 +115,7 @@ impl Answer {
             Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
+            Self::Declined(why) => why.told(),
             Self::Unrecordable(_) | Self::Held(_) => {
                 Told::new("unavailable", "The service is temporarily unavailable.")
             }
@@ -138,7 +142,11 @@ impl Answer {
         match self {
             Self::Forbidden(refused) => refused.blame(),
             Self::Upstream(_) => Blame::Upstream,
-            Self::Unrecordable(_) | Self::Held(_) | Self::Internal(_) | Self::NotServed(_) => Blame::Gateway,
+            Self::Declined(Declined::Busy | Declined::Unrecorded | Declined::Failed)
+            | Self::Unrecordable(_)
+            | Self::Held(_)
+            | Self::Internal(_)
+            | Self::NotServed(_) => Blame::Gateway,
             Self::UnknownHost
             | Self::BadPath(_)
             | Self::HeadTooLarge
@@ -150,7 +158,8 @@ impl Answer {
             | Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::NotSigned
-            | Self::BodyCut => Blame::Caller,
+            | Self::BodyCut
+            | Self::Declined(Declined::Parameter(_) | Declined::NotFound) => Blame::Caller,
         }
     }
 
@@ -163,9 +172,14 @@ impl Answer {
             Self::Unauthenticated(_) => "authenticate",
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) => "authorize",
-            Self::Invalid(_) | Self::TooLarge { .. } | Self::NotSigned | Self::BodyCut => "validate",
-            Self::NotServed(_) | Self::Upstream(_) => "forward",
-            Self::Unrecordable(_) | Self::Held(_) => "record",
+            Self::Invalid(_)
+            | Self::TooLarge { .. }
+            | Self::NotSigned
+            | Self::BodyCut
+            | Self::Declined(Declined::Parameter(_)) => "validate",
+            Self::Declined(Declined::NotFound) => "answer",
+            Self::NotServed(_) | Self::Upstream(_) | Self::Declined(Declined::Busy | Declined::Failed) => "forward",
+            Self::Unrecordable(_) | Self::Held(_) | Self::Declined(Declined::Unrecorded) => "record",
             Self::Internal(_) => "internal",
         }
     }

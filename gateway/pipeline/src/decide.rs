@@ -7,7 +7,7 @@ use authn::PayloadCheck;
 use authz::Permit;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
-use domain::{Arrival, Body, Call, Caller, Tick};
+use domain::{Arrival, Body, Call, Caller, Native, Tick};
 use limits::{Allowance, Counter};
 
 use crate::forward::{BodyFlow, BodyPlan, Forward};
@@ -168,7 +168,7 @@ async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>)
             BodyFlow::Settled
         }
     };
-    if call.operation.native {
+    if call.operation.native == Native::Unserved {
         return Err(Answer::NotServed(call.operation.id.to_string()));
     }
     passage.trail.send_on()?;

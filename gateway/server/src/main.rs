@@ -9,6 +9,7 @@ mod diary;
 mod edge;
 mod faults;
 mod health;
+mod inside;
 mod office;
 mod outward;
 mod retaining;

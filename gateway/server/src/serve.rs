@@ -16,7 +16,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::edge::{Edge, Gate, Guard};
+use crate::edge::{Edge, Gate, Guard, Inward};
+use crate::inside::Inside;
 use crate::office::Office;
 use crate::settings::Settings;
 use crate::sinks::Sinks;
@@ -84,11 +85,14 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
         admin: listeners.admin.local_addr()?,
     };
     let (stop, stopped) = watch::channel(false);
-    let gate = gate(&office);
+    let Inside { operations, listener, inward } = Inside::open(&settings.data, &office.gateway)?;
+    let gate = gate(&office, inward);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&office.certificate))?));
     // Signals are taken before anybody is told that there is something to send them to.
     let (terminate, interrupt, hang_up) = signals()?;
     let admin = rest.spawn(admin::serve(listeners.admin, Arc::clone(&office) as _, until(stopped.clone())));
+    let (close, closed) = watch::channel(false);
+    let own = rest.spawn(operations.serve(listener, until(closed)));
     let watcher = rest.spawn(Arc::clone(&office).watch(hang_up, stopped.clone()));
     let plain = tokio::spawn(Arc::clone(&gate).serve(listeners.http, None, stopped.clone()));
     let secure = tokio::spawn(Arc::clone(&gate).serve(listeners.https, Some(tls), stopped.clone()));
@@ -106,6 +110,9 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
     tokio::time::sleep(LINGER).await;
     gate.guard.http_cleanup().await;
     let (plain, secure) = (plain.await, secure.await);
+    // Nobody is left to be answered who could ask it.
+    close.send_replace(true);
+    own.await??;
     watcher.abort();
     sinks.abort();
     admin.await??;
@@ -124,11 +131,12 @@ async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
 }
 
 /// Puts the edge together: pingora inside the guard, the guard inside the gate.
-fn gate(office: &Office) -> Arc<Gate> {
+fn gate(office: &Office, inward: Inward) -> Arc<Gate> {
     let connections = &office.settings.connections;
     let edge = Edge {
         gateway: Arc::clone(&office.gateway),
         peers: Arc::clone(&office.peers),
+        inward: Arc::new(inward),
         signers: Arc::clone(&office.signers),
         bounds: connections.clone(),
     };

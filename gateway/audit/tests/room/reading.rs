@@ -93,6 +93,26 @@ fn check(log: &Path, filter: &Filter, expected: &[u64]) {
         let from = expected.len().saturating_sub(count);
         assert_eq!(numbers(last), expected[from..], "the last {count} of {filter:?}");
     }
+    // Page by page, the newest first, and now and then no further than two bundles at a time.
+    for (count, looks) in [(1 + expected.len() / 3, usize::MAX), (expected.len() + 1, 2)] {
+        let (mut seen, mut before, mut pages) = (Vec::new(), u64::MAX, 0);
+        loop {
+            let mut left = looks;
+            let go_on = || {
+                left -= 1;
+                left > 0
+            };
+            let query = Query::new(log, 0, filter.clone(), Way::Index).unwrap().before(before);
+            let page = query.newest(count, |_| true, go_on).unwrap();
+            seen.extend(numbers(page.found));
+            pages += 1;
+            let Some(rest) = page.rest else { break };
+            assert!(rest < before && pages < 1000, "{filter:?} stands still at {rest}");
+            before = rest;
+        }
+        seen.reverse();
+        assert_eq!(seen, expected, "{filter:?} in pages of {count}");
+    }
 }
 
 fn which(wanted: impl Fn(u64) -> bool) -> Vec<u64> {

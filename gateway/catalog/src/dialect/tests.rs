@@ -152,3 +152,16 @@ proptest! {
         }}));
     }
 }
+
+#[test]
+fn a_body_may_be_said_to_be_something_more_particular_of_its_format() {
+    let text = |said: &str| format!("content_type = \"{said}\"\n{}", written(BODY, &rows(), ""));
+    let dialect = read(&text("application/problem+json")).unwrap();
+    let worded = dialect.word(StatusCode::NOT_FOUND, &Told::new("not_found", "no"), &id());
+    assert_eq!(worded.content_type, "application/problem+json");
+    for bad in ["application/problem+xml", "text/json", "application/problemjson", "application/a b+json", "json", ""] {
+        let faults = read(&text(bad)).unwrap_err();
+        assert!(faults[0].starts_with("api.toml:1:16: `content_type`: "), "{bad}: {faults:?}");
+        assert_eq!(faults.len(), 1, "{bad}: {faults:?}");
+    }
+}

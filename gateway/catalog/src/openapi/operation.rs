@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::{Body, Class, Operation, OperationId};
+use domain::{Body, Class, Native, NativeVerb, Operation, OperationId};
 use http::Method;
 
-use super::node::{Key, Node};
+use super::node::{Key, Node, Tree};
 use super::page::Page;
 use super::parameter::Parameters;
 use super::path::PathKey;
@@ -29,14 +29,12 @@ const KEYS: [&str; 12] = [
     "servers",
 ];
 
+/// Says that the gateway answers.
+const NATIVE: &str = "x-portcullis-native";
+
 /// Extensions an operation can carry that are ours.
-pub(super) const EXTENSIONS: [&str; 5] = [
-    "x-portcullis-native",
-    "x-portcullis-stream",
-    "x-portcullis-body",
-    "x-portcullis-max-bytes",
-    "x-portcullis-strict",
-];
+pub(super) const EXTENSIONS: [&str; 5] =
+    [NATIVE, "x-portcullis-stream", "x-portcullis-body", "x-portcullis-max-bytes", "x-portcullis-strict"];
 
 /// What the operations of one path have in common.
 #[derive(Clone, Copy)]
@@ -75,7 +73,7 @@ impl<'a> Reader<'_, 'a> {
             class,
             requirement,
             tags,
-            native: page.flag(node, "x-portcullis-native").unwrap_or_default(),
+            native: self.native(node),
             deprecated: page.flag(node, "deprecated").unwrap_or_default(),
             body: body.treatment,
             deadline: (!long_lived).then_some(self.surface.long_lived_total),
@@ -92,6 +90,21 @@ impl<'a> Reader<'_, 'a> {
         };
         let selectors = self.path.selectors.clone();
         Some(Documented { operation: Arc::new(operation), selectors, rest, validator })
+    }
+
+    /// Who answers: the gateway by the verb that is named, the gateway in time to come, or the API behind.
+    fn native(&self, node: &'a Node) -> Native {
+        let Some(value) = node.get(NATIVE) else { return Native::No };
+        if let Tree::Bool(own) = value.tree {
+            return if own { Native::Unserved } else { Native::No };
+        }
+        let verb = value.text().and_then(NativeVerb::named);
+        if verb.is_none() {
+            let known: Vec<String> = NativeVerb::ALL.iter().map(|it| format!("`{}`", it.as_str())).collect();
+            let message = format!("`{NATIVE}` must be `true` or what the gateway does: {}", known.join(", "));
+            self.page.fault(value.place, message);
+        }
+        verb.map_or(Native::Unserved, Native::Served)
     }
 
     fn id(&self, method: &Key, node: &'a Node) -> Option<OperationId> {

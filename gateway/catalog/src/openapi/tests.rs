@@ -3,7 +3,7 @@
 mod hostile;
 mod shipped;
 
-use domain::{Alternative, Body, Class, Requirement};
+use domain::{Alternative, Body, Class, Native, NativeVerb, Requirement};
 
 use super::*;
 
@@ -88,12 +88,26 @@ post:
         (operation.parameters.as_slice(), operation.tags.as_slice()),
         (&["id".into()][..], &["things".into()][..])
     );
-    assert_eq!((operation.class, operation.strict, operation.native), (Class::Write, true, true));
+    assert_eq!((operation.class, operation.strict, operation.native), (Class::Write, true, Native::Unserved));
     assert_eq!((operation.deprecated, operation.deadline), (true, Some(Duration::from_mins(1))));
     assert_eq!(operation.body, Body::Checked { max: 1000 });
     let scopes = vec!["write".parse().unwrap(), "a:b".parse().unwrap()];
     let security = Requirement(vec![Alternative(vec![("key".into(), scopes)]), Alternative::default()]);
     assert_eq!(operation.requirement, security);
+}
+
+#[test]
+fn the_gateway_answers_in_a_way_that_it_knows() {
+    let native =
+        |said: &str| only(&format!("{ID}get: {{ operationId: a, x-portcullis-native: {said} }}")).operation.native;
+    assert_eq!((native("true"), native("false")), (Native::Unserved, Native::No));
+    for verb in NativeVerb::ALL {
+        assert_eq!(native(verb.as_str()), Native::Served(verb));
+    }
+    for bad in ["audit.lst", "17171"] {
+        let item = format!("{ID}get: {{ operationId: a, x-portcullis-native: {bad} }}");
+        check_at(&item, bad, "`x-portcullis-native` must be `true` or what the gateway does: `audit.list`, ");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The five profiles that ship.
+//! The profiles that ship.
 
 use catalog::Unidentified;
 use domain::{CountedBy, PathMode, Timestamp};
@@ -9,7 +9,7 @@ use crate::{arrival, host, identify, load, shipped};
 fn every_profile_that_ships_is_without_fault() {
     let catalog = load(&shipped());
     let names: Vec<_> = catalog.profiles().iter().map(|it| it.api.name.as_str()).collect();
-    assert_eq!(names, ["cloudnexus", "cloudnexus-servers", "cloudnx", "novastack", "novastraxis"]);
+    assert_eq!(names, ["cloudnexus", "cloudnexus-servers", "cloudnx", "novastack", "novastraxis", "portcullis"]);
     for (index, profile) in catalog.profiles().iter().enumerate() {
         assert!(!profile.api.operations.is_empty(), "{}", profile.api.name);
         assert!(profile.api.operations.iter().all(|it| it.api_index == index && it.api == profile.api.name));

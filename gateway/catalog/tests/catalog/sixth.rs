@@ -135,7 +135,7 @@ fn a_sixth_api_is_a_folder_and_no_code() {
     assert_eq!(profile.limits.headers.limit, "x-loans-limit");
     assert_eq!(profile.limits.default_tier.rules[0].limit.get(), 10);
     assert_eq!(profile.policies.len(), 1);
-    assert_eq!(catalog.profiles().len(), 6);
+    assert_eq!(catalog.profiles().len(), load(&shipped()).profiles().len() + 1);
 }
 
 #[test]

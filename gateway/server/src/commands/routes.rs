@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use domain::{Operation, Requirement};
+use domain::{Native, Operation, Requirement};
 use serde::Serialize;
 
 use crate::boot;
@@ -77,7 +77,11 @@ fn route(operation: &Operation, upstream: &str) -> Route {
         operation: operation.id.to_string(),
         class: operation.class.as_str(),
         needs: needs(&operation.requirement),
-        answered_by: if operation.native { "the gateway".to_owned() } else { upstream.to_owned() },
+        answered_by: match operation.native {
+            Native::No => upstream.to_owned(),
+            Native::Unserved => "nobody yet".to_owned(),
+            Native::Served(_) => "the gateway".to_owned(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ mod accept;
 mod body;
 mod gate;
 mod guard;
+mod inward;
 mod outbound;
 mod passing;
 mod reply;
@@ -30,6 +31,7 @@ use self::body::SessionBody;
 pub(crate) use self::gate::Gate;
 pub(crate) use self::guard::Guard;
 use self::guard::WATCH;
+pub(crate) use self::inward::Inward;
 pub(crate) use self::outbound::Peers;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
@@ -46,6 +48,7 @@ const UNREAD: Duration = Duration::from_secs(30);
 pub(crate) struct Edge {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) inward: Arc<Inward>,
     pub(crate) signers: Arc<Signers>,
     pub(crate) bounds: settings::ConnectionSettings,
 }
@@ -165,16 +168,20 @@ impl ProxyHttp for Edge {
         _session: &mut Session,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<Box<HttpPeer>> {
-        let call = passing.forward()?.call();
+        let forward = passing.forward()?;
+        let call = forward.call();
         let Some(configuration) = &passing.configuration else {
             return Err(Error::explain(ErrorType::InternalError, "no configuration"));
         };
-        let upstream = configuration.catalog.upstream(call);
-        let (mut peer, name) = self.peers.of(
-            upstream,
-            configuration.catalog.profile(call).upstream_timeouts,
-            call.operation.deadline.is_none(),
-        )?;
+        let (mut peer, name) = if inward::verb(forward).is_some() {
+            self.inward.peer()
+        } else {
+            self.peers.of(
+                configuration.catalog.upstream(call),
+                configuration.catalog.profile(call).upstream_timeouts,
+                call.operation.deadline.is_none(),
+            )?
+        };
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
             let spent = self.gateway.clock.tick().since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
@@ -193,7 +200,10 @@ impl ProxyHttp for Edge {
         request: &mut RequestHeader,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
-        outbound::rewrite(request, passing, &self.signers)
+        match inward::verb(passing.forward()?) {
+            Some(verb) => self.inward.introduce(request, passing, verb),
+            None => outbound::rewrite(request, passing, &self.signers),
+        }
     }
 
     async fn request_body_filter(
@@ -218,6 +228,11 @@ impl ProxyHttp for Edge {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // No upgrade is ever asked for.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "protocol switched unasked").into_up());
+        }
+        if inward::verb(passing.forward()?).is_some()
+            && let Some(declined) = inward::declined(response)
+        {
+            return passing.end(declined);
         }
         passing.shape(response);
         passing.record(response, session.body_bytes_read() as u64).await

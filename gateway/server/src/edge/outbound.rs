@@ -60,14 +60,14 @@ pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, signers: &
     Ok(())
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> pingora::Result<()> {
+pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> pingora::Result<()> {
     let value = HeaderValue::from_str(value);
     headers.insert(name, value.map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "no header value"))?);
     Ok(())
 }
 
 /// The query without the parts of a presigned address: they are the caller's credential.
-fn without_signature(query: &str) -> Cow<'_, str> {
+pub(crate) fn without_signature(query: &str) -> Cow<'_, str> {
     let is_part = |pair: &&str| {
         // However a name is spelled, whoever checks signatures reads it.
         let name = percent_decode_str(pair.split('=').next().unwrap_or_default());
@@ -82,7 +82,7 @@ fn without_signature(query: &str) -> Cow<'_, str> {
 }
 
 /// The path that was decided on is the path that is sent, whatever the caller's spelling was.
-fn respell(uri: &mut http::Uri, arrival: &Arrival, query: &str) -> pingora::Result<()> {
+pub(crate) fn respell(uri: &mut http::Uri, arrival: &Arrival, query: &str) -> pingora::Result<()> {
     let same = uri.path() == arrival.path.as_str() && uri.query().unwrap_or_default() == query;
     if same && uri.authority().is_none() {
         return Ok(());

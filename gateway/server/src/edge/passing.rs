@@ -135,7 +135,7 @@ impl Passing {
     }
 
     /// Ends a request that is already on its way: the connection upstream is cut, and the caller gets this answer.
-    fn end<T>(&mut self, answer: Answer) -> pingora::Result<T> {
+    pub(crate) fn end<T>(&mut self, answer: Answer) -> pingora::Result<T> {
         self.fault = Some(answer);
         Err(Error::explain(ErrorType::HTTPStatus(400), "request ended by the gateway"))
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use catalog::{Dialect, InvalidKind, Unidentified};
-use domain::Told;
+use domain::{Declined, Told};
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -52,6 +52,12 @@ fn status(answer: &Answer) -> StatusCode {
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Answer::Declined(why) => match why {
+            Declined::Parameter(_) => StatusCode::BAD_REQUEST,
+            Declined::NotFound => StatusCode::NOT_FOUND,
+            Declined::Busy | Declined::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Declined::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        },
         Answer::Upstream(why) => match why {
             UpstreamFault::Unreachable(_) | UpstreamFault::Broken(_) => StatusCode::BAD_GATEWAY,
             UpstreamFault::Late(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -80,7 +86,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
-        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => {
+        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) | Answer::Declined(Declined::Busy | Declined::Unrecorded) => {
             headers.insert(RETRY_AFTER, SOON);
         }
         Answer::UnknownHost
@@ -94,6 +100,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::TooLarge { .. }
         | Answer::NotSigned
         | Answer::BodyCut
+        | Answer::Declined(Declined::Parameter(_) | Declined::NotFound | Declined::Failed)
         | Answer::Upstream(_)
         | Answer::Internal(_) => {}
     }

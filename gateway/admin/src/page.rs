@@ -1,0 +1,69 @@
+//! One page of entries, the newest first, of one tenant and no other.
+
+use std::ops::Range;
+
+use audit::{Filter, Found, Query, ReadError, Way};
+use domain::Declined;
+use serde::Serialize;
+
+use crate::cursor::{cursor, place};
+use crate::operations::{Books, Bounds};
+
+/// How many pieces of the log are read whatever the time, so that every page comes further than the one before.
+const AT_LEAST: u32 = 8;
+
+/// What was found.
+pub(crate) struct Page {
+    pub(crate) found: Vec<Found>,
+    /// What was looked at.
+    pub(crate) range: Range<u64>,
+    rest: Option<u64>,
+}
+
+impl Page {
+    /// The entries that a filter admits and `wanted` takes, from where a cursor goes on.
+    pub(crate) fn of(
+        (books, bounds): (&dyn Books, Bounds),
+        filter: &Filter,
+        before: Option<u64>,
+        limit: usize,
+        wanted: impl FnMut(&Found) -> bool,
+    ) -> Result<Self, Declined> {
+        let (log, clock) = (books.log().folder(), books.clock());
+        let deadline = clock.tick() + bounds.patience;
+        let mut looks = 0;
+        let go_on = || {
+            looks += 1;
+            looks <= AT_LEAST || looks <= bounds.looks && clock.tick() < deadline
+        };
+        let query = Query::new(log, 0, filter.clone(), Way::Index).map_err(unreadable)?;
+        let query = query.before(before.unwrap_or(u64::MAX));
+        let end = query.range().end;
+        // One more than is wanted tells whether there is another page.
+        let mut newest = query.newest(limit + 1, wanted, go_on).map_err(unreadable)?;
+        if limit < newest.found.len() {
+            newest.found.truncate(limit);
+            newest.rest = newest.found.last().map(|it| it.seq);
+        }
+        let first = newest.rest.unwrap_or_default().min(end);
+        Ok(Self { found: newest.found, range: first..end, rest: newest.rest })
+    }
+
+    /// The cursor of the next page, where there is one.
+    pub(crate) fn next(&self, asked: &impl Serialize) -> Option<String> {
+        self.rest.map(|it| cursor(asked, it))
+    }
+}
+
+/// Where a page begins: at the newest entry, or where its cursor goes on.
+pub(crate) fn begin(asked: &impl Serialize, cursor: Option<&str>) -> Result<Option<u64>, Declined> {
+    let read = |it: &str| place(asked, it).ok_or_else(|| Declined::Parameter("cursor".to_owned()));
+    cursor.map(read).transpose()
+}
+
+/// A log that cannot be read is the gateway's fault, and its operator's to hear of.
+#[expect(clippy::needless_pass_by_value, reason = "what is done with an error that is mapped")]
+pub(crate) fn unreadable(cause: ReadError) -> Declined {
+    tracing::error!(%cause, "entries cannot be read");
+    Declined::Failed
+}

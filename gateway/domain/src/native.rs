@@ -1,0 +1,159 @@
+//! What the gateway answers itself, whichever API offers it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Told;
+
+/// Who answers an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// The API behind the gateway.
+    No,
+    /// The gateway, which cannot do it yet.
+    Unserved,
+    /// The gateway, in this way.
+    Served(NativeVerb),
+}
+
+/// What the gateway can do for a caller by itself. A document names it, so that any API may offer it under a path and with
+/// words of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NativeVerb {
+    /// The entries of the caller's tenant as a list of who did what, the newest first.
+    #[serde(rename = "audit.list")]
+    ListAudit,
+    /// The entries of the caller's tenant as they are, the newest first.
+    #[serde(rename = "entries.list")]
+    ListEntries,
+    /// One of them, by its number.
+    #[serde(rename = "entries.get")]
+    GetEntry,
+    /// The proof that one of them is in the log.
+    #[serde(rename = "entries.prove")]
+    ProveEntry,
+    /// The newest checkpoint of the log.
+    #[serde(rename = "checkpoints.newest")]
+    NewestCheckpoint,
+    /// The proof that an older checkpoint is its beginning.
+    #[serde(rename = "checkpoints.prove")]
+    ProveGrowth,
+}
+
+impl NativeVerb {
+    /// Every one there is.
+    pub const ALL: [Self; 6] = [
+        Self::ListAudit,
+        Self::ListEntries,
+        Self::GetEntry,
+        Self::ProveEntry,
+        Self::NewestCheckpoint,
+        Self::ProveGrowth,
+    ];
+
+    /// As documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ListAudit => "audit.list",
+            Self::ListEntries => "entries.list",
+            Self::GetEntry => "entries.get",
+            Self::ProveEntry => "entries.prove",
+            Self::NewestCheckpoint => "checkpoints.newest",
+            Self::ProveGrowth => "checkpoints.prove",
+        }
+    }
+
+    /// The one that a document writes so.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+/// Why the gateway does not do what a permitted caller asks of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Declined {
+    /// A parameter fits the document, and makes no sense all the same.
+    #[error("parameter `{0}` makes no sense here")]
+    Parameter(String),
+    /// There is no such thing, or it is another tenant's.
+    #[error("there is no such thing for this tenant")]
+    NotFound,
+    /// As much is being looked up as may be at once.
+    #[error("as much is being looked up as may be at once")]
+    Busy,
+    /// What was done cannot be entered, and therefore is not answered.
+    #[error("what was read cannot be entered")]
+    Unrecorded,
+    /// A fault of the gateway.
+    #[error("the gateway could not do it")]
+    Failed,
+}
+
+impl Declined {
+    /// As one token.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Parameter(_) => "invalid_parameter",
+            Self::NotFound => "not_found",
+            Self::Busy => "busy",
+            Self::Unrecorded => "unavailable",
+            Self::Failed => "internal",
+        }
+    }
+
+    /// As it is passed from room to room: the token, and the parameter where there is one.
+    pub fn spoken(&self) -> String {
+        match self {
+            Self::Parameter(name) => format!("{} {name}", self.reason()),
+            Self::NotFound | Self::Busy | Self::Unrecorded | Self::Failed => self.reason().to_owned(),
+        }
+    }
+
+    /// What was passed so; nothing where it was something else.
+    pub fn heard(text: &str) -> Option<Self> {
+        if let Some(("invalid_parameter", name)) = text.split_once(' ') {
+            return Some(Self::Parameter(name.to_owned()));
+        }
+        let all = [Self::NotFound, Self::Busy, Self::Unrecorded, Self::Failed];
+        all.into_iter().find(|it| it.reason() == text)
+    }
+
+    /// What the caller is told.
+    pub fn told(&self) -> Told {
+        match self {
+            Self::Parameter(name) => Told {
+                reason: self.reason(),
+                message: format!("`{name}` makes no sense in this request").into(),
+                param: Some(name.clone()),
+            },
+            Self::NotFound => Told::new(self.reason(), "Resource not found."),
+            Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
+            Self::Unrecorded => Told::new(self.reason(), "The service is temporarily unavailable."),
+            Self::Failed => Told::new(self.reason(), "Something went wrong on our side."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spoken_is_heard() {
+        let all = [Declined::NotFound, Declined::Busy, Declined::Unrecorded, Declined::Failed];
+        for it in all.into_iter().chain([Declined::Parameter("cursor".to_owned())]) {
+            assert_eq!(Declined::heard(&it.spoken()), Some(it));
+        }
+        for strange in ["", "invalid_parameter", "nothing", "busy "] {
+            assert_eq!(Declined::heard(strange), None, "{strange:?}");
+        }
+    }
+
+    #[test]
+    fn a_verb_is_found_by_its_name() {
+        for verb in NativeVerb::ALL {
+            assert_eq!(NativeVerb::named(verb.as_str()), Some(verb));
+            assert_eq!(serde_json::to_value(verb).unwrap(), verb.as_str());
+        }
+        assert_eq!(NativeVerb::named("audit"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! The socket inside the data folder, over which the edge asks for what the gateway answers itself.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use admin::{Books, Bounds, IntroductionKey, Operations};
+use anyhow::Context as _;
+use audit::Log;
+use authn::SystemRandom;
+use domain::Clock;
+use pipeline::Gateway;
+use tokio::net::UnixListener;
+
+use crate::edge::Inward;
+
+/// The folder of the socket, and the socket. Short, because the path of a socket may not be long.
+const FOLDER: &str = "run";
+const SOCKET: &str = "own";
+
+/// The socket, bound, and who answers there.
+pub(crate) struct Inside {
+    pub(crate) operations: Operations,
+    pub(crate) listener: UnixListener,
+    /// The way there.
+    pub(crate) inward: Inward,
+}
+
+impl Inside {
+    /// Binds the socket anew. What lies there is of a process that is gone: one that lived would hold the lock of the log,
+    /// and this one could not have come so far.
+    pub(crate) fn open(data: &Path, gateway: &Arc<Gateway>) -> anyhow::Result<Self> {
+        let folder = data.join(FOLDER);
+        let socket = folder.join(SOCKET);
+        let listener = bind(&folder, &socket).with_context(|| {
+            format!("socket `{}`: cannot be bound (where it is too long, give `data` a shorter path)", socket.display())
+        })?;
+        let key = Arc::new(IntroductionKey::draw(&SystemRandom));
+        let path = socket.to_str().context("`data` is not text, and names a socket")?;
+        let inward = Inward::over(path, Arc::clone(&key), Arc::clone(&gateway.clock))?;
+        let operations = Operations::new(key, Arc::new(Own(Arc::clone(gateway))), Bounds::default());
+        Ok(Self { operations, listener, inward })
+    }
+}
+
+fn bind(folder: &Path, socket: &Path) -> io::Result<UnixListener> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Whoever made it, nobody else may look in.
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    match std::fs::symlink_metadata(socket) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(socket)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "what lies there is no socket")),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        Err(cause) => return Err(cause),
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// What this gateway keeps.
+struct Own(Arc<Gateway>);
+
+impl Books for Own {
+    fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_bound_anew_and_nobody_else_reaches_it() {
+        let data = tempfile::tempdir().unwrap();
+        let (folder, socket) = (data.path().join(FOLDER), data.path().join(FOLDER).join(SOCKET));
+        let mode = |it: &Path| std::fs::metadata(it).unwrap().permissions().mode() & 0o777;
+        drop(bind(&folder, &socket).unwrap());
+        // What a process that is gone has left behind.
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        let _listener = bind(&folder, &socket).unwrap();
+        assert_eq!((mode(&folder), mode(&socket)), (0o700, 0o600));
+        let _stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_is_left_alone_and_a_path_that_is_too_long_is_a_fault() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join(FOLDER);
+        let socket = folder.join(SOCKET);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&socket, "somebody's file").unwrap();
+        assert!(bind(&folder, &socket).is_err());
+        assert_eq!(std::fs::read_to_string(&socket).unwrap(), "somebody's file");
+        let deep = data.path().join("d".repeat(120));
+        assert!(bind(&deep, &deep.join(SOCKET)).is_err());
+    }
+}
