@@ -5,6 +5,7 @@ use std::ops::Range;
 use audit::{Filter, Found, Query, ReadError, Way};
 use domain::Declined;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cursor::{cursor, place};
 use crate::operations::{Books, Bounds};
@@ -27,7 +28,7 @@ impl Page {
         filter: &Filter,
         before: Option<u64>,
         limit: usize,
-        wanted: impl FnMut(&Found) -> bool,
+        mut wanted: impl FnMut(&Found) -> bool,
     ) -> Result<Self, Declined> {
         let (log, clock) = (books.log().folder(), books.clock());
         let deadline = clock.tick() + bounds.patience;
@@ -40,7 +41,7 @@ impl Page {
         let query = query.before(before.unwrap_or(u64::MAX));
         let end = query.range().end;
         // One more than is wanted tells whether there is another page.
-        let mut newest = query.newest(limit + 1, wanted, go_on).map_err(unreadable)?;
+        let mut newest = query.newest(limit + 1, |it| is_theirs(it) && wanted(it), go_on).map_err(unreadable)?;
         if limit < newest.found.len() {
             newest.found.truncate(limit);
             newest.rest = newest.found.last().map(|it| it.seq);
@@ -53,6 +54,11 @@ impl Page {
     pub(crate) fn next(&self, asked: &impl Serialize) -> Option<String> {
         self.rest.map(|it| cursor(asked, it))
     }
+}
+
+/// Whether a tenant is shown an entry about it. That somebody wants its entries kept is between them and the operator.
+pub(crate) fn is_theirs(found: &Found) -> bool {
+    !found.view().get("class").and_then(Value::as_str).is_some_and(|it| it.starts_with("legal_hold."))
 }
 
 /// Where a page begins: at the newest entry, or where its cursor goes on.
