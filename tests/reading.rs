@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use acceptance::{Key, Request, Running, World, program, python_alone, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
 const LIST: &str = "/v2/compute/instances";
@@ -180,4 +180,26 @@ fn events_are_those_of_the_published_schema() {
     let told = python_alone("check_ocsf.py", &[&every.display().to_string()]);
     assert_eq!(told.code, 0, "{told:?}");
     assert!(told.json()["classes"].as_array().is_some_and(|it| it.len() >= 7), "{told:?}");
+}
+
+#[test]
+fn an_entry_says_how_its_request_came_and_what_of_it_is_not_entered() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]).text;
+    let request = |target: &str| Request::get("api.novastraxis.com", target).bearer(&key);
+    for (target, redacted) in [
+        ("/v2/compute/instances".to_owned(), Value::Null),
+        ("/v2/compute/instances?limit=5".to_owned(), json!(["query"])),
+        (format!("/v2/compute/instances/{key}"), json!(["path"])),
+        (format!("/v2/compute/instances/{key}?a=b"), json!(["path", "query"])),
+    ] {
+        let answer = world.ask(&request(&target));
+        let entry = world.gateway.entries().of(answer.header("x-request-id").expect("an id"));
+        assert_eq!(entry["request"]["redacted"], redacted, "{entry}");
+        assert_eq!(entry["request"]["tls_version"], "TLSv1.3", "{entry}");
+        assert!(entry["request"]["cipher"].as_str().is_some_and(|it| it.starts_with("TLS13_")), "{entry}");
+    }
+    let plain = world.gateway.door().plain().ask(&request("/v2/compute/instances"));
+    let entry = world.gateway.entries().of(plain.header("x-request-id").expect("an id"));
+    assert_eq!((&entry["request"]["tls"], &entry["request"]["tls_version"]), (&json!(false), &Value::Null), "{entry}");
 }

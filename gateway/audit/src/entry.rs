@@ -76,6 +76,12 @@ pub struct RequestSection<'a> {
     pub source: Option<&'a str>,
     /// Whether it came over TLS.
     pub tls: bool,
+    /// Which version of it, and which cipher suite, where that is known.
+    #[cfg_attr(test, serde(flatten, skip_serializing_if = "Option::is_none"))]
+    pub secured: Option<TlsSection<'a>>,
+    /// What was said and is not entered as it was: `path` where something of it was taken out, `query` where there was one.
+    #[cfg_attr(test, serde(skip_serializing_if = "<[_]>::is_empty"))]
+    pub redacted: &'a [&'static str],
     /// The API, once identified.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub api: Option<&'a str>,
@@ -85,6 +91,17 @@ pub struct RequestSection<'a> {
     /// The trace the request belongs to, in hexadecimal.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub trace: Option<&'a str>,
+}
+
+/// How a connection was secured.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct TlsSection<'a> {
+    /// The version, such as `TLSv1.3`.
+    #[cfg_attr(test, serde(rename = "tls_version"))]
+    pub version: &'a str,
+    /// The cipher suite.
+    pub cipher: &'a str,
 }
 
 /// Who asked.
@@ -157,6 +174,9 @@ pub struct UpstreamSection<'a> {
     /// Its status, if it answered.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub status: Option<u16>,
+    /// How the connection to it was secured; absent where it was not.
+    #[cfg_attr(test, serde(flatten, skip_serializing_if = "Option::is_none"))]
+    pub secured: Option<TlsSection<'a>>,
 }
 
 impl Outcome {
@@ -223,7 +243,9 @@ impl Entry<'_> {
             if let Some(upstream) = &self.upstream {
                 it.object("upstream", |it| {
                     it.text("peer", upstream.peer);
+                    it.text_if("cipher", upstream.secured.map(|it| it.cipher));
                     upstream.status.inspect(|status| it.number("status", *status));
+                    it.text_if("tls_version", upstream.secured.map(|it| it.version));
                 });
             }
             it.number("bytes_out", self.bytes_out);
@@ -240,9 +262,14 @@ impl RequestSection<'_> {
         it.text("host", self.host);
         it.text_if("path", self.path);
         it.text_if("trace", self.trace);
+        it.text_if("cipher", self.secured.map(|it| it.cipher));
         it.text("method", self.method);
         it.text_if("source", self.source);
+        if !self.redacted.is_empty() {
+            it.texts("redacted", self.redacted.iter().copied());
+        }
         it.text_if("operation", self.operation);
+        it.text_if("tls_version", self.secured.map(|it| it.version));
     }
 }
 
@@ -317,6 +344,8 @@ mod tests {
                     path: text(0, !two),
                     source: text(1, !two),
                     tls: three,
+                    secured: three.then_some(TlsSection { version: &texts[2], cipher: &texts[3] }),
+                    redacted: if one { &["path", "query"] } else { &[] },
                     api: text(1, two),
                     operation: text(2, three),
                     trace: text(3, one),
@@ -333,7 +362,11 @@ mod tests {
                     policies: if two { &policies } else { &[] },
                     bundle: text(7, two),
                 },
-                upstream: three.then(|| UpstreamSection { peer: &texts[0], status: one.then_some(status) }),
+                upstream: three.then(|| UpstreamSection {
+                    peer: &texts[0],
+                    status: one.then_some(status),
+                    secured: two.then_some(TlsSection { version: &texts[1], cipher: &texts[2] }),
+                }),
                 status: two.then_some(status),
                 bytes_in: count,
                 bytes_out: count / 3,

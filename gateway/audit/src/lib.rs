@@ -45,7 +45,9 @@ mod writer;
 
 pub use cbor::NotCanonical;
 pub use doctor::{Examined, examine, mend};
-pub use entry::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, UpstreamSection, view};
+pub use entry::{
+    AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, TlsSection, UpstreamSection, view,
+};
 pub use export::{
     BadLine, Checked, Doubtful, ExportError, Format, Manifest, Proof, Totals, Wanted, export, manifest_of,
     verify_export,

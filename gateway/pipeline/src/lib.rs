@@ -21,4 +21,4 @@ pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Parts};
 pub use meters::{Meters, Totals};
 pub use shape::{over_limit, retirement, stamp};
-pub use trail::{Ending, Facts, Trail};
+pub use trail::{Ending, Facts, Secured, Trail};

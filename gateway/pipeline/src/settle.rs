@@ -1,9 +1,11 @@
 //! Everything learnt becomes one entry and a few counts.
 
-use audit::{AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, Sealed, UpstreamSection};
+use audit::{
+    AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, Sealed, TlsSection, UpstreamSection,
+};
 
 use crate::Trail;
-use crate::trail::Ending;
+use crate::trail::{Ending, Secured};
 
 /// What is to be written of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
             path: sealed.is_none().then_some(trail.facts.path.as_str()),
             source: source.as_deref(),
             tls: trail.facts.source.tls,
+            secured: trail.facts.secured.as_ref().map(section),
+            redacted: trail.facts.redacted,
             api: operation.map(|it| it.api.as_str()),
             operation: operation.map(|it| it.id.as_str()),
             trace: trace.as_deref(),
@@ -58,12 +62,20 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
             .zip(trail.remaining)
             .map(|(standing, remaining)| LimitSection { tier: standing.tier.as_str(), remaining }),
         decision,
-        upstream: trail.peer.as_ref().map(|peer| UpstreamSection { peer, status: trail.upstream_status }),
+        upstream: trail.peer.as_ref().map(|peer| UpstreamSection {
+            peer,
+            status: trail.upstream_status,
+            secured: trail.upstream_secured.as_ref().map(section),
+        }),
         status: ended.status,
         bytes_in: ended.bytes_in,
         bytes_out: ended.bytes_out,
         duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
     })
+}
+
+fn section(secured: &Secured) -> TlsSection<'_> {
+    TlsSection { version: &secured.version, cipher: &secured.cipher }
 }
 
 /// What says who asked, where that is known, sealed with their key. Where it cannot be sealed it is not said at all.

@@ -1,5 +1,6 @@
 //! What was learnt of a request, for the entry alone. Nobody reads it to decide.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -28,6 +29,19 @@ pub struct Facts {
     pub source: Source,
     /// The trace it belongs to.
     pub trace: Option<TraceParent>,
+    /// How the connection was secured, where it was.
+    pub secured: Option<Secured>,
+    /// What was said and is not entered as it was: `path`, `query`.
+    pub redacted: &'static [&'static str],
+}
+
+/// The version of TLS, and the cipher suite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// Such as `TLSv1.3`.
+    pub version: Cow<'static, str>,
+    /// Such as `TLS13_AES_256_GCM_SHA384`.
+    pub cipher: Cow<'static, str>,
 }
 
 /// How the edge saw a request end.
@@ -58,6 +72,7 @@ pub struct Trail {
     pub(crate) refusal: Option<Refusal>,
     pub(crate) peer: Option<Arc<str>>,
     pub(crate) upstream_status: Option<u16>,
+    pub(crate) upstream_secured: Option<Secured>,
     /// Where the next start finds that a strict request was sent on, should this process die.
     place: Option<Place>,
     /// What was entered already, because the answer waited for it.
@@ -108,6 +123,7 @@ impl Trail {
             refusal: None,
             peer: None,
             upstream_status: None,
+            upstream_secured: None,
             place: None,
             recorded: None,
             settled: false,
@@ -182,6 +198,11 @@ impl Trail {
     /// Notes whom the request was sent to.
     pub fn sent_to(&mut self, peer: Arc<str>) {
         self.peer = Some(peer);
+    }
+
+    /// Notes how the connection to it is secured.
+    pub fn sent_over(&mut self, secured: Secured) {
+        self.upstream_secured = Some(secured);
     }
 
     /// Notes what came back.

@@ -2,7 +2,8 @@ use std::net::Ipv4Addr;
 
 use audit::note::Signer;
 use audit::{
-    AuditSettings, AuthSection, Author, Custody, DecisionSection, Entry, Outcome, RequestSection, Subjects, view,
+    AuditSettings, AuthSection, Author, Custody, DecisionSection, Entry, Notice, Outcome, RequestSection, Subjects,
+    view,
 };
 use axum::body::{Body, to_bytes};
 use domain::{FixedClock, Random, Timestamp};
@@ -62,6 +63,7 @@ impl Room {
         let custody = Custody {
             signer: Signer::from_seed("test", &[7; 32]).unwrap(),
             subjects: Subjects::open(&folder.path().join("subjects")).unwrap(),
+            anchor: None,
         };
         let author = Author { node: "n".to_owned(), boot: "b".to_owned() };
         let (log, _) =
@@ -88,6 +90,8 @@ impl Room {
                 path: sealed.is_none().then_some("/"),
                 source: None,
                 tls: true,
+                secured: None,
+                redacted: &[],
                 api: Some("library"),
                 operation: Some(operation),
                 trace: None,
@@ -349,6 +353,14 @@ async fn one_entry_and_its_proof_are_for_its_own_tenant_and_for_others_there_is_
         }
         let answered = ask(verb, "acme", "first").await;
         assert_eq!(answered.declined, Some(Declined::Parameter("seq".to_owned())));
+    }
+    // That its entries are to be kept is the operator's matter.
+    let hold = Notice::new("legal_hold.change", THEN).of("acme").with("action", "place");
+    let number = room.kept.log.note(&hold);
+    room.kept.log.durable_up_to(number).await.unwrap();
+    let place = (number - 1).to_string();
+    for verb in [NativeVerb::GetEntry, NativeVerb::ProveEntry] {
+        assert_eq!(ask(verb, "acme", &place).await.declined, Some(Declined::NotFound));
     }
     // An entry that was written a moment ago is proved as soon as it is signed for.
     room.kept.clock.advance(Duration::from_secs(2));

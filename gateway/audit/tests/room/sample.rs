@@ -1,12 +1,14 @@
 //! Logs that tests make.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use audit::note::Signer;
 use audit::{AuditSettings, Author, DecisionSection, Entry, Log, OpenError, Outcome, Recovered, RequestSection};
 use domain::{SystemClock, Timestamp};
+use tempfile::TempDir;
 
 /// Who signs them.
 pub(crate) fn signer() -> Signer {
@@ -53,6 +55,8 @@ pub(crate) fn entry(path: &str) -> Entry<'_> {
             path: Some(path),
             source: Some("127.0.0.1"),
             tls: true,
+            secured: None,
+            redacted: &[],
             api: None,
             operation: None,
             trace: None,
@@ -75,4 +79,12 @@ pub(crate) fn entry(path: &str) -> Entry<'_> {
         bytes_out: 0,
         duration_us: 1,
     }
+}
+
+/// A copy of a log.
+pub(crate) fn copy(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    let done = Command::new("cp").arg("-r").arg(format!("{}/.", from.display())).arg(to.path()).status();
+    assert!(done.unwrap().success());
+    to
 }

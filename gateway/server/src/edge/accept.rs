@@ -1,13 +1,15 @@
 //! From a head that pingora has read to an arrival with one host and one path.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use catalog::{Catalog, Host};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, TraceParent};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method};
+use pingora::protocols::tls::SslDigest;
 use pingora::proxy::Session;
-use pipeline::{Answer, Facts, Gateway};
+use pipeline::{Answer, Facts, Gateway, Secured};
 
 use super::settings::ConnectionSettings;
 use super::wire::Link;
@@ -32,6 +34,7 @@ pub(crate) struct Head {
     pub(crate) target: Option<String>,
     headers: HeaderMap,
     trace: Option<TraceParent>,
+    secured: Option<Secured>,
 }
 
 impl Head {
@@ -40,7 +43,8 @@ impl Head {
         let request = session.req_header();
         let peer = session.client_addr().and_then(|it| it.as_inet());
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip().to_canonical());
-        let tls = session.digest().is_some_and(|it| it.ssl_digest.is_some());
+        let secured = session.digest().and_then(|it| it.ssl_digest.as_deref()).map(secured);
+        let tls = secured.is_some();
         let (authority, target) = asked(request.raw_path(), &request.uri);
         let mut headers = request.headers.clone();
         if let Some(authority) = authority.as_deref().filter(|_| !headers.contains_key(HOST)) {
@@ -57,15 +61,18 @@ impl Head {
             target,
             headers,
             trace: trace.and_then(TraceParent::parse),
+            secured,
         }
     }
 
     /// What the entry says of it, whatever becomes of it.
     pub(crate) fn facts(&self, catalog: &Catalog) -> Facts {
-        let path = self.target.as_deref().unwrap_or_default();
-        let path = path.split('?').next().unwrap_or_default();
+        let target = self.target.as_deref().unwrap_or_default();
+        let (path, query) = target.split_once('?').map_or((target, false), |(path, _)| (path, true));
         let path = catalog.without_keys(path);
         Facts {
+            redacted: redacted(matches!(path, Cow::Owned(_)), query),
+            secured: self.secured.clone(),
             id: self.id.text(),
             at: self.at,
             method: method_name(self.method.as_str(), catalog),
@@ -142,6 +149,29 @@ pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Fa
         path: printable(&gateway.configuration().catalog.without_keys(&path.unwrap_or_default())),
         source: Source { address: link.peer.ip(), tls: link.tls },
         trace: None,
+        secured: None,
+        redacted: &[],
+    }
+}
+
+/// How pingora says that a connection was secured.
+pub(crate) fn secured(digest: &SslDigest) -> Secured {
+    // rustls spells them in its own way.
+    let version = match &*digest.version {
+        "TLSv1_2" => Cow::Borrowed("TLSv1.2"),
+        "TLSv1_3" => Cow::Borrowed("TLSv1.3"),
+        _ => digest.version.clone(),
+    };
+    Secured { version, cipher: digest.cipher.clone() }
+}
+
+/// What of an address is not entered as it was.
+fn redacted(path: bool, query: bool) -> &'static [&'static str] {
+    match (path, query) {
+        (true, true) => &["path", "query"],
+        (true, false) => &["path"],
+        (false, true) => &["query"],
+        (false, false) => &[],
     }
 }
 

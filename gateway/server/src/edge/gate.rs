@@ -141,9 +141,10 @@ impl Gate {
             Ok(Ok(stream)) => {
                 let (_, session) = stream.get_ref();
                 let version = session.protocol_version().and_then(|it| it.as_str()).unwrap_or("TLS");
+                let cipher = session.negotiated_cipher_suite().and_then(|it| it.suite().as_str()).unwrap_or_default();
                 let h2 = session.alpn_protocol() == Some(b"h2");
                 let link = Arc::new(link.over_tls(session.server_name()));
-                let wire = Wire::new(stream, fd, Arc::clone(&link)).with_tls(version, h2);
+                let wire = Wire::new(stream, fd, Arc::clone(&link)).with_tls(version, cipher, h2);
                 LINK.scope(link, self.guard.process_new(Box::new(wire), &age.watch)).await;
             }
             Ok(Err(cause)) => {

@@ -12,6 +12,7 @@ pub(crate) mod settings;
 mod signers;
 mod wire;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use http::header::CONNECTION;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pipeline::{Answer, Ending, Gateway, Passage, Trail};
 
@@ -192,6 +194,22 @@ impl ProxyHttp for Edge {
             trail.sent_to(name);
         }
         Ok(peer)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        digest: Option<&Digest>,
+        passing: &mut Box<Passing>,
+    ) -> pingora::Result<()> {
+        let digest = digest.and_then(|it| it.ssl_digest.as_deref());
+        if let Some((trail, digest)) = passing.trail.as_mut().zip(digest) {
+            trail.sent_over(accept::secured(digest));
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(

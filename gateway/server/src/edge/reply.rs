@@ -86,7 +86,10 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
-        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) | Answer::Declined(Declined::Busy | Declined::Unrecorded) => {
+        Answer::NotServed(_)
+        | Answer::Unrecordable(_)
+        | Answer::Held(_)
+        | Answer::Declined(Declined::Busy | Declined::Unrecorded) => {
             headers.insert(RETRY_AFTER, SOON);
         }
         Answer::UnknownHost

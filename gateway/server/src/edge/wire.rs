@@ -157,8 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Self { io, fd, socket: Arc::new(socket), tls: None, alpn: None, link, refused: None }
     }
 
-    pub(crate) fn with_tls(self, version: &'static str, h2: bool) -> Self {
-        let digest = SslDigest::new("", version, None, None, Vec::new());
+    pub(crate) fn with_tls(self, version: &'static str, cipher: &'static str, h2: bool) -> Self {
+        let digest = SslDigest::new(cipher, version, None, None, Vec::new());
         let alpn = Some(if h2 { ALPN::H2 } else { ALPN::H1 });
         Self { tls: Some(Arc::new(digest)), alpn, ..self }
     }

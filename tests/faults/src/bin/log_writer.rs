@@ -59,6 +59,8 @@ fn entry<'a>(path: &'a str, detail: Option<&'a str>) -> Entry<'a> {
             path: Some(path),
             source: Some("127.0.0.1"),
             tls: true,
+            secured: None,
+            redacted: &[],
             api: None,
             operation: None,
             trace: None,
