@@ -51,12 +51,14 @@ pub struct Custody {
     pub signer: Signer,
     /// The keys of those whom its entries speak of.
     pub subjects: Subjects,
+    /// Where the newest kept checkpoint lies once more, out of reach of whoever can change the folder of the log alone.
+    pub anchor: Option<PathBuf>,
 }
 
 impl From<Signer> for Custody {
     /// Whoever is spoken of is forgotten when the process ends.
     fn from(signer: Signer) -> Self {
-        Self { signer, subjects: Subjects::passing() }
+        Self { signer, subjects: Subjects::passing(), anchor: None }
     }
 }
 
@@ -125,8 +127,8 @@ impl Shared {
 
     /// From now on nothing is taken, for this reason.
     pub(crate) fn fail(&self, why: &str) {
-        self.writable.store(false, Ordering::Release);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        self.writable.store(false, Ordering::Release);
     }
 
     pub(crate) fn recover(&self) {
@@ -162,7 +164,7 @@ impl Log {
         author: Author,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovered), OpenError> {
-        let Custody { signer, subjects } = custody.into();
+        let Custody { signer, subjects, anchor } = custody.into();
         let failed = |cause| OpenError::Io { path: folder.to_owned(), cause };
         disk::make_folder_durably(folder).map_err(failed)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("LOCK"));
@@ -175,7 +177,7 @@ impl Log {
         let held = Held::over(folder, lock, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
-        let (sequencer, mut recovered) = recover(folder, signer).map_err(unrecoverable)?;
+        let (sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
         let (in_flight, lost) = InFlight::open(folder).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;

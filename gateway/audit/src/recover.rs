@@ -52,10 +52,37 @@ pub enum Unrecoverable {
     /// The entries are not those that were signed for.
     #[error("the entries are not those that the checkpoint of {0} speaks of")]
     Forked(u64),
+    /// An older copy, or another log: more was signed for than its checkpoint covers.
+    #[error(
+        "{anchored} entries were signed for, as `{path}` says, and its checkpoint covers {stated}: it is an older copy or another log; if it was put there on purpose, keep that file elsewhere and take it away", path = .path.display()
+    )]
+    Behind {
+        /// What says so.
+        path: PathBuf,
+        /// As many as it says.
+        anchored: u64,
+        /// As many as the checkpoint of the log covers.
+        stated: u64,
+    },
 }
 
 /// Reads what is there and makes the sequencer that goes on with it.
-pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovered), Unrecoverable> {
+pub(crate) fn recover(
+    log: &Path,
+    signer: Signer,
+    anchor: Option<PathBuf>,
+) -> Result<(Sequencer, Recovered), Unrecoverable> {
+    if let Some(anchor) = &anchor {
+        hold_to(anchor, log, &signer)?;
+    }
+    let (sequencer, recovered) = go_on(log, signer, anchor)?;
+    if let Some(anchor) = sequencer.anchor().filter(|it| !it.exists()) {
+        begin_anchor(anchor, log).map_err(|cause| Unrecoverable::Io { path: anchor.to_owned(), cause })?;
+    }
+    Ok((sequencer, recovered))
+}
+
+fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequencer, Recovered), Unrecoverable> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |cause| Unrecoverable::Io { path, cause }
@@ -70,7 +97,7 @@ pub(crate) fn recover(log: &Path, signer: Signer) -> Result<(Sequencer, Recovere
     let levels = Levels::resume(first, |tile| read_tile(log, tile))?;
     let wal = Wal::new(open(log, first)?, first, 0);
     let size = stated.as_ref().map_or(0, |it| it.size);
-    let mut sequencer = Sequencer::resume(log, signer, levels, wal, size);
+    let mut sequencer = Sequencer::resume(log, (signer, anchor), levels, wal, size);
     if size < first {
         return Err(Unrecoverable::Damaged(log.join("checkpoint")));
     }
@@ -129,12 +156,16 @@ fn end_before(log: &Path, first: u64) -> Option<Vec<u8>> {
 
 /// Remembers the run that said that it ends, until another one begins.
 fn note_end(entry: &[u8], stopped: &mut Option<Vec<u8>>) {
+    // A cheap look first: of many entries few are of this class, and few come after an end.
+    let control = memchr::memmem::find(entry, CONTROL.as_bytes()).is_some();
+    if !control && stopped.is_none() {
+        return;
+    }
     let Ok(Identity { boot, .. }) = cbor::identity(entry) else { return };
     if stopped.as_deref().is_some_and(|it| it != boot) {
         *stopped = None;
     }
-    // A cheap look first: of many entries few are of this class.
-    if memchr::memmem::find(entry, CONTROL.as_bytes()).is_some()
+    if control
         && let Ok(view) = cbor::view(entry)
         && view.get("class").is_some_and(|it| it == CONTROL)
         && view.get("action").is_some_and(|it| it == STOP)
@@ -148,6 +179,35 @@ fn open(log: &Path, first: u64) -> Result<std::fs::File, Unrecoverable> {
     disk::make_folder(&folder)
         .and_then(|()| wal::open(log, first))
         .map_err(|cause| Unrecoverable::Io { path: folder, cause })
+}
+
+/// Says outside of the log how much of it is signed for.
+fn begin_anchor(anchor: &Path, log: &Path) -> io::Result<()> {
+    disk::read(&log.join("checkpoint"))?.map_or(Ok(()), |note| disk::put_durably(anchor, &note))
+}
+
+/// Holds the newest checkpoint to what was signed for as something outside of the log says. Whoever cannot sign can put no
+/// other in its place than one that was signed before.
+fn hold_to(anchor: &Path, log: &Path, signer: &Signer) -> Result<(), Unrecoverable> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| Unrecoverable::Io { path, cause }
+    };
+    let Some(bytes) = disk::read(anchor).map_err(failed(anchor))? else { return Ok(()) };
+    let open = |bytes| {
+        let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
+        Checkpoint::parse(signer.open(&note)?)
+    };
+    let anchored = open(bytes).map_err(|cause| failed(anchor)(io::Error::other(cause)))?;
+    let newest = disk::read(&log.join("checkpoint")).map_err(failed(log))?;
+    let newest = newest.map(open).transpose()?;
+    let behind = newest.as_ref().is_none_or(|it| it.size < anchored.size);
+    if behind {
+        let stated = newest.map_or(0, |it| it.size);
+        return Err(Unrecoverable::Behind { path: anchor.to_owned(), anchored: anchored.size, stated });
+    }
+    let same = newest.filter(|it| it.size == anchored.size);
+    if same.is_some_and(|it| it.root != anchored.root) { Err(Unrecoverable::Forked(anchored.size)) } else { Ok(()) }
 }
 
 /// What the last checkpoint says, if there is one.

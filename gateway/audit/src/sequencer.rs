@@ -28,6 +28,8 @@ pub const MAX_ENTRY: usize = 60 * 1024;
 pub(crate) struct Sequencer {
     log: PathBuf,
     signer: Signer,
+    /// Where the newest kept checkpoint lies once more.
+    anchor: Option<PathBuf>,
     levels: Levels,
     /// The entries of the bundle that is not whole yet, as the bundle will have them.
     bundle: Vec<u8>,
@@ -68,10 +70,17 @@ impl Wal {
 
 impl Sequencer {
     /// Goes on where a log ends.
-    pub(crate) fn resume(log: &Path, signer: Signer, levels: Levels, wal: Wal, stated: u64) -> Self {
+    pub(crate) fn resume(
+        log: &Path,
+        (signer, anchor): (Signer, Option<PathBuf>),
+        levels: Levels,
+        wal: Wal,
+        stated: u64,
+    ) -> Self {
         Self {
             log: log.to_owned(),
             signer,
+            anchor,
             levels,
             bundle: Vec::new(),
             wal,
@@ -82,6 +91,11 @@ impl Sequencer {
             sealing: None,
             left: [None, None],
         }
+    }
+
+    /// Where the newest kept checkpoint lies once more.
+    pub(crate) fn anchor(&self) -> Option<&Path> {
+        self.anchor.as_deref()
     }
 
     /// How many entries there are.
@@ -286,6 +300,8 @@ impl Sequencer {
         self.left[0] = Some(Left::at(&checkpoint)?);
         if keep {
             disk::put_durably(&self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
+            // Last, so that the log is never behind what is said of it elsewhere.
+            self.anchor.as_ref().map_or(Ok(()), |it| disk::put_durably(it, note.as_bytes()))?;
         }
         self.stated = size;
         let begun: Vec<PathBuf> = begun.into_iter().map(|(path, _)| path).collect();

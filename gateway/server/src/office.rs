@@ -351,8 +351,9 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let subjects = desk::subjects_file(settings);
     let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
     let author = Author { node: settings.node.clone(), boot: boot_id() };
+    let anchor = Some(SecretFiles::under(&settings.data).audit_newest);
     let (log, recovered) =
-        Log::open(&folder, settings.audit.clone(), Custody { signer, subjects }, author, Arc::clone(clock))?;
+        Log::open(&folder, settings.audit.clone(), Custody { signer, subjects, anchor }, author, Arc::clone(clock))?;
     let Recovered { torn, before, .. } = recovered;
     let _ = log.note(&Notice::start(clock.now().wall, before, torn));
     for request in &recovered.lost {

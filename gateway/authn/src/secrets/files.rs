@@ -25,6 +25,8 @@ pub struct SecretFiles {
     pub audit: PathBuf,
     /// The same before that, while the newer key takes over from it.
     pub audit_before: PathBuf,
+    /// Where it is said how much was signed for. No secret, but to be kept where only the gateway can write.
+    pub audit_newest: PathBuf,
 }
 
 /// A secret could not be read or made.
@@ -68,6 +70,7 @@ impl SecretFiles {
             master: folder.join("master.key"),
             audit: folder.join("audit.key"),
             audit_before: folder.join("audit.before.key"),
+            audit_newest: folder.join("audit.newest"),
             peppers: folder,
         }
     }

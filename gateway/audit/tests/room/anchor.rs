@@ -1,0 +1,61 @@
+//! What is said outside of a log of how much of it was signed for.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use audit::{AuditSettings, Author, Custody, Log, OpenError, Subjects, Unrecoverable};
+use domain::SystemClock;
+
+use crate::sample::{copy, entry, signer};
+
+/// Opens a log whose newest checkpoint lies once more in this file.
+fn open_anchored(folder: &Path, anchor: &Path) -> Result<Log, OpenError> {
+    let author = Author { node: "test".to_owned(), boot: "b".to_owned() };
+    let subjects = Subjects::open(&anchor.with_extension("subjects")).unwrap();
+    let custody = Custody { signer: signer(), subjects, anchor: Some(anchor.to_owned()) };
+    let settings = AuditSettings { reserve_bytes: 0, ..AuditSettings::default() };
+    Log::open(folder, settings, custody, author, Arc::new(SystemClock::new())).map(|(log, _)| log)
+}
+
+#[test]
+fn a_log_with_less_than_was_signed_for_is_not_gone_on_with_whatever_its_folder_says() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, anchor) = (home.path().join("audit"), home.path().join("newest"));
+    let fill = |count: usize| {
+        let log = open_anchored(&folder, &anchor).unwrap();
+        for _ in 0..count {
+            let _ = log.append(&entry("/a"));
+        }
+    };
+    fill(300);
+    let older = copy(&folder);
+    fill(10);
+    let newer = copy(&folder);
+    let refused = |what: &str| {
+        let refused = open_anchored(&folder, &anchor).unwrap_err();
+        let behind =
+            matches!(refused, OpenError::Unrecoverable { cause: Unrecoverable::Behind { anchored: 310, .. }, .. });
+        assert!(behind, "{what}: {refused}");
+        fs::remove_dir_all(&folder).unwrap();
+        fs::rename(copy(newer.path()).keep(), &folder).unwrap();
+    };
+    // As somebody leaves it who cannot sign, and wants it to be taken for one that was never signed.
+    fs::remove_dir_all(folder.join("checkpoints")).unwrap();
+    fs::remove_dir_all(folder.join("tile")).unwrap();
+    fs::remove_file(folder.join("checkpoint")).unwrap();
+    refused("unsigned");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    refused("empty");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(older.keep(), &folder).unwrap();
+    refused("older");
+    drop(open_anchored(&folder, &anchor).unwrap());
+    fs::write(&anchor, "nonsense").unwrap();
+    assert!(open_anchored(&folder, &anchor).is_err());
+    // Whoever puts an older copy back on purpose takes it away.
+    fs::remove_file(&anchor).unwrap();
+    drop(open_anchored(&folder, &anchor).unwrap());
+    assert!(anchor.exists());
+}
