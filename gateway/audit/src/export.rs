@@ -127,6 +127,9 @@ pub enum ExportError {
     /// Nothing is signed for, or what was cannot be proved.
     #[error(transparent)]
     Unproven(#[from] Unproven),
+    /// What is there is not what was signed for.
+    #[error("entry {0} is not the one that was signed for: `portcullis audit verify` says what is wrong with the log")]
+    Altered(u64),
     /// The file cannot be written.
     #[error("the export cannot be written: {0}")]
     Write(io::Error),
@@ -154,7 +157,8 @@ pub fn export(log: &Path, wanted: &Wanted<'_>, out: &mut impl Write) -> Result<M
     }
     for found in query {
         let found = found?;
-        let path = if proof == Proof::Inclusion { Some(proofs.inclusion(found.seq)?) } else { None };
+        let path = proofs.held(found.seq, &found.bytes)?.ok_or(ExportError::Altered(found.seq))?;
+        let path = (proof == Proof::Inclusion).then_some(path);
         let line = match wanted.format {
             Format::Json => json::line(&found, path.as_deref()),
             Format::Ocsf => ocsf::line(&found),

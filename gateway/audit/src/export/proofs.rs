@@ -65,6 +65,14 @@ impl Proofs {
         tree::inclusion(seq, size, &mut |level, index| self.subtree(level, index))
     }
 
+    /// The same for an entry of these bytes; nothing where they are not what was signed for.
+    pub(crate) fn held(&mut self, seq: u64, entry: &[u8]) -> Result<Option<Vec<Hash>>, Unproven> {
+        let path = self.inclusion(seq)?;
+        let Checkpoint { size, root, .. } = &self.checkpoint;
+        let held = tree::verify_inclusion(&tree::leaf(entry), seq, *size, &path, root).is_ok();
+        Ok(held.then_some(path))
+    }
+
     fn subtree(&mut self, level: u32, index: u64) -> Result<Hash, Unproven> {
         let (above, within) = (level / 8, level % 8);
         let first = index << within;

@@ -94,6 +94,28 @@ fn what_is_not_signed_for_is_left_out_and_counted() {
 }
 
 #[test]
+fn what_is_not_what_was_signed_for_does_not_leave_the_house() {
+    let log = requests(700);
+    // So that entries are read from bundles, as all but the newest are.
+    let open = crate::handmade::open(log.path());
+    tokio::runtime::Runtime::new().unwrap().block_on(open.seal(std::time::Duration::from_mins(1))).unwrap();
+    drop(open);
+    let file = log.path().join("tile/entries/001");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(6).position(|it| it == b"permit").unwrap();
+    bytes[at..at + 6].copy_from_slice(b"refuse");
+    fs::write(&file, bytes).unwrap();
+    for format in [Format::Json, Format::Ocsf, Format::Csv] {
+        for way in [Way::Index, Way::Scan] {
+            let wanted =
+                Wanted { format, filter: Filter::default(), first: 0, way, reader: "ann", file: "x", now: NOW };
+            let refused = export(log.path(), &wanted, &mut Vec::new()).unwrap_err();
+            assert!(matches!(refused, audit::ExportError::Altered(256..512)), "{refused}");
+        }
+    }
+}
+
+#[test]
 fn a_changed_export_is_told_from_a_good_one() {
     let log = requests(40);
     for filter in [Filter::default(), acme()] {

@@ -84,7 +84,8 @@ impl Export {
         let name = file.file_name().context("`--to` names no file")?.to_string_lossy().into_owned();
         let filter = self.during.of(self.asked.filter(), now)?;
         // What is sealed stays sealed: an export leaves the house.
-        let _ = self.asked.enter(settings, "export", &filter, &(self.from..u64::MAX))?;
+        let end = audit::newest(&log).map_or(self.from, |(_, stated)| stated.size.max(self.from));
+        let _ = self.asked.enter(settings, "export", &filter, &(self.from..end))?;
         let reader = actor::of_this_process();
         let wanted = Wanted {
             format,
