@@ -116,7 +116,7 @@ fn either_key_verifies_a_log_over_the_change_of_its_key() {
     let changes: Vec<Value> = world
         .gateway
         .entries()
-        .all()
+        .whole()
         .into_iter()
         .filter(|it| it["class"] == "key.change" && it["facts"]["kind"] == "audit_log")
         .collect();

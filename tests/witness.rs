@@ -42,7 +42,8 @@ fn until_witnessed(world: &World, vkey: &str, least: u64) -> Value {
     until("everything to be witnessed", SOON, || {
         let (told, verdict) = verify(world, &["--witness", vkey]);
         assert!(told.code == 0 || told.code == 6, "{told:?}");
-        (told.code == 0 && verdict["witnessed"].as_u64() >= Some(least)).then_some(verdict)
+        let all = verdict["witnessed"] == verdict["entries"] && verdict["witnessed"].as_u64() >= Some(least);
+        (told.code == 0 && all).then_some(verdict)
     })
 }
 
@@ -66,6 +67,9 @@ fn what_others_stand_for_is_told_from_what_only_the_gateway_says() {
     assert!(world.gateway.metric("portcullis_audit_witnessed_age_seconds", &[]) < 60.0);
 
     let words = world.gateway.command(&["audit", "verify"]);
+    assert!(words.code == 0 && words.out.contains("witnessed: "), "{words:?}");
+    let folder = world.gateway.entries().folder().display().to_string();
+    let words = world.gateway.command(&["audit", "verify", &folder]);
     assert!(words.code == 0 && words.out.contains("no witness was named"), "{words:?}");
     let verdict = until("all of it to be witnessed again", SOON, || {
         let (fresh, verdict) = verify(&world, &["--witness", &witness.vkey, "--max-age", "3600"]);
@@ -91,6 +95,14 @@ fn what_others_stand_for_is_told_from_what_only_the_gateway_says() {
     assert_eq!(again.vkey, witness.vkey);
     assert_eq!(std::fs::read_to_string(again.checkpoint()).expect("a checkpoint"), before);
     assert!(again.process.stop(SOON).success());
+}
+
+/// The gateway itself does not start with less than it signed for, until somebody takes away what says so.
+#[track_caller]
+fn refused_until_it_is_meant(world: &World) {
+    let refused = world.gateway.command(&["serve"]);
+    assert!(refused.code != 0 && refused.errors.contains("entries were signed for"), "{refused:?}");
+    std::fs::remove_file(world.gateway.data().join("secrets/audit.newest")).expect("what says so");
 }
 
 #[test]
@@ -130,6 +142,7 @@ fn an_older_copy_of_the_log_is_found_out() {
     let asked = world.gateway.command(&["audit", "witness"]);
     assert!(asked.code == 1 && asked.out.contains("its end was cut off"), "{asked:?}");
 
+    refused_until_it_is_meant(&world);
     world.gateway.start_again();
     let detail = until("the gateway to be told", SOON, || Some(said(&world)).filter(|(ok, _)| !ok)).1;
     assert!(detail.contains("its end was cut off"), "{detail}");
@@ -148,6 +161,7 @@ fn a_log_that_was_written_anew_with_its_own_key_is_refused() {
     let kept = std::fs::read_to_string(witness.checkpoint()).expect("a checkpoint");
     assert!(world.gateway.stop().success());
     std::fs::remove_dir_all(world.gateway.entries().folder()).expect("the log");
+    refused_until_it_is_meant(&world);
     world.gateway.start_again();
     ask(&world, 60);
     let detail = until("the gateway to be told", SOON, || Some(said(&world).1).filter(|it| it.contains("rewritten")));

@@ -3,6 +3,8 @@
 
 mod scan;
 
+use std::fmt;
+
 use serde_json::{Map, Number, Value};
 
 pub(crate) use scan::{Scalar, scalars};
@@ -146,6 +148,13 @@ pub(crate) struct Identity<'b> {
     pub(crate) node: &'b [u8],
     pub(crate) boot: &'b [u8],
     pub(crate) node_seq: u64,
+}
+
+impl fmt::Display for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [node, boot] = [self.node, self.boot].map(String::from_utf8_lossy);
+        write!(f, "{node}/{boot}/{}", self.node_seq)
+    }
 }
 
 /// Reads an entry for its identity alone, and holds the whole of it to its one encoding all the same.

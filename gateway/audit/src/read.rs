@@ -18,6 +18,8 @@ pub struct Entries {
     log: PathBuf,
     next: u64,
     read: VecDeque<Vec<u8>>,
+    /// What was read comes from a write-ahead file.
+    ahead: bool,
     /// There were no more.
     ended: bool,
 }
@@ -49,7 +51,12 @@ pub enum ReadError {
 impl Entries {
     /// Begins at the entry with this number.
     pub fn from(log: &Path, first: u64) -> Self {
-        Self { log: log.to_owned(), next: first, read: VecDeque::new(), ended: false }
+        Self { log: log.to_owned(), next: first, read: VecDeque::new(), ahead: false, ended: false }
+    }
+
+    /// The bundle that the entry at hand belongs to, where it was read from a write-ahead file.
+    pub(crate) fn ahead_of(&self) -> Option<u64> {
+        self.ahead.then(|| self.next.saturating_sub(1) / FULL as u64)
     }
 
     fn fill(&mut self) -> Result<(), ReadError> {
@@ -60,6 +67,7 @@ impl Entries {
             // Empty after a power cut: then the entries are in the write-ahead file still.
             if let Some(entries) = read_bundle(&bytes) {
                 self.read.extend(entries.into_iter().skip(within).map(<[u8]>::to_vec));
+                self.ahead = false;
                 return Ok(());
             }
             if !self.read_ahead()? {
@@ -83,6 +91,7 @@ impl Entries {
             let skipped = usize::try_from(self.next - first).unwrap_or(usize::MAX);
             self.read.extend(Frames::of(&bytes).skip(skipped).map(|(_, entry)| entry.to_vec()));
             if !self.read.is_empty() {
+                self.ahead = true;
                 return Ok(true);
             }
         }

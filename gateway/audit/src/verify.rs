@@ -69,6 +69,8 @@ pub struct Verified {
     pub faults: Vec<Broken>,
     /// How many more there are.
     pub more_faults: u64,
+    /// What is not as it was left, and costs no proof; the first so many.
+    pub remarks: Vec<String>,
 }
 
 impl Verified {
@@ -125,6 +127,7 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
         pruned,
         faults: Vec::new(),
         more_faults: 0,
+        remarks: std::mem::take(&mut found.remarks),
     };
     stale(&verified, grounds, &mut found);
     (verified.faults, verified.more_faults) = found.finish();

@@ -138,9 +138,7 @@ impl Batch {
             self.count += 1;
             self.labels.push(Label {
                 seq: found.seq,
-                identity: cbor::identity(&found.bytes)
-                    .ok()
-                    .map(|it| format!("{}/{}/{}", it.node, it.boot, it.node_seq)),
+                identity: cbor::identity(&found.bytes).ok().map(|it| it.to_string()),
                 class: class.filter(|_| read.is_ok()).map(str::to_owned),
                 time: time.filter(|_| read.is_ok()),
                 end: self.lines.len(),

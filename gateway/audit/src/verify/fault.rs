@@ -26,6 +26,9 @@ pub enum Broken {
     /// There is no checkpoint: nothing is signed.
     #[error("there is no checkpoint, so that nothing is signed")]
     Unsigned,
+    /// The newest checkpoint is gone, while there are others.
+    #[error("`checkpoint` is missing, and there are others")]
+    NoNewest,
     /// A checkpoint that the key does not stand for, or that a witness is said to stand for and does not.
     #[error("checkpoint `{file}` {cause}")]
     Note {
@@ -60,7 +63,7 @@ pub enum Broken {
     #[error("entry {0} is not the one that its tile has the hash of")]
     Unlike(u64),
     /// Entries that cannot be told from each other any more.
-    #[error("entry {seq} cannot be read: `{file}` is damaged")]
+    #[error("entry {seq} cannot be read: `{file}` is missing or damaged")]
     Unreadable {
         /// The first of them.
         seq: u64,
@@ -184,6 +187,7 @@ impl Broken {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Unsigned
+            | Self::NoNewest
             | Self::Note { .. }
             | Self::TwoHeirs(_)
             | Self::NotAnEntry(_)
@@ -220,6 +224,7 @@ impl Broken {
             | Self::Short { found: seq, .. } => Some(*seq),
             Self::Kept { seq, .. } => *seq,
             Self::Unsigned
+            | Self::NoNewest
             | Self::Minimum
             | Self::KeptMissing { .. }
             | Self::Note { .. }
@@ -247,6 +252,8 @@ pub(super) struct Found {
     pub(super) more: u64,
     /// The time that the last signed entry tells.
     pub(super) signed_at: Option<Timestamp>,
+    /// What is not as it was left, and costs no proof: a start makes it anew.
+    pub(super) remarks: Vec<String>,
 }
 
 impl Found {
@@ -257,6 +264,13 @@ impl Found {
             self.faults.sort_by_key(Broken::place);
             self.faults.pop();
             self.more += 1;
+        }
+    }
+
+    /// Says of a file that is derived from others that it is not there as it should be.
+    pub(super) fn remark(&mut self, file: &str) {
+        if self.remarks.len() < MOST {
+            self.remarks.push(format!("`{file}` is missing or damaged; what it is made of is there, and a start or `portcullis audit doctor --fix` makes it anew"));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::Timestamp;
 
@@ -14,7 +14,7 @@ use super::runs::Runs;
 use super::stated::Stated;
 use crate::read::{Entries, ReadError};
 use crate::recover::read_tile;
-use crate::tree::{self, FULL, Hash, Levels, Tile};
+use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path};
 use crate::{cbor, disk, sequencer};
 
 /// How many entries are remembered that differ from their tiles, until a checkpoint says what that means.
@@ -44,6 +44,8 @@ pub(super) struct Replay<'l> {
     agreed: BTreeMap<u64, Hash>,
     /// Checkpoints that agree with nothing.
     wrong: Vec<Stated>,
+    /// The last bundle that was remarked upon.
+    noted: Option<u64>,
 }
 
 impl<'l> Replay<'l> {
@@ -62,6 +64,7 @@ impl<'l> Replay<'l> {
             good: 0,
             agreed: BTreeMap::new(),
             wrong: Vec::new(),
+            noted: None,
         }
     }
 
@@ -89,9 +92,15 @@ impl<'l> Replay<'l> {
         }
         loop {
             let mut damaged = None;
-            for entry in Entries::from(self.log, self.size()) {
+            let mut entries = Entries::from(self.log, self.size());
+            while let Some(entry) = entries.next() {
                 match entry {
-                    Ok((seq, entry)) => self.take(seq, &entry),
+                    Ok((seq, entry)) => {
+                        if let Some(bundle) = entries.ahead_of() {
+                            self.note_bundle(bundle);
+                        }
+                        self.take(seq, &entry);
+                    }
                     Err(ReadError::Damaged { path, seq }) => {
                         damaged = Some((path, seq));
                         break;
@@ -102,7 +111,7 @@ impl<'l> Replay<'l> {
                     self.settle(same);
                 }
             }
-            let Some((path, seq)) = damaged else { return Ok(()) };
+            let Some((path, seq)) = damaged.or_else(|| self.missing()) else { return Ok(()) };
             let first = self.first_unreadable(&path, seq)?;
             let file = path.strip_prefix(self.log).unwrap_or(&path).display().to_string();
             self.found.push(Broken::Unreadable { seq: first, file });
@@ -113,6 +122,24 @@ impl<'l> Replay<'l> {
             let within = usize::try_from(self.size() % FULL as u64).unwrap_or_default();
             let leaves = std::mem::take(&mut self.leaves);
             self.step_over(leaves.into_iter().skip(within), &mut stated);
+        }
+    }
+
+    /// The bundle that would come next, where a tile and a checkpoint say that there is one.
+    fn missing(&mut self) -> Option<(PathBuf, u64)> {
+        let size = self.size();
+        if self.newest < size + FULL as u64 || !size.is_multiple_of(FULL as u64) {
+            return None;
+        }
+        self.leaves = read_tile(self.log, Tile { level: 0, index: size / FULL as u64 }).ok()?;
+        Some((self.log.join(bundle_path(size / FULL as u64, FULL)), size))
+    }
+
+    /// Entries that are read from a write-ahead file should be in this bundle, if all of it is signed for.
+    fn note_bundle(&mut self, bundle: u64) {
+        if (bundle + 1) * FULL as u64 <= self.newest && self.noted != Some(bundle) {
+            self.noted = Some(bundle);
+            self.found.remark(&bundle_path(bundle, FULL));
         }
     }
 
@@ -172,6 +199,9 @@ impl<'l> Replay<'l> {
         let mut read = widths.iter().filter_map(|it| disk::read(&self.log.join(tile.path(*it))).ok().flatten());
         let bytes = read.find(|it| !it.is_empty()).unwrap_or_default();
         let (hashes, rest) = bytes.as_chunks::<32>();
+        if hashes.is_empty() && width == FULL {
+            self.found.remark(&tile.path(FULL));
+        }
         if rest.is_empty() && (hashes.is_empty() || hashes.len() == FULL || hashes.len() == width) {
             self.leaves = hashes.to_vec();
         } else {

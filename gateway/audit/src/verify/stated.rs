@@ -13,6 +13,9 @@ use crate::read::ReadError;
 use crate::succession::{Keys, TwoHeirs, kept_notes, note};
 use crate::tree::Hash;
 
+/// Where the newest checkpoint lies.
+const FIRST: &str = "checkpoint";
+
 /// What one checkpoint says.
 #[derive(Clone, Debug)]
 pub(super) struct Stated {
@@ -58,12 +61,28 @@ pub(super) fn checkpoints(
             None => same.push(Stated { file, size, root, witnessed }),
         }
     }
+    newest(&all, found);
     for (size, same) in &all {
         if let [one, other, ..] = same.as_slice() {
             found.push(Broken::Fork { size: *size, one: one.file.clone(), other: other.file.clone() });
         }
     }
     Ok((all, keys))
+}
+
+/// Looks whether the newest checkpoint is there, and the newest.
+fn newest(all: &BTreeMap<u64, Vec<Stated>>, found: &mut Found) {
+    let named = all.iter().find(|(_, same)| same.iter().any(|it| it.file == FIRST));
+    match (named, all.last_key_value()) {
+        (None, Some(_)) => found.push(Broken::NoNewest),
+        (Some((size, _)), Some((last, same))) if size < last => {
+            let file = same.first().map_or("", |it| &it.file);
+            found
+                .remarks
+                .push(format!("`{FIRST}` is of {size} entries, and older than `{file}`: somebody put it there"));
+        }
+        _ => {}
+    }
 }
 
 /// What a note says, and since when a quorum stands for it.
@@ -75,8 +94,9 @@ fn read(note: &str, keys: &Keys, quorum: Option<&Quorum>) -> Result<(Checkpoint,
 
 /// The notes that lie beside a log, each with the name of its file; nothing where one is no text.
 fn notes(log: &Path) -> Result<Vec<(String, Option<String>)>, ReadError> {
-    let newest = ["checkpoint", NEWEST].map(|it| note(log, it.to_owned()));
-    let mut notes: Vec<_> = newest.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    notes.extend(kept_notes(log)?);
-    Ok(notes)
+    // Before the newest, so that of a log that is being written no kept one is newer.
+    let kept = kept_notes(log)?;
+    let newest = [FIRST, NEWEST].map(|it| note(log, it.to_owned()));
+    let newest: Vec<_> = newest.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    Ok(newest.into_iter().chain(kept).collect())
 }

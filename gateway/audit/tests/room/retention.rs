@@ -188,7 +188,7 @@ fn a_process_may_die_between_any_two_steps() {
 fn what_goes_without_a_word_is_missed() {
     let log = old_log();
     fs::remove_file(bundle(log.path(), 0)).unwrap();
-    assert!(matches!(verified(log.path()).faults[..], [Broken::Short { found: 0, .. }]));
+    assert!(matches!(verified(log.path()).faults[..], [Broken::Unreadable { seq: 0, .. }]));
     // Saying that the log begins later is not enough.
     fs::write(log.path().join("minimum"), "256\n").unwrap();
     assert_eq!(verified(log.path()).faults, [Broken::Unsaid { first: 0, end: 256 }]);

@@ -145,8 +145,49 @@ fn a_bundle_that_cannot_be_read_hides_no_other_fault() {
     faults(
         folder.path(),
         &grounds(),
-        &["entry 2 cannot be read: `tile/entries/000` is damaged", "entry 300 is not the one that was signed for"],
+        &[
+            "entry 2 cannot be read: `tile/entries/000` is missing or damaged",
+            "entry 300 is not the one that was signed for",
+        ],
     );
+}
+
+#[test]
+fn a_bundle_that_is_gone_hides_no_other_fault() {
+    let folder = whole();
+    seal(folder.path());
+    fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
+    alter(folder.path(), 300);
+    let expected = ["entry 0 cannot be read: `tile/entries/000` is missing", "entry 300 is not the one"];
+    faults(folder.path(), &grounds(), &expected);
+    assert_eq!(told(folder.path(), &grounds()).entries, 700);
+}
+
+#[test]
+fn what_a_start_makes_anew_is_remarked_upon_and_no_fault() {
+    let folder = whole();
+    fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
+    fs::write(folder.path().join("tile/entries/001"), "").unwrap();
+    fs::remove_file(folder.path().join("tile/0/001")).unwrap();
+    let found = told(folder.path(), &grounds());
+    assert_eq!(found.faults, []);
+    let named = ["tile/entries/000", "tile/entries/001", "tile/0/001"];
+    assert_eq!(found.remarks.len(), named.len(), "{:?}", found.remarks);
+    assert!(named.iter().all(|name| found.remarks.iter().any(|it| it.contains(name))), "{:?}", found.remarks);
+}
+
+#[test]
+fn a_newest_checkpoint_that_is_gone_is_a_fault_and_an_older_one_in_its_place_is_told() {
+    let folder = whole();
+    let newest = folder.path().join("checkpoint");
+    let older = fs::read(&newest).unwrap();
+    run(folder.path(), "01", 5, Before::Stop);
+    assert_eq!(told(folder.path(), &grounds()).remarks, Vec::<String>::new());
+    fs::write(&newest, older).unwrap();
+    let found = told(folder.path(), &grounds());
+    assert!(found.faults.is_empty() && found.remarks[0].contains("older than `checkpoints/707.note`"), "{found:?}");
+    fs::remove_file(&newest).unwrap();
+    faults(folder.path(), &grounds(), &["`checkpoint` is missing, and there are others"]);
 }
 
 #[test]

@@ -14,10 +14,9 @@ use crate::settings::Settings;
 
 /// What is to be proved.
 #[derive(Debug, Args)]
-#[group(id = "claim", required = true, multiple = false, args = ["seq", "since"])]
 pub(crate) struct Prove {
     /// That the entry with this number is in the log
-    #[arg(value_name = "SEQ")]
+    #[arg(value_name = "SEQ", required_unless_present = "since", conflicts_with = "since")]
     seq: Option<u64>,
     /// That the log of so many entries is the beginning of what it is now
     #[arg(long, value_name = "SIZE")]

@@ -6,18 +6,23 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use audit::cosignature::{Quorum, WitnessKey};
-use audit::note::Verifier;
+use audit::note::{Checkpoint, Verifier};
 use audit::{Broken, Grounds, Verdict, Verified};
+use authn::SecretFiles;
 use clap::Args;
 use domain::{Clock as _, DeedClass, SystemClock};
 use serde::Serialize;
 
 use crate::commands::audit::asked::keep_deed;
 use crate::commands::output::{Output, remark};
+use crate::office::signer;
 use crate::settings::Settings;
 
 /// The exit code of a log in which nothing is wrong, and which witnesses do not stand for, or not for all of it.
 const UNWITNESSED: u8 = 6;
+
+/// How much newer than what is witnessed entries may be: within this time a gateway asks its witnesses.
+const SOON: Duration = Duration::from_mins(1);
 
 /// Which log is verified, and whose keys are believed.
 #[derive(Debug, Args)]
@@ -64,6 +69,8 @@ struct Told {
     fault: Option<String>,
     faults: Vec<Fault>,
     more_faults: u64,
+    /// What is not as it was left, and costs no proof.
+    remarks: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -122,16 +129,26 @@ impl Verify {
     ) -> anyhow::Result<ExitCode> {
         let is_own = self.log.is_none();
         let log = self.log.unwrap_or_else(own);
-        let key = self.vkey.map_or_else(|| key_beside(&log), Ok)?;
+        anyhow::ensure!(
+            !log.is_file(),
+            "`{}` is a file: an export is verified by `portcullis audit check-export`",
+            log.display()
+        );
+        let key = match self.vkey {
+            Some(key) => key,
+            None if is_own => own_key(settings, &log)?,
+            None => key_beside(&log)?,
+        };
         let quorum = match self.witnesses.as_slice() {
+            [] if is_own => settings.witnesses.quorum.clone(),
             [] => None,
             _ => Some(Quorum::new(self.witnesses, self.quorum)?),
         };
-        let kept = self.checkpoints.iter().map(|file| {
-            let name = file.display().to_string();
-            Ok((name, std::fs::read_to_string(file).with_context(|| format!("`{}`", file.display()))?))
-        });
-        let kept = kept.collect::<anyhow::Result<_>>()?;
+        let mut files = self.checkpoints;
+        if is_own {
+            files.extend(Some(SecretFiles::under(&settings.data).audit_newest).filter(|it| it.exists()));
+        }
+        let kept = files.iter().map(|it| checkpoint(it)).collect::<anyhow::Result<_>>()?;
         let freshness = self.max_age.map(|it| (Duration::from_secs(it), SystemClock::new().now().wall));
         let grounds = Grounds { key, quorum, kept, freshness };
         let found = audit::verify(&log, &grounds).with_context(|| log.display().to_string())?;
@@ -140,6 +157,11 @@ impl Verify {
             let entered = keep_deed(settings, DeedClass::Log, "verify", |deed| {
                 let deed = deed.with("entries", found.entries).with("signed", found.signed);
                 let deed = deed.with("result", if found.faults.is_empty() { "good" } else { "broken" });
+                let deed = deed.with("vkey", &grounds.key).with("checkpoints", grounds.kept.len());
+                let deed = match grounds.freshness {
+                    Some((most, _)) => deed.with("max_age_s", most.as_secs()),
+                    None => deed,
+                };
                 match found.root {
                     Some(root) => deed.with("root", hex::encode(root)),
                     None => deed,
@@ -152,7 +174,7 @@ impl Verify {
         output.one(&told(&found, &grounds), &words(&found, &grounds))?;
         Ok(match found.witnessed {
             _ if !found.faults.is_empty() => ExitCode::FAILURE,
-            Some(witnessed) if witnessed < found.entries => ExitCode::from(UNWITNESSED),
+            Some(witnessed) if witnessed < found.entries && !is_about_to_be(&found) => ExitCode::from(UNWITNESSED),
             _ => ExitCode::SUCCESS,
         })
     }
@@ -187,6 +209,7 @@ fn told(found: &Verified, grounds: &Grounds) -> Told {
         fault: found.faults.first().map(ToString::to_string),
         faults: found.faults.iter().map(fault).collect(),
         more_faults: found.more_faults,
+        remarks: found.remarks.clone(),
     }
 }
 
@@ -223,7 +246,28 @@ fn words(found: &Verified, grounds: &Grounds) -> String {
     });
     let keys = found.keys.all().filter_map(|(key, until)| Some((key, until?)));
     let keys = keys.map(|(key, until)| format!("\nkeys: after {until} entries another took over from {key}"));
-    format!("{good}{}{}\n{witnessed}", pruned.unwrap_or_default(), keys.collect::<String>())
+    let remarks = found.remarks.iter().map(|it| format!("\nremark: {it}"));
+    let more: String = keys.chain(remarks).collect();
+    format!("{good}{}{more}\n{witnessed}", pruned.unwrap_or_default())
+}
+
+/// Whether what is not witnessed yet is so new that nobody could have been asked.
+fn is_about_to_be(found: &Verified) -> bool {
+    let ages = found.signed_at.zip(found.witnessed_at);
+    ages.is_some_and(|(signed, witnessed)| signed.since(witnessed) <= SOON)
+}
+
+/// A checkpoint that was kept elsewhere, by the name of its file.
+fn checkpoint(file: &Path) -> anyhow::Result<(String, String)> {
+    let named = || format!("`{}`", file.display());
+    let note = std::fs::read_to_string(file).with_context(named)?;
+    Checkpoint::parse(&note).with_context(named)?;
+    Ok((file.display().to_string(), note))
+}
+
+/// The key of this gateway, which whoever can write to the folder of the log alone cannot change.
+fn own_key(settings: &Settings, log: &Path) -> anyhow::Result<Verifier> {
+    if SecretFiles::under(&settings.data).audit.exists() { Ok(signer(settings)?.verifier()) } else { key_beside(log) }
 }
 
 fn key_beside(log: &Path) -> anyhow::Result<Verifier> {
