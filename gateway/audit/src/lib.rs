@@ -17,6 +17,7 @@ mod hold;
 mod index;
 mod inflight;
 mod kept;
+mod lifetime;
 mod log;
 mod minimum;
 pub mod note;
@@ -50,6 +51,7 @@ pub use export::{
 };
 pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};
 pub use inflight::{InFlight, Place, UnderWay};
+pub use lifetime::{LEAP, Lifetime, clock_at_start, written_last};
 pub use log::{Custody, Horizon, Log, OpenError, Unwritable, is_being_written};
 pub use notice::{Author, Before, Notice};
 pub use prove::{
@@ -59,7 +61,7 @@ pub use query::{Filter, Found, Query, Way};
 pub use read::{Entries, ReadError};
 pub use reading::{Reading, read_of};
 pub use recover::{Recovered, Unrecoverable};
-pub use retention::{Due, Pruned, Pruning, Unpruned, prune};
+pub use retention::{Age, Due, Pruned, Pruning, Unpruned, held_back, prune};
 pub use sequencer::MAX_ENTRY;
 pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
 pub use show::{harmless, json_line};

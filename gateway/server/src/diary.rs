@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// What somebody may ask of the log.
 pub(crate) const SEAL: &str = "seal";
-const PRUNE: &str = "prune";
+pub(crate) const PRUNE: &str = "prune";
 
 /// How long a log may take to be sealed: keys are not followed meanwhile.
 pub(crate) const SEAL_PATIENCE: Duration = Duration::from_secs(2);
@@ -96,7 +96,7 @@ impl Diary {
         for deed in deeds.filter(|it| it.class == DeedClass::Log) {
             match deed.action.as_str() {
                 SEAL => seal = true,
-                PRUNE => self.retaining.ask(&deed.actor),
+                PRUNE => self.retaining.ask(deed),
                 _ => {}
             }
         }
@@ -113,6 +113,9 @@ impl Diary {
     fn carried_out(&self, deed: &Deed) -> Option<Deed> {
         if deed.class == DeedClass::Hold {
             return self.held(deed).inspect_err(|cause| tracing::error!(%cause, "a hold cannot be kept")).ok();
+        }
+        if deed.class == DeedClass::Log && deed.action == PRUNE {
+            return Some(Retaining::judge(&self.gateway, deed));
         }
         let (DeedClass::Erasure, Some(tenant), Some(name)) = (deed.class, &deed.tenant, &deed.target) else {
             return Some(deed.clone());

@@ -5,6 +5,7 @@ mod damage;
 mod doctor;
 mod export;
 mod handmade;
+mod lifetime;
 mod log;
 mod note;
 mod proofs;
