@@ -124,7 +124,7 @@ fn a_request_that_was_sent_on_and_never_entered_is_named_by_the_next_start() {
 
 #[test]
 fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_on_verifying() {
-    let world = World::start();
+    let mut world = World::start();
     let (acme, globex) = (world.tenant("novastraxis"), world.new_tenant("globex"));
     let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
     let bob = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "bob"]);
@@ -146,20 +146,33 @@ fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_o
     let stored = std::fs::read(entries.newest_file()).expect("the log");
     assert!(!String::from_utf8_lossy(&stored).contains("compute/instances"), "a path is in the log");
 
-    let nobody = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "nobody"]);
-    assert_eq!(nobody.code, 0, "{nobody:?}");
-    let erased = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
-    assert_eq!(erased.code, 0, "{erased:?}");
-    let said = of_class(&world, "subject.erased", 2);
-    assert_eq!((&said[0]["outcome"], &said[1]["outcome"]), (&json!("refused"), &json!("done")));
+    let erase =
+        |tenant: &str, who: &str| world.gateway.command(&["audit", "erase", "--tenant", tenant, "--subject", who]);
+    let nobody = erase(&acme, "nobody");
+    assert_eq!((nobody.code, nobody.out.trim()), (1, "nothing is sealed for this subject"), "{nobody:?}");
+    let erased = erase(&acme, "alice");
+    assert!(erased.code == 0 && erased.out.starts_with("done"), "{erased:?}");
+    for (tenant, who) in [(acme.as_str(), "alice"), (globex.as_str(), "bob"), ("nowhere", "alice")] {
+        let again = erase(tenant, who);
+        assert_eq!((again.code, again.out.trim()), (1, "nothing is sealed for this subject"), "{again:?}");
+    }
+    let said = of_class(&world, "subject.erased", 5);
+    let outcomes: Vec<_> = said.iter().map(|it| it["outcome"].as_str().unwrap_or_default()).collect();
+    assert_eq!(outcomes, ["refused", "done", "refused", "refused", "refused"]);
     assert!(!serde_json::to_string(&said).expect("text").contains("alice"), "{said:#?}");
     let gone = entries.of(&hers);
     assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");
     for id in [&his, &others] {
         assert_eq!(told(id)["source"], "127.0.0.1", "somebody else was erased");
     }
+    let shown = world.gateway.command(&["audit", "query", "--request", &hers]);
+    assert!(shown.out.contains("GET  (erased)  "), "{shown:?}");
     // She may come back, and is another then.
     let later = asked(&alice);
     assert_eq!(told(&later)["source"], "127.0.0.1");
     entries.assert_sound();
+    // Without a gateway it is said what it waits for.
+    assert!(world.gateway.stop().success());
+    let waits = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
+    assert!(waits.code == 0 && waits.out.contains("nobody is erased yet: it waits for a gateway to run"), "{waits:?}");
 }

@@ -27,6 +27,9 @@ const STEP: Duration = Duration::from_secs(1);
 pub(crate) const SEAL: &str = "seal";
 pub(crate) const PRUNE: &str = "prune";
 
+/// Why nobody was erased where there was no key to destroy.
+pub(crate) const NOTHING_SEALED: &str = "nothing is sealed for this subject";
+
 /// How long a log may take to be sealed: keys are not followed meanwhile.
 pub(crate) const SEAL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -132,7 +135,7 @@ impl Diary {
         }
         match self.gateway.log.subjects().erase(tenant.as_str(), name) {
             Ok(Some(key)) => Some(erased.with("key", key)),
-            Ok(None) => Some(erased.refused("nothing was sealed for this subject")),
+            Ok(None) => Some(erased.refused(NOTHING_SEALED)),
             Err(cause) => {
                 tracing::error!(%cause, "a subject cannot be erased");
                 None

@@ -82,10 +82,8 @@ impl Prune {
             let deed = deed.with("first", first).with("end", end);
             if self.clock_is_right { deed.with(CLOCK, CONFIRMED) } else { deed }
         };
-        let asked = have_done(settings, DeedClass::Log, PRUNE, about)?;
-        if !asked {
-            let words = "no gateway runs that could do it: it waits for one, which does it as soon as it runs";
-            return output.one(&told("waiting"), words).map(|()| ExitCode::SUCCESS);
+        if let Some(what) = have_done(settings, DeedClass::Log, PRUNE, about)?.waits_for() {
+            return output.one(&told("waiting"), &format!("nothing goes yet: it {what}")).map(|()| ExitCode::SUCCESS);
         }
         if first == end {
             let words = "the gateway goes by the clock again; nothing is old enough to go";
