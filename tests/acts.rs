@@ -176,3 +176,43 @@ fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_o
     let waits = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
     assert!(waits.code == 0 && waits.out.contains("nobody is erased yet: it waits for a gateway to run"), "{waits:?}");
 }
+
+#[test]
+fn whoever_shows_a_known_key_that_is_refused_is_sealed_with_its_owner_and_found_with_its_tenant() {
+    let world = World::start();
+    let acme = world.tenant("novastraxis");
+    let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &alice.id]).code, 0);
+    world.gateway.catch_up();
+    let paths = ["/v2/compute/instances", "/v2/no/such/thing"];
+    let ids = paths.map(|path| {
+        let status = if path == paths[0] { 401 } else { 404 };
+        world.ask(&Request::get(NSX, path).bearer(&alice.text)).expect(status).says("x-request-id").to_owned()
+    });
+    let entries = world.gateway.entries();
+    for (id, path) in ids.iter().zip(paths) {
+        let entry = entries.of(id);
+        let known = (&entry["tenant"], &entry["auth"]["key"], &entry["request"]["path"]);
+        assert_eq!(known, (&json!(acme), &json!(alice.id), &json!(path)), "{entry:#}");
+        assert!(entry["sealed"].is_object() && entry["auth"].get("method").is_none(), "{entry:#}");
+    }
+    let attacks = ["audit", "query", "--tenant", &acme, "--outcome", "refuse", "--output", "json"];
+    assert_eq!(world.gateway.command(&attacks).out.lines().count(), 2);
+    assert_eq!(world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]).code, 0);
+    for id in &ids {
+        let gone = entries.of(id);
+        assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");
+    }
+    entries.assert_sound();
+}
+
+#[test]
+fn who_was_to_be_erased_is_named_nowhere_afterwards() {
+    let world = World::start();
+    let acme = world.tenant("novastraxis");
+    let name = "alice@example.com";
+    assert_eq!(world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", name]).code, 1);
+    let data = world.gateway.data().display().to_string();
+    let found = || Command::new("grep").args(["-rlaF", name, &data]).output().expect("a search").stdout;
+    until("the name to be nowhere", SOON, || found().is_empty().then_some(()));
+}
