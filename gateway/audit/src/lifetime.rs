@@ -107,6 +107,11 @@ impl Lifetime {
         marks.checked_sub(1).and_then(|it| self.marks.get(it)).map_or(0, |(_, entries)| *entries)
     }
 
+    /// Between which of its marks a log of so many entries is, counted from the first.
+    pub(crate) fn era(&self, entries: u64) -> usize {
+        self.marks.partition_point(|(_, then)| *then < entries)
+    }
+
     /// By how much the wall clock is ahead of what was believed and seen to pass since, where that is more than
     /// [`LEAP`]: the gateway was away for long, or the clock is wrong.
     pub fn leapt(&self, now: Timestamp) -> Option<Duration> {

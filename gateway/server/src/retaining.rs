@@ -1,4 +1,5 @@
-//! Old entries go: now and then and when somebody asks for it, a step at a time and beside the requests.
+//! Old entries go, and checkpoints grow fewer: now and then and when somebody asks for it, a step at a time and beside the
+//! requests.
 //!
 //! What goes by itself was seen to grow old; what is old by the wall clock alone goes when somebody asks for it.
 
@@ -149,6 +150,7 @@ impl Ageing {
         };
         prune(gateway, registry, settings, &actor, life.as_ref()).await;
         self.say_held(gateway, settings);
+        thin(gateway, self.life.clone()).await;
     }
 
     /// Says, once in a run, that something is old by the clock alone.
@@ -220,6 +222,17 @@ async fn prune(
             Err(Unpruned::Held(hold)) => return tracing::info!(hold, "nothing is pruned: a legal hold is in force"),
             Err(cause) => return tracing::error!(%cause, "old entries cannot be pruned"),
         }
+    }
+}
+
+/// Lets checkpoints go that are one too many for their age.
+async fn thin(gateway: &Arc<Gateway>, life: Lifetime) {
+    let folder = gateway.log.folder().to_owned();
+    let done = tokio::task::spawn_blocking(move || audit::thin(&folder, &life)).await;
+    match done.unwrap_or_else(|cause| Err(std::io::Error::other(cause))) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "old checkpoints were thinned out"),
+        Err(cause) => tracing::error!(%cause, "old checkpoints cannot be thinned out"),
     }
 }
 

@@ -13,6 +13,7 @@ mod reading;
 mod retention;
 mod sample;
 mod sinks;
+mod thin;
 mod tree;
 mod trouble;
 mod verify;
