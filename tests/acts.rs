@@ -152,7 +152,7 @@ fn a_request_that_was_sent_on_and_never_entered_is_named_by_the_next_start() {
 
 #[test]
 fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_on_verifying() {
-    let world = World::start();
+    let mut world = World::start();
     let (acme, globex) = (world.tenant("novastraxis"), world.new_tenant("globex"));
     let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
     let bob = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "bob"]);
@@ -174,20 +174,73 @@ fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_o
     let stored = std::fs::read(entries.newest_file()).expect("the log");
     assert!(!String::from_utf8_lossy(&stored).contains("compute/instances"), "a path is in the log");
 
-    let nobody = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "nobody"]);
-    assert_eq!(nobody.code, 0, "{nobody:?}");
-    let erased = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
-    assert_eq!(erased.code, 0, "{erased:?}");
-    let said = of_class(&world, "subject.erased", 2);
-    assert_eq!((&said[0]["outcome"], &said[1]["outcome"]), (&json!("refused"), &json!("done")));
+    let erase =
+        |tenant: &str, who: &str| world.gateway.command(&["audit", "erase", "--tenant", tenant, "--subject", who]);
+    let nobody = erase(&acme, "nobody");
+    assert_eq!((nobody.code, nobody.out.trim()), (1, "nothing is sealed for this subject"), "{nobody:?}");
+    let erased = erase(&acme, "alice");
+    assert!(erased.code == 0 && erased.out.starts_with("done"), "{erased:?}");
+    for (tenant, who) in [(acme.as_str(), "alice"), (globex.as_str(), "bob"), ("nowhere", "alice")] {
+        let again = erase(tenant, who);
+        assert_eq!((again.code, again.out.trim()), (1, "nothing is sealed for this subject"), "{again:?}");
+    }
+    let said = of_class(&world, "subject.erased", 5);
+    let outcomes: Vec<_> = said.iter().map(|it| it["outcome"].as_str().unwrap_or_default()).collect();
+    assert_eq!(outcomes, ["refused", "done", "refused", "refused", "refused"]);
     assert!(!serde_json::to_string(&said).expect("text").contains("alice"), "{said:#?}");
     let gone = entries.of(&hers);
     assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");
     for id in [&his, &others] {
         assert_eq!(told(id)["source"], "127.0.0.1", "somebody else was erased");
     }
+    let shown = world.gateway.command(&["audit", "query", "--request", &hers]);
+    assert!(shown.out.contains("GET  (erased)  "), "{shown:?}");
     // She may come back, and is another then.
     let later = asked(&alice);
     assert_eq!(told(&later)["source"], "127.0.0.1");
     entries.assert_sound();
+    // Without a gateway it is said what it waits for.
+    assert!(world.gateway.stop().success());
+    let waits = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
+    assert!(waits.code == 0 && waits.out.contains("nobody is erased yet: it waits for a gateway to run"), "{waits:?}");
+}
+
+#[test]
+fn whoever_shows_a_known_key_that_is_refused_is_sealed_with_its_owner_and_found_with_its_tenant() {
+    let world = World::start();
+    let acme = world.tenant("novastraxis");
+    let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &alice.id]).code, 0);
+    world.gateway.catch_up();
+    let paths = ["/v2/compute/instances", "/v2/no/such/thing"];
+    let ids = paths.map(|path| {
+        let status = if path == paths[0] { 401 } else { 404 };
+        world.ask(&Request::get(NSX, path).bearer(&alice.text)).expect(status).says("x-request-id").to_owned()
+    });
+    let entries = world.gateway.entries();
+    for (id, path) in ids.iter().zip(paths) {
+        let entry = entries.of(id);
+        let known = (&entry["tenant"], &entry["auth"]["key"], &entry["request"]["path"]);
+        assert_eq!(known, (&json!(acme), &json!(alice.id), &json!(path)), "{entry:#}");
+        assert!(entry["sealed"].is_object() && entry["auth"].get("method").is_none(), "{entry:#}");
+    }
+    let attacks = ["audit", "query", "--tenant", &acme, "--outcome", "refuse", "--output", "json"];
+    assert_eq!(world.gateway.command(&attacks).out.lines().count(), 2);
+    assert_eq!(world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]).code, 0);
+    for id in &ids {
+        let gone = entries.of(id);
+        assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");
+    }
+    entries.assert_sound();
+}
+
+#[test]
+fn who_was_to_be_erased_is_named_nowhere_afterwards() {
+    let world = World::start();
+    let acme = world.tenant("novastraxis");
+    let name = "alice@example.com";
+    assert_eq!(world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", name]).code, 1);
+    let data = world.gateway.data().display().to_string();
+    let found = || Command::new("grep").args(["-rlaF", name, &data]).output().expect("a search").stdout;
+    until("the name to be nowhere", SOON, || found().is_empty().then_some(()));
 }

@@ -184,7 +184,8 @@ fn bytes_a_day(log: &Path, sealed: u64, minimum: u64) -> Result<Option<u64>, Rea
     Ok((seconds > 0).then(|| (bytes + 32 * times.len() as u64).saturating_mul(86_400) / seconds))
 }
 
-fn time(entry: &[u8]) -> Option<Timestamp> {
+/// When an entry says it was.
+pub(crate) fn time(entry: &[u8]) -> Option<Timestamp> {
     let mut time = None;
     facts(entry, |fact| {
         if let Fact::Time(it) = fact {

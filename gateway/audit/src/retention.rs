@@ -17,7 +17,7 @@ use crate::note::{BadNote, Checkpoint};
 use crate::prove::{self, Unproven};
 use crate::recover::read_bundle;
 use crate::tree::{self, FULL, Tile, bundle_path};
-use crate::{Log, Notice, RetentionSettings, disk, hold, index, wal};
+use crate::{LEAP, Lifetime, Log, Notice, RetentionSettings, disk, hold, index, wal};
 
 /// The class of the entry that says what was pruned.
 pub(crate) const PRUNED: &str = "retention.pruned";
@@ -71,6 +71,47 @@ pub enum Unpruned {
     Unsaid,
 }
 
+/// By what it is told how old entries are.
+#[derive(Clone, Copy, Debug)]
+pub struct Age<'a> {
+    now: Timestamp,
+    life: Option<&'a Lifetime>,
+}
+
+/// Before what entries are old: a time that they say, and a number.
+#[derive(Clone, Copy)]
+struct Line {
+    time: Timestamp,
+    seq: u64,
+}
+
+impl<'a> Age<'a> {
+    /// By the wall clock alone, for somebody who says that it is right.
+    pub fn by_clock(now: Timestamp) -> Self {
+        Self { now, life: None }
+    }
+
+    /// By the wall clock, but of nothing that was not seen to grow so old.
+    pub fn for_certain(now: Timestamp, life: &'a Lifetime) -> Self {
+        Self { now, life: Some(life) }
+    }
+
+    fn line(&self, age: Duration) -> Line {
+        Line { time: self.now - age, seq: self.life.map_or(u64::MAX, |it| it.as_old_as(age)) }
+    }
+
+    fn as_str(&self) -> &'static str {
+        if self.life.is_some() { "certain" } else { "clock" }
+    }
+}
+
+impl Line {
+    /// Whether an entry of this number and time is before it.
+    fn is_past(self, seq: u64, time: Timestamp) -> bool {
+        seq < self.seq && time < self.time
+    }
+}
+
 /// What is old enough to go now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
@@ -99,12 +140,13 @@ pub struct Pruning {
     log: PathBuf,
     policy: String,
     what: &'static str,
+    age: &'static str,
     pruned: Pruned,
 }
 
 impl Due {
     /// What could go now of the log in this folder, of so many bundles at most.
-    pub fn now(log: &Path, settings: &RetentionSettings, now: Timestamp, most: u64) -> Result<Self, Unpruned> {
+    pub fn now(log: &Path, settings: &RetentionSettings, age: Age<'_>, most: u64) -> Result<Self, Unpruned> {
         let failed = at(log);
         let first = minimum(log).map_err(&failed)?;
         let mut due = Self { first, end: first, kept: Vec::new() };
@@ -117,8 +159,7 @@ impl Due {
         };
         let begin = first / FULL as u64;
         for index in (begin..sealed.saturating_sub(1).min(signed)).take(usize::try_from(most).unwrap_or(usize::MAX)) {
-            let longer = settings.longer().map(|it| now - it);
-            match due.take(log, index, now - keep, longer) {
+            match due.take(log, index, age.line(keep), settings.longer().map(|it| age.line(it))) {
                 Ok(true) => {}
                 Ok(false) => break,
                 // What comes before it can go all the same.
@@ -129,8 +170,8 @@ impl Due {
         Ok(due)
     }
 
-    /// Adds one bundle, if all of it is of a time before `before`.
-    fn take(&mut self, log: &Path, index: u64, before: Timestamp, longer: Option<Timestamp>) -> Result<bool, Unpruned> {
+    /// Adds one bundle, if all of it is past this line.
+    fn take(&mut self, log: &Path, index: u64, line: Line, longer: Option<Line>) -> Result<bool, Unpruned> {
         let (path, first) = (log.join(bundle_path(index, FULL)), index * FULL as u64);
         let bytes = disk::read(&path).map_err(at(&path))?.unwrap_or_default();
         let entries = read_bundle(&bytes).ok_or(Unpruned::Evidence(first))?;
@@ -138,10 +179,10 @@ impl Due {
         let mut kept = Vec::new();
         for ((seq, entry), told) in (first..).zip(entries).zip(tile) {
             let about = About::of(entry).filter(|_| tree::leaf(entry) == told).ok_or(Unpruned::Evidence(seq))?;
-            if before <= about.time {
+            if !line.is_past(seq, about.time) {
                 return Ok(false);
             }
-            if about.longer && longer.is_none_or(|it| it <= about.time) {
+            if about.longer && longer.is_none_or(|it| !it.is_past(seq, about.time)) {
                 kept.push((seq, entry.to_vec()));
             }
         }
@@ -181,17 +222,18 @@ fn is_kept_longer(class: &str) -> bool {
 
 impl Pruning {
     /// Makes one step ready, if anything is old enough, and finishes one that was not finished.
-    pub fn ready(log: &Path, settings: &RetentionSettings, now: Timestamp) -> Result<Option<Self>, Unpruned> {
+    pub fn ready(log: &Path, settings: &RetentionSettings, age: Age<'_>) -> Result<Option<Self>, Unpruned> {
         unheld(log)?;
         let first = minimum(log).map_err(at(log))?;
         sweep(log, first).map_err(at(log))?;
-        let due = Due::now(log, settings, now, STEP)?;
-        let policy = settings.to_string();
+        let due = Due::now(log, settings, age, STEP)?;
+        let (policy, told) = (settings.to_string(), age.as_str());
         if due.end == due.first {
-            return Ok(past(log, first, settings, now)?.map(|pruned| Self {
+            return Ok(past(log, first, settings, age)?.map(|pruned| Self {
                 log: log.to_owned(),
                 policy,
                 what: KEPT,
+                age: told,
                 pruned,
             }));
         }
@@ -204,13 +246,17 @@ impl Pruning {
             }
             kept.put(log).map_err(at(log))?;
         }
-        Ok(Some(Self { log: log.to_owned(), policy, what: ENTRIES, pruned }))
+        Ok(Some(Self { log: log.to_owned(), policy, what: ENTRIES, age: told, pruned }))
     }
 
     /// The entry that says so. It must be signed for before the step is finished.
     pub fn notice(&self, actor: &str, now: Timestamp) -> Notice {
         let notice = Notice::new(PRUNED, now).with("what", self.what).with("policy", self.policy.as_str());
-        let notice = notice.with("actor", actor).with("first", self.pruned.first).with("end", self.pruned.end);
+        let notice = notice
+            .with("actor", actor)
+            .with("age", self.age)
+            .with("first", self.pruned.first)
+            .with("end", self.pruned.end);
         if self.what == ENTRIES { notice.with("kept", self.pruned.kept) } else { notice }
     }
 
@@ -236,22 +282,30 @@ pub async fn prune(
     log: &Log,
     settings: &RetentionSettings,
     actor: &str,
-    now: Timestamp,
+    age: Age<'_>,
     patience: Duration,
 ) -> Result<Option<Pruned>, Unpruned> {
-    let Some(pruning) = Pruning::ready(log.folder(), settings, now)? else { return Ok(None) };
-    let number = log.note(&pruning.notice(actor, now));
+    let Some(pruning) = Pruning::ready(log.folder(), settings, age)? else { return Ok(None) };
+    let number = log.note(&pruning.notice(actor, age.now));
     log.signed_up_to(number, patience).await.map_err(|_| Unpruned::Unsaid)?;
     pruning.finish().map(Some)
 }
 
+/// The first entry that is old by the clock, by a good deal, and that was not seen to grow so old; nothing where there is
+/// none.
+pub fn held_back(log: &Path, settings: &RetentionSettings, now: Timestamp) -> Result<Option<u64>, Unpruned> {
+    // A gateway that is started anew now and then is behind the clock by a little.
+    let due = Due::now(log, settings, Age::by_clock(now - LEAP), 1)?;
+    Ok((due.first < due.end).then_some(due.first))
+}
+
 /// What was kept longer and is past even that, from the beginning on.
-fn past(log: &Path, end: u64, settings: &RetentionSettings, now: Timestamp) -> Result<Option<Pruned>, Unpruned> {
+fn past(log: &Path, end: u64, settings: &RetentionSettings, age: Age<'_>) -> Result<Option<Pruned>, Unpruned> {
     let Some(longer) = settings.longer().filter(|_| settings.keep().is_some()) else { return Ok(None) };
-    let mut past = None;
+    let (line, mut past) = (age.line(longer), None);
     for (first, path) in kept::files(log, end).map_err(at(log))? {
         let kept = Kept::read(&path).map_err(at(&path))?.ok_or(Unpruned::Evidence(first))?;
-        let old = |entry: &kept::Proved| About::of(&entry.bytes()).is_some_and(|it| it.time < now - longer);
+        let old = |entry: &kept::Proved| About::of(&entry.bytes()).is_some_and(|it| line.is_past(entry.seq, it.time));
         if !kept.entries.iter().all(old) {
             break;
         }

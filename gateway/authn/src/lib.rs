@@ -127,7 +127,7 @@ fn admit(
     rules: &AuthRules<'_>,
     arrival: &Arrival,
 ) -> Result<Caller, Unauthenticated> {
-    let refused = |cause| Unauthenticated::of(cause, entry.id());
+    let refused = |cause| Unauthenticated::of(cause, entry);
     if entry.api() != rules.api {
         return Err(refused(Cause::WrongApi));
     }

@@ -1,10 +1,12 @@
 //! Why nobody was let in: one sentence for the caller, the whole reason for the entry.
 
-use domain::{Blame, KeyId, Told};
+use std::sync::Arc;
+
+use domain::{Blame, Standing, Told};
 use http::HeaderValue;
 
-use crate::AuthRules;
 use crate::sigv4::{BadSignature, Malformed};
+use crate::{AuthRules, Entry};
 
 /// The request showed no credential that is good here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,8 +14,8 @@ use crate::sigv4::{BadSignature, Malformed};
 pub struct Unauthenticated {
     /// What was wrong.
     pub cause: Cause,
-    /// The key that was shown, where it is one we know.
-    pub key: Option<KeyId>,
+    /// Whose key was shown, where it is one we know. Whoever showed it may be somebody else.
+    pub standing: Option<Arc<Standing>>,
 }
 
 /// What was wrong with what was shown. Its words are for the entry and the log, never for the caller.
@@ -96,8 +98,8 @@ pub enum Kind {
 }
 
 impl Unauthenticated {
-    pub(crate) fn of(cause: Cause, key: &KeyId) -> Self {
-        Self { cause, key: Some(key.clone()) }
+    pub(crate) fn of(cause: Cause, entry: &Entry) -> Self {
+        Self { cause, standing: Some(Arc::clone(entry.standing())) }
     }
 
     /// What kind of answer it asks for.
@@ -269,6 +271,6 @@ impl Unauthenticated {
 
 impl From<Cause> for Unauthenticated {
     fn from(cause: Cause) -> Self {
-        Self { cause, key: None }
+        Self { cause, standing: None }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn prove<'k>(
     let rules = rules.whole();
     let shown = Presented::parse(arrival, &rules).map_err(Cause::SignatureMalformed)?;
     let entry = keyring.access_key(shown.access_key_id()).ok_or(Cause::UnknownAccessKey)?;
-    let refused = |cause| Unauthenticated::of(cause, entry.id());
+    let refused = |cause| Unauthenticated::of(cause, entry);
     let sealed = entry.sealed().ok_or_else(|| refused(Cause::KindNotTaken))?;
     let open = || secrets.master().unseal(shown.access_key_id(), sealed);
     let key = shown.cached_signing_key(secrets.signing_keys(), sealed, open).map_err(|_| refused(Cause::Unsealable))?;

@@ -106,7 +106,7 @@ fn a_key_of_another_api_is_401_and_named_in_the_entry() {
     let record = KeyRecord { api: "cloudnexus".parse().unwrap(), ..kept(&key) };
     let id = record.id.clone();
     let refused = Api::new().refuses(&showing(&key), vec![record], &Cause::WrongApi);
-    assert_eq!(refused.key, Some(id));
+    assert_eq!(refused.standing.as_ref().map(|it| it.key.clone()), Some(id));
     assert_eq!(refused.kind(), Kind::Unproven);
 }
 
@@ -155,7 +155,8 @@ fn an_end_is_seen_to_the_nanosecond() {
     }
     for (record, cause) in ends(NOW).into_iter().chain(ends(NOW - nano)) {
         let id = record.id.clone();
-        assert_eq!(api.refuses(&showing(&key), vec![record], &cause).key, Some(id));
+        let refused = api.refuses(&showing(&key), vec![record], &cause);
+        assert_eq!(refused.standing.map(|it| it.key.clone()), Some(id));
     }
 }
 

@@ -148,7 +148,8 @@ impl Catalog {
         self.marks.is_among(value.as_bytes())
     }
 
-    /// An address without what begins like an API key or another secret and what follows it, fit for an entry.
+    /// An address without what begins like an API key or another secret and what follows it, and where there are access keys
+    /// without what has the form of a secret of one, fit for an entry.
     pub fn without_keys<'a>(&self, address: &'a str) -> Cow<'a, str> {
         self.marks.taken_out(address)
     }

@@ -48,9 +48,9 @@ pub enum Unidentified {
     #[error("no operation has this path")]
     UnknownPath,
     /// The path is known, the method is not.
-    #[error("the path takes {allow} only")]
+    #[error("{}", refused(.allow))]
     MethodNotAllowed {
-        /// What `Allow` says.
+        /// What `Allow` says; nothing where the method is taken nowhere.
         allow: String,
     },
     /// The path is known, but not for what the query names.
@@ -59,6 +59,10 @@ pub enum Unidentified {
     /// It was there, until its sunset.
     #[error("version `{}` is gone", .0.name)]
     Removed(Arc<VersionNotice>),
+}
+
+fn refused(allow: &str) -> String {
+    if allow.is_empty() { "the method is taken nowhere".to_owned() } else { format!("the path takes {allow} only") }
 }
 
 impl Unidentified {

@@ -14,12 +14,22 @@ const OTHERS: [&str; 2] = ["whsec_", "-----BEGIN "];
 const TOKEN: &str = "eyJ";
 const SHORTEST_TOKEN: usize = 16;
 
+/// How long the secret of an access key is. It begins like nothing in particular, and is kept sealed, so that a text can
+/// be told from it by its form alone.
+const SECRET: usize = 40;
+
+/// How often it goes over from lower-case letters, upper-case ones and digits to others of these, at least. Of random ones
+/// less than one in a million does so less often (24 times on average); digests in hexadecimal have no upper case.
+const MIXED: usize = 10;
+
 /// What the keys of every API begin with, and where a text says so.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyMarks {
     keys: AhoCorasick,
     /// The same and other secrets.
     secrets: AhoCorasick,
+    /// There are access keys, whose secrets begin like nothing in particular.
+    access_keys: bool,
 }
 
 impl KeyMarks {
@@ -27,7 +37,8 @@ impl KeyMarks {
         let keys = profiles.iter().filter_map(|it| it.credentials.api_key.as_ref());
         let prefixes: Vec<&str> = keys.flat_map(|it| &it.prefixes).map(String::as_str).collect();
         let secrets = AhoCorasick::new(prefixes.iter().copied().chain(OTHERS))?;
-        Ok(Self { keys: AhoCorasick::new(prefixes)?, secrets })
+        let access_keys = profiles.iter().any(|it| it.credentials.sigv4.is_some());
+        Ok(Self { keys: AhoCorasick::new(prefixes)?, secrets, access_keys })
     }
 
     pub(crate) fn is_in(&self, text: &str) -> bool {
@@ -42,7 +53,8 @@ impl KeyMarks {
         let spelled = spelled(text);
         let marked = self.secrets.find(&*spelled).map(|it| it.start());
         let found = marked.into_iter().chain(token(&spelled)).min().and_then(|it| spelled.get(..it));
-        found.map_or(Cow::Borrowed(text), |before| Cow::Owned(format!("{before}[key]")))
+        let left = found.map_or(Cow::Borrowed(text), |before| Cow::Owned(format!("{before}[key]")));
+        if self.access_keys { without_secrets(left) } else { left }
     }
 }
 
@@ -55,9 +67,78 @@ fn token(text: &str) -> Option<usize> {
     found.find(|(at, _)| begins(*at) && long(*at)).map(|(at, _)| at)
 }
 
+/// A text without what has the form of the secret of an access key. Such a text may be something else, which is then not
+/// told either: an object whose key has a part of just this length and mixture.
+fn without_secrets(text: Cow<'_, str>) -> Cow<'_, str> {
+    let told = {
+        let spelled = spelled(&text);
+        let parts = spelled.split(|it: char| !(it.is_ascii_alphanumeric() || it == '+'));
+        let secrets: Vec<&str> = parts.filter(|it| is_like_secret(it)).collect();
+        let told = secrets.iter().fold(String::new(), |told, it| {
+            if told.is_empty() { spelled.replace(it, "[key]") } else { told.replace(it, "[key]") }
+        });
+        (!secrets.is_empty()).then_some(told)
+    };
+    told.map_or(text, Cow::Owned)
+}
+
+fn is_like_secret(text: &str) -> bool {
+    if text.len() != SECRET {
+        return false;
+    }
+    let kind = |it: u8| (it.is_ascii_lowercase(), it.is_ascii_uppercase());
+    let changes = text.bytes().zip(text.bytes().skip(1)).filter(|(one, next)| kind(*one) != kind(*next)).count();
+    let cases = text.bytes().any(|it| it.is_ascii_lowercase()) && text.bytes().any(|it| it.is_ascii_uppercase());
+    cases && MIXED <= changes
+}
+
 fn spelled(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
     percent_decode_str(text).decode_utf8_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, told: &str) {
+        assert_eq!(without_secrets(Cow::Borrowed(text)), told);
+    }
+
+    #[test]
+    fn what_is_like_a_secret_is_not_told_and_what_objects_are_called_is() {
+        let secret = "wJalrXUtnFEMI7K7MDENGbPxRfiCYEXAMPLEKEY0";
+        check(&format!("/compute/{secret}/x"), "/compute/[key]/x");
+        check(&format!("/a?b={secret}&c={secret}"), "/a?b=[key]&c=[key]");
+        check(&format!("/compute/{}/a%20b", secret.replace('J', "%4a")), "/compute/[key]/a b");
+        for fine in [
+            // SHA-1, in either case; SHA-256; a UUID; a ULID.
+            "/objects/2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+            "/objects/2FD4E1C67A2D28FCED849EE1BB76E7391B93EB12",
+            "/objects/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "/objects/123e4567-e89b-12d3-a456-426614174000",
+            "/objects/01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "/reports/2026/07/Quarterly-Report-of-the-Northern-Region-v2.pdf",
+            "/photos/IMG_20260731_235959_HDR_Panorama_Edited_Final.jpeg",
+            "/backups/postgresproductionclusterprimarynode0001",
+            "/backups/POSTGRESPRODUCTIONCLUSTERPRIMARYNODE0001",
+            "/logs/AWSLogs/111122223333/CloudTrail/in-mum/2026/07/31/x.json.gz",
+            "/v2/a%20b/c",
+            &format!("/longer/{secret}A"),
+        ] {
+            check(fine, fine);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hardly_any_secret_is_told(secret in "[0-9A-Za-z]{40}") {
+            prop_assert!(is_like_secret(&secret), "{}", secret);
+        }
+    }
 }

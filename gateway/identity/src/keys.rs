@@ -122,7 +122,8 @@ impl Identity {
         }
     }
 
-    /// What is entered of a key: what it opens and for whom, never what it is, and not who holds it.
+    /// What is entered of a key: what it opens and for whom, never what it is, and not who holds it. Its name may be that
+    /// of a person, who could not be erased: the registry has it under the key's id.
     fn key_deed(&self, action: &str, key: &KeyRecord) -> Deed {
         let spaced = |words: Vec<String>| words.join(" ");
         let kind = match &key.secret {
@@ -131,7 +132,7 @@ impl Identity {
             KeySecret::AccessKey { .. } => "access_key",
         };
         let deed = self.deed(DeedClass::Key, action).on(&key.id).of(&key.tenant).with("api", &key.api);
-        let deed = deed.with("name", &key.name).with("kind", kind).with("tier", &key.tier);
+        let deed = deed.with("kind", kind).with("tier", &key.tier);
         let deed = deed.with("scopes", spaced(key.scopes.iter().map(ToString::to_string).collect()));
         let deed = match key.ip_allow.as_slice() {
             [] => deed,

@@ -13,6 +13,14 @@ use crate::store::{PublishFault, StoreFault};
 /// How often a verb decides again. Each time somebody else got through, so that this is reached only in a storm.
 const ATTEMPTS: usize = 50;
 
+/// Why something was refused, as it is entered: without the names of people.
+pub(crate) trait Entered: Display {
+    /// In the operator's words.
+    fn entered(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// What a verb decided: the changes, what is to be entered of them, and what it tells its caller once both are durable.
 pub(crate) struct Decision<T> {
     pub(crate) changes: Vec<Change>,
@@ -55,14 +63,14 @@ impl Identity {
     }
 
     /// Hands on what a verb came to; where it refused, that is kept too.
-    pub(crate) async fn told<T, E: Display + From<StoreFault>>(
+    pub(crate) async fn told<T, E: Entered + From<StoreFault>>(
         &self,
         deed: Deed,
         verb: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let done = verb.await;
         if let Err(why) = &done {
-            self.registry.keep_deeds(&[deed.refused(why)]).await?;
+            self.registry.keep_deeds(&[deed.refused(why.entered())]).await?;
         }
         done
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{ApiName, Change, DeedClass, Tenant, TenantId, TierName, keyformat};
 
 use crate::Identity;
-use crate::publish::Decision;
+use crate::publish::{Decision, Entered};
 use crate::store::{Page, StoreFault};
 use crate::terms::{Terms, Unfit, label};
 
@@ -55,6 +55,10 @@ pub enum ChangeTenantError {
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
+
+impl Entered for CreateTenantError {}
+
+impl Entered for ChangeTenantError {}
 
 impl Identity {
     /// Makes a tenant.

@@ -11,6 +11,7 @@ use domain::{Arrival, Body, Call, Caller, Native, Tick};
 use limits::{Allowance, Counter};
 
 use crate::forward::{BodyFlow, BodyPlan, Forward};
+use crate::recognise::Stray;
 use crate::{Answer, Configuration, Gateway, Trail};
 
 /// The longest body that is read before it is known whether the request goes on: what the edge can hand on again.
@@ -113,11 +114,18 @@ impl Gateway {
         let stray = Refused::from(Answer::from(why));
         let catalog = &passage.configuration.catalog;
         let known = self.recognise_stray(catalog, passage.host, passage.arrival, passage.body).await;
-        let Some((index, caller)) = known else { return stray };
-        let caller = passage.trail.keep(caller);
+        let known = match known {
+            Stray::Known(index, caller) => Some((index, passage.trail.keep(*caller))),
+            Stray::Refused(standing) => {
+                passage.trail.refused = Some(standing);
+                None
+            }
+            Stray::Nobody => None,
+        };
         if let Err(cause) = passage.trail.bind() {
             return Answer::from(cause).into();
         }
+        let Some((index, caller)) = known else { return stray };
         let Some(profile) = catalog.profiles().get(index) else { return stray };
         let counter = Counter::of(&profile.api.name, profile.limits.counted_by, &caller.standing);
         let tier = profile.limits.tier(&caller.standing.tier);
@@ -131,7 +139,8 @@ impl Gateway {
     /// Who asks, and whether that is still within what they may use.
     async fn recognise(&self, call: &Call, passage: &mut Passage<'_>) -> Result<Known, Answer> {
         let Passage { configuration, arrival, .. } = *passage;
-        let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await?;
+        let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await;
+        let shown = shown.map_err(|answer| passage.trail.suspect(answer))?;
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
         passage.trail.bind()?;

@@ -1,12 +1,24 @@
 //! Who asks: the credential rules of the API, and the price of showing bad ones.
 
+use std::sync::Arc;
+
 use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
 use catalog::{Catalog, Host, Profile, Surface};
-use domain::{Arrival, Call, Caller};
+use domain::{Arrival, Call, Caller, Standing};
 use http::header::AUTHORIZATION;
 
 use crate::decide::{Incoming, READ_EARLY, unread};
 use crate::{Answer, Gateway, Unproven};
+
+/// Who asks for what is not there.
+pub(crate) enum Stray {
+    /// Nobody who is known.
+    Nobody,
+    /// Somebody who shows a key of this standing, which is not good here.
+    Refused(Arc<Standing>),
+    /// A caller, and of which API of the host.
+    Known(usize, Box<Caller>),
+}
 
 impl Gateway {
     /// Verifies the one credential of a request. From an address that has shown too many bad ones, only credentials that
@@ -49,17 +61,17 @@ impl Gateway {
         })
     }
 
-    /// Who asks for what is not there, and of which API of the host.
+    /// Who asks for what is not there.
     pub(crate) async fn recognise_stray(
         &self,
         catalog: &Catalog,
         host: &Host,
         arrival: &Arrival,
         body: &mut dyn Incoming,
-    ) -> Option<(usize, Caller)> {
+    ) -> Stray {
         let (address, now) = (arrival.source.address, arrival.at.tick);
         let spent = self.limiter.failures_refusal(address, now).is_some();
-        let (mut guessed, mut hash) = (false, None);
+        let (mut guessed, mut refused, mut hash) = (false, None, None);
         for (index, surface) in host.surfaces() {
             let Some(profile) = catalog.profiles().get(index) else { continue };
             let rules = rules_of(profile, profile.surfaces.get(surface), true);
@@ -67,18 +79,22 @@ impl Gateway {
                 continue;
             }
             if hash.is_none() && authn::needs_body(&rules, arrival) {
-                hash = Some(BodyHash::of(&body.read(READ_EARLY).await.ok()?));
+                let Ok(whole) = body.read(READ_EARLY).await else { return Stray::Nobody };
+                hash = Some(BodyHash::of(&whole));
             }
             match authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets) {
-                Ok(Some((caller, _))) => return Some((index, caller)),
-                Ok(None) => return None,
-                Err(why) => guessed |= why.guessed(),
+                Ok(Some((caller, _))) => return Stray::Known(index, Box::new(caller)),
+                Ok(None) => return Stray::Nobody,
+                Err(why) => {
+                    guessed |= why.guessed();
+                    refused = why.standing.or(refused);
+                }
             }
         }
         if guessed {
             self.limiter.failed_credential(address, now);
         }
-        None
+        refused.map_or(Stray::Nobody, Stray::Refused)
     }
 }
 

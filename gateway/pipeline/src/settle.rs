@@ -40,7 +40,7 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
         class: if occasion == Occasion::CutOff { "request.cut_off" } else { "request.completed" },
         strict: occasion == Occasion::Answered,
         time: trail.facts.at.wall,
-        tenant: trail.standing.as_ref().map(|it| it.tenant.as_str()),
+        tenant: trail.whose().map(|it| it.tenant.as_str()),
         request: RequestSection {
             id: &trail.facts.id,
             method: &trail.facts.method,
@@ -78,9 +78,9 @@ fn section(secured: &Secured) -> TlsSection<'_> {
     TlsSection { version: &secured.version, cipher: &secured.cipher }
 }
 
-/// What says who asked, where that is known, sealed with their key. Where it cannot be sealed it is not said at all.
+/// What says who asked, where that is known or whose key was shown, sealed with their key. Where it cannot be sealed it is not said at all.
 fn sealed(trail: &Trail) -> Option<Sealed> {
-    let _ = trail.standing.as_ref()?;
+    let _ = trail.whose()?;
     let mut id = [0; 16];
     let drawn = hex::decode_to_slice(&trail.facts.id, &mut id).ok();
     let key = drawn.and(trail.subject.as_ref());
@@ -89,9 +89,7 @@ fn sealed(trail: &Trail) -> Option<Sealed> {
 }
 
 fn auth(trail: &Trail) -> Option<AuthSection<'_>> {
-    let shown = trail.standing.as_ref().map(|it| &it.key);
-    let key = shown.or(trail.refused_key.as_ref())?;
-    Some(AuthSection { key: key.as_str(), method: trail.method })
+    trail.whose().map(|it| AuthSection { key: it.key.as_str(), method: trail.method })
 }
 
 fn decision(trail: &Trail, ending: Option<Ending>) -> DecisionSection<'_> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::Permit;
-use domain::{Blame, Call, Caller, KeyId, Moment, Operation, Source, Standing, TraceParent};
+use domain::{Blame, Call, Caller, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
 
 use crate::settle::{self, Occasion};
@@ -66,7 +66,8 @@ pub struct Trail {
     /// What seals what the entry says of the caller.
     pub(crate) subject: Option<Arc<SubjectKey>>,
     pub(crate) method: Option<&'static str>,
-    pub(crate) refused_key: Option<KeyId>,
+    /// Whose key was shown and refused: entries speak of its owner all the same.
+    pub(crate) refused: Option<Arc<Standing>>,
     pub(crate) remaining: Option<u32>,
     pub(crate) permit: Option<Permit>,
     pub(crate) refusal: Option<Refusal>,
@@ -117,7 +118,7 @@ impl Trail {
             standing: None,
             subject: None,
             method: None,
-            refused_key: None,
+            refused: None,
             remaining: None,
             permit: None,
             refusal: None,
@@ -153,17 +154,27 @@ impl Trail {
             policies.extend(refused.determining().iter().chain(refused.erring()).cloned());
             bundle = Some(Arc::clone(refused.bundle()));
         }
-        if let Answer::Unauthenticated(unproven) = answer {
-            self.refused_key.clone_from(&unproven.why.key);
-        }
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
         let (step, reason, blame) = (answer.step(), answer.reason(), answer.blame());
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
     }
 
-    /// Finds the key that seals what the entry says of the caller: whoever cannot be spoken of so is not answered for.
+    /// Whom the entry speaks of: the caller, or whose key was shown and refused.
+    pub(crate) fn whose(&self) -> Option<&Arc<Standing>> {
+        self.standing.as_ref().or(self.refused.as_ref())
+    }
+
+    /// Notes whose key was refused, if it is one that is known. Gives what is to be answered.
+    pub(crate) fn suspect(&mut self, answer: Answer) -> Answer {
+        if let Answer::Unauthenticated(unproven) = &answer {
+            self.refused.clone_from(&unproven.why.standing);
+        }
+        self.bind().map_or_else(Answer::from, |()| answer)
+    }
+
+    /// Finds the key that seals what the entry says of them: whoever cannot be spoken of so is not answered for.
     pub(crate) fn bind(&mut self) -> Result<(), Unwritable> {
-        let Some(standing) = &self.standing else { return Ok(()) };
+        let Some(standing) = self.whose().map(Arc::clone) else { return Ok(()) };
         let Gateway { log, random, .. } = &*self.gateway;
         let name = standing.owner.as_deref().unwrap_or(standing.lineage.as_str());
         let key = log.subjects().key(standing.tenant.as_str(), name, &**random).map_err(|cause| {

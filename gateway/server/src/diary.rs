@@ -25,7 +25,10 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// What somebody may ask of the log.
 pub(crate) const SEAL: &str = "seal";
-const PRUNE: &str = "prune";
+pub(crate) const PRUNE: &str = "prune";
+
+/// Why nobody was erased where there was no key to destroy.
+pub(crate) const NOTHING_SEALED: &str = "nothing is sealed for this subject";
 
 /// How long a log may take to be sealed: keys are not followed meanwhile.
 pub(crate) const SEAL_PATIENCE: Duration = Duration::from_secs(2);
@@ -96,7 +99,7 @@ impl Diary {
         for deed in deeds.filter(|it| it.class == DeedClass::Log) {
             match deed.action.as_str() {
                 SEAL => seal = true,
-                PRUNE => self.retaining.ask(&deed.actor),
+                PRUNE => self.retaining.ask(deed),
                 _ => {}
             }
         }
@@ -114,6 +117,9 @@ impl Diary {
         if deed.class == DeedClass::Hold {
             return self.held(deed).inspect_err(|cause| tracing::error!(%cause, "a hold cannot be kept")).ok();
         }
+        if deed.class == DeedClass::Log && deed.action == PRUNE {
+            return Some(Retaining::judge(&self.gateway, deed));
+        }
         let (DeedClass::Erasure, Some(tenant), Some(name)) = (deed.class, &deed.tenant, &deed.target) else {
             return Some(deed.clone());
         };
@@ -129,7 +135,7 @@ impl Diary {
         }
         match self.gateway.log.subjects().erase(tenant.as_str(), name) {
             Ok(Some(key)) => Some(erased.with("key", key)),
-            Ok(None) => Some(erased.refused("nothing was sealed for this subject")),
+            Ok(None) => Some(erased.refused(NOTHING_SEALED)),
             Err(cause) => {
                 tracing::error!(%cause, "a subject cannot be erased");
                 None

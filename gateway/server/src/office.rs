@@ -26,6 +26,7 @@ use crate::desk;
 use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
+use crate::retaining;
 use crate::scanning::Scanning;
 use crate::settings::Settings;
 use crate::tls::Certificate;
@@ -352,10 +353,13 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
     let author = Author { node: settings.node.clone(), boot: boot_id() };
     let anchor = Some(SecretFiles::under(&settings.data).audit_newest);
+    let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) =
         Log::open(&folder, settings.audit.clone(), Custody { signer, subjects, anchor }, author, Arc::clone(clock))?;
     let Recovered { torn, before, .. } = recovered;
-    let _ = log.note(&Notice::start(clock.now().wall, before, torn));
+    let now = clock.now().wall;
+    let _ = log.note(&Notice::start(now, before, torn));
+    retaining::begin(&log, last, recovered.next, now);
     for request in &recovered.lost {
         let _ = log.note(&request.notice());
     }

@@ -9,6 +9,8 @@ mod rows;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +33,8 @@ const ATTEMPTS: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Sqlite {
     pool: SqlitePool,
+    /// Something that was forgotten may still stand in the write-ahead file.
+    unwiped: Arc<AtomicBool>,
 }
 
 /// The file could not be opened.
@@ -53,12 +57,24 @@ impl Sqlite {
         loop {
             attempts += 1;
             match migrator().run(&pool).await {
-                Ok(()) => return Ok(Self { pool }),
+                Ok(()) => return Ok(Self { pool, unwiped: Arc::default() }),
                 // Two processes that both make the tables get into each other's way once; then they are there.
                 Err(fault) if attempts < ATTEMPTS && is_contention(&fault) => tokio::task::yield_now().await,
                 Err(fault) => return Err(OpenError::Database(path.to_owned(), fault)),
             }
         }
+    }
+
+    /// Leaves nothing of what was forgotten in the write-ahead file.
+    async fn wipe(&self) -> Result<(), StoreFault> {
+        if self.unwiped.swap(false, Ordering::AcqRel) {
+            let wiped = deeds::empty_write_ahead(&self.pool).await;
+            if !matches!(wiped, Ok(true)) {
+                self.unwiped.store(true, Ordering::Release);
+            }
+            wiped.map_err(fault("emptying the write-ahead file"))?;
+        }
+        Ok(())
     }
 
     /// Ends all work and closes the file.
@@ -158,11 +174,15 @@ impl Registry for Sqlite {
     }
 
     async fn deeds(&self) -> Result<Vec<(u64, Deed)>, StoreFault> {
+        // Where somebody was reading when it was to be done, it is done when it is looked for the next time.
+        self.wipe().await?;
         deeds::oldest(&self.pool).await.map_err(fault("reading what was done"))
     }
 
     async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault> {
-        deeds::forget(&self.pool, upto).await.map_err(fault("forgetting what was entered"))
+        deeds::forget(&self.pool, upto).await.map_err(fault("forgetting what was entered"))?;
+        self.unwiped.store(true, Ordering::Release);
+        self.wipe().await
     }
 
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault> {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::handmade::log_of;
 use crate::sample::{open_as, signer};
 use audit::{
-    AuditSettings, Broken, Due, Entries, Filter, Format, Grounds, HoldName, Log, Notice, Proof, Pruned, Pruning, Query,
-    ReadError, RetentionSettings, Unproven, Unpruned, Verified, Wanted, Way, export, holds, place_hold, prove_entry,
-    prove_growth, prune, release_hold, verify, verify_entry, verify_growth,
+    Age, AuditSettings, Broken, Due, Entries, Filter, Format, Grounds, HoldName, Log, Notice, Proof, Pruned, Pruning,
+    Query, ReadError, RetentionSettings, Unproven, Unpruned, Verified, Wanted, Way, export, holds, place_hold,
+    prove_entry, prove_growth, prune, release_hold, verify, verify_entry, verify_growth,
 };
 use audit::{Before, Hold};
 use domain::Timestamp;
@@ -19,12 +19,12 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// How many entries a gateway wrote long ago, one in a hundred seconds, and one of `LONGER` of a class that is kept longer.
-const OLD: u64 = 2000;
+pub(crate) const OLD: u64 = 2000;
 const EVERY: i64 = 100;
 const LONGER: u64 = 97;
 
 /// For a day, 864 entries, and for ten.
-fn policy() -> RetentionSettings {
+pub(crate) fn policy() -> RetentionSettings {
     RetentionSettings::of_days(1, 10).unwrap()
 }
 
@@ -41,11 +41,11 @@ fn settings() -> AuditSettings {
     AuditSettings { reserve_bytes: 0, checkpoint_ms: 1, sync_ms: 1, flush_ms: 1, ..AuditSettings::default() }
 }
 
-fn open(folder: &Path, boot: &str) -> Log {
+pub(crate) fn open(folder: &Path, boot: &str) -> Log {
     open_as(folder, settings(), boot).unwrap().0
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn old_log() -> TempDir {
 }
 
 /// A run that begins, says a little, and closes the write-ahead file.
-fn seal(folder: &Path, boot: &str) {
+pub(crate) fn seal(folder: &Path, boot: &str) {
     let log = open(folder, boot);
     log.note(&Notice::start(after_days(3), Before::Crash, 0));
     for _ in 0..300 {
@@ -92,7 +92,7 @@ pub(crate) fn good(folder: &Path) -> Verified {
 fn step(folder: &Path, boot: &str, now: Timestamp) -> Result<Option<Pruned>, Unpruned> {
     let log = open(folder, boot);
     log.note(&Notice::start(now, Before::Crash, 0));
-    block_on(prune(&log, &policy(), "test", now, Duration::from_mins(1)))
+    block_on(prune(&log, &policy(), "test", Age::by_clock(now), Duration::from_mins(1)))
 }
 
 /// The first 768 entries go.
@@ -167,7 +167,7 @@ fn a_process_may_die_between_any_two_steps() {
         }
     };
     let before = copy(log.path());
-    let pruning = Pruning::ready(log.path(), &policy(), now).unwrap().unwrap();
+    let pruning = Pruning::ready(log.path(), &policy(), Age::by_clock(now)).unwrap().unwrap();
     dead("kept", log.path());
     let gateway = open(log.path(), "02");
     gateway.note(&Notice::start(now, Before::Crash, 0));
@@ -279,10 +279,10 @@ fn what_is_not_what_was_signed_for_stays() {
         let mut bytes = fs::read(bundle(log.path(), 1)).unwrap();
         bytes[place] ^= 1;
         fs::write(bundle(log.path(), 1), bytes).unwrap();
-        let due = Due::now(log.path(), &policy(), day_after(1000), 256).unwrap();
+        let due = Due::now(log.path(), &policy(), Age::by_clock(day_after(1000)), 256).unwrap();
         assert_eq!((due.first, due.end, due.kept()), (0, 256, 3));
         step(log.path(), "02", day_after(1000)).unwrap().unwrap();
-        let refused = Pruning::ready(log.path(), &policy(), day_after(1000)).unwrap_err();
+        let refused = Pruning::ready(log.path(), &policy(), Age::by_clock(day_after(1000))).unwrap_err();
         assert!(matches!(refused, Unpruned::Evidence(seq) if (256..512).contains(&seq)), "{refused}");
         assert!(bundle(log.path(), 1).exists());
     }
@@ -296,7 +296,7 @@ fn nothing_goes_while_a_hold_is_in_force() {
     assert!(place_hold(log.path(), &name("case-1"), &hold).unwrap());
     assert!(!place_hold(log.path(), &name("case-1"), &hold).unwrap());
     place_hold(log.path(), &name("case-2"), &hold).unwrap();
-    let refusal = |folder: &Path| Pruning::ready(folder, &policy(), day_after(1000)).unwrap_err();
+    let refusal = |folder: &Path| Pruning::ready(folder, &policy(), Age::by_clock(day_after(1000))).unwrap_err();
     assert!(matches!(refusal(log.path()), Unpruned::Held(it) if it == "case-1"));
     assert!(release_hold(log.path(), &name("case-1")).unwrap());
     assert!(!release_hold(log.path(), &name("case-1")).unwrap());
@@ -307,7 +307,7 @@ fn nothing_goes_while_a_hold_is_in_force() {
     assert!(matches!(refusal(log.path()), Unpruned::Held(_)));
     release_hold(log.path(), &name("case-2")).unwrap();
     // Placed after everything was made ready, and in time.
-    let pruning = Pruning::ready(log.path(), &policy(), day_after(1000)).unwrap().unwrap();
+    let pruning = Pruning::ready(log.path(), &policy(), Age::by_clock(day_after(1000))).unwrap().unwrap();
     place_hold(log.path(), &name("case-3"), &hold).unwrap();
     assert!(matches!(pruning.finish(), Err(Unpruned::Held(_))));
     assert!(bundle(log.path(), 0).exists());
@@ -353,5 +353,5 @@ fn days_that_make_no_sense_are_refused() {
     assert!(read(r#"{"keep_days": 10, "compliance_days": 0}"#).unwrap().longer().is_none());
     let log = old_log();
     let ever = RetentionSettings::of_days(0, 0).unwrap();
-    assert!(Pruning::ready(log.path(), &ever, after_days(1_000)).unwrap().is_none());
+    assert!(Pruning::ready(log.path(), &ever, Age::by_clock(after_days(1_000))).unwrap().is_none());
 }

@@ -124,10 +124,13 @@ fn a_signature_by_another_secret_or_another_key_is_401_and_a_guess() {
     let api = Cloudnx::new();
     let key = access_key();
     let wrong = api.refuses(&signed("another secret", b""), key.clone(), &Cause::BadSignature(BadSignature::Mismatch));
-    assert_eq!((wrong.key.as_ref(), wrong.kind(), wrong.guessed()), (Some(&key.id), Kind::Unproven, true));
+    assert_eq!(
+        (wrong.standing.as_ref().map(|it| &it.key), wrong.kind(), wrong.guessed()),
+        (Some(&key.id), Kind::Unproven, true)
+    );
     let kept = secrets().keep_access_key("AKIDBBBBBBBBBBBBBBBB", SECRET).unwrap();
     let unknown = api.refuses(&signed(SECRET, b""), KeyRecord { secret: kept, ..key }, &Cause::UnknownAccessKey);
-    assert_eq!((unknown.key.as_ref(), unknown.kind(), unknown.guessed()), (None, Kind::Unproven, true));
+    assert_eq!((unknown.standing.as_ref(), unknown.kind(), unknown.guessed()), (None, Kind::Unproven, true));
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn an_access_key_has_the_life_of_every_key() {
         (KeyRecord { api: "novastraxis".parse().unwrap(), ..access_key() }, Cause::WrongApi),
     ] {
         let id = key.id.clone();
-        assert_eq!(api.refuses(&sent, key, &cause).key, Some(id));
+        assert_eq!(api.refuses(&sent, key, &cause).standing.map(|it| it.key.clone()), Some(id));
     }
 }
 

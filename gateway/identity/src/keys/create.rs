@@ -6,7 +6,7 @@ use domain::{ApiName, Change, DeedClass, KeyRecord, KeySecret, Scope, TenantId, 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Issued, KeyKind, kind};
-use crate::publish::Decision;
+use crate::publish::{Decision, Entered};
 use crate::store::{KeyFilter, StoreFault};
 use crate::terms::{ApiTerms, Terms, Unfit, label};
 use crate::{Identity, Shown};
@@ -75,6 +75,18 @@ pub enum CreateKeyError {
     Store(#[from] StoreFault),
 }
 
+impl Entered for CreateKeyError {
+    fn entered(&self) -> String {
+        match self {
+            Self::NameTaken(tenant, _) => {
+                format!("tenant `{tenant}` has a working key of this name for this API already")
+            }
+            Self::Unfit(Unfit::Name(_)) => "what was given cannot be a name".to_owned(),
+            Self::UnknownTenant(_) | Self::TooMany(..) | Self::Unfit(_) | Self::Store(_) => self.to_string(),
+        }
+    }
+}
+
 impl Identity {
     /// Makes a key. Its secret is in what is returned and nowhere else.
     pub async fn create_key(&self, new: &NewKey, terms: &Terms) -> Result<Issued, CreateKeyError> {
@@ -87,7 +99,7 @@ impl Identity {
     pub async fn create_keys(&self, new: &[NewKey], terms: &Terms) -> Result<Vec<Issued>, CreateKeyError> {
         let mut deed = self.deed(DeedClass::Key, "create").with("count", new.len());
         if let [one] = new {
-            deed = deed.of(&one.tenant).with("api", &one.api).with("name", &one.name);
+            deed = deed.of(&one.tenant).with("api", &one.api);
         }
         self.told(deed, self.make_keys(new, terms)).await
     }

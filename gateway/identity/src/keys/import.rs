@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use domain::{Change, DeedClass, Imported, KeyId, KeyRecord, KeySecret, keyformat};
 
 use super::{CreateKeyError, NewKey};
-use crate::publish::Decision;
+use crate::publish::{Decision, Entered};
 use crate::store::StoreFault;
 use crate::terms::{Terms, Unfit};
 use crate::{Identity, PlainKey};
@@ -45,12 +45,21 @@ impl From<Unfit> for ImportKeyError {
     }
 }
 
+impl Entered for ImportKeyError {
+    fn entered(&self) -> String {
+        match self {
+            Self::Create(why) => why.entered(),
+            Self::Known(..) | Self::Repeated(_) => self.to_string(),
+        }
+    }
+}
+
 impl Identity {
     /// Takes in all of these keys or none.
     pub async fn import_keys(&self, keys: &[ImportKey], terms: &Terms) -> Result<Vec<KeyRecord>, ImportKeyError> {
         let mut deed = self.deed(DeedClass::Key, "import").with("count", keys.len());
         if let Some(ImportKey { new, .. }) = keys.first() {
-            deed = deed.of(&new.tenant).with("api", &new.api).with("name", &new.name);
+            deed = deed.of(&new.tenant).with("api", &new.api);
         }
         self.told(deed, self.take_keys(keys, terms)).await
     }

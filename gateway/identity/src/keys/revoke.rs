@@ -3,7 +3,7 @@
 use domain::{Change, DeedClass, KeyId, KeyRecord, KeySecret};
 
 use crate::Identity;
-use crate::publish::Decision;
+use crate::publish::{Decision, Entered};
 use crate::store::StoreFault;
 
 /// A key could not be revoked.
@@ -16,6 +16,8 @@ pub enum RevokeKeyError {
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
+
+impl Entered for RevokeKeyError {}
 
 impl Identity {
     /// From now on the key opens nothing. Revoking twice is revoking once.

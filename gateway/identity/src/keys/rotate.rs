@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Change, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Timestamp};
 
 use super::{Issued, KeyKind, KeyState, kind};
-use crate::publish::Decision;
+use crate::publish::{Decision, Entered};
 use crate::store::StoreFault;
 use crate::terms::{Terms, Unfit};
 use crate::{Identity, Shown};
@@ -29,6 +29,8 @@ pub enum RotateKeyError {
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
+
+impl Entered for RotateKeyError {}
 
 impl Identity {
     /// Makes a key with the rights and the lineage of this one. The old key works until `overlap` is over, by default as

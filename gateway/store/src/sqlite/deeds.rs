@@ -35,3 +35,10 @@ pub(super) async fn oldest(pool: &SqlitePool) -> Result<Vec<(u64, Deed)>, sqlx::
 pub(super) async fn forget(pool: &SqlitePool, upto: u64) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM deeds WHERE number <= ?1").bind(number(upto)).execute(pool).await.map(drop)
 }
+
+/// Empties the write-ahead file, in which what was forgotten stands until then. Says whether it could: whoever reads just
+/// now may need it.
+pub(super) async fn empty_write_ahead(pool: &SqlitePool) -> Result<bool, sqlx::Error> {
+    let (busy, ..): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+    Ok(busy == 0)
+}

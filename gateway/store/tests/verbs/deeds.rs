@@ -41,6 +41,33 @@ async fn every_verb_leaves_a_deed_whether_it_changed_something_or_not() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_stands_nowhere_any_more() {
+    let desk = desk().await;
+    let stands = || {
+        let files = std::fs::read_dir(desk.folder.path()).unwrap().map(|it| it.unwrap().path());
+        files.filter(|it| std::fs::read(it).unwrap().windows(17).any(|it| it == b"alice@example.com")).count()
+    };
+    desk.identity.keep_deed(DeedClass::Erasure, "erase", |it| it.of(&acme()).on("alice@example.com")).await.unwrap();
+    assert!(stands() > 0);
+    let (newest, _) = desk.store.deeds().await.unwrap().pop().unwrap();
+    desk.store.forget_deeds(newest).await.unwrap();
+    assert_eq!(stands(), 0);
+}
+
+#[tokio::test]
+async fn no_name_of_a_key_is_in_a_deed_done_or_refused() {
+    let desk = desk().await;
+    let _ = desk.made("alice-laptop").await;
+    let again = desk.identity.create_key(&new("alice-laptop"), &desk.terms).await.unwrap_err();
+    assert!(again.to_string().contains("alice-laptop"), "whoever asks is told");
+    assert!(last(&desk).await.refused.is_some());
+    let unfit = NewKey { owner: Some("alice\nb".to_owned()), ..new("ci") };
+    desk.identity.create_key(&unfit, &desk.terms).await.unwrap_err();
+    let told = serde_json::to_string(&deeds(&desk).await).unwrap();
+    assert!(!told.contains("alice"), "{told}");
+}
+
+#[tokio::test]
 async fn a_refusal_is_kept_with_its_reason() {
     let desk = desk().await;
     let nobody = NewKey { tenant: "nobody".parse().unwrap(), ..new("ci") };

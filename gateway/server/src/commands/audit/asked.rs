@@ -173,8 +173,12 @@ impl Access {
 fn words(entry: &Value) -> String {
     let mut shown = vec![&entry["seq"], &entry["time"]];
     let (request, decision) = (&entry["request"], &entry["decision"]);
+    // A column that is not there would make the next one look like it.
+    let erased = entry.pointer("/sealed/erased").is_some();
+    let unread = Value::from(if erased { "(erased)" } else { "(sealed)" });
     if request.is_object() {
-        shown.extend([&decision["outcome"], &entry["status"], &request["method"], &request["path"]]);
+        let path = if request["path"].is_null() && entry["sealed"].is_object() { &unread } else { &request["path"] };
+        shown.extend([&decision["outcome"], &entry["status"], &request["method"], path]);
         shown.extend([&entry["tenant"], &decision["reason"], &request["id"]]);
     } else {
         shown.extend([&entry["class"], &entry["tenant"]]);
@@ -222,6 +226,11 @@ mod tests {
             let line = words(&entry);
             assert!(!line.contains(|it: char| it.is_control() || it == '\u{202e}'), "{line:?}");
         }
+        let mut entry = json!({ "seq": 1, "time": "t", "status": 200, "decision": { "outcome": "permit" },
+            "request": { "method": "GET", "id": "i" }, "sealed": { "key": "k", "text": "x" }, "tenant": "acme" });
+        assert_eq!(words(&entry), "1  t  permit  200  GET  (sealed)  acme  i");
+        entry["sealed"] = json!({ "key": "k", "erased": true });
+        assert_eq!(words(&entry), "1  t  permit  200  GET  (erased)  acme  i");
         let start =
             json!({ "seq": 0, "time": "t", "class": "audit.control", "node": "n", "action": "start", "torn": 3 });
         assert_eq!(words(&start), "0  t  audit.control  action=start  torn=3");

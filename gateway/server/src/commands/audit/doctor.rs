@@ -6,7 +6,7 @@ mod surroundings;
 use std::path::Path;
 use std::process::ExitCode;
 
-use audit::Examined;
+use audit::{Examined, Lifetime};
 use clap::Args;
 use domain::Timestamp;
 
@@ -66,7 +66,10 @@ fn files(found: &Examined) -> Vec<Finding> {
             ),
         },
         match found.bundles.as_slice() {
-            [] => fine("bundles", &format!("entries {} to {} are there", found.minimum, found.entries)),
+            [] if found.entries <= found.minimum => fine("bundles", "there is no entry yet"),
+            [] => {
+                fine("bundles", &format!("entries {} to {} are there", found.minimum, found.entries.saturating_sub(1)))
+            }
             some => fault("bundles", &first(some), "restore them from a copy; nothing can make entries anew"),
         },
         match found.tiles.as_slice() {
@@ -109,7 +112,15 @@ fn times(found: &Examined, log: &Path, now: Timestamp) -> Vec<Finding> {
             &format!("the newest entry says {newest}, and now is {now}"),
             "set the clock of this machine; no entry goes by a clock that is wrong",
         ),
-        Some(newest) => fine("clock", &format!("the newest entry is of {newest}")),
+        Some(newest) => match Lifetime::read(log).map(|it| it.and_then(|it| it.leapt(now))) {
+            Ok(None) => fine("clock", &format!("the newest entry is of {newest}")),
+            Ok(Some(ahead)) => warning(
+                "clock",
+                &format!("it is {} days ahead of what a gateway saw pass", ahead.as_secs() / 86_400),
+                "set the clock of this machine; if it is right, `portcullis audit prune --clock-is-right` says so",
+            ),
+            Err(cause) => warning("clock", &cause.to_string(), "move `lived` away: the log's age begins anew"),
+        },
         None => fine("clock", "no entry to compare it with"),
     };
     vec![signed, clock]

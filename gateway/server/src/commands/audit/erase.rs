@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use domain::{DeedClass, TenantId};
 
-use crate::commands::audit::told::have_done;
+use crate::commands::audit::told::{Told, have_done, refusal};
 use crate::commands::output::Output;
+use crate::diary::NOTHING_SEALED;
 use crate::settings::Settings;
 
 /// Who is to be forgotten.
@@ -23,14 +24,27 @@ pub(crate) struct Erase {
 
 impl Erase {
     pub(super) fn run(self, log: &Path, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        let done = have_done(settings, DeedClass::Erasure, "erase", |it| it.of(&self.tenant).on(&self.subject))?;
+        let told = have_done(settings, DeedClass::Erasure, "erase", |it| it.of(&self.tenant).on(&self.subject))?;
         let in_force = audit::holds(log)?.into_iter().next();
-        let (status, words, code) = match (in_force, done) {
-            (Some((hold, _)), _) => {
+        let (status, words, code) = match (&told, in_force) {
+            (Told::Entered(time), _) => match refusal(settings, DeedClass::Erasure, *time)? {
+                None => (
+                    "done",
+                    "done: what entries say of them can be read no more; `portcullis audit query --class \
+                     subject.erased` shows the entry"
+                        .to_owned(),
+                    ExitCode::SUCCESS,
+                ),
+                Some(why) if why == NOTHING_SEALED => ("nothing", why, ExitCode::FAILURE),
+                Some(why) => ("refused", format!("refused: {why}"), ExitCode::FAILURE),
+            },
+            (Told::Unheard | Told::Nobody, Some((hold, _))) => {
                 ("refused", format!("refused: the legal hold `{hold}` is in force"), ExitCode::FAILURE)
             }
-            (None, true) => ("done", "done: what entries say of them can be read no more; `portcullis audit query --class subject.erased` shows the entry".to_owned(), ExitCode::SUCCESS),
-            (None, false) => ("waiting", "no gateway has done it yet: it is the first thing that one does when it runs".to_owned(), ExitCode::SUCCESS),
+            (Told::Unheard | Told::Nobody, None) => {
+                let what = told.waits_for().unwrap_or_default();
+                ("waiting", format!("nobody is erased yet: it {what}"), ExitCode::SUCCESS)
+            }
         };
         output.one(&serde_json::json!({ "status": status }), &words)?;
         Ok(code)

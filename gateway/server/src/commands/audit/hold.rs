@@ -38,23 +38,23 @@ impl Hold {
             Some(tenant) => deed.on(&name).of(tenant),
             None => deed.on(&name),
         };
-        let done = have_done(settings, DeedClass::Hold, action, about)?;
-        let (status, words, code) = match (done, self.release, was_there, is_there()?) {
-            (false, ..) => (
-                "waiting",
-                "no gateway has done it yet: it is the first thing that one does when it runs, before anything is pruned",
-                ExitCode::SUCCESS,
+        let waits_for = have_done(settings, DeedClass::Hold, action, about)?.waits_for();
+        let (status, words, code) = match (waits_for, self.release, was_there, is_there()?) {
+            (Some(what), ..) => {
+                ("waiting", format!("not yet: it {what}, before anything is pruned"), ExitCode::SUCCESS)
+            }
+            (None, false, _, true) => {
+                ("in_force", "in force: nothing is pruned and nobody is erased".to_owned(), ExitCode::SUCCESS)
+            }
+            (None, true, true, false) => ("released", "released".to_owned(), ExitCode::SUCCESS),
+            (None, true, false, _) => ("refused", "refused: there is no such hold".to_owned(), ExitCode::FAILURE),
+            (None, ..) => (
+                "refused",
+                "refused: `portcullis audit query --class legal_hold.change` says why".to_owned(),
+                ExitCode::FAILURE,
             ),
-            (true, false, _, true) => {
-                ("in_force", "in force: nothing is pruned and nobody is erased", ExitCode::SUCCESS)
-            }
-            (true, true, true, false) => ("released", "released", ExitCode::SUCCESS),
-            (true, true, false, _) => ("refused", "refused: there is no such hold", ExitCode::FAILURE),
-            (true, ..) => {
-                ("refused", "refused: `portcullis audit query --class legal_hold.change` says why", ExitCode::FAILURE)
-            }
         };
-        output.one(&serde_json::json!({ "name": name, "status": status }), words)?;
+        output.one(&serde_json::json!({ "name": name, "status": status }), &words)?;
         Ok(code)
     }
 }

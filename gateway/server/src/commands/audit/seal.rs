@@ -18,7 +18,7 @@ use crate::settings::Settings;
 pub(super) fn run(log: &Path, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
     if audit::is_being_written(log)? {
         let done = have_done(settings, DeedClass::Log, SEAL, |it| it)?;
-        anyhow::ensure!(done, "the gateway that runs has not done it: its own log says why");
+        anyhow::ensure!(done.waits_for().is_none(), "the gateway that runs has not done it: its own log says why");
     } else {
         seal(settings)?;
     }

@@ -30,7 +30,7 @@ pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timest
     }
     findings.extend(witnessed(log, settings, now));
     findings.push(waiting(settings));
-    findings.push(retention(log, settings, found));
+    findings.push(retention(log, settings, found, now));
     findings
 }
 
@@ -128,10 +128,18 @@ fn deeds(file: &Path) -> anyhow::Result<usize> {
     })
 }
 
-fn retention(log: &Path, settings: &Settings, found: &Examined) -> Finding {
+fn retention(log: &Path, settings: &Settings, found: &Examined, now: Timestamp) -> Finding {
     let says = format!("{}, entries from {} on are there", settings.audit.retention, found.minimum);
     match audit::holds(log) {
-        Ok(holds) if holds.is_empty() => fine("retention", &says),
+        Ok(holds) if holds.is_empty() => match audit::held_back(log, &settings.audit.retention, now) {
+            Ok(Some(first)) => warning(
+                "retention",
+                &format!("{says}; entry {first} is old by the clock, and no gateway saw it grow so old"),
+                "if the clock is right, `portcullis audit prune` lets go what is old by it",
+            ),
+            // What cannot be read is said of the bundles.
+            Ok(None) | Err(_) => fine("retention", &says),
+        },
         Ok(holds) => {
             let names: Vec<&str> = holds.iter().map(|(name, _)| name.as_str()).collect();
             fine("retention", &format!("{says}; nothing goes while holds are in force: {}", names.join(", ")))
