@@ -187,6 +187,10 @@ fn no_tunnel_is_dug_and_methods_that_nobody_documented_are_told_which_are() {
         world.check_refusal("novastraxis", &answer, refusal);
     }
     entries(&world, 10);
+    let entered = world.gateway.entries().all();
+    let details = entered.iter().map(|it| it["decision"]["detail"].as_str().unwrap_or_default());
+    assert_eq!(details.clone().filter(|it| *it == "the method is taken nowhere").count(), 3);
+    assert_eq!(details.filter(|it| *it == "the path takes GET, POST only").count(), 7);
 }
 
 #[test]

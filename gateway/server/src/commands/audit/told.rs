@@ -69,11 +69,8 @@ pub(super) fn have_done(
         })
         .await;
         desk.store.close().await;
-        match (done, time) {
-            (Ok(done), Some(time)) => done.map(|()| Told::Entered(time)),
-            (Ok(done), None) => done.map(|()| Told::Unheard),
-            (Err(_), _) => Ok(if runs { Told::Unheard } else { Told::Nobody }),
-        }
+        let heard = done.ok().transpose()?.and(time);
+        Ok(heard.map_or(if runs { Told::Unheard } else { Told::Nobody }, Told::Entered))
     })
 }
 
