@@ -30,8 +30,10 @@ mod reserve;
 mod retention;
 mod sequencer;
 mod settings;
+mod shared;
 mod show;
 pub mod sinks;
+mod stall;
 mod subjects;
 mod tail;
 pub mod tree;
@@ -50,7 +52,7 @@ pub use export::{
 };
 pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};
 pub use inflight::{InFlight, Place, UnderWay};
-pub use log::{Custody, Horizon, Log, OpenError, Unwritable, is_being_written};
+pub use log::{Custody, Horizon, Log, Lost, OpenError, Unwritable, is_being_written};
 pub use notice::{Author, Before, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,

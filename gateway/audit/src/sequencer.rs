@@ -182,7 +182,17 @@ impl Sequencer {
                 self.unsynced.push(path);
             }
         }
-        if self.wal.synced >= WAL_BYTES { self.rotate() } else { Ok(()) }
+        // While the file before is sealed this one grows on, so that nobody waits for that; but not without end.
+        let sealing = self.sealing.as_ref().is_some_and(|it| !it.is_finished());
+        let long = if sealing { 4 * WAL_BYTES } else { WAL_BYTES };
+        if long <= self.wal.synced { self.rotate() } else { Ok(()) }
+    }
+
+    /// Begins another write-ahead file where that has only waited for the one before. To be called after
+    /// [`Self::settle`], and when nothing comes after it.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.join();
+        self.settle()
     }
 
     /// The next file begins with the bundle that is not whole, so that all before it can be certain without this one.
@@ -236,9 +246,7 @@ impl Sequencer {
     /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
     /// checkpoint. What cannot be made whole is a fault, and stays one.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
-        if let Some(before) = self.sealing.take() {
-            let _ = before.join();
-        }
+        self.join();
         self.settle()?;
         if let Some(bundle) = self.left[1].as_ref().filter(|it| !it.holds()) {
             return Err(io::Error::other(format!("`{}` is gone", bundle.path().display())));
@@ -252,9 +260,7 @@ impl Sequencer {
     /// Makes everything before `first` certain without its write-ahead files, and removes them. Where that fails they
     /// stay, and the next start derives everything anew.
     fn seal(&mut self, first: u64) {
-        if let Some(before) = self.sealing.take() {
-            let _ = before.join();
-        }
+        self.join();
         let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
         let thread = std::thread::Builder::new().name("audit-seal".to_owned());
         let seal = move || {
@@ -263,6 +269,13 @@ impl Sequencer {
             }
         };
         self.sealing = thread.spawn(seal).ok();
+    }
+
+    /// Waits until the file before is sealed.
+    fn join(&mut self) {
+        if let Some(before) = self.sealing.take() {
+            let _ = before.join();
+        }
     }
 
     /// Signs what there is. To be called after [`Self::settle`].
@@ -302,9 +315,7 @@ impl Sequencer {
 
 impl Drop for Sequencer {
     fn drop(&mut self) {
-        if let Some(sealing) = self.sealing.take() {
-            let _ = sealing.join();
-        }
+        self.join();
     }
 }
 

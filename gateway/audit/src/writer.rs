@@ -10,9 +10,9 @@ use domain::{Clock, Tick};
 use tokio::sync::watch;
 
 use crate::Notice;
-use crate::log::{Pending, Shared};
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
+use crate::shared::{Pending, Shared};
 use crate::watch::{Astray, Vigil};
 
 /// How long the writer waits before it tries a failed write again.
@@ -80,7 +80,8 @@ impl Writer {
         Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, low }
     }
 
-    pub(crate) fn run(mut self) {
+    /// Writes until the log is closed. Gives how many entries are lost, because they could not be written before the end.
+    pub(crate) fn run(mut self) -> u64 {
         let mut taken = Pending::default();
         let mut unsynced = 0;
         loop {
@@ -95,16 +96,20 @@ impl Writer {
             unsynced += taken.ends.len() as u64;
             let put = self.put(&mut unsynced, urgent || closed, closed).and_then(|()| self.seal(seals));
             if put.is_err() {
-                let lost = unsynced + self.shared.pending().ends.len() as u64;
-                tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
-                return;
+                return unsynced + self.shared.pending().ends.len() as u64;
             }
-            if closed {
-                // What would be said now would not be written any more.
-                return;
-            }
-            self.look();
+            self.at_disk(|it| it.shared.in_flight.sweep(*it.told.borrow()));
             self.shared.room.notify_waiters();
+            match closed {
+                // What would be said from here on would not be written any more.
+                true if self.shared.pending().ends.is_empty() => {
+                    // Where that fails, the next start does it.
+                    let _ = self.sequencer.end();
+                    return 0;
+                }
+                true => {}
+                false => self.at_disk(Self::look),
+            }
         }
     }
 
@@ -123,7 +128,6 @@ impl Writer {
             self.synced = now;
             let count = std::mem::take(unsynced);
             self.told.send_modify(|it| *it += count);
-            self.shared.in_flight.sweep(*self.told.borrow());
             self.until_done(Sequencer::settle)?;
         }
         if state {
@@ -187,9 +191,21 @@ impl Writer {
         Err(io::Error::other(astray.as_str()))
     }
 
+    /// Does what the disk may keep waiting for, and enters it where that was too long.
+    fn at_disk<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
+        let (done, long) = shared.stall.during(&*clock, || act(self));
+        if let Some(long) = long {
+            let ms = u64::try_from(long.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(ms, "the disk answers again");
+            shared.note(&Notice::control("stalled", clock.now().wall).with("ms", ms));
+        }
+        done
+    }
+
     /// Does one thing until it succeeds; when the process is ending, until it fails.
     fn until_done(&mut self, act: impl Fn(&mut Sequencer) -> io::Result<()>) -> Result<(), GivenUp> {
-        while let Err(cause) = self.in_place().and_then(|()| act(&mut self.sequencer)) {
+        while let Err(cause) = self.at_disk(|it| it.in_place().and_then(|()| act(&mut it.sequencer))) {
             self.shared.fail(&cause.to_string());
             tracing::error!(%cause, "audit log cannot be written");
             if cause.kind() == io::ErrorKind::StorageFull && self.held.reserve.spend() {

@@ -90,6 +90,7 @@ impl Gateway {
 
     /// Takes a request through every step up to forwarding it. The first step that refuses ends it.
     pub async fn decide(&self, mut passage: Passage<'_>) -> Result<Forward, Refused> {
+        self.log.admit().await.map_err(Answer::from)?;
         let catalog = &passage.configuration.catalog;
         let call = match catalog.identify(passage.host, passage.arrival) {
             Ok(call) => passage.trail.keep(call),
@@ -115,7 +116,7 @@ impl Gateway {
         let known = self.recognise_stray(catalog, passage.host, passage.arrival, passage.body).await;
         let Some((index, caller)) = known else { return stray };
         let caller = passage.trail.keep(caller);
-        if let Err(cause) = passage.trail.bind() {
+        if let Err(cause) = passage.trail.bind().await {
             return Answer::from(cause).into();
         }
         let Some(profile) = catalog.profiles().get(index) else { return stray };
@@ -134,7 +135,7 @@ impl Gateway {
         let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await?;
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
-        passage.trail.bind()?;
+        passage.trail.bind().await?;
         let signed = match check {
             PayloadCheck::Sha256(hash) => Some(hash),
             PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,
@@ -170,7 +171,7 @@ async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>)
     if call.operation.native {
         return Err(Answer::NotServed(call.operation.id.to_string()));
     }
-    passage.trail.send_on()?;
+    passage.trail.send_on().await?;
     Ok((permit, flow))
 }
 

@@ -365,9 +365,7 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
         Log::open(&folder, settings.audit.clone(), Custody { signer, subjects }, author, Arc::clone(clock))?;
     let Recovered { torn, before, .. } = recovered;
     let _ = log.note(&Notice::start(clock.now().wall, before, torn));
-    for request in &recovered.lost {
-        let _ = log.note(&request.notice());
-    }
+    log.note_lost(&recovered.lost);
     if before == Before::Crash {
         tracing::warn!(lost = recovered.lost.len(), "the run before this one did not end as it should");
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use audit::{AuditSettings, Entries, Grounds, Log, Notice, Verified, verify, view};
+use audit::{AuditSettings, Entries, Grounds, Log, Notice, UnderWay, Verified, verify, view};
 use domain::{Clock as _, SystemClock, Tick, Timestamp};
 use tempfile::TempDir;
 
@@ -141,6 +141,35 @@ fn a_folder_that_is_replaced_stops_the_log_until_it_is_back() {
     until("the folder", || open.writable().is_ok() && restored(&log).len() == 1);
     drop(open);
     assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[tokio::test]
+async fn what_was_lost_is_said_by_every_start_until_that_is_certain() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit");
+    let request = UnderWay {
+        id: "a1".to_owned(),
+        time: NOW,
+        api: "api".to_owned(),
+        operation: "operation".to_owned(),
+        tenant: None,
+        key: None,
+    };
+    let settings = || AuditSettings { reserve_bytes: 0, ..AuditSettings::default() };
+    let (dead, _) = open_as(&log, settings(), "00").unwrap();
+    let _ = dead.send_on(&request).await.unwrap();
+    drop(dead);
+    // One start after another dies before it has said so.
+    for boot in ["01", "02"] {
+        let (_, found) = open_as(&log, settings(), boot).unwrap();
+        assert_eq!(found.lost, std::slice::from_ref(&request));
+    }
+    let (said, found) = open_as(&log, settings(), "03").unwrap();
+    said.note_lost(&found.lost);
+    drop(said);
+    assert_eq!(open_as(&log, settings(), "04").unwrap().1.lost, []);
+    let lost = Entries::from(&log, 0).filter(|it| view(&it.as_ref().unwrap().1).unwrap()["class"] == "request.lost");
+    assert_eq!(lost.count(), 1);
 }
 
 #[test]
