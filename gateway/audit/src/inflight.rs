@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::minimum::minimum;
 use crate::read::{Entries, ReadError};
-use crate::{Notice, wal};
+use crate::watch::Left;
+use crate::{Notice, disk, wal};
 
 /// How many bytes each request has. An empty place begins with a zero.
 const PLACE: usize = 512;
@@ -57,7 +58,8 @@ pub struct InFlight {
 
 #[derive(Debug)]
 struct Table {
-    file: File,
+    /// Held while the disk is waited for, and by nobody who serves.
+    file: Mutex<File>,
     places: Mutex<Places>,
 }
 
@@ -112,7 +114,7 @@ impl InFlight {
             places.lost = unknown.iter().map(|(_, place)| *place).collect();
             places.free = (0..places.count).filter(|it| !places.lost.contains(it)).collect();
         }
-        let table = Arc::new(Table { file, places: Mutex::new(places) });
+        let table = Arc::new(Table { file: Mutex::new(file), places: Mutex::new(places) });
         let (asked, asking) = mpsc::channel(WAITING);
         let own = Arc::clone(&table);
         let thread = std::thread::Builder::new().name("audit-table".to_owned());
@@ -164,8 +166,25 @@ impl InFlight {
             .map(|(_, place)| place)
             .collect();
         // One that cannot be cleared is found to have an entry at the next start.
-        certain.retain(|place| self.table.file.write_all_at(&[0], offset(*place)).is_ok());
+        certain.retain(|place| self.table.write(&[0], *place).is_ok());
         self.table.places().free.append(&mut certain);
+    }
+}
+
+impl InFlight {
+    /// Whether the table lies there.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        Left::open(&self.table.file(), path, 0).is_ok_and(|it| it.holds())
+    }
+
+    /// Puts the table there, as it is now.
+    pub(crate) fn put_back(&self, path: &Path) -> io::Result<()> {
+        let mut file = self.table.file();
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+        file.read_exact_at(&mut bytes, 0)?;
+        disk::put_durably(path, &bytes)?;
+        *file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(())
     }
 }
 
@@ -178,8 +197,16 @@ impl Table {
             }
             let place = self.places().take();
             let granted = Granted { place: Some(place), table: Arc::clone(self) };
-            let _ = told.send(self.file.write_all_at(&bytes, offset(place)).map(|()| granted));
+            let _ = told.send(self.write(&bytes, place).map(|()| granted));
         }
+    }
+
+    fn write(&self, bytes: &[u8], place: u32) -> io::Result<()> {
+        self.file().write_all_at(bytes, offset(place))
+    }
+
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {

@@ -6,6 +6,7 @@
 //! requests that need it are refused.
 
 mod cbor;
+mod changes;
 pub mod cosignature;
 mod disk;
 mod doctor;
@@ -18,6 +19,7 @@ mod index;
 mod inflight;
 mod kept;
 mod log;
+mod losses;
 mod minimum;
 pub mod note;
 mod notice;

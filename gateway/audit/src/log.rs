@@ -197,6 +197,11 @@ impl Log {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Which files of it somebody has taken away or changed, in the operator's words. Entries reach the disk all the same.
+    pub fn missing(&self) -> Option<String> {
+        self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Waits until the entries that are not on the disk yet are below their bounds.
     pub async fn room(&self) {
         while !self.has_room() {

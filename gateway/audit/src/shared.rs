@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) sealed: watch::Sender<u64>,
     /// Why nothing is taken, in the operator's words.
     pub(crate) trouble: Mutex<Option<String>>,
+    /// Which files others have taken away, in the operator's words.
+    pub(crate) missing: Mutex<Option<String>>,
     /// How long the disk has been waited for.
     pub(crate) stall: Stall,
 }
@@ -63,6 +65,7 @@ impl Shared {
             signed: watch::Sender::new(0),
             sealed: watch::Sender::new(0),
             trouble: Mutex::default(),
+            missing: Mutex::default(),
             stall: Stall::default(),
         }
     }

@@ -10,6 +10,7 @@ use domain::{Clock, Tick};
 use tokio::sync::watch;
 
 use crate::Notice;
+use crate::losses::{Fate, Holders, Losses};
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
 use crate::shared::{Pending, Shared};
@@ -36,6 +37,8 @@ pub(crate) struct Writer {
     /// When the disk was last looked at.
     looked: Tick,
     held: Held,
+    /// Nothing where the system does not say what happens to files.
+    losses: Option<Losses>,
     /// The disk was full, and the reserve is not back yet.
     low: bool,
 }
@@ -77,7 +80,10 @@ impl Writer {
     ) -> Self {
         let now = clock.tick();
         let low = held.reserve.hold().inspect_err(|cause| shared.fail(&cause.to_string())).is_err();
-        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, low }
+        let losses = Losses::of(sequencer.log(), sequencer.size());
+        let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
+        let losses = losses.ok();
+        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, losses, low }
     }
 
     /// Writes until the log is closed. Gives how many entries are lost, because they could not be written before the end.
@@ -233,6 +239,15 @@ impl Writer {
         }
         self.looked = now;
         self.take_back();
+        self.look_at_ours();
+        // Where another folder lies in the place of ours, nothing in it is.
+        if !matches!(self.held.vigil.astray, Some(Astray::Folder | Astray::Lock)) {
+            self.look_at_others();
+        }
+    }
+
+    /// What is being written, and what says that it is ours to write.
+    fn look_at_ours(&mut self) {
         let before = self.held.vigil.astray;
         let found = self.held.vigil.look().or_else(|| self.sequencer.astray());
         self.held.vigil.astray = found;
@@ -257,6 +272,32 @@ impl Writer {
             }
             Err(cause) => tracing::error!(%cause, "what is missing of the audit log cannot be put back"),
         }
+    }
+
+    /// What was written and is not written any more. Entries go on: what is missing is said, and nobody is helped by more.
+    fn look_at_others(&mut self) {
+        let Some(losses) = &mut self.losses else { return };
+        let (sequencer, reserve, in_flight) = (&self.sequencer, &mut self.held.reserve, &self.shared.in_flight);
+        let news = losses.look(&mut Holders { sequencer, reserve, in_flight });
+        let news = news.inspect_err(|cause| tracing::error!(%cause, "files of the audit log cannot be watched"));
+        for (file, fate) in news.unwrap_or_default() {
+            let (file, now) = (file.display().to_string(), self.clock.now().wall);
+            match fate {
+                Fate::Whole => {}
+                Fate::Restored => {
+                    tracing::warn!(file, "a file of the audit log was missing or another one, and is whole again");
+                    self.shared.note(&Notice::control("restored", now).with("what", file));
+                }
+                Fate::Missing => {
+                    tracing::error!(file, "a file of the audit log is missing or another one");
+                    self.shared.note(&Notice::control("missing", now).with("file", file));
+                }
+            }
+        }
+        let words = losses.missing().map(|(first, count)| {
+            format!("{count} files are missing or others, `{}` among them: put them back, or verify", first.display())
+        });
+        *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
     fn restored(&mut self, what: Astray) {

@@ -307,17 +307,18 @@ impl Posts for Office {
     fn conditions(&self) -> Vec<Condition> {
         let heard = domain::Tick::from_nanos(self.heard.load(Ordering::Acquire));
         let silent = self.gateway.clock.tick().since(heard);
-        let writable = self.gateway.log.writable();
+        let (writable, missing) = (self.gateway.log.writable(), self.gateway.log.missing());
         let configuration = self.gateway.configuration();
         let mut conditions = vec![
             Condition {
                 name: "audit",
-                ok: writable.is_ok(),
-                detail: match writable {
-                    Ok(()) => {
+                ok: writable.is_ok() && missing.is_none(),
+                detail: match (writable, missing) {
+                    (Ok(()), None) => {
                         format!("{} entries, {} durable", self.gateway.log.appended(), self.gateway.log.durable())
                     }
-                    Err(cause) => self.gateway.log.trouble().unwrap_or_else(|| cause.to_string()),
+                    (Ok(()), Some(missing)) => missing,
+                    (Err(cause), _) => self.gateway.log.trouble().unwrap_or_else(|| cause.to_string()),
                 },
             },
             Condition {

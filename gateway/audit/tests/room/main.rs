@@ -6,6 +6,7 @@ mod doctor;
 mod export;
 mod handmade;
 mod log;
+mod losses;
 mod note;
 mod proofs;
 mod reading;
