@@ -123,7 +123,7 @@ fn hold(world: &World, promised: &mut Promised, what: &str) {
         let (_, count) = runs.last_mut().expect("a run");
         assert_eq!(entry["node_seq"], *count, "{what}: {entry}");
         *count += 1;
-        if entry["class"] == "audit.control" {
+        if entry["class"] == "audit.control" && entry["action"] == "start" {
             start = entry;
         } else if entry["class"] == "request.completed" {
             assert!(found.insert(id_of(&entry)), "{what}: entered twice: {entry}");

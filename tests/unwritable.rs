@@ -42,7 +42,7 @@ fn nothing_is_answered_for_without_a_log() {
     world.gateway.process().starve(true);
     let _ = world.ask(&Request::get(NSX, "/nope"));
     until("the log to be found unwritable", SOON, || (world.gateway.ask_admin("/readyz").status == 503).then_some(()));
-    let _ = world.gateway.stop();
+    assert_eq!(world.gateway.stop().code(), Some(1), "entries are lost, and it ended as if none were");
 }
 
 #[test]
@@ -104,6 +104,31 @@ fn a_disk_that_is_full_is_said_and_begun_on_again_when_there_is_space() {
     let said = |action: &str| whole.iter().filter(|it| it["action"] == action).count();
     assert!(said("disk_full") > 0 && said("disk_full") == said("disk_free"), "{whole:#?}");
     entries.assert_sound();
+}
+
+#[test]
+fn an_old_file_that_is_taken_away_is_said_and_stops_nobody() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let sealed = world.gateway.command(&["audit", "seal"]);
+    assert_eq!(sealed.code, 0, "{sealed:?}");
+    let kept = std::fs::read_dir(world.gateway.entries().folder().join("checkpoints")).expect("a folder");
+    let note = kept.flatten().map(|it| it.path()).find(|it| it.extension().is_some_and(|it| it == "note"));
+    let note = note.expect("a checkpoint that is kept");
+    let held = std::fs::read(&note).expect("a file");
+    let put_back = || std::fs::write(&note, &held).expect("a file of the test");
+    let ready = || world.gateway.ask_admin("/readyz");
+    // Again and again, because the folder may be younger than the last look.
+    until("the operator to be told", SOON, || {
+        put_back();
+        std::fs::remove_file(&note).expect("a file of the test");
+        (ready().status == 503).then_some(())
+    });
+    assert!(ready().text().contains("checkpoints/"), "{}", ready().text());
+    let _ = world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).expect(200);
+    put_back();
+    until("its return", SOON, || (ready().status == 200).then_some(()));
+    world.gateway.entries().assert_sound();
 }
 
 /// Whether an entry is that of the request with this id, which has what its API puts before it.

@@ -1,5 +1,7 @@
 //! Everything that can be read of a gateway afterwards.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -24,6 +26,7 @@ impl Receivers {
         std::fs::create_dir(&folder).expect("a folder of the test");
         std::fs::write(folder.join("mood"), "200").expect("a mood");
         std::fs::write(folder.join("secret"), format!("{SECRET}\n")).expect("a secret");
+        std::fs::set_permissions(folder.join("secret"), Permissions::from_mode(0o600)).expect("a mode");
         let tls = world.gateway.data().join("tls");
         let words = [&folder, &tls.join("cert.pem"), &tls.join("key.pem")].map(|it| it.display().to_string());
         let mut process = python_served(world, "collector.py", &[&words[0], &words[1], &words[2], SECRET]);

@@ -5,6 +5,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// How the names of drafts end.
+const DRAFT: &str = "new";
+
 /// Makes a folder and those above it, for nobody else.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -31,6 +34,18 @@ pub(crate) fn put_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&draft, path)?;
     sync_names(path)
+}
+
+/// Takes a file away, as [`crate::changes`] knows it from what others do; not for certain.
+pub(crate) fn take_away(path: &Path) -> io::Result<()> {
+    let draft = draft_of(path);
+    fs::rename(path, &draft)?;
+    fs::remove_file(draft)
+}
+
+/// Whether a name is that of a file before it is put in place, or after it was taken away.
+pub(crate) fn is_draft(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == DRAFT)
 }
 
 /// Makes a file and its name durable.
@@ -71,11 +86,16 @@ fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     if let Some(folder) = path.parent().filter(|it| !it.exists()) {
         make_folder(folder)?;
     }
-    // After the whole name: two files that differ in their endings alone may be drafted at the same time.
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
+    let draft = draft_of(path);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     Ok((file, draft))
+}
+
+/// After the whole name: two files that differ in their endings alone may be drafted at the same time.
+fn draft_of(path: &Path) -> PathBuf {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".");
+    draft.push(DRAFT);
+    PathBuf::from(draft)
 }

@@ -62,7 +62,7 @@ pub fn place_hold(log: &Path, name: &HoldName, hold: &Hold) -> io::Result<bool> 
 
 /// Ends a hold. Says whether there was one.
 pub fn release_hold(log: &Path, name: &HoldName) -> io::Result<bool> {
-    match std::fs::remove_file(path(log, name)) {
+    match disk::take_away(&path(log, name)) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(cause) => Err(cause),
         Ok(()) => disk::sync_folder(&folder(log)).map(|()| true),

@@ -1,6 +1,7 @@
 //! Which requests were sent on and have no entry yet: a table on the disk that the next start reads.
 //!
-//! It outlives the process and not the machine: what is written is left to the system to bring to the disk.
+//! It outlives the process and not the machine: what is written is left to the system to bring to the disk. Where even
+//! that hangs, a thread of its own hangs with it, and whoever waits for a place is refused in the end.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -8,15 +9,25 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 
+use crate::minimum::minimum;
 use crate::read::{Entries, ReadError};
-use crate::{Notice, wal};
+use crate::watch::Left;
+use crate::{Notice, disk, wal};
 
 /// How many bytes each request has. An empty place begins with a zero.
 const PLACE: usize = 512;
+
+/// How many requests may wait for a place; those after them wait until they may.
+const WAITING: usize = 1024;
+
+/// How many entries before the write-ahead files are looked through: more than are written before a place is cleared.
+const BEHIND: u64 = 16 * 1024;
 
 /// A request that was sent on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +48,22 @@ pub struct UnderWay {
     pub key: Option<String>,
 }
 
-/// The table.
+/// The table. Its file is written by a thread of its own, and cleared by the writer of the log.
 #[derive(Debug)]
 pub struct InFlight {
-    file: File,
+    table: Arc<Table>,
+    asked: mpsc::Sender<Asked>,
+    patience: Duration,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// Held while the disk is waited for, and by nobody who serves.
+    file: Mutex<File>,
     places: Mutex<Places>,
 }
 
+/// Nobody waits for the disk who holds this.
 #[derive(Debug, Default)]
 struct Places {
     /// How many there are.
@@ -51,6 +71,22 @@ struct Places {
     free: Vec<u32>,
     /// Those whose request was entered, and under which number of this run.
     leaving: Vec<(u64, u32)>,
+    /// Those of the run before, of which no entry says anything yet.
+    lost: Vec<u32>,
+}
+
+/// Somebody waits for a place.
+#[derive(Debug)]
+struct Asked {
+    bytes: Vec<u8>,
+    told: oneshot::Sender<io::Result<Granted>>,
+}
+
+/// A place that is written. Where nobody takes it the request was not sent on, and it is free again.
+#[derive(Debug)]
+struct Granted {
+    place: Option<u32>,
+    table: Arc<Table>,
 }
 
 /// The place of one request. Dropping it without [`InFlight::leave`] leaves it in the table.
@@ -58,20 +94,36 @@ struct Places {
 pub struct Place(u32);
 
 impl InFlight {
-    /// Opens the table of a log and empties it. Gives those that were in it and of which the log says nothing.
-    pub fn open(log: &Path) -> Result<(Self, Vec<UnderWay>), ReadError> {
+    /// Opens the table of a log. Gives those that were in it and of which the log says nothing: they keep their places
+    /// until [`InFlight::said`]. Whoever asks for a place waits so long at most.
+    pub fn open(log: &Path, patience: Duration) -> Result<(Self, Vec<UnderWay>), ReadError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(log.join("inflight"))?;
         let bytes = std::fs::read(log.join("inflight"))?;
-        let left: Vec<UnderWay> = bytes.chunks(PLACE).filter_map(read).collect();
-        let unknown = without_entry(log, left)?;
-        file.set_len(0)?;
-        Ok((Self { file, places: Mutex::default() }, unknown))
+        let all = bytes.chunks(PLACE).zip(0..);
+        let left: Vec<(UnderWay, u32)> = all.filter_map(|(bytes, place)| Some((read(bytes)?, place))).collect();
+        let entered = entered(log, &left)?;
+        let (known, unknown): (Vec<_>, Vec<_>) = left.into_iter().partition(|(it, _)| entered.contains(it.id.as_str()));
+        let mut places = Places::default();
+        if unknown.is_empty() {
+            file.set_len(0)?;
+        } else {
+            known.iter().try_for_each(|(_, place)| file.write_all_at(&[0], offset(*place)))?;
+            places.count = u32::try_from(bytes.len().div_ceil(PLACE)).unwrap_or(u32::MAX);
+            places.lost = unknown.iter().map(|(_, place)| *place).collect();
+            places.free = (0..places.count).filter(|it| !places.lost.contains(it)).collect();
+        }
+        let table = Arc::new(Table { file: Mutex::new(file), places: Mutex::new(places) });
+        let (asked, asking) = mpsc::channel(WAITING);
+        let own = Arc::clone(&table);
+        let thread = std::thread::Builder::new().name("audit-table".to_owned());
+        let _ = thread.spawn(move || own.serve(asking))?;
+        Ok((Self { table, asked, patience }, unknown.into_iter().map(|(it, _)| it).collect()))
     }
 
     /// Notes that a request is about to be sent on.
-    pub fn enter(&self, request: &UnderWay) -> io::Result<Place> {
+    pub async fn enter(&self, request: &UnderWay) -> io::Result<Place> {
         let mut bytes = serde_json::to_vec(request)?;
         if bytes.len() > PLACE {
             // An id is short, and says which one it was.
@@ -80,43 +132,102 @@ impl InFlight {
             bytes = serde_json::to_vec(&known)?;
         }
         bytes.resize(PLACE, 0);
-        let place = {
-            let mut places = self.places();
-            places.free.pop().unwrap_or_else(|| {
-                places.count += 1;
-                places.count - 1
-            })
+        let (told, hear) = oneshot::channel();
+        let granted = async {
+            let ended = || io::Error::other("nobody writes the table any more");
+            self.asked.send(Asked { bytes, told }).await.map_err(|_| ended())?;
+            hear.await.map_err(|_| ended())?
         };
-        let written = self.file.write_all_at(&bytes, offset(place));
-        if written.is_err() {
-            self.places().free.push(place);
-        }
-        written.map(|()| Place(place))
+        let granted = tokio::time::timeout(self.patience, granted).await;
+        let place = granted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?.place.take();
+        place.map(Place).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Notes that a request was entered, as this number of this run, of which so many are on the disk for certain. Until
-    /// the entry is, the request keeps its place.
-    pub fn leave(&self, Place(place): Place, number: u64, durable: u64) {
-        self.places().leaving.push((number, place));
-        self.sweep(durable);
+    /// Notes that a request was entered, as this number of this run. Until that entry is on the disk for certain, the
+    /// request keeps its place.
+    pub fn leave(&self, Place(place): Place, number: u64) {
+        self.table.places().leaving.push((number, place));
     }
 
-    /// Clears the places of those whose entry is on the disk by now.
+    /// Notes that what the run before left behind is said in the log, by entries up to this number of this run.
+    pub fn said(&self, number: u64) {
+        let mut places = self.table.places();
+        let lost = std::mem::take(&mut places.lost);
+        places.leaving.extend(lost.into_iter().map(|place| (number, place)));
+    }
+
+    /// Clears the places of those whose entry is on the disk by now: so many are.
     pub fn sweep(&self, durable: u64) {
-        let mut places = self.places();
-        let Places { free, leaving, .. } = &mut *places;
-        leaving.retain(|(number, place)| {
-            let certain = *number <= durable;
-            // One that cannot be cleared is found to have an entry at the next start.
-            if certain && self.file.write_all_at(&[0], offset(*place)).is_ok() {
-                free.push(*place);
+        let mut certain: Vec<_> = self
+            .table
+            .places()
+            .leaving
+            .extract_if(.., |(number, _)| *number <= durable)
+            .map(|(_, place)| place)
+            .collect();
+        // One that cannot be cleared is found to have an entry at the next start.
+        certain.retain(|place| self.table.write(&[0], *place).is_ok());
+        self.table.places().free.append(&mut certain);
+    }
+}
+
+impl InFlight {
+    /// Whether the table lies there.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        Left::open(&self.table.file(), path, 0).is_ok_and(|it| it.holds())
+    }
+
+    /// Puts the table there, as it is now.
+    pub(crate) fn put_back(&self, path: &Path) -> io::Result<()> {
+        let mut file = self.table.file();
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+        file.read_exact_at(&mut bytes, 0)?;
+        disk::put_durably(path, &bytes)?;
+        *file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Writes requests into places, until nobody can ask for one any more.
+    fn serve(self: &Arc<Self>, mut asking: mpsc::Receiver<Asked>) {
+        while let Some(Asked { bytes, told }) = asking.blocking_recv() {
+            if told.is_closed() {
+                continue;
             }
-            !certain
-        });
+            let place = self.places().take();
+            let granted = Granted { place: Some(place), table: Arc::clone(self) };
+            let _ = told.send(self.write(&bytes, place).map(|()| granted));
+        }
+    }
+
+    fn write(&self, bytes: &[u8], place: u32) -> io::Result<()> {
+        self.file().write_all_at(bytes, offset(place))
+    }
+
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.count += 1;
+            self.count - 1
+        })
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        // Cleared before it is anybody's again. No entry need come first.
+        let place = self.place.take().map(|place| (0, place));
+        self.table.places().leaving.extend(place);
     }
 }
 
@@ -142,26 +253,28 @@ fn read(place: &[u8]) -> Option<UnderWay> {
     serde_json::from_slice(place.get(..end)?).ok()
 }
 
-/// Those whose id is in no entry of the write-ahead files. An entry that is in none of them any more was on the disk long
-/// before its place was left.
-fn without_entry(log: &Path, mut left: Vec<UnderWay>) -> Result<Vec<UnderWay>, ReadError> {
-    let first = wal::files(log)?.first().map_or(0, |(first, _)| *first);
-    if left.is_empty() {
-        return Ok(left);
-    }
-    let ids: Vec<Arc<str>> = left.iter().map(|it| it.id.as_str().into()).collect();
+/// The ids that entries speak of: those of the write-ahead files, and the last ones before, as far as they are there.
+fn entered(log: &Path, left: &[(UnderWay, u32)]) -> Result<BTreeSet<Arc<str>>, ReadError> {
     let mut entered = BTreeSet::new();
-    for entry in Entries::from(log, first) {
+    if left.is_empty() {
+        return Ok(entered);
+    }
+    let first = wal::files(log)?.first().map_or(0, |(first, _)| *first);
+    let behind = first.saturating_sub(BEHIND).max(minimum(log)?).min(first);
+    let before = Entries::from(log, behind).map_while(Result::ok).take_while(|(seq, _)| *seq < first).map(Ok);
+    let ids: Vec<Arc<str>> = left.iter().map(|(it, _)| it.id.as_str().into()).collect();
+    for entry in before.chain(Entries::from(log, first)) {
         let (_, entry) = entry?;
         entered.extend(ids.iter().filter(|id| memchr::memmem::find(&entry, id.as_bytes()).is_some()).cloned());
     }
-    left.retain(|it| !entered.contains(it.id.as_str()));
-    Ok(left)
+    Ok(entered)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     fn request(id: &str) -> UnderWay {
         UnderWay {
@@ -174,47 +287,78 @@ mod tests {
         }
     }
 
-    #[test]
-    fn who_did_not_leave_is_found_at_the_next_start_and_only_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let (table, found) = InFlight::open(folder.path()).unwrap();
-        assert_eq!(found, []);
-        let places: Vec<Place> = ["a1", "b2", "c3"].iter().map(|id| table.enter(&request(id)).unwrap()).collect();
-        let [a, b, _c] = places.try_into().unwrap();
-        table.leave(a, 1, 1);
-        table.leave(b, 2, 1);
-        drop(table);
-        let (table, found) = InFlight::open(folder.path()).unwrap();
-        assert_eq!(found, [request("b2"), request("c3")], "an entry that may be lost is no entry");
-        drop(table);
-        assert_eq!(InFlight::open(folder.path()).unwrap().1, []);
+    fn open(log: &Path) -> (InFlight, Vec<UnderWay>) {
+        InFlight::open(log, PATIENCE).unwrap()
     }
 
-    #[test]
-    fn places_are_used_again_once_their_entry_is_certain() {
+    #[tokio::test]
+    async fn who_did_not_leave_is_found_at_every_start_until_an_entry_that_says_so_is_certain() {
         let folder = tempfile::tempdir().unwrap();
-        let (table, _) = InFlight::open(folder.path()).unwrap();
+        let (table, found) = open(folder.path());
+        assert_eq!(found, []);
+        let (a, b) = (table.enter(&request("a1")).await.unwrap(), table.enter(&request("b2")).await.unwrap());
+        let _c = table.enter(&request("c3")).await.unwrap();
+        table.leave(a, 1);
+        table.leave(b, 2);
+        table.sweep(1);
+        drop(table);
+        let left = [request("b2"), request("c3")];
+        let (table, found) = open(folder.path());
+        assert_eq!(found, left, "an entry that may be lost is no entry");
+        // The process dies before anybody has said so; or has said so, and not for certain.
+        drop(table);
+        let (table, found) = open(folder.path());
+        assert_eq!(found, left);
+        let _new = table.enter(&request("d4")).await.unwrap();
+        table.said(7);
+        table.sweep(6);
+        drop(table);
+        let (table, found) = open(folder.path());
+        assert_eq!(found, [request("d4"), request("b2"), request("c3")], "a new one took the place of an old one");
+        table.said(7);
+        table.sweep(7);
+        drop(table);
+        assert_eq!(open(folder.path()).1, []);
+    }
+
+    #[tokio::test]
+    async fn places_are_used_again_once_their_entry_is_certain() {
+        let folder = tempfile::tempdir().unwrap();
+        let (table, _) = open(folder.path());
         for number in 1..1000 {
-            let place = table.enter(&request("a1")).unwrap();
-            table.leave(place, number, number - 1);
+            let place = table.enter(&request("a1")).await.unwrap();
+            table.leave(place, number);
+            table.sweep(number - 1);
         }
         assert!(std::fs::metadata(folder.path().join("inflight")).unwrap().len() <= 2 * PLACE as u64);
         table.sweep(999);
         drop(table);
-        assert_eq!(InFlight::open(folder.path()).unwrap().1, []);
+        assert_eq!(open(folder.path()).1, []);
     }
 
-    #[test]
-    fn one_that_does_not_fit_keeps_its_id_and_rubbish_is_passed_over() {
+    #[tokio::test]
+    async fn who_waits_no_longer_has_no_place() {
         let folder = tempfile::tempdir().unwrap();
-        let (table, _) = InFlight::open(folder.path()).unwrap();
-        let _ = table.enter(&UnderWay { operation: "x".repeat(600), ..request("a1") }).unwrap();
+        let (table, _) = open(folder.path());
+        let (told, hear) = oneshot::channel();
+        table.asked.send(Asked { bytes: serde_json::to_vec(&request("a1")).unwrap(), told }).await.unwrap();
+        drop(hear.await.unwrap().unwrap());
+        table.sweep(0);
+        drop(table);
+        assert_eq!(open(folder.path()).1, []);
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_fit_keeps_its_id_and_rubbish_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (table, _) = open(folder.path());
+        let _ = table.enter(&UnderWay { operation: "x".repeat(600), ..request("a1") }).await.unwrap();
         drop(table);
         let file = folder.path().join("inflight");
         let mut bytes = std::fs::read(&file).unwrap();
         bytes.extend_from_slice(&[b'{'; 700]);
         std::fs::write(&file, bytes).unwrap();
-        let (_, found) = InFlight::open(folder.path()).unwrap();
+        let (_, found) = open(folder.path());
         assert_eq!(found.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["a1"]);
     }
 }

@@ -6,6 +6,7 @@
 //! requests that need it are refused.
 
 mod cbor;
+mod changes;
 pub mod cosignature;
 mod disk;
 mod doctor;
@@ -19,6 +20,7 @@ mod inflight;
 mod kept;
 mod lifetime;
 mod log;
+mod losses;
 mod minimum;
 pub mod note;
 mod notice;
@@ -32,8 +34,10 @@ mod retention;
 mod scan;
 mod sequencer;
 mod settings;
+mod shared;
 mod show;
 pub mod sinks;
+mod stall;
 mod subjects;
 mod succession;
 mod tail;
@@ -57,7 +61,7 @@ pub use export::{
 pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};
 pub use inflight::{InFlight, Place, UnderWay};
 pub use lifetime::{LEAP, Lifetime, clock_at_start, written_last};
-pub use log::{Custody, Horizon, Log, OnHold, OpenError, Unwritable, is_being_written};
+pub use log::{Custody, Horizon, Log, Lost, OnHold, OpenError, Unwritable, is_being_written};
 pub use notice::{Author, Before, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,

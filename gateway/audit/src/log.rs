@@ -7,18 +7,19 @@ use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use domain::Clock;
-use tokio::sync::{Notify, watch};
+use domain::{Clock, Random};
+use tokio::sync::watch;
 
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
+use crate::shared::Shared;
 use crate::writer::{Held, Writer};
-use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, Subjects, UnderWay, disk};
+use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, SubjectKey, Subjects, UnderWay, disk};
 
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -80,80 +81,13 @@ pub struct Log {
     before: u64,
     durable: watch::Receiver<u64>,
     folder: PathBuf,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<u64>>>,
 }
 
-/// What requests and the writer have in common.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pending: Mutex<Pending>,
-    pub(crate) wake: Condvar,
-    pub(crate) room: Notify,
-    writable: AtomicBool,
-    pub(crate) settings: AuditSettings,
-    author: Author,
-    pub(crate) in_flight: InFlight,
-    pub(crate) subjects: Subjects,
-    /// How many entries of this run are signed for.
-    pub(crate) signed: watch::Sender<u64>,
-    /// How many times the log was sealed as somebody asked.
-    pub(crate) sealed: watch::Sender<u64>,
-    /// Why nothing is taken, in the operator's words.
-    trouble: Mutex<Option<String>>,
-    /// Whether strict operations are held, which each of them asks, and why.
-    is_held: AtomicBool,
-    held: Mutex<Option<String>>,
-}
-
-/// What has been handed over and not been taken by the writer yet.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    /// Entries end to end.
-    pub(crate) bytes: Vec<u8>,
-    /// Where each of them ends.
-    pub(crate) ends: Vec<usize>,
-    appended: u64,
-    /// Somebody waits until what is here is durable.
-    pub(crate) urgent: bool,
-    /// How many times somebody asked for the log to be sealed.
-    pub(crate) seals: u64,
-    pub(crate) closed: bool,
-}
-
-impl Shared {
-    pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// From now on nothing is taken, for this reason.
-    pub(crate) fn fail(&self, why: &str) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
-        self.writable.store(false, Ordering::Release);
-    }
-
-    pub(crate) fn recover(&self) {
-        if !self.writable.swap(true, Ordering::AcqRel) {
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-    }
-
-    pub(crate) fn note(&self, notice: &Notice) -> u64 {
-        self.hand_over(|author, node_seq, out| notice.write(author, node_seq, out))
-    }
-
-    fn hand_over(&self, write: impl FnOnce(&Author, u64, &mut Vec<u8>)) -> u64 {
-        let mut pending = self.pending();
-        let node_seq = pending.appended;
-        write(&self.author, node_seq, &mut pending.bytes);
-        let end = pending.bytes.len();
-        pending.ends.push(end);
-        pending.appended += 1;
-        if pending.ends.len() == 1 {
-            self.wake.notify_one();
-        }
-        node_seq + 1
-    }
-}
+/// The log could not be written before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} entries are lost: the audit log could not be written before the end")]
+pub struct Lost(pub u64);
 
 impl Log {
     /// Opens or makes the log in this folder, cuts a torn end, and starts the writer.
@@ -178,30 +112,19 @@ impl Log {
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
         let (sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
-        let (in_flight, lost) = InFlight::open(folder).map_err(|cause| failed(io::Error::other(cause)))?;
+        let patience = Duration::from_millis(settings.strict_wait_ms);
+        let (in_flight, lost) = InFlight::open(folder, patience).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;
-        let shared = Arc::new(Shared {
-            pending: Mutex::default(),
-            wake: Condvar::new(),
-            room: Notify::new(),
-            writable: AtomicBool::new(true),
-            settings,
-            author,
-            in_flight,
-            subjects,
-            signed: watch::Sender::new(0),
-            sealed: watch::Sender::new(0),
-            trouble: Mutex::default(),
-            is_held: AtomicBool::new(false),
-            held: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new(settings, author, in_flight, subjects));
         let (told, durable) = watch::channel(0);
+        let watched = (Arc::clone(&shared), Arc::clone(&clock));
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let _ = thread("audit-watch").spawn(move || watched.0.watch(&*watched.1)).map_err(failed)?;
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
-        let thread = std::thread::Builder::new().name("audit".to_owned());
-        let writer = thread.spawn(move || writer.run()).map_err(failed)?;
+        let writer = thread("audit").spawn(move || writer.run()).map_err(failed)?;
         let (before, folder) = (recovered.next, folder.to_owned());
-        Ok((Self { shared, before, durable, folder, writer: Some(writer) }, recovered))
+        Ok((Self { shared, before, durable, folder, writer: Mutex::new(Some(writer)) }, recovered))
     }
 
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
@@ -220,9 +143,47 @@ impl Log {
         &self.shared.subjects
     }
 
+    /// The key that seals what entries say of somebody. Where one must be drawn, waits for the disk as long as the settings
+    /// say.
+    pub async fn subject(
+        &self,
+        tenant: &str,
+        name: &str,
+        random: &Arc<dyn Random>,
+    ) -> Result<Arc<SubjectKey>, Unwritable> {
+        if let Some(key) = self.shared.subjects.known(tenant, name) {
+            return Ok(key);
+        }
+        let (shared, random) = (Arc::clone(&self.shared), Arc::clone(random));
+        let (tenant, name) = (tenant.to_owned(), name.to_owned());
+        let drawn = async {
+            // One at a time: where the disk hangs, one thread does.
+            let turn = Arc::clone(&self.shared.drawing).acquire_owned().await.map_err(io::Error::other)?;
+            let draw = move || {
+                let _turn = turn;
+                shared.subjects.key(&tenant, &name, &*random)
+            };
+            tokio::task::spawn_blocking(draw).await.map_err(io::Error::other)?
+        };
+        let wait = Duration::from_millis(self.shared.settings.strict_wait_ms);
+        let drawn = tokio::time::timeout(wait, drawn).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        drawn.map_err(|cause| {
+            tracing::error!(%cause, "the key that seals what entries say of a caller cannot be kept");
+            Unwritable
+        })
+    }
+
+    /// Enters requests that the run before sent on and never entered. The next start names them again, should this process
+    /// die before that is on the disk.
+    pub fn note_lost(&self, requests: &[UnderWay]) {
+        let number = requests.iter().map(|it| self.note(&it.notice())).last();
+        self.shared.in_flight.said(number.unwrap_or_default());
+    }
+
     /// Notes that a request is about to be sent on, so that the next start knows of it should its entry never be written.
-    pub fn send_on(&self, request: &UnderWay) -> Result<Place, Unwritable> {
-        self.shared.in_flight.enter(request).map_err(|cause| {
+    /// Waits for the disk as long as the settings say.
+    pub async fn send_on(&self, request: &UnderWay) -> Result<Place, Unwritable> {
+        self.shared.in_flight.enter(request).await.map_err(|cause| {
             tracing::error!(%cause, "the table of requests in flight cannot be written");
             Unwritable
         })
@@ -230,7 +191,7 @@ impl Log {
 
     /// Notes that the entry of such a request has been handed over.
     pub fn leave(&self, place: Place) {
-        self.shared.in_flight.leave(place, self.appended(), self.durable());
+        self.shared.in_flight.leave(place, self.appended());
     }
 
     /// Whether entries are reaching the disk.
@@ -260,14 +221,41 @@ impl Log {
         self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until the entries in memory are below their bound.
+    /// Which files of it somebody has taken away or changed, in the operator's words. Entries reach the disk all the same.
+    pub fn missing(&self) -> Option<String> {
+        self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the entries that are not on the disk yet are below their bounds.
     pub async fn room(&self) {
-        while self.shared.pending().bytes.len() > self.shared.settings.backlog_bytes {
+        while !self.has_room() {
             let woken = self.shared.room.notified();
-            if self.shared.pending().bytes.len() > self.shared.settings.backlog_bytes {
+            if !self.has_room() {
                 woken.await;
             }
         }
+    }
+
+    /// The same, for as long as the settings say: whoever is let in after that would wait for its end instead.
+    pub async fn admit(&self) -> Result<(), Unwritable> {
+        if self.has_room() {
+            return Ok(());
+        }
+        let wait = Duration::from_millis(self.shared.settings.strict_wait_ms);
+        tokio::time::timeout(wait, self.room()).await.map_err(|_| Unwritable)
+    }
+
+    fn has_room(&self) -> bool {
+        let AuditSettings { backlog_bytes, backlog_entries, .. } = self.shared.settings;
+        let durable = self.durable();
+        let mut pending = self.shared.pending();
+        if pending.bytes.len() <= backlog_bytes && pending.appended.saturating_sub(durable) <= backlog_entries {
+            return true;
+        }
+        // Somebody waits for the disk, and not for more entries to gather.
+        pending.urgent = true;
+        self.shared.wake.notify_one();
+        false
     }
 
     /// Waits until this many entries of this run are on the disk for certain, for as long as the settings say.
@@ -295,6 +283,18 @@ impl Log {
             pending.seals
         };
         reached(self.shared.sealed.subscribe(), number, patience).await
+    }
+
+    /// Writes, syncs and signs what is left, and ends the writing: what is handed over after that goes nowhere.
+    pub fn close(&self) -> Result<(), Lost> {
+        self.shared.pending().closed = true;
+        self.shared.wake.notify_one();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A writer that panicked has not said how many: what it did not make certain is lost.
+        let lost = writer.map(|it| it.join().unwrap_or_else(|_| self.appended().saturating_sub(self.durable())));
+        self.shared.stall.end();
+        let lost = lost.unwrap_or_else(|| self.shared.pending().ends.len() as u64);
+        if lost == 0 { Ok(()) } else { Err(Lost(lost)) }
     }
 
     /// Where it is kept.
@@ -362,10 +362,8 @@ async fn reached(mut count: watch::Receiver<u64>, number: u64, patience: Duratio
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.shared.pending().closed = true;
-        self.shared.wake.notify_one();
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        if let Err(cause) = self.close() {
+            tracing::error!(%cause, "the audit log was closed too early");
         }
     }
 }

@@ -43,6 +43,17 @@ impl Reserve {
         Ok(())
     }
 
+    /// Whether what is held is there; also where nothing is.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.held || self.bytes == 0 || fs::metadata(&self.path).is_ok_and(|it| it.len() == self.bytes)
+    }
+
+    /// Takes the space again that somebody else has given up.
+    pub(crate) fn take_anew(&mut self) -> io::Result<()> {
+        self.held = false;
+        self.hold()
+    }
+
     /// Gives the space up. Says whether there was any.
     pub(crate) fn spend(&mut self) -> bool {
         std::mem::take(&mut self.held) && self.bytes > 0 && fs::remove_file(&self.path).is_ok()

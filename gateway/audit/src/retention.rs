@@ -266,7 +266,7 @@ impl Pruning {
         let failed = at(&self.log);
         if self.what == KEPT {
             for (_, path) in kept::files(&self.log, self.pruned.end).map_err(&failed)? {
-                std::fs::remove_file(&path).map_err(at(&path))?;
+                disk::take_away(&path).map_err(at(&path))?;
             }
             return Ok(self.pruned);
         }

@@ -9,13 +9,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crate::note::Signer;
-use crate::tree::{self, FULL, Levels, bundle_path};
+use crate::note::{Checkpoint, Signer};
+use crate::recover::read_tile;
+use crate::tree::{self, FULL, Levels, Tile, bundle_path};
 use crate::watch::{Astray, Left};
 use crate::{disk, index, wal};
-
-/// Where bundles lie.
-const BUNDLES: &str = "tile/entries";
 
 /// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
 const WAL_BYTES: u64 = 16 * 1024 * 1024;
@@ -43,8 +41,8 @@ pub(crate) struct Sequencer {
     /// How many entries the last checkpoint covers.
     stated: u64,
     sealing: Option<JoinHandle<()>>,
-    /// The newest checkpoint and the newest whole bundle, as they were left.
-    left: [Option<Left>; 2],
+    /// The newest checkpoint, as it was left.
+    left: Option<Left>,
 }
 
 /// The write-ahead file, and what of it is not on the disk for certain.
@@ -89,13 +87,18 @@ impl Sequencer {
             begun: Vec::new(),
             stated,
             sealing: None,
-            left: [None, None],
+            left: None,
         }
     }
 
     /// Where the newest kept checkpoint lies once more.
     pub(crate) fn anchor(&self) -> Option<&Path> {
         self.anchor.as_deref()
+    }
+
+    /// Where it is kept.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
     }
 
     /// How many entries there are.
@@ -106,6 +109,23 @@ impl Sequencer {
     /// The root over them.
     pub(crate) fn root(&self) -> tree::Hash {
         self.levels.root()
+    }
+
+    /// The root of a whole tile, as what stands above it says.
+    pub(crate) fn told(&self, tile: Tile) -> Option<tree::Hash> {
+        let above = || Some(Tile { level: tile.level.checked_add(1)?, index: tile.index / FULL as u64 });
+        let place = usize::try_from(tile.index % FULL as u64).ok()?;
+        self.levels.told(tile).or_else(|| read_tile(&self.log, above()?).ok()?.get(place).copied())
+    }
+
+    /// What a note says, if we stand for it.
+    pub(crate) fn stood_for(&self, note: &str) -> Option<Checkpoint> {
+        Checkpoint::parse(self.signer.open(note).ok()?).ok()
+    }
+
+    /// What the file says that others verify by.
+    pub(crate) fn key_line(&self) -> String {
+        format!("{}\n", self.signer.verifier())
     }
 
     /// Writes into this file from now on.
@@ -190,13 +210,20 @@ impl Sequencer {
         while let Some((path, bytes)) = self.derived.front() {
             disk::put(path, bytes)?;
             if let Some((path, _)) = self.derived.pop_front() {
-                if path.starts_with(self.log.join(BUNDLES)) {
-                    self.left[1] = Some(Left::at(&path)?);
-                }
                 self.unsynced.push(path);
             }
         }
-        if self.wal.synced >= WAL_BYTES { self.rotate() } else { Ok(()) }
+        // While the file before is sealed this one grows on, so that nobody waits for that; but not without end.
+        let sealing = self.sealing.as_ref().is_some_and(|it| !it.is_finished());
+        let long = if sealing { 4 * WAL_BYTES } else { WAL_BYTES };
+        if long <= self.wal.synced { self.rotate() } else { Ok(()) }
+    }
+
+    /// Begins another write-ahead file where that has only waited for the one before. To be called after
+    /// [`Self::settle`], and when nothing comes after it.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.join();
+        self.settle()
     }
 
     /// The next file begins with the bundle that is not whole, so that all before it can be certain without this one.
@@ -242,21 +269,14 @@ impl Sequencer {
         if !wal.is_ok_and(|it| it.holds()) {
             return Some(Astray::WriteAhead);
         }
-        let kinds = [Astray::Checkpoint, Astray::Bundle];
-        let mut all = self.left.iter().zip(kinds);
-        all.find_map(|(left, kind)| left.as_ref().is_some_and(|it| !it.holds()).then_some(kind))
+        self.left.as_ref().is_some_and(|it| !it.holds()).then_some(Astray::Checkpoint)
     }
 
     /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
     /// checkpoint. What cannot be made whole is a fault, and stays one.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
-        if let Some(before) = self.sealing.take() {
-            let _ = before.join();
-        }
+        self.join();
         self.settle()?;
-        if let Some(bundle) = self.left[1].as_ref().filter(|it| !it.holds()) {
-            return Err(io::Error::other(format!("`{}` is gone", bundle.path().display())));
-        }
         let first = self.begin_wal()?;
         seal(&self.log, first, &self.unsynced)?;
         self.unsynced.clear();
@@ -266,9 +286,7 @@ impl Sequencer {
     /// Makes everything before `first` certain without its write-ahead files, and removes them. Where that fails they
     /// stay, and the next start derives everything anew.
     fn seal(&mut self, first: u64) {
-        if let Some(before) = self.sealing.take() {
-            let _ = before.join();
-        }
+        self.join();
         let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
         let thread = std::thread::Builder::new().name("audit-seal".to_owned());
         let seal = move || {
@@ -277,6 +295,13 @@ impl Sequencer {
             }
         };
         self.sealing = thread.spawn(seal).ok();
+    }
+
+    /// Waits until the file before is sealed.
+    fn join(&mut self) {
+        if let Some(before) = self.sealing.take() {
+            let _ = before.join();
+        }
     }
 
     /// Signs what there is. To be called after [`Self::settle`].
@@ -297,7 +322,7 @@ impl Sequencer {
         // In this order, because a kept one without a newest one is a log that was meddled with.
         let checkpoint = self.log.join("checkpoint");
         disk::put_durably(&checkpoint, note.as_bytes())?;
-        self.left[0] = Some(Left::at(&checkpoint)?);
+        self.left = Some(Left::at(&checkpoint)?);
         if keep {
             disk::put_durably(&self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
             // Last, so that the log is never behind what is said of it elsewhere.
@@ -317,9 +342,7 @@ impl Sequencer {
 
 impl Drop for Sequencer {
     fn drop(&mut self) {
-        if let Some(sealing) = self.sealing.take() {
-            let _ = sealing.join();
-        }
+        self.join();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an operator may write about the log.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::de::Error as _;
@@ -8,6 +9,9 @@ use serde::{Deserialize, Deserializer};
 
 /// The most days anybody keeps anything: a century.
 const MOST_DAYS: u64 = 36_500;
+
+/// How long a disk may take to answer: less is an ordinary pause of any disk, and after more everybody has left.
+const STALLS: RangeInclusive<u64> = 50..=60_000;
 
 /// The `[audit]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -19,6 +23,9 @@ pub struct AuditSettings {
     pub sync_ms: u64,
     /// How long an answer of a strict operation may wait until its entry is on the disk, in milliseconds.
     pub strict_wait_ms: u64,
+    /// How long the disk may take to answer before nothing more is promised, in milliseconds.
+    #[serde(deserialize_with = "stall")]
+    pub stall_ms: u64,
     /// How old a checkpoint may be while there are newer entries, in milliseconds.
     pub checkpoint_ms: u64,
     /// How often the gateway gives a sign of life, in milliseconds.
@@ -33,6 +40,8 @@ pub struct AuditSettings {
     pub reserve_bytes: u64,
     /// How many bytes of entries may wait in memory before requests wait for the disk.
     pub backlog_bytes: usize,
+    /// How many entries may be short of the disk before requests wait for it.
+    pub backlog_entries: u64,
     /// How long entries stay.
     pub retention: RetentionSettings,
 }
@@ -120,6 +129,13 @@ fn days<'de, D: Deserializer<'de>>(written: D) -> Result<u64, D::Error> {
     }
 }
 
+fn stall<'de, D: Deserializer<'de>>(written: D) -> Result<u64, D::Error> {
+    let read = u64::deserialize(written)?;
+    let (least, most) = STALLS.into_inner();
+    let good = (least..=most).contains(&read);
+    if good { Ok(read) } else { Err(D::Error::custom(format!("`stall_ms` is {least} to {most}"))) }
+}
+
 fn whole(days: u64) -> Option<Duration> {
     (days != 0).then(|| Duration::from_hours(days.saturating_mul(24)))
 }
@@ -130,6 +146,7 @@ impl Default for AuditSettings {
             flush_ms: 5,
             sync_ms: 50,
             strict_wait_ms: 1000,
+            stall_ms: 500,
             checkpoint_ms: 1000,
             heartbeat_ms: 10_000,
             health_ms: 60_000,
@@ -137,7 +154,24 @@ impl Default for AuditSettings {
             scan_ms: 86_400_000,
             reserve_bytes: 64 * 1024 * 1024,
             backlog_bytes: 16 * 1024 * 1024,
+            backlog_entries: 8192,
             retention: RetentionSettings::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_is_waited_for_neither_for_ever_nor_not_at_all() {
+        let stall = |ms: u64| serde_json::from_value::<AuditSettings>(json!({ "stall_ms": ms })).map(|it| it.stall_ms);
+        assert_eq!((stall(50).unwrap(), stall(60_000).unwrap()), (50, 60_000));
+        for ms in [0, 49, 60_001] {
+            assert!(stall(ms).unwrap_err().to_string().contains("50 to 60000"));
         }
     }
 }

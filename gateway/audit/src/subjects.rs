@@ -120,17 +120,21 @@ impl Subjects {
         })
     }
 
+    /// The key of this subject, if it has one. Never waits for the disk.
+    pub fn known(&self, tenant: &str, name: &str) -> Option<Arc<SubjectKey>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(tenant).and_then(|it| it.get(name)).cloned()
+    }
+
     /// The key of this subject; one is drawn, and written down, where there is none.
     pub fn key(&self, tenant: &str, name: &str, random: &dyn Random) -> io::Result<Arc<SubjectKey>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = known.get(tenant).and_then(|it| it.get(name)) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = self.known(tenant, name) {
+            return Ok(key);
         }
-        drop(known);
+        // Whoever changes what is known holds the file, so that nobody need hold both while the disk is waited for.
         let mut file = self.file();
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = known.get(tenant).and_then(|it| it.get(name)) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = self.known(tenant, name) {
+            return Ok(key);
         }
         let (mut id, mut bytes) = ([0; 8], Zeroizing::new([0; 32]));
         random.fill(&mut id);
@@ -150,6 +154,7 @@ impl Subjects {
             self.dirty.store(true, Ordering::Release);
         }
         let key = Arc::new(key);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(tenant.to_owned()).or_default().insert(name.to_owned(), Arc::clone(&key));
         Ok(key)
     }
@@ -164,19 +169,24 @@ impl Subjects {
     /// Makes certain that every key is on the disk. To be called before what was sealed with them is.
     pub(crate) fn sync(&self) -> io::Result<()> {
         if self.dirty.swap(false, Ordering::AcqRel)
-            && let Some(file) = &*self.file()
+            && let Err(cause) = self.sync_file()
         {
-            file.sync_data().inspect_err(|_| self.dirty.store(true, Ordering::Release))?;
+            self.dirty.store(true, Ordering::Release);
+            return Err(cause);
         }
         Ok(())
+    }
+
+    fn sync_file(&self) -> io::Result<()> {
+        let file = self.file().as_ref().map(File::try_clone).transpose()?;
+        file.map_or(Ok(()), |it| it.sync_data())
     }
 
     /// Destroys the key of a subject, here and on the disk. Gives its id; nothing where there was none. What is said of the
     /// subject from now on is sealed with another.
     pub fn erase(&self, tenant: &str, name: &str) -> io::Result<Option<String>> {
         let mut file = self.file();
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(id) = known.get(tenant).and_then(|it| it.get(name)).map(|it| it.id.clone()) else { return Ok(None) };
+        let Some(id) = self.known(tenant, name).map(|it| it.id.clone()) else { return Ok(None) };
         if let Some(path) = &self.path {
             let kept: Zeroizing<String> = Zeroizing::new(
                 Zeroizing::new(std::fs::read_to_string(path)?)
@@ -189,6 +199,7 @@ impl Subjects {
             *file = Some(OpenOptions::new().append(true).open(path)?);
             overwrite(old)?;
         }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(of_tenant) = known.get_mut(tenant) {
             of_tenant.remove(name);
         }

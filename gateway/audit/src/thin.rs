@@ -44,7 +44,7 @@ pub fn thin(log: &Path, life: &Lifetime) -> io::Result<usize> {
             continue;
         }
         for file in [cosigned, note] {
-            match std::fs::remove_file(file) {
+            match disk::take_away(&file) {
                 Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
                 Ok(()) | Err(_) => {}
             }

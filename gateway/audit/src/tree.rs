@@ -6,8 +6,8 @@ mod proof;
 mod tiles;
 
 pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inclusion};
-pub(crate) use tiles::bundle_path;
 pub use tiles::{FULL, Levels, Tile, path_of};
+pub(crate) use tiles::{bundle_path, index_of};
 
 use aws_lc_rs::digest::{SHA256, digest};
 

@@ -18,8 +18,6 @@ pub(crate) enum Astray {
     WriteAhead,
     /// The newest checkpoint.
     Checkpoint,
-    /// The newest whole bundle.
-    Bundle,
 }
 
 impl Astray {
@@ -30,7 +28,6 @@ impl Astray {
             Self::Lock => "the lock of the log was replaced or removed",
             Self::WriteAhead => "the write-ahead file was replaced, removed or cut",
             Self::Checkpoint => "the checkpoint was replaced, removed or cut",
-            Self::Bundle => "a bundle of entries was replaced, removed or cut",
         }
     }
 }
@@ -57,11 +54,6 @@ impl Left {
     /// The file that is open here, which must be at this path and have this many bytes.
     pub(crate) fn open(file: &File, path: &Path, length: u64) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), identity: identity(&file.metadata()?), length })
-    }
-
-    /// Where it was left.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Whether it still is there.

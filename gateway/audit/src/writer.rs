@@ -10,9 +10,10 @@ use domain::{Clock, Tick};
 use tokio::sync::watch;
 
 use crate::Notice;
-use crate::log::{Pending, Shared};
+use crate::losses::{Fate, Holders, Losses};
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
+use crate::shared::{Pending, Shared};
 use crate::watch::{Astray, Vigil};
 
 /// How long the writer waits before it tries a failed write again.
@@ -36,6 +37,8 @@ pub(crate) struct Writer {
     /// When the disk was last looked at.
     looked: Tick,
     held: Held,
+    /// Nothing where the system does not say what happens to files.
+    losses: Option<Losses>,
     /// The disk was full, and the reserve is not back yet.
     low: bool,
 }
@@ -77,10 +80,14 @@ impl Writer {
     ) -> Self {
         let now = clock.tick();
         let low = held.reserve.hold().inspect_err(|cause| shared.fail(&cause.to_string())).is_err();
-        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, low }
+        let losses = Losses::of(sequencer.log(), sequencer.size());
+        let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
+        let losses = losses.ok();
+        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, losses, low }
     }
 
-    pub(crate) fn run(mut self) {
+    /// Writes until the log is closed. Gives how many entries are lost, because they could not be written before the end.
+    pub(crate) fn run(mut self) -> u64 {
         let mut taken = Pending::default();
         let mut unsynced = 0;
         loop {
@@ -95,16 +102,20 @@ impl Writer {
             unsynced += taken.ends.len() as u64;
             let put = self.put(&mut unsynced, urgent || closed, closed).and_then(|()| self.seal(seals));
             if put.is_err() {
-                let lost = unsynced + self.shared.pending().ends.len() as u64;
-                tracing::error!(lost, "the audit log could not be written before the end: entries are lost");
-                return;
+                return unsynced + self.shared.pending().ends.len() as u64;
             }
-            if closed {
-                // What would be said now would not be written any more.
-                return;
-            }
-            self.look();
+            self.at_disk(|it| it.shared.in_flight.sweep(*it.told.borrow()));
             self.shared.room.notify_waiters();
+            match closed {
+                // What would be said from here on would not be written any more.
+                true if self.shared.pending().ends.is_empty() => {
+                    // Where that fails, the next start does it.
+                    let _ = self.sequencer.end();
+                    return 0;
+                }
+                true => {}
+                false => self.at_disk(Self::look),
+            }
         }
     }
 
@@ -123,7 +134,6 @@ impl Writer {
             self.synced = now;
             let count = std::mem::take(unsynced);
             self.told.send_modify(|it| *it += count);
-            self.shared.in_flight.sweep(*self.told.borrow());
             self.until_done(Sequencer::settle)?;
         }
         if state {
@@ -187,9 +197,21 @@ impl Writer {
         Err(io::Error::other(astray.as_str()))
     }
 
+    /// Does what the disk may keep waiting for, and enters it where that was too long.
+    fn at_disk<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
+        let (done, long) = shared.stall.during(&*clock, || act(self));
+        if let Some(long) = long {
+            let ms = u64::try_from(long.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(ms, "the disk answers again");
+            shared.note(&Notice::control("stalled", clock.now().wall).with("ms", ms));
+        }
+        done
+    }
+
     /// Does one thing until it succeeds; when the process is ending, until it fails.
     fn until_done(&mut self, act: impl Fn(&mut Sequencer) -> io::Result<()>) -> Result<(), GivenUp> {
-        while let Err(cause) = self.in_place().and_then(|()| act(&mut self.sequencer)) {
+        while let Err(cause) = self.at_disk(|it| it.in_place().and_then(|()| act(&mut it.sequencer))) {
             self.shared.fail(&cause.to_string());
             tracing::error!(%cause, "audit log cannot be written");
             if cause.kind() == io::ErrorKind::StorageFull && self.held.reserve.spend() {
@@ -217,6 +239,15 @@ impl Writer {
         }
         self.looked = now;
         self.take_back();
+        self.look_at_ours();
+        // Where another folder lies in the place of ours, nothing in it is.
+        if !matches!(self.held.vigil.astray, Some(Astray::Folder | Astray::Lock)) {
+            self.look_at_others();
+        }
+    }
+
+    /// What is being written, and what says that it is ours to write.
+    fn look_at_ours(&mut self) {
         let before = self.held.vigil.astray;
         let found = self.held.vigil.look().or_else(|| self.sequencer.astray());
         self.held.vigil.astray = found;
@@ -241,6 +272,32 @@ impl Writer {
             }
             Err(cause) => tracing::error!(%cause, "what is missing of the audit log cannot be put back"),
         }
+    }
+
+    /// What was written and is not written any more. Entries go on: what is missing is said, and nobody is helped by more.
+    fn look_at_others(&mut self) {
+        let Some(losses) = &mut self.losses else { return };
+        let (sequencer, reserve, in_flight) = (&self.sequencer, &mut self.held.reserve, &self.shared.in_flight);
+        let news = losses.look(&mut Holders { sequencer, reserve, in_flight });
+        let news = news.inspect_err(|cause| tracing::error!(%cause, "files of the audit log cannot be watched"));
+        for (file, fate) in news.unwrap_or_default() {
+            let (file, now) = (file.display().to_string(), self.clock.now().wall);
+            match fate {
+                Fate::Whole => {}
+                Fate::Restored => {
+                    tracing::warn!(file, "a file of the audit log was missing or another one, and is whole again");
+                    self.shared.note(&Notice::control("restored", now).with("what", file));
+                }
+                Fate::Missing => {
+                    tracing::error!(file, "a file of the audit log is missing or another one");
+                    self.shared.note(&Notice::control("missing", now).with("file", file));
+                }
+            }
+        }
+        let words = losses.missing().map(|(first, count)| {
+            format!("{count} files are missing or others, `{}` among them: put them back, or verify", first.display())
+        });
+        *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
     fn restored(&mut self, what: Astray) {

@@ -91,6 +91,7 @@ impl Gateway {
 
     /// Takes a request through every step up to forwarding it. The first step that refuses ends it.
     pub async fn decide(&self, mut passage: Passage<'_>) -> Result<Forward, Refused> {
+        self.log.admit().await.map_err(Answer::from)?;
         let catalog = &passage.configuration.catalog;
         let call = match catalog.identify(passage.host, passage.arrival) {
             Ok(call) => passage.trail.keep(call),
@@ -122,7 +123,7 @@ impl Gateway {
             }
             Stray::Nobody => None,
         };
-        if let Err(cause) = passage.trail.bind() {
+        if let Err(cause) = passage.trail.bind().await {
             return Answer::from(cause).into();
         }
         let Some((index, caller)) = known else { return stray };
@@ -140,10 +141,13 @@ impl Gateway {
     async fn recognise(&self, call: &Call, passage: &mut Passage<'_>) -> Result<Known, Answer> {
         let Passage { configuration, arrival, .. } = *passage;
         let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await;
-        let shown = shown.map_err(|answer| passage.trail.suspect(answer))?;
+        let shown = match shown {
+            Ok(shown) => shown,
+            Err(answer) => return Err(passage.trail.suspect(answer).await),
+        };
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
-        passage.trail.bind()?;
+        passage.trail.bind().await?;
         let signed = match check {
             PayloadCheck::Sha256(hash) => Some(hash),
             PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,
@@ -180,7 +184,7 @@ async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>)
     if call.operation.native == Native::Unserved {
         return Err(Answer::NotServed(call.operation.id.to_string()));
     }
-    passage.trail.send_on()?;
+    passage.trail.send_on().await?;
     Ok((permit, flow))
 }
 

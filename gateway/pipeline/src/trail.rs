@@ -165,23 +165,19 @@ impl Trail {
     }
 
     /// Notes whose key was refused, if it is one that is known. Gives what is to be answered.
-    pub(crate) fn suspect(&mut self, answer: Answer) -> Answer {
+    pub(crate) async fn suspect(&mut self, answer: Answer) -> Answer {
         if let Answer::Unauthenticated(unproven) = &answer {
             self.refused.clone_from(&unproven.why.standing);
         }
-        self.bind().map_or_else(Answer::from, |()| answer)
+        self.bind().await.map_or_else(Answer::from, |()| answer)
     }
 
     /// Finds the key that seals what the entry says of them: whoever cannot be spoken of so is not answered for.
-    pub(crate) fn bind(&mut self) -> Result<(), Unwritable> {
+    pub(crate) async fn bind(&mut self) -> Result<(), Unwritable> {
         let Some(standing) = self.whose().map(Arc::clone) else { return Ok(()) };
         let Gateway { log, random, .. } = &*self.gateway;
         let name = standing.owner.as_deref().unwrap_or(standing.lineage.as_str());
-        let key = log.subjects().key(standing.tenant.as_str(), name, &**random).map_err(|cause| {
-            tracing::error!(%cause, "the key that seals what entries say of a caller cannot be kept");
-            Unwritable
-        })?;
-        self.subject = Some(key);
+        self.subject = Some(log.subject(standing.tenant.as_str(), name, random).await?);
         Ok(())
     }
 
@@ -192,17 +188,18 @@ impl Trail {
 
     /// Notes on the disk that a strict request is about to be sent on: should the process die before its entry is written,
     /// the next start says so.
-    pub(crate) fn send_on(&mut self) -> Result<(), Unwritable> {
+    pub(crate) async fn send_on(&mut self) -> Result<(), Unwritable> {
         let Some(operation) = self.operation.as_ref().filter(|it| it.strict) else { return Ok(()) };
         let standing = self.standing.as_ref();
-        self.place = Some(self.gateway.log.send_on(&UnderWay {
+        let under_way = UnderWay {
             id: self.facts.id.clone(),
             time: self.facts.at.wall,
             api: operation.api.to_string(),
             operation: operation.id.to_string(),
             tenant: standing.map(|it| it.tenant.to_string()),
             key: standing.map(|it| it.key.to_string()),
-        })?);
+        };
+        self.place = Some(self.gateway.log.send_on(&under_way).await?);
         Ok(())
     }
 

@@ -289,17 +289,18 @@ impl Posts for Office {
     fn conditions(&self) -> Vec<Condition> {
         let heard = domain::Tick::from_nanos(self.heard.load(Ordering::Acquire));
         let silent = self.gateway.clock.tick().since(heard);
-        let writable = self.gateway.log.writable();
+        let (writable, missing) = (self.gateway.log.writable(), self.gateway.log.missing());
         let configuration = self.gateway.configuration();
         let mut conditions = vec![
             Condition {
                 name: "audit",
-                ok: writable.is_ok(),
-                detail: match writable {
-                    Ok(()) => {
+                ok: writable.is_ok() && missing.is_none(),
+                detail: match (writable, missing) {
+                    (Ok(()), None) => {
                         format!("{} entries, {} durable", self.gateway.log.appended(), self.gateway.log.durable())
                     }
-                    Err(cause) => self.gateway.log.trouble().unwrap_or_else(|| cause.to_string()),
+                    (Ok(()), Some(missing)) => missing,
+                    (Err(cause), _) => self.gateway.log.trouble().unwrap_or_else(|| cause.to_string()),
                 },
             },
             Condition {
@@ -360,9 +361,7 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let now = clock.now().wall;
     let _ = log.note(&Notice::start(now, before, torn));
     retaining::begin(&log, last, recovered.next, now);
-    for request in &recovered.lost {
-        let _ = log.note(&request.notice());
-    }
+    log.note_lost(&recovered.lost);
     if before == Before::Crash {
         tracing::warn!(lost = recovered.lost.len(), "the run before this one did not end as it should");
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,16 +55,23 @@ struct Listeners {
     admin: TcpListener,
 }
 
-/// Serves until it is told to stop, then until the last request has been answered.
-pub(crate) fn serve(settings: Settings, announce: impl FnOnce(&Ready)) -> anyhow::Result<()> {
-    let rest = Builder::new_multi_thread().worker_threads(1).thread_name("office").enable_all().build()?;
+/// Serves until it is told to stop, then until the last request has been answered. It has not ended well where entries are
+/// lost.
+pub(crate) fn serve(settings: Settings, announce: impl FnOnce(&Ready)) -> anyhow::Result<ExitCode> {
+    let one = |name: &str| Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
+    // Operators have a thread to themselves: whatever hangs, they are told.
+    let (rest, operators) = (one("office")?, one("admin")?);
     let settings = Arc::new(settings);
     let office = Arc::new(rest.block_on(Office::open(Arc::clone(&settings)))?);
     let edge = edge_threads(&settings)?;
-    let served = edge.block_on(run(Arc::clone(&office), &rest, announce));
+    let served = edge.block_on(run(Arc::clone(&office), &rest, &operators, announce));
     edge.shutdown_timeout(Duration::from_secs(1));
     rest.block_on(office.close());
-    served
+    let closed = office.gateway.log.close();
+    if let Err(lost) = &closed {
+        tracing::error!("{lost}");
+    }
+    served.map(|()| if closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn edge_threads(settings: &Settings) -> std::io::Result<Runtime> {
@@ -75,7 +83,12 @@ fn edge_threads(settings: &Settings) -> std::io::Result<Runtime> {
     builder.thread_name("edge").thread_stack_size(4 * 1024 * 1024).enable_all().build()
 }
 
-async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready)) -> anyhow::Result<()> {
+async fn run(
+    office: Arc<Office>,
+    rest: &Runtime,
+    operators: &Runtime,
+    announce: impl FnOnce(&Ready),
+) -> anyhow::Result<()> {
     let settings = &office.settings;
     let sinks = Sinks::open(settings, &office.gateway)?;
     let listeners = bind(settings).await?;
@@ -90,7 +103,7 @@ async fn run(office: Arc<Office>, rest: &Runtime, announce: impl FnOnce(&Ready))
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&office.certificate))?));
     // Signals are taken before anybody is told that there is something to send them to.
     let (terminate, interrupt, hang_up) = signals()?;
-    let admin = rest.spawn(admin::serve(listeners.admin, Arc::clone(&office) as _, until(stopped.clone())));
+    let admin = operators.spawn(admin::serve(listeners.admin, Arc::clone(&office) as _, until(stopped.clone())));
     let (close, closed) = watch::channel(false);
     let own = rest.spawn(operations.serve(listener, until(closed)));
     let watcher = rest.spawn(Arc::clone(&office).watch(hang_up, stopped.clone()));

@@ -10,6 +10,8 @@
  *                   or over those of one kind (write, sync, rename, unlink, truncate, create):
  *                     eio:KIND@N..M   calls N to M fail; half the bytes of a failed write arrive all the same
  *                     enospc:KIND@N..M
+ *                   or over all of them:
+ *                     hang:FILE       calls wait while there is a file of this absolute name
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -54,12 +56,14 @@ static unsigned long calls, calls_of[KINDS];
 static char folder[PATH_MAX];
 static size_t folder_length;
 static int journal = -1;
+static char hang[PATH_MAX];
 
 static void parse(char *text) {
     for (char *one = strtok(text, ","); one && count_of_rules < 16; one = strtok(NULL, ",")) {
         struct rule *rule = &rules[count_of_rules];
         char word[16], kind[16];
         memset(rule, 0, sizeof *rule);
+        if (sscanf(one, "hang:%4095s", hang) == 1) continue;
         if (sscanf(one, "crash@%lu", &rule->from) == 1) {
             rule->act = CRASH;
         } else if (sscanf(one, "after@%lu", &rule->from) == 1) {
@@ -114,6 +118,14 @@ static const char *within(const char *path) {
     return path[folder_length] ? path + folder_length + 1 : "";
 }
 
+/* Takes the lock for a call, once calls go on. */
+static void begin_call(void) {
+    int kept = errno;
+    while (*hang && !syscall(SYS_faccessat, AT_FDCWD, hang, F_OK)) usleep(2000);
+    errno = kept;
+    pthread_mutex_lock(&lock);
+}
+
 static void die(void) {
     kill(getpid(), SIGKILL);
     for (;;) pause();
@@ -161,7 +173,7 @@ static long ended(struct verdict it, long done) {
 }
 
 static ssize_t put(int fd, const char *path, const void *bytes, size_t count, off_t offset) {
-    pthread_mutex_lock(&lock);
+    begin_call();
     struct verdict it = judge(WRITE);
     struct stat status;
     off_t at = offset;
@@ -207,7 +219,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 static int sync_with(long call, int fd) {
     char path[PATH_MAX];
     if (!watched_fd(fd, path)) return (int)syscall(call, fd);
-    pthread_mutex_lock(&lock);
+    begin_call();
     struct verdict it = judge(SYNC);
     /* Nothing here is ever lost but by this layer, so the disk is not troubled. */
     note(it.error ? SYNC_FAILED : SYNC, within(path), "", 0, "", 0);
@@ -220,7 +232,7 @@ int fdatasync(int fd) { return sync_with(SYS_fdatasync, fd); }
 int ftruncate64(int fd, off_t length) {
     char path[PATH_MAX];
     if (!watched_fd(fd, path)) return (int)syscall(SYS_ftruncate, fd, length);
-    pthread_mutex_lock(&lock);
+    begin_call();
     struct verdict it = judge(TRUNCATE);
     long done = it.error ? -1 : syscall(SYS_ftruncate, fd, length);
     if (!done) note(TRUNCATE, within(path), "", (uint64_t)length, "", 0);
@@ -231,7 +243,7 @@ int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 
 int renameat2(int at, const char *from, int to_at, const char *to, unsigned flags) {
     if (!watched_at(at, from) || !watched_at(to_at, to)) return (int)syscall(SYS_renameat2, at, from, to_at, to, flags);
-    pthread_mutex_lock(&lock);
+    begin_call();
     struct verdict it = judge(RENAME);
     long done = it.error ? -1 : syscall(SYS_renameat2, at, from, to_at, to, flags);
     if (!done) note(RENAME, within(from), within(to), 0, "", 0);
@@ -243,7 +255,7 @@ int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, 
 
 int unlinkat(int at, const char *path, int flags) {
     if (!watched_at(at, path)) return (int)syscall(SYS_unlinkat, at, path, flags);
-    pthread_mutex_lock(&lock);
+    begin_call();
     struct verdict it = judge(UNLINK);
     long done = it.error ? -1 : syscall(SYS_unlinkat, at, path, flags);
     if (!done) note(UNLINK, within(path), "", 0, "", 0);
@@ -255,7 +267,7 @@ int rmdir(const char *path) { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
 
 int mkdirat(int at, const char *path, mode_t mode) {
     if (!watched_at(at, path)) return (int)syscall(SYS_mkdirat, at, path, mode);
-    pthread_mutex_lock(&lock);
+    begin_call();
     struct verdict it = judge(CREATE);
     long done = it.error ? -1 : syscall(SYS_mkdirat, at, path, mode);
     if (!done) note(FOLDER, within(path), "", 0, "", 0);
@@ -269,7 +281,7 @@ static int open_with(int at, const char *path, int flags, mode_t mode) {
     if (!(flags & (O_CREAT | O_TRUNC)) || (flags & O_TMPFILE) == O_TMPFILE || !watched_at(at, path)) {
         return (int)syscall(SYS_openat, at, path, flags, mode);
     }
-    pthread_mutex_lock(&lock);
+    begin_call();
     int is_there = !syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0);
     if (is_there && (!(flags & O_TRUNC) || !status.st_size)) {
         pthread_mutex_unlock(&lock);

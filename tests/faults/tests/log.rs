@@ -102,7 +102,7 @@ impl Bed {
 fn hold(data: &Path, certain: &Certain, what: &str) {
     let log = &data.join(LOG);
     let signer = || Signer::from_seed("portcullis/faults", &[1; 32]).expect("a name");
-    let settings = AuditSettings { flush_ms: 0, ..AuditSettings::default() };
+    let settings = AuditSettings { flush_ms: 0, stall_ms: 60_000, ..AuditSettings::default() };
     let author = Author { node: "test".to_owned(), boot: "next".to_owned() };
     let (opened, recovered) = Log::open(log, settings, signer(), author, Arc::new(SystemClock::new()))
         .unwrap_or_else(|error| panic!("{what}: {error}"));

@@ -40,6 +40,13 @@ pub fn path_of(mut index: u64) -> String {
     path
 }
 
+/// The number that a path of [`path_of`] is of.
+pub(crate) fn index_of(path: &str) -> Option<u64> {
+    let digits: String = path.split('/').map(|it| it.strip_prefix('x').unwrap_or(it)).collect();
+    let index = digits.parse().ok()?;
+    (path_of(index) == path).then_some(index)
+}
+
 /// The right edge of a growing tree: of every level the hashes that no whole tile holds yet.
 #[derive(Clone, Debug, Default)]
 pub struct Levels {
@@ -63,6 +70,14 @@ impl Levels {
             below += 1;
         }
         Ok(Self { size, open })
+    }
+
+    /// The root of a whole tile, as the tile above it says that is not whole yet.
+    pub(crate) fn told(&self, Tile { level, index }: Tile) -> Option<Hash> {
+        let span = (0..=level).fold(1_u64, |span, _| span.saturating_mul(FULL as u64));
+        let whole = self.size / span;
+        let place = index.checked_sub(whole - whole % FULL as u64)?;
+        self.open.get(usize::from(level) + 1)?.get(usize::try_from(place).ok()?).copied()
     }
 
     /// How many leaves there are.
@@ -132,7 +147,7 @@ mod tests {
     #[test]
     fn a_number_is_a_path_of_three_digits_each() {
         for (index, path) in [(0, "000"), (67, "067"), (999, "999"), (1000, "x001/000"), (1_234_067, "x001/x234/067")] {
-            assert_eq!(path_of(index), path);
+            assert_eq!((path_of(index).as_str(), index_of(path)), (path, Some(index)));
         }
         assert_eq!(Tile { level: 1, index: 5 }.path(3), "tile/1/005.p/3");
         assert_eq!(bundle_path(1000, 256), "tile/entries/x001/000");

@@ -8,6 +8,7 @@ mod export;
 mod handmade;
 mod lifetime;
 mod log;
+mod losses;
 mod note;
 mod proofs;
 mod reading;

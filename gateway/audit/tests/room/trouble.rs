@@ -1,21 +1,22 @@
 //! What happens to the files beneath a running log is noticed, and mended where nothing is lost.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use audit::{AuditSettings, Entries, Grounds, Log, Notice, Verified, verify, view};
+use audit::{AuditSettings, Entries, Grounds, Log, Notice, UnderWay, Verified, verify, view};
 use domain::{Clock as _, SystemClock, Tick, Timestamp};
 use tempfile::TempDir;
 
 use crate::sample::{open_as, signer};
 
-const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
 /// How long noticing and mending may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-fn open(folder: &Path, boot: &str) -> Log {
+pub(crate) fn open(folder: &Path, boot: &str) -> Log {
     let settings = AuditSettings { checkpoint_ms: 10, reserve_bytes: 1 << 16, ..AuditSettings::default() };
     let (log, found) = open_as(folder, settings, boot).unwrap();
     let _ = log.note(&Notice::start(NOW, found.before, found.torn));
@@ -23,7 +24,7 @@ fn open(folder: &Path, boot: &str) -> Log {
 }
 
 #[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let clock = SystemClock::new();
     while !holds() {
         assert!(clock.tick().since(Tick::default()) < SOON, "{what} did not come");
@@ -32,7 +33,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// A running log of 600 entries, all of them signed for.
-fn running() -> (TempDir, PathBuf, Log) {
+pub(crate) fn running() -> (TempDir, PathBuf, Log) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit");
     let open = open(&log, "00");
@@ -43,7 +44,7 @@ fn running() -> (TempDir, PathBuf, Log) {
     (folder, log, open)
 }
 
-fn verified(log: &Path) -> Verified {
+pub(crate) fn verified(log: &Path) -> Verified {
     let found = verify(log, &Grounds::only(signer().verifier())).unwrap();
     assert!(found.faults.is_empty(), "{:?}", found.faults);
     found
@@ -54,15 +55,25 @@ fn signed(log: &Path) -> Option<u64> {
     fs::read_to_string(log.join("checkpoint")).ok()?.lines().nth(1)?.parse().ok()
 }
 
-fn wal(log: &Path) -> PathBuf {
+pub(crate) fn wal(log: &Path) -> PathBuf {
     fs::read_dir(log.join("wal")).unwrap().map(|it| it.unwrap().path()).max().unwrap()
 }
 
 /// What the log says was put back.
-fn restored(log: &Path) -> Vec<String> {
-    let entries = Entries::from(log, 0).map(|it| view(&it.unwrap().1).unwrap());
-    let told = entries.filter(|it| it.get("action").is_some_and(|it| it == "restored"));
-    told.map(|it| it.get("what").unwrap().as_str().unwrap().to_owned()).collect()
+pub(crate) fn restored(log: &Path) -> Vec<String> {
+    said(log, "restored", "what")
+}
+
+/// What a field of its entries of this action says.
+pub(crate) fn said(log: &Path, action: &str, field: &str) -> Vec<String> {
+    // Where older ones are missing, those of the newest file.
+    let files = fs::read_dir(log.join("wal")).into_iter().flatten().map(|it| it.unwrap().path());
+    let newest = files.filter_map(|it| it.file_name()?.to_str()?.strip_suffix(".wal")?.parse().ok()).max();
+    let all = [0, newest.unwrap_or(0)].into_iter().flat_map(|first| Entries::from(log, first).map_while(Result::ok));
+    let all: BTreeMap<u64, Vec<u8>> = all.collect();
+    let entries = all.values().map(|bytes| view(bytes).unwrap());
+    let told = entries.filter(|it| it.get("action").is_some_and(|it| it == action));
+    told.map(|it| it.get(field).unwrap().as_str().unwrap().to_owned()).collect()
 }
 
 /// Meddles with a running log, and holds it to losing nothing.
@@ -114,21 +125,6 @@ fn a_checkpoint_that_is_removed_is_signed_again() {
 }
 
 #[test]
-fn what_cannot_be_put_back_stops_the_log_and_is_said() {
-    let (_folder, log, open) = running();
-    let bundle = log.join("tile/entries/001");
-    let kept = fs::read(&bundle).unwrap();
-    fs::remove_file(&bundle).unwrap();
-    until("the missing bundle", || open.writable().is_err());
-    assert!(open.trouble().unwrap().contains("bundle"), "{:?}", open.trouble());
-    // Somebody who has a copy can put it back; it is another file then, and stays to be explained until the next start.
-    fs::write(&bundle, kept).unwrap();
-    drop(open);
-    drop(self::open(&log, "01"));
-    assert_eq!(verified(&log).signed, verified(&log).entries);
-}
-
-#[test]
 fn a_folder_that_is_replaced_stops_the_log_until_it_is_back() {
     let (folder, log, open) = running();
     let elsewhere = folder.path().join("elsewhere");
@@ -141,6 +137,35 @@ fn a_folder_that_is_replaced_stops_the_log_until_it_is_back() {
     until("the folder", || open.writable().is_ok() && restored(&log).len() == 1);
     drop(open);
     assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[tokio::test]
+async fn what_was_lost_is_said_by_every_start_until_that_is_certain() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit");
+    let request = UnderWay {
+        id: "a1".to_owned(),
+        time: NOW,
+        api: "api".to_owned(),
+        operation: "operation".to_owned(),
+        tenant: None,
+        key: None,
+    };
+    let settings = || AuditSettings { reserve_bytes: 0, ..AuditSettings::default() };
+    let (dead, _) = open_as(&log, settings(), "00").unwrap();
+    let _ = dead.send_on(&request).await.unwrap();
+    drop(dead);
+    // One start after another dies before it has said so.
+    for boot in ["01", "02"] {
+        let (_, found) = open_as(&log, settings(), boot).unwrap();
+        assert_eq!(found.lost, std::slice::from_ref(&request));
+    }
+    let (said, found) = open_as(&log, settings(), "03").unwrap();
+    said.note_lost(&found.lost);
+    drop(said);
+    assert_eq!(open_as(&log, settings(), "04").unwrap().1.lost, []);
+    let lost = Entries::from(&log, 0).filter(|it| view(&it.as_ref().unwrap().1).unwrap()["class"] == "request.lost");
+    assert_eq!(lost.count(), 1);
 }
 
 #[test]

@@ -323,9 +323,10 @@ fn keep_or_close(session: &mut Session, answer: &Answer) {
         Some(Err(_)) => false,
         None => !headers.contains_key(http::header::TRANSFER_ENCODING),
     };
-    // Nobody can say where a broken body ends, and pingora takes it for done.
-    let broken = matches!(answer, Answer::BodyCut);
-    if broken || (!small && !session.as_downstream_mut().is_body_done()) {
+    // Nobody can say where a broken body ends, and pingora takes it for done. And where the log has no room for what is to
+    // be entered of this answer, the next request on this connection would wait until it has.
+    let ends = matches!(answer, Answer::BodyCut | Answer::Unrecordable(_));
+    if ends || (!small && !session.as_downstream_mut().is_body_done()) {
         session.set_keepalive(None);
     }
 }

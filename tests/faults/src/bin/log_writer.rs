@@ -21,6 +21,7 @@ fn main() {
         flush_ms: 600_000,
         sync_ms: 600_000,
         strict_wait_ms: 60_000,
+        stall_ms: 60_000,
         checkpoint_ms: 0,
         reserve_bytes: 0,
         ..AuditSettings::default()

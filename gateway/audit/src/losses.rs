@@ -1,0 +1,308 @@
+//! Files of a log that somebody else removes, replaces or changes while it is written: put back as far as what they held
+//! is held elsewhere, and otherwise said until they are back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::changes::Changes;
+use crate::kept::Kept;
+use crate::minimum::{advance, minimum};
+use crate::recover::{read_bundle, read_tile};
+use crate::reserve::Reserve;
+use crate::sequencer::Sequencer;
+use crate::tree::{self, FULL, Hash, Tile, bundle_path, index_of, root_of};
+use crate::wal::{self, Frames};
+use crate::{InFlight, disk};
+
+/// How many files are looked at each time: entries wait meanwhile.
+const AT_ONCE: usize = 256;
+
+/// What became of a file that somebody else touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is what it was; or it is not ours, or was to go.
+    Whole,
+    /// It was missing or another one, and is what it was again.
+    Restored,
+    /// It is missing or another one.
+    Missing,
+}
+
+/// Who holds what files of the log can be made anew from.
+#[derive(Debug)]
+pub(crate) struct Holders<'a> {
+    pub(crate) sequencer: &'a Sequencer,
+    pub(crate) reserve: &'a mut Reserve,
+    pub(crate) in_flight: &'a InFlight,
+}
+
+/// What is known of such files.
+#[derive(Debug)]
+pub(crate) struct Losses {
+    log: PathBuf,
+    changes: Changes,
+    /// Those that are to be looked at.
+    touched: BTreeSet<PathBuf>,
+    missing: BTreeSet<PathBuf>,
+    /// Which one each folder was when it was first listened to.
+    folders: BTreeMap<PathBuf, (u64, u64)>,
+    /// Where the log begins.
+    minimum: u64,
+}
+
+impl Losses {
+    /// Begins to look out for them.
+    pub(crate) fn of(log: &Path, size: u64) -> io::Result<Self> {
+        let mut it = Self {
+            log: log.to_owned(),
+            changes: Changes::of(log, size)?,
+            touched: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            folders: BTreeMap::new(),
+            minimum: minimum(log)?,
+        };
+        it.know_folders();
+        Ok(it)
+    }
+
+    /// The first file that is missing, and how many there are.
+    pub(crate) fn missing(&self) -> Option<(&Path, usize)> {
+        Some((self.missing.first()?, self.missing.len()))
+    }
+
+    /// Looks at what others have touched since, and again at what was missing. Gives what is news of either.
+    pub(crate) fn look(&mut self, holders: &mut Holders<'_>) -> io::Result<Vec<(PathBuf, Fate)>> {
+        let touched = self.changes.take()?;
+        if touched.overflown {
+            tracing::error!("more happened to files of the audit log than could be followed: have it verified");
+        }
+        self.touched.extend(touched.names);
+        if !self.touched.contains(Path::new(MINIMUM)) && !self.missing.contains(Path::new(MINIMUM)) {
+            self.minimum = minimum(&self.log)?.max(self.minimum);
+        }
+        let mut news = Vec::new();
+        for path in self.missing.iter().take(AT_ONCE).cloned().collect::<Vec<_>>() {
+            if self.fate(&path, holders) != Fate::Missing {
+                self.missing.remove(&path);
+                news.push((path, Fate::Restored));
+            }
+        }
+        for _ in 0..AT_ONCE {
+            let Some(path) = self.touched.pop_first() else { break };
+            match self.fate(&path, holders) {
+                Fate::Missing if self.missing.insert(path.clone()) => news.push((path, Fate::Missing)),
+                Fate::Restored => news.push((path, Fate::Restored)),
+                Fate::Missing | Fate::Whole => {}
+            }
+        }
+        self.touched.extend(self.changes.follow(holders.sequencer.size())?);
+        self.know_folders();
+        Ok(news)
+    }
+
+    /// Remembers which folders they are that are listened to now. Those that are missing are not forgotten.
+    fn know_folders(&mut self) {
+        for folder in self.changes.folders() {
+            if !self.folders.contains_key(folder)
+                && let Some(identity) = identity(&self.log.join(folder))
+            {
+                self.folders.insert(folder.to_owned(), identity);
+            }
+        }
+    }
+
+    /// What became of one file; puts it back where that can be.
+    fn fate(&mut self, name: &Path, holders: &mut Holders<'_>) -> Fate {
+        let path = self.log.join(name);
+        if let Some(known) = self.folders.get(name) {
+            return if identity(&path) == Some(*known) { Fate::Whole } else { Fate::Missing };
+        }
+        match Kind::of(name) {
+            Some(Kind::Key) => key(&path, holders.sequencer),
+            Some(Kind::Minimum) => self.beginning(),
+            Some(Kind::InFlight) => put_back(holders.in_flight.is_at(&path), || holders.in_flight.put_back(&path)),
+            Some(Kind::Reserve) => put_back(holders.reserve.is_whole(), || holders.reserve.take_anew()),
+            Some(Kind::Note(size)) => sound(is_note(&path, size, holders.sequencer)),
+            Some(Kind::Kept) => sound(is_kept(&path, holders.sequencer)),
+            Some(Kind::Hold) => sound(path.exists()),
+            Some(Kind::Bundle(index)) => self.bundle(index, holders.sequencer),
+            Some(Kind::Tile(tile)) => self.tile(tile, holders.sequencer),
+            None => Fate::Whole,
+        }
+    }
+
+    /// What says more than was pruned hides entries: whoever wrote it must be asked.
+    fn beginning(&self) -> Fate {
+        match minimum(&self.log) {
+            Ok(it) if it == self.minimum => Fate::Whole,
+            Ok(it) if self.minimum < it => Fate::Missing,
+            Ok(_) | Err(_) => put_back(false, || advance(&self.log, self.minimum)),
+        }
+    }
+
+    fn bundle(&self, index: u64, sequencer: &Sequencer) -> Fate {
+        let end = index.saturating_add(1).saturating_mul(FULL as u64);
+        if end <= self.minimum || sequencer.size() < end {
+            return Fate::Whole;
+        }
+        let (path, told) = (self.log.join(bundle_path(index, FULL)), sequencer.told(Tile { level: 0, index }));
+        let is_it = |bytes: &[u8]| leaves(bytes).is_some_and(|it| told == Some(root_of(&it)));
+        if disk::read(&path).is_ok_and(|it| it.is_some_and(|it| is_it(&it))) {
+            return Fate::Whole;
+        }
+        match held_ahead(&self.log, index).filter(|it| is_it(it)) {
+            Some(bytes) => put_back(false, || disk::put_durably(&path, &bytes)),
+            None => Fate::Missing,
+        }
+    }
+
+    fn tile(&self, tile: Tile, sequencer: &Sequencer) -> Fate {
+        let span = (0..=tile.level).fold(1_u64, |span, _| span.saturating_mul(FULL as u64));
+        if sequencer.size() < tile.index.saturating_add(1).saturating_mul(span) {
+            return Fate::Whole;
+        }
+        let told = sequencer.told(tile);
+        let is_it = |hashes: &Vec<Hash>| told == Some(root_of(hashes));
+        if read_tile(&self.log, tile).is_ok_and(|it| is_it(&it)) {
+            return Fate::Whole;
+        }
+        match self.beneath(tile).filter(is_it) {
+            Some(hashes) => put_back(false, || disk::put_durably(&self.log.join(tile.path(FULL)), &hashes.concat())),
+            None => Fate::Missing,
+        }
+    }
+
+    /// The hashes of a tile, made anew.
+    fn beneath(&self, Tile { level, index }: Tile) -> Option<Vec<Hash>> {
+        match level.checked_sub(1) {
+            None => leaves(&disk::read(&self.log.join(bundle_path(index, FULL))).ok()??),
+            Some(level) => {
+                let first = index * FULL as u64;
+                let tiles = (first..first + FULL as u64).map(|index| read_tile(&self.log, Tile { level, index }).ok());
+                tiles.map(|it| it.map(|it| root_of(&it))).collect()
+            }
+        }
+    }
+}
+
+/// The file that says where the log begins.
+const MINIMUM: &str = "minimum";
+
+/// Which file of a log a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Key,
+    Minimum,
+    InFlight,
+    Reserve,
+    /// A checkpoint that others stand for, or one that is kept, of this size.
+    Note(Option<u64>),
+    Kept,
+    Hold,
+    Bundle(u64),
+    Tile(Tile),
+}
+
+impl Kind {
+    /// Nothing for what the log does without.
+    fn of(name: &Path) -> Option<Self> {
+        let name = name.to_str()?;
+        match name.split_once('/') {
+            None => match name {
+                "vkey" => Some(Self::Key),
+                MINIMUM => Some(Self::Minimum),
+                "inflight" => Some(Self::InFlight),
+                "reserve" => Some(Self::Reserve),
+                "checkpoint.cosigned" => Some(Self::Note(None)),
+                _ => None,
+            },
+            Some(("checkpoints", note)) => {
+                let size = note.strip_suffix(".note").or_else(|| note.strip_suffix(".cosigned"))?;
+                Some(Self::Note(Some(size.parse().ok()?)))
+            }
+            Some(("kept", first)) => first.parse::<u64>().ok().map(|_| Self::Kept),
+            Some(("holds", hold)) => (!hold.contains('.')).then_some(Self::Hold),
+            Some(("tile", rest)) => match rest.split_once('/')? {
+                ("entries", path) => index_of(path).map(Self::Bundle),
+                (level, path) => {
+                    let (level, index) = (level.parse().ok()?, index_of(path)?);
+                    Some(Self::Tile(Tile { level, index }))
+                }
+            },
+            Some(_) => None,
+        }
+    }
+}
+
+fn key(path: &Path, sequencer: &Sequencer) -> Fate {
+    let key = sequencer.key_line();
+    let whole = disk::read(path).is_ok_and(|it| it.is_some_and(|it| it == key.as_bytes()));
+    put_back(whole, || disk::put_durably(path, key.as_bytes()))
+}
+
+fn is_note(path: &Path, size: Option<u64>, sequencer: &Sequencer) -> bool {
+    let Ok(note) = fs::read_to_string(path) else { return false };
+    sequencer.stood_for(&note).is_some_and(|it| size.is_none_or(|size| it.size == size))
+}
+
+fn is_kept(path: &Path, sequencer: &Sequencer) -> bool {
+    let Ok(Some(kept)) = Kept::read(path) else { return false };
+    let stated = sequencer.stood_for(&kept.checkpoint);
+    stated.is_some_and(|stated| kept.entries.iter().all(|it| it.is_proved_by(&stated)))
+}
+
+/// The leaf hashes of a whole bundle.
+fn leaves(bytes: &[u8]) -> Option<Vec<Hash>> {
+    Some(read_bundle(bytes)?.into_iter().map(tree::leaf).collect())
+}
+
+/// A bundle, as far as a write-ahead file still has its entries.
+fn held_ahead(log: &Path, index: u64) -> Option<Vec<u8>> {
+    let start = index * FULL as u64;
+    let (first, path) = wal::files(log).ok()?.into_iter().rev().find(|(first, _)| *first <= start)?;
+    let bytes = disk::read(&path).ok()??;
+    let skipped = usize::try_from(start - first).ok()?;
+    let mut bundle = Vec::new();
+    for (_, entry) in Frames::of(&bytes).skip(skipped).take(FULL) {
+        bundle.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
+        bundle.extend_from_slice(entry);
+    }
+    Some(bundle)
+}
+
+fn sound(whole: bool) -> Fate {
+    if whole { Fate::Whole } else { Fate::Missing }
+}
+
+fn put_back(whole: bool, put: impl FnOnce() -> io::Result<()>) -> Fate {
+    match whole {
+        true => Fate::Whole,
+        false if put().is_ok() => Fate::Restored,
+        false => Fate::Missing,
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|it| (it.dev(), it.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_that_of_one_kind_of_file_or_of_none() {
+        let kind = |name: &str| Kind::of(Path::new(name));
+        assert_eq!(kind("tile/entries/x001/x234/067"), Some(Kind::Bundle(1_234_067)));
+        assert_eq!(kind("tile/2/005"), Some(Kind::Tile(Tile { level: 2, index: 5 })));
+        assert_eq!(kind("checkpoints/600.note"), Some(Kind::Note(Some(600))));
+        assert_eq!(kind("checkpoint.cosigned"), Some(Kind::Note(None)));
+        for name in ["tile/entries/5", "tile/entries/x001", "tile/0/x01/000", "holds/a.b", "kept/a", "index/0", "LOCK"]
+        {
+            assert_eq!(kind(name), None, "{name}");
+        }
+    }
+}
