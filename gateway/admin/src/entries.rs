@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::operations::{Books, Operations, Question};
-use crate::page::{Page, begin, is_theirs, unreadable};
+use crate::page::{Page, begin, genuine, is_theirs, unreadable};
 
 /// How many are on a page, unless somebody says otherwise, and at most.
 const USUAL: usize = 20;
@@ -123,7 +123,9 @@ fn own(books: &dyn Books, filter: &Filter, seq: u64) -> Result<Found, Declined> 
     let found = query.before(seq.saturating_add(1)).next().transpose().map_err(unreadable)?;
     // Bytes that are no entry belong to nobody.
     let own = |it: &Found| it.seq == seq && filter.admits(&it.bytes).unwrap_or(false) && is_theirs(it);
-    found.filter(own).ok_or(Declined::NotFound)
+    let found = found.filter(own).ok_or(Declined::NotFound)?;
+    genuine(books.log().folder(), std::slice::from_ref(&found))?;
+    Ok(found)
 }
 
 /// Entries with what is sealed of the tenant's own people.

@@ -1,8 +1,9 @@
 //! One page of entries, the newest first, of one tenant and no other.
 
 use std::ops::Range;
+use std::path::Path;
 
-use audit::{Filter, Found, Query, ReadError, Way};
+use audit::{Filter, Found, Query, ReadError, Way, hold_to_newest};
 use domain::Declined;
 use serde::Serialize;
 use serde_json::Value;
@@ -46,6 +47,7 @@ impl Page {
             newest.found.truncate(limit);
             newest.rest = newest.found.last().map(|it| it.seq);
         }
+        genuine(log, &newest.found)?;
         let first = newest.rest.unwrap_or_default().min(end);
         Ok(Self { found: newest.found, range: first..end, rest: newest.rest })
     }
@@ -58,7 +60,19 @@ impl Page {
 
 /// Whether a tenant is shown an entry about it. That somebody wants its entries kept is between them and the operator.
 pub(crate) fn is_theirs(found: &Found) -> bool {
-    !found.view().get("class").and_then(Value::as_str).is_some_and(|it| it.starts_with("legal_hold."))
+    let view = found.view();
+    let says = |name: &str| view.get(name).and_then(Value::as_str).unwrap_or_default();
+    // An erasure is refused because of a hold, whoever's matter that is.
+    let refused = says("class") == "subject.erased" && says("outcome") == "refused";
+    !refused && !says("class").starts_with("legal_hold.")
+}
+
+/// What was changed since it was signed for is shown to nobody.
+pub(crate) fn genuine(log: &Path, found: &[Found]) -> Result<(), Declined> {
+    hold_to_newest(log, found).map_err(|cause| {
+        tracing::error!(%cause, "entries are not shown");
+        Declined::Failed
+    })
 }
 
 /// Where a page begins: at the newest entry, or where its cursor goes on.

@@ -34,6 +34,9 @@ pub enum Unproven {
         /// As many as the newest checkpoint covers.
         signed: u64,
     },
+    /// What is there is not what was signed for.
+    #[error("entry {0} is not the one that was signed for: `portcullis audit verify` says what is wrong with the log")]
+    Altered(u64),
     /// A tile is missing or damaged.
     #[error("tile `{0}` is missing or damaged")]
     Tile(String),
@@ -79,6 +82,8 @@ pub fn prove_entry(log: &Path, seq: u64) -> Result<String, Unproven> {
     };
     let (_, entry) = entry.ok_or(Unproven::Unsigned { asked: seq + 1, signed: stated.size })?;
     let path = tree::inclusion(seq, stated.size, &mut |level, index| subtree(log, stated.size, level, index))?;
+    tree::verify_inclusion(&tree::leaf(&entry), seq, stated.size, &path, &stated.root)
+        .map_err(|_| Unproven::Altered(seq))?;
     Ok(format!("{PROOF}\nextra {}\nindex {seq}\n{}\n{note}", STANDARD.encode(entry), lines(&path)))
 }
 

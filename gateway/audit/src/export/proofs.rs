@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::note::Checkpoint;
 use crate::prove::{self, Unproven};
+use crate::query::Found;
 use crate::tree::{self, FULL, Hash, Tile};
 
 /// How often a checkpoint is looked for whose begun tiles are still there: each newer one takes away those before it.
@@ -21,6 +22,19 @@ pub(crate) struct Proofs {
     /// The tiles that are not whole. They go when the log grows.
     begun: HashMap<Tile, Rows>,
     kept: HashMap<Tile, Rows>,
+}
+
+/// Holds entries to the newest checkpoint: what it covers must be what was signed for. Those that are newer it cannot judge.
+pub fn hold_to_newest(log: &Path, found: &[Found]) -> Result<(), Unproven> {
+    let mut proofs = match Proofs::open(log) {
+        Err(Unproven::Unsigned { .. }) => return Ok(()),
+        other => other?,
+    };
+    let size = proofs.checkpoint().size;
+    for it in found.iter().filter(|it| it.seq < size) {
+        proofs.held(it.seq, &it.bytes)?.ok_or(Unproven::Altered(it.seq))?;
+    }
+    Ok(())
 }
 
 /// The hashes of a tile, and the roots over two, four and so on up to all of them.

@@ -164,6 +164,20 @@ fn a_bundle_that_is_gone_hides_no_other_fault() {
 }
 
 #[test]
+fn of_what_is_not_what_was_signed_for_no_proof_is_made() {
+    let folder = whole();
+    seal(folder.path());
+    alter(folder.path(), 300);
+    let refused = audit::prove_entry(folder.path(), 300).unwrap_err();
+    assert!(matches!(refused, audit::Unproven::Altered(300)), "{refused}");
+    assert!(audit::prove_entry(folder.path(), 301).is_ok());
+    let found = |seq| audit::Query::new(folder.path(), seq, audit::Filter::default(), audit::Way::Scan).unwrap().next();
+    let altered = found(300).unwrap().unwrap();
+    assert!(audit::hold_to_newest(folder.path(), &[altered]).is_err());
+    assert!(audit::hold_to_newest(folder.path(), &[found(301).unwrap().unwrap()]).is_ok());
+}
+
+#[test]
 fn what_a_start_makes_anew_is_remarked_upon_and_no_fault() {
     let folder = whole();
     fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
