@@ -84,10 +84,14 @@ fn either_key_verifies_a_log_over_the_change_of_its_key() {
         assert_eq!(answer.status, 401);
     };
     ask(&world);
+    let _ = world.gateway.json(&["audit", "seal"]);
     let told = world.gateway.json(&["audit", "rotate-key"]);
     let (older, newer) = (told["before"].as_str().expect("a key"), told["vkey"].as_str().expect("a key"));
     assert_eq!(told["status"], "begun");
     assert_ne!(older, newer);
+    // Nothing is signed with it yet, and the log is as good as it was.
+    let verified = world.gateway.command(&["audit", "verify"]);
+    assert!(verified.code == 0 && verified.out.starts_with("good: "), "{verified:?}");
     // Not twice, and not finished before anybody could know of it.
     assert_eq!(world.gateway.command(&["audit", "rotate-key"]).code, 2);
     let early = world.gateway.command(&["audit", "rotate-key", "--finish"]);

@@ -157,7 +157,7 @@ fn the_doctor_says_what_is_amiss_and_makes_anew_what_it_can() {
         assert_eq!(code == 0, sick.is_empty(), "{told:#}");
         (sick, findings.len())
     };
-    assert_eq!(states(&world), (vec![], 12));
+    assert_eq!(states(&world), (vec![], 13));
     let refused = world.gateway.command(&["audit", "doctor", "--fix"]);
     assert!(refused.code == 2 && refused.errors.contains("stop it first"), "{refused:?}");
     assert!(world.gateway.stop().success());

@@ -102,6 +102,8 @@ fn what_others_stand_for_is_told_from_what_only_the_gateway_says() {
 fn refused_until_it_is_meant(world: &World) {
     let refused = world.gateway.command(&["serve"]);
     assert!(refused.code != 0 && refused.errors.contains("entries were signed for"), "{refused:?}");
+    let doctor = world.gateway.command(&["audit", "doctor"]);
+    assert!(doctor.code == 1 && doctor.out.contains("entries were signed for"), "{doctor:?}");
     std::fs::remove_file(world.gateway.data().join("secrets/audit.newest")).expect("what says so");
 }
 
@@ -144,6 +146,8 @@ fn an_older_copy_of_the_log_is_found_out() {
 
     refused_until_it_is_meant(&world);
     world.gateway.start_again();
+    let mut starts = world.gateway.entries().whole().into_iter().filter(|it| it["action"] == "start");
+    assert_eq!(starts.next_back().map(|it| it["anchor"].clone()), Some("missing".into()));
     let detail = until("the gateway to be told", SOON, || Some(said(&world)).filter(|(ok, _)| !ok)).1;
     assert!(detail.contains("its end was cut off"), "{detail}");
     assert_eq!(world.gateway.ask_admin("/readyz").status, 503);

@@ -36,7 +36,7 @@ pub enum OpenError {
     #[error("audit log `{path}` is being written by another process", path = .0.display())]
     Taken(PathBuf),
     /// What is there cannot be gone on with.
-    #[error("audit log `{path}`: {cause}; move it away and keep it as evidence", path = .path.display())]
+    #[error("audit log `{path}`: {cause}{advice}", path = .path.display(), advice = .cause.advice())]
     Unrecoverable {
         /// The folder.
         path: PathBuf,

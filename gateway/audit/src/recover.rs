@@ -54,7 +54,7 @@ pub enum Unrecoverable {
     Forked(u64),
     /// An older copy, or another log: more was signed for than its checkpoint covers.
     #[error(
-        "{anchored} entries were signed for, as `{path}` says, and its checkpoint covers {stated}: it is an older copy or another log; if it was put there on purpose, keep that file elsewhere and take it away", path = .path.display()
+        "{anchored} entries were signed for, as `{path}` says, and its checkpoint covers {stated}: it is an older copy or another log; where a copy was put back on purpose, take that file away and keep it elsewhere", path = .path.display()
     )]
     Behind {
         /// What says so.
@@ -64,6 +64,18 @@ pub enum Unrecoverable {
         /// As many as the checkpoint of the log covers.
         stated: u64,
     },
+}
+
+impl Unrecoverable {
+    /// What to do with such a log, where the cause does not say it.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::Behind { .. } | Self::Io { .. } => "",
+            Self::Note(_) | Self::Damaged(_) | Self::Short { .. } | Self::Forked(_) => {
+                "; move the log away and keep it as evidence"
+            }
+        }
+    }
 }
 
 /// Reads what is there and makes the sequencer that goes on with it.

@@ -354,12 +354,17 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
     let author = Author { node: settings.node.clone(), boot: boot_id() };
     let anchor = Some(SecretFiles::under(&settings.data).audit_newest);
+    let unanchored = anchor.as_ref().is_some_and(|it| !it.exists()) && folder.join("checkpoint").exists();
     let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) =
         Log::open(&folder, settings.audit.clone(), Custody { signer, subjects, anchor }, author, Arc::clone(clock))?;
     let Recovered { torn, before, .. } = recovered;
     let now = clock.now().wall;
-    let _ = log.note(&Notice::start(now, before, torn));
+    let start = Notice::start(now, before, torn);
+    let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
+    if unanchored {
+        tracing::warn!("nothing said how much of the audit log was signed for: it is gone on with as it is");
+    }
     retaining::begin(&log, last, recovered.next, now);
     log.note_lost(&recovered.lost);
     if before == Before::Crash {

@@ -141,16 +141,18 @@ pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Fa
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     // An absolute target may name a user and a password before the host.
     let (_, path) = asked(target.as_bytes(), &http::Uri::default());
+    let path = path.unwrap_or_default();
+    let told = gateway.configuration().catalog.without_keys(&path).into_owned();
     Facts {
         id: id.to_string(),
         at: gateway.clock.now(),
         method: method_name(method, &gateway.configuration().catalog),
         host: link.name().unwrap_or_default().to_owned(),
-        path: printable(&gateway.configuration().catalog.without_keys(&path.unwrap_or_default())),
+        path: printable(told.split('?').next().unwrap_or_default()),
         source: Source { address: link.peer.ip(), tls: link.tls },
         trace: None,
         secured: None,
-        redacted: &[],
+        redacted: redacted(told != path, path.contains('?')),
     }
 }
 

@@ -99,6 +99,11 @@ fn times(found: &Examined, log: &Path, now: Timestamp) -> Vec<Finding> {
             "there is none",
             "start the gateway, which signs one, or ask `portcullis audit verify` what is wrong",
         ),
+        Some(_) if found.entries < found.signed => fault(
+            "checkpoint",
+            &format!("of {} entries, and there are {}", found.signed, found.entries),
+            "keep the folder as evidence, and put a whole copy in its place: the gateway does not start with this one",
+        ),
         Some(age) if ahead > 0 && LATE < age => warning(
             "checkpoint",
             &format!("{ahead} entries are not signed for, and it is {} s old", age.as_secs()),

@@ -46,8 +46,8 @@ impl RotateKey {
 fn begin(settings: &Settings, output: Output) -> anyhow::Result<()> {
     let files = SecretFiles::under(&settings.data);
     let before = signer(settings)?.verifier();
-    let unfinished = "help: `portcullis audit rotate-key --finish`";
-    replace_seed(&files.audit, &files.audit_before).context(unfinished)?;
+    replace_seed(&files.audit, &files.audit_before)
+        .map_err(|cause| anyhow::anyhow!("{cause}; help: `portcullis audit rotate-key --finish`"))?;
     let vkey = signer(settings)?.verifier();
     if let Err(cause) = enter(settings, "rotate", &before, &vkey) {
         restore_seed(&files.audit, &files.audit_before)?;

@@ -144,11 +144,13 @@ impl Verify {
             [] => None,
             _ => Some(Quorum::new(self.witnesses, self.quorum)?),
         };
-        let mut files = self.checkpoints;
+        let mut kept = self.checkpoints.iter().map(|it| checkpoint(it)).collect::<anyhow::Result<Vec<_>>>()?;
         if is_own {
-            files.extend(Some(SecretFiles::under(&settings.data).audit_newest).filter(|it| it.exists()));
+            // One that is none is a fault among others.
+            let anchor = SecretFiles::under(&settings.data).audit_newest;
+            let bytes = anchor.exists().then(|| std::fs::read(&anchor)).transpose()?;
+            kept.extend(bytes.map(|it| (anchor.display().to_string(), String::from_utf8_lossy(&it).into_owned())));
         }
-        let kept = files.iter().map(|it| checkpoint(it)).collect::<anyhow::Result<_>>()?;
         let freshness = self.max_age.map(|it| (Duration::from_secs(it), SystemClock::new().now().wall));
         let grounds = Grounds { key, quorum, kept, freshness };
         let found = audit::verify(&log, &grounds).with_context(|| log.display().to_string())?;
@@ -267,7 +269,12 @@ fn checkpoint(file: &Path) -> anyhow::Result<(String, String)> {
 
 /// The key of this gateway, which whoever can write to the folder of the log alone cannot change.
 fn own_key(settings: &Settings, log: &Path) -> anyhow::Result<Verifier> {
-    if SecretFiles::under(&settings.data).audit.exists() { Ok(signer(settings)?.verifier()) } else { key_beside(log) }
+    if !SecretFiles::under(&settings.data).audit.exists() {
+        return key_beside(log);
+    }
+    // Until the gateway starts again, a key that is to take over has signed nothing.
+    let note = std::fs::read_to_string(log.join("checkpoint")).unwrap_or_default();
+    Ok(signer(settings)?.known_by(&note))
 }
 
 fn key_beside(log: &Path) -> anyhow::Result<Verifier> {

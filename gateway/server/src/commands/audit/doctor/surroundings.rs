@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use audit::note::Checkpoint;
 use audit::{Examined, SubjectKeys};
 use authn::SecretFiles;
 use domain::Timestamp;
@@ -28,6 +29,7 @@ pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timest
             "`portcullis audit rotate-key --finish` once witnesses and auditors have the newer one",
         ));
     }
+    findings.push(anchored(settings, found));
     findings.extend(witnessed(log, settings, now));
     findings.push(waiting(settings));
     findings.push(retention(log, settings, found, now));
@@ -59,6 +61,32 @@ fn secrets(settings: &Settings) -> Finding {
         [] => fine("secrets", &format!("{} files, for their owner alone", paths.len())),
         some => fault("secrets", &some.join(", "), "chmod 600 them, or chown them to the account of the gateway"),
     }
+}
+
+/// Whether there is as much as was signed for, as the secrets say.
+fn anchored(settings: &Settings, found: &Examined) -> Finding {
+    let file = SecretFiles::under(&settings.data).audit_newest;
+    let says = match std::fs::read_to_string(&file).map(|it| Checkpoint::parse(&it)) {
+        Ok(Ok(stated)) if found.signed < stated.size => {
+            let says = format!("{} entries were signed for, and the checkpoint is of {}", stated.size, found.signed);
+            let help = format!(
+                "the gateway does not start with this log; where an older copy was put back on purpose, take `{}` away",
+                file.display()
+            );
+            return fault("anchor", &says, &help);
+        }
+        Ok(Ok(stated)) => return fine("anchor", &format!("at least {} entries were signed for", stated.size)),
+        Ok(Err(cause)) => format!("`{}` {cause}", file.display()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && found.signed == 0 => {
+            return fine("anchor", "nothing was signed for yet");
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            let says = format!("`{}` is missing: nothing says how much was signed for", file.display());
+            return warning("anchor", &says, "a gateway writes it at its start, and enters that it was missing");
+        }
+        Err(cause) => format!("`{}`: {cause}", file.display()),
+    };
+    fault("anchor", &says, "restore it, or take it away: a gateway enters then that it was missing")
 }
 
 fn subjects(settings: &Settings) -> Finding {
