@@ -263,7 +263,8 @@ fn a_server_that_takes_less_than_an_entry_is_named() {
 #[test]
 fn a_required_receiver_holds_what_is_strict_until_it_accepts_and_nothing_else() {
     let mut world = World::start();
-    let key = world.key("novastraxis", &["compute"]);
+    // Who waits asks often.
+    let key = world.key_with("novastraxis", &world.tenant("novastraxis"), &["compute"], &["--tier", "enterprise"]);
     let mut server = Server::start(&world, "");
     server.stream(&[]);
     name(&mut world, &server.row("required = true\nrequired_lag_ms = 2000\n"));

@@ -34,7 +34,8 @@ fn asked() -> Asked {
         id.rsplit('_').next().unwrap_or_default().to_owned()
     };
     let (permitted, refused) = (ask(&one, 200), ask(&other, 403));
-    let _ = world.ask(&Request::get(NSX, LIST).bearer("nsx_live_nobodyhasthiskey")).expect(401);
+    let nobody = world.ask(&Request::get(NSX, LIST).bearer("nsx_live_nobodyhasthiskey")).expect(401);
+    let _ = world.gateway.entries().of(nobody.says("x-request-id"));
     Asked { world, one, other, permitted, refused }
 }
 

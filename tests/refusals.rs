@@ -260,8 +260,8 @@ fn a_parameter_out_of_its_bounds_is_named() {
     let key = world.key("novastraxis", &["compute"]);
     let request = Request::get(NSX, "/v2/compute/instances?per_page=101").bearer(&key.text);
     let answer = world.ask(&request).expect(400);
-    assert!(answer.json()["message"].as_str().unwrap().contains("per_page"), "{answer}");
-    assert!(!answer.text().contains("101"), "a value was echoed: {answer}");
+    let message = answer.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("per_page") && !message.contains("101"), "a value was echoed, or nothing said: {answer}");
 }
 
 #[test]
