@@ -133,7 +133,8 @@ fn has_three_parts(word: &str) -> bool {
 
 /// Whether a word looks like forty digits that were drawn.
 fn is_drawn(word: &str) -> bool {
-    if word.len() != SECRET || word.contains(['-', '_']) {
+    // What begins with a slash is a path, of which each part is looked at by itself.
+    if word.len() != SECRET || word.starts_with('/') || word.contains(['-', '_']) {
         return false;
     }
     let bytes = word.as_bytes();
