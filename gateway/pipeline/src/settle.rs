@@ -78,7 +78,8 @@ fn section(secured: &Secured) -> TlsSection<'_> {
     TlsSection { version: &secured.version, cipher: &secured.cipher }
 }
 
-/// What says who asked, where that is known or whose key was shown, sealed with their key. Where it cannot be sealed it is not said at all.
+/// What says who asked, where that is known or whose key was shown, sealed with their key. Where it cannot be sealed it is
+/// not said at all.
 fn sealed(trail: &Trail) -> Option<Sealed> {
     let _ = trail.whose()?;
     let mut id = [0; 16];
