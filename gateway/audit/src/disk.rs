@@ -48,12 +48,6 @@ pub(crate) fn is_draft(path: &Path) -> bool {
     path.extension().is_some_and(|it| it == DRAFT)
 }
 
-/// Makes a file and its name durable.
-pub(crate) fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()?;
-    sync_names(path)
-}
-
 /// Takes a file for this process alone, for as long as it is held; nothing where another has it.
 pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;

@@ -348,9 +348,9 @@ impl Drop for Sequencer {
 
 fn seal(log: &Path, first: u64, files: &[PathBuf]) -> io::Result<()> {
     for file in files {
-        disk::sync(file)?;
+        File::open(file)?.sync_all()?;
     }
-    // The folders above those that were just made.
+    // Their names, and the folders above those that were just made: each once, because many files share them.
     let folders: BTreeSet<&Path> =
         files.iter().flat_map(|it| it.ancestors().skip(1)).filter(|it| it.starts_with(log)).collect();
     for folder in folders {
