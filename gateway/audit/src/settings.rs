@@ -1,46 +1,58 @@
 //! What an operator may write about the log.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 
 /// The most days anybody keeps anything: a century.
 const MOST_DAYS: u64 = 36_500;
 
-/// How long a disk may take to answer: less is an ordinary pause of any disk, and after more everybody has left.
-const STALLS: RangeInclusive<u64> = 50..=60_000;
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const MIB: u64 = 1 << 20;
 
 /// The `[audit]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditSettings {
     /// How long entries may stay in memory before they are written, in milliseconds.
+    #[serde(deserialize_with = "within::<0, { 10 * MINUTE }, _, _>")]
     pub flush_ms: u64,
     /// How long written entries may stay unsynced, in milliseconds.
+    #[serde(deserialize_with = "within::<0, { 10 * MINUTE }, _, _>")]
     pub sync_ms: u64,
     /// How long an answer of a strict operation may wait until its entry is on the disk, in milliseconds.
+    #[serde(deserialize_with = "within::<1, MINUTE, _, _>")]
     pub strict_wait_ms: u64,
     /// How long the disk may take to answer before nothing more is promised, in milliseconds.
-    #[serde(deserialize_with = "stall")]
+    #[serde(deserialize_with = "within::<50, MINUTE, _, _>")]
     pub stall_ms: u64,
     /// How old a checkpoint may be while there are newer entries, in milliseconds.
+    #[serde(deserialize_with = "within::<1, { 10 * MINUTE }, _, _>")]
     pub checkpoint_ms: u64,
     /// How often the gateway gives a sign of life, in milliseconds.
+    #[serde(deserialize_with = "within::<10, { 10 * MINUTE }, _, _>")]
     pub heartbeat_ms: u64,
     /// How often it is entered how the gateway is, in milliseconds.
+    #[serde(deserialize_with = "within::<10, HOUR, _, _>")]
     pub health_ms: u64,
     /// How often the configuration is entered although it has not changed, in milliseconds.
+    #[serde(deserialize_with = "within::<10, { 24 * HOUR }, _, _>")]
     pub snapshot_ms: u64,
     /// How often new entries are looked through for what should not be in them, in milliseconds.
+    #[serde(deserialize_with = "within::<10, { 7 * 24 * HOUR }, _, _>")]
     pub scan_ms: u64,
     /// How much space is kept for the moment when the disk is full, in bytes.
+    #[serde(deserialize_with = "within::<0, { 1024 * 1024 * MIB }, _, _>")]
     pub reserve_bytes: u64,
     /// How many bytes of entries may wait in memory before requests wait for the disk.
+    #[serde(deserialize_with = "within::<{ 1 << 17 }, { 1024 * MIB }, _, _>")]
     pub backlog_bytes: usize,
     /// How many entries may be short of the disk before requests wait for it.
+    #[serde(deserialize_with = "within::<1, { 1 << 20 }, _, _>")]
     pub backlog_entries: u64,
     /// How long entries stay.
     pub retention: RetentionSettings,
@@ -129,11 +141,17 @@ fn days<'de, D: Deserializer<'de>>(written: D) -> Result<u64, D::Error> {
     }
 }
 
-fn stall<'de, D: Deserializer<'de>>(written: D) -> Result<u64, D::Error> {
+/// A number that is neither too small nor too large for its purpose.
+fn within<'de, const LEAST: u64, const MOST: u64, T, D>(written: D) -> Result<T, D::Error>
+where
+    T: TryFrom<u64>,
+    D: Deserializer<'de>,
+{
     let read = u64::deserialize(written)?;
-    let (least, most) = STALLS.into_inner();
-    let good = (least..=most).contains(&read);
-    if good { Ok(read) } else { Err(D::Error::custom(format!("`stall_ms` is {least} to {most}"))) }
+    let good = (LEAST..=MOST).contains(&read).then(|| T::try_from(read).ok()).flatten();
+    good.ok_or_else(|| {
+        D::Error::invalid_value(Unexpected::Unsigned(read), &format!("a number from {LEAST} to {MOST}").as_str())
+    })
 }
 
 fn whole(days: u64) -> Option<Duration> {
@@ -166,12 +184,56 @@ mod tests {
 
     use super::*;
 
+    /// Of each setting the least and the most that it may be.
+    const BOUNDS: [(&str, u64, u64); 12] = [
+        ("flush_ms", 0, 600_000),
+        ("sync_ms", 0, 600_000),
+        ("strict_wait_ms", 1, 60_000),
+        ("stall_ms", 50, 60_000),
+        ("checkpoint_ms", 1, 600_000),
+        ("heartbeat_ms", 10, 600_000),
+        ("health_ms", 10, 3_600_000),
+        ("snapshot_ms", 10, 86_400_000),
+        ("scan_ms", 10, 604_800_000),
+        ("reserve_bytes", 0, 1 << 40),
+        ("backlog_bytes", 131_072, 1 << 30),
+        ("backlog_entries", 1, 1_048_576),
+    ];
+
     #[test]
-    fn a_disk_is_waited_for_neither_for_ever_nor_not_at_all() {
-        let stall = |ms: u64| serde_json::from_value::<AuditSettings>(json!({ "stall_ms": ms })).map(|it| it.stall_ms);
-        assert_eq!((stall(50).unwrap(), stall(60_000).unwrap()), (50, 60_000));
-        for ms in [0, 49, 60_001] {
-            assert!(stall(ms).unwrap_err().to_string().contains("50 to 60000"));
+    fn nothing_is_done_without_end_or_never() {
+        let read = |name: &str, number: u64| serde_json::from_value::<AuditSettings>(json!({ name: number }));
+        for (name, least, most) in BOUNDS {
+            assert!(read(name, least).is_ok() && read(name, most).is_ok(), "{name}");
+            for number in [least.checked_sub(1), Some(most + 1)].into_iter().flatten() {
+                let told = read(name, number).unwrap_err().to_string();
+                assert!(told.contains(&format!("a number from {least} to {most}")), "{name}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_nobody_wrote_is_within_its_bounds() {
+        let AuditSettings { flush_ms, sync_ms, strict_wait_ms, stall_ms, checkpoint_ms, .. } = AuditSettings::default();
+        let AuditSettings { heartbeat_ms, health_ms, snapshot_ms, scan_ms, .. } = AuditSettings::default();
+        let AuditSettings { reserve_bytes, backlog_bytes, backlog_entries, .. } = AuditSettings::default();
+        let backlog_bytes = u64::try_from(backlog_bytes).unwrap();
+        let numbers = [
+            flush_ms,
+            sync_ms,
+            strict_wait_ms,
+            stall_ms,
+            checkpoint_ms,
+            heartbeat_ms,
+            health_ms,
+            snapshot_ms,
+            scan_ms,
+            reserve_bytes,
+            backlog_bytes,
+            backlog_entries,
+        ];
+        for ((name, least, most), number) in BOUNDS.into_iter().zip(numbers) {
+            assert!((least..=most).contains(&number), "{name}");
         }
     }
 }

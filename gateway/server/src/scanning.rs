@@ -60,7 +60,7 @@ impl Scanning {
         settings: &Arc<Settings>,
         mut stopped: watch::Receiver<bool>,
     ) {
-        let often = Duration::from_millis(settings.audit.scan_ms.max(1));
+        let often = Duration::from_millis(settings.audit.scan_ms);
         let mut round = interval(often);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         round.reset_after(SOON.min(often));
