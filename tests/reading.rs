@@ -204,3 +204,36 @@ fn an_entry_says_how_its_request_came_and_what_of_it_is_not_entered() {
     let entry = world.gateway.entries().of(plain.header("x-request-id").expect("an id"));
     assert_eq!((&entry["request"]["tls"], &entry["request"]["tls_version"]), (&json!(false), &Value::Null), "{entry}");
 }
+
+#[test]
+fn what_was_changed_since_it_was_signed_for_is_not_shown() {
+    let world = World::with(|settings, _| settings.more.push_str("[limits.shield]\nrate = 1000000\nburst = 1000000\n"));
+    let mut connection = world.gateway.door().secure(NSX);
+    for _ in 0..300 {
+        assert_eq!(connection.ask(&Request::get(NSX, "/v2/nowhere")).status, 404);
+    }
+    let _ = world.gateway.json(&["audit", "seal"]);
+    let copy = world.folder().join("copy");
+    let done = Command::new("cp").arg("-r").arg(world.gateway.data().join("audit")).arg(&copy).status();
+    assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
+    let copied = copy.display().to_string();
+    let query = || world.gateway.command(&["audit", "query", "--log", &copied, "--class", "request.completed"]);
+    let sound = query();
+    assert_eq!((sound.code, sound.out.lines().count()), (0, 300), "{sound:?}");
+
+    let bundle = copy.join("tile/entries/000");
+    let mut bytes = std::fs::read(&bundle).expect("a whole bundle");
+    let at = bytes.windows(7).position(|it| it == b"nowhere").expect("the path of a request");
+    bytes[at] = b'k';
+    std::fs::write(&bundle, bytes).expect("a file of the test");
+    let altered = query();
+    assert_eq!((altered.code, altered.out.lines().count()), (2, 299), "{altered:?}");
+    assert!(!altered.out.contains("/v2/kowhere"), "{altered:?}");
+    assert!(altered.errors.contains("is not the one that was signed for"), "{altered:?}");
+
+    // Without what entries are held to they are shown, and that is said.
+    std::fs::remove_file(copy.join("tile/0/000")).expect("a whole tile");
+    let doubtful = query();
+    assert_eq!((doubtful.code, doubtful.out.lines().count()), (2, 300), "{doubtful:?}");
+    assert!(doubtful.errors.contains("tile"), "{doubtful:?}");
+}

@@ -23,7 +23,7 @@ use crate::read::ReadError;
 use crate::{Reading, read_of};
 pub use check::{BadLine, Checked, Doubtful, manifest_of, verify_export};
 use proofs::Proofs;
-pub use proofs::hold_to_newest;
+pub use proofs::{Judge, hold_to_newest};
 
 /// The form of manifests that this writes and reads.
 const FORM: u16 = 1;

@@ -55,7 +55,7 @@ pub use entry::{
     AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, TlsSection, UpstreamSection, view,
 };
 pub use export::{
-    BadLine, Checked, Doubtful, ExportError, Format, Manifest, Proof, Totals, Wanted, export, hold_to_newest,
+    BadLine, Checked, Doubtful, ExportError, Format, Judge, Manifest, Proof, Totals, Wanted, export, hold_to_newest,
     manifest_of, verify_export,
 };
 pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};

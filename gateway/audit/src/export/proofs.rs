@@ -26,15 +26,27 @@ pub(crate) struct Proofs {
 
 /// Holds entries to the newest checkpoint: what it covers must be what was signed for. Those that are newer it cannot judge.
 pub fn hold_to_newest(log: &Path, found: &[Found]) -> Result<(), Unproven> {
-    let mut proofs = match Proofs::open(log) {
-        Err(Unproven::Unsigned { .. }) => return Ok(()),
-        other => other?,
-    };
-    let size = proofs.checkpoint().size;
-    for it in found.iter().filter(|it| it.seq < size) {
-        proofs.held(it.seq, &it.bytes)?.ok_or(Unproven::Altered(it.seq))?;
+    let mut judge = Judge::of(log)?;
+    found.iter().try_for_each(|it| judge.hold(it))
+}
+
+/// What holds entries to one checkpoint, the newest that there was.
+pub struct Judge(Option<Proofs>);
+
+impl Judge {
+    /// The judge of a log. Where nothing is signed for yet, it takes everything.
+    pub fn of(log: &Path) -> Result<Self, Unproven> {
+        match Proofs::open(log) {
+            Err(Unproven::Unsigned { .. }) => Ok(Self(None)),
+            other => other.map(|it| Self(Some(it))),
+        }
     }
-    Ok(())
+
+    /// Holds an entry to what was signed for, where it is old enough for that.
+    pub fn hold(&mut self, found: &Found) -> Result<(), Unproven> {
+        let Some(proofs) = self.0.as_mut().filter(|it| found.seq < it.checkpoint().size) else { return Ok(()) };
+        proofs.held(found.seq, &found.bytes)?.map(drop).ok_or(Unproven::Altered(found.seq))
+    }
 }
 
 /// The hashes of a tile, and the roots over two, four and so on up to all of them.

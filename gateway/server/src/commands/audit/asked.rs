@@ -1,18 +1,19 @@
 //! Which entries are asked for: the words that all commands share that read entries.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use audit::{Filter, Found, SubjectKeys, harmless, read_of};
+use audit::{Filter, Found, Judge, SubjectKeys, Unproven, harmless, read_of};
 use clap::Args;
 use domain::{Clock as _, Deed, DeedClass, SystemClock, Timestamp};
 use serde_json::Value;
 
 use crate::actor;
 use crate::commands::api_keys::length;
-use crate::commands::output::{Output, remark};
+use crate::commands::output::{Output, WRONG_USE, remark};
 use crate::desk;
 use crate::settings::Settings;
 
@@ -46,9 +47,14 @@ pub(super) struct Asked {
 }
 
 /// The right to read, which was entered.
+#[derive(Default)]
 pub(super) struct Access {
     /// What unseals what entries say of people; absent for files that were named.
     keys: Option<SubjectKeys>,
+    /// What entries are held to; absent where nobody asked for that, or it is damaged.
+    judge: Option<Judge>,
+    /// Something was not as it was signed for.
+    doubt: bool,
 }
 
 /// Keeps what this command does until the gateway enters it.
@@ -98,7 +104,7 @@ impl Asked {
         range: &Range<u64>,
     ) -> anyhow::Result<Access> {
         if self.log.is_some() {
-            return Ok(Access { keys: None });
+            return Ok(Access::default());
         }
         let read = read_of(&actor::of_this_process(), filter, range, 0);
         keep_deed(settings, DeedClass::Read, action, |deed| {
@@ -108,7 +114,7 @@ impl Asked {
                 None => deed,
             }
         })?;
-        Ok(Access { keys: Some(SubjectKeys::read(&desk::subjects_file(settings))?) })
+        Ok(Access { keys: Some(SubjectKeys::read(&desk::subjects_file(settings))?), ..Access::default() })
     }
 
     /// What is asked for, of any time.
@@ -156,8 +162,26 @@ pub(super) fn note_pruned(first: u64, minimum: u64) {
 }
 
 impl Access {
-    /// An entry in one line: as JSON, or for people. Nothing of it acts on a terminal.
-    pub(super) fn line(&self, found: &Found, output: Output) -> String {
+    /// The same, which holds entries to what was signed for of this log.
+    pub(super) fn judging(mut self, log: &Path) -> Self {
+        match Judge::of(log) {
+            Ok(judge) => self.judge = Some(judge),
+            Err(cause) => self.doubt(&cause),
+        }
+        self
+    }
+
+    /// An entry in one line: as JSON, or for people. Nothing of it acts on a terminal. One that is not what was signed for is
+    /// no line.
+    pub(super) fn line(&mut self, found: &Found, output: Output) -> String {
+        if let Err(cause) = self.judge.as_mut().map_or(Ok(()), |it| it.hold(found)) {
+            self.doubt(&cause);
+            if matches!(cause, Unproven::Altered(_)) {
+                return String::new();
+            }
+            // What entries are held to is damaged: that is said once.
+            self.judge = None;
+        }
         let mut view = found.view();
         if let Some(keys) = &self.keys {
             keys.unseal(&mut view);
@@ -165,6 +189,20 @@ impl Access {
         match output {
             Output::Json => audit::json_line(&view) + "\n",
             Output::Table => words(&view) + "\n",
+        }
+    }
+
+    fn doubt(&mut self, cause: &Unproven) {
+        self.doubt = true;
+        remark(&cause.to_string());
+    }
+
+    /// How the command ends that showed so many entries.
+    pub(super) fn end(&self, shown: usize) -> ExitCode {
+        match (self.doubt, shown) {
+            (true, _) => ExitCode::from(WRONG_USE),
+            (false, 0) => ExitCode::FAILURE,
+            (false, _) => ExitCode::SUCCESS,
         }
     }
 }

@@ -40,12 +40,13 @@ impl Query {
         let filter = self.during.of(self.asked.filter(), now())?;
         let way = if self.scan { Way::Scan } else { Way::Index };
         let query = audit::Query::new(&log, self.from, filter.clone(), way)?;
-        let access = self.asked.enter(settings, "query", &filter, &query.range())?;
+        let mut access = self.asked.enter(settings, "query", &filter, &query.range())?.judging(&log);
         note_pruned(self.from, query.minimum());
         let mut count = 0;
         let mut show = |it: &audit::Found| {
-            count += 1;
-            reached(&access.line(it, output))
+            let line = access.line(it, output);
+            count += usize::from(!line.is_empty());
+            reached(&line)
         };
         match self.last {
             Some(last) => {
@@ -63,6 +64,6 @@ impl Query {
                 }
             }
         }
-        Ok(if count > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(access.end(count))
     }
 }

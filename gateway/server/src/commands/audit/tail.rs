@@ -41,17 +41,18 @@ impl Tail {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
         let there = audit::Query::new(&log, 0, filter.clone(), Way::Index)?;
-        let access = self.asked.enter(settings, "tail", &filter, &there.range())?;
+        let mut access = self.asked.enter(settings, "tail", &filter, &there.range())?.judging(&log);
         // From where the question ends, so that nothing is shown twice and nothing is missed.
         let mut follower = Follower::from(&log, there.range().end);
         let mut found = there.last(self.last)?;
-        while show(&access, &found, output)? {
+        while show(&mut access, &found, output)? {
             if runtime.block_on(told_to_end(&mut ended, &mut interrupted)) {
                 break;
             }
             found = follower.poll(&filter)?;
         }
-        Ok(ExitCode::SUCCESS)
+        // Nothing may have been asked for.
+        Ok(access.end(usize::MAX))
     }
 }
 
@@ -65,7 +66,7 @@ async fn told_to_end(ended: &mut Signal, interrupted: &mut Signal) -> bool {
 }
 
 /// Prints entries; says whether anybody still reads.
-fn show(access: &Access, found: &[Found], output: Output) -> anyhow::Result<bool> {
+fn show(access: &mut Access, found: &[Found], output: Output) -> anyhow::Result<bool> {
     let text: String = found.iter().map(|it| access.line(it, output)).collect();
     if text.is_empty() { Ok(true) } else { reached(&text) }
 }
