@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use aho_corasick::{AhoCorasick, BuildError};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, BuildError};
 use percent_encoding::percent_decode_str;
 
 use crate::profile::Profile;
@@ -22,11 +22,14 @@ const SECRET: usize = 40;
 /// less than one in a million does so less often (24 times on average); digests in hexadecimal have no upper case.
 const MIXED: usize = 10;
 
+/// How many times over an address may be percent-encoded that is looked into: once is usual, twice a mistake.
+const SPELLINGS: usize = 4;
+
 /// What the keys of every API begin with, and where a text says so.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyMarks {
     keys: AhoCorasick,
-    /// The same and other secrets.
+    /// The same and other secrets, in whichever case: in another one it opens nothing, and yet tells most of itself.
     secrets: AhoCorasick,
     /// There are access keys, whose secrets begin like nothing in particular.
     access_keys: bool,
@@ -36,7 +39,8 @@ impl KeyMarks {
     pub(crate) fn of(profiles: &[Profile]) -> Result<Self, BuildError> {
         let keys = profiles.iter().filter_map(|it| it.credentials.api_key.as_ref());
         let prefixes: Vec<&str> = keys.flat_map(|it| &it.prefixes).map(String::as_str).collect();
-        let secrets = AhoCorasick::new(prefixes.iter().copied().chain(OTHERS))?;
+        let others = prefixes.iter().copied().chain(OTHERS);
+        let secrets = AhoCorasickBuilder::new().ascii_case_insensitive(true).build(others)?;
         let access_keys = profiles.iter().any(|it| it.credentials.sigv4.is_some());
         Ok(Self { keys: AhoCorasick::new(prefixes)?, secrets, access_keys })
     }
@@ -92,11 +96,21 @@ fn is_like_secret(text: &str) -> bool {
     cases && MIXED <= changes
 }
 
+/// A text without percent-encoding, also where what was encoded was encoded before.
 fn spelled(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
+    let mut spelled = Cow::Borrowed(text);
+    for _ in 0..SPELLINGS {
+        let Some(decoded) = Some(&spelled).filter(|it| it.contains('%')).map(|it| decoded(it)) else { break };
+        if decoded == spelled {
+            break;
+        }
+        spelled = Cow::Owned(decoded);
     }
-    percent_decode_str(text).decode_utf8_lossy()
+    spelled
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

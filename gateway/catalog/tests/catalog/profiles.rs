@@ -127,6 +127,7 @@ fn what_begins_like_a_key_of_any_api_is_seen_in_an_address_and_taken_out() {
     check("/v2/servers/nsx_live_abc", "/v2/servers/[key]");
     check("/v2/servers/cn_live_sk_abc/power", "/v2/servers/[key]");
     check("/v2/a%20b/nx%5Flive%5fsk_abc?x=nvs_live_1", "/v2/a b/[key]");
+    check("/v2/nx%255Flive%255fsk_abc", "/v2/[key]");
     check("/v2/servers?sort=nvs_live_1", "/v2/servers?sort=[key]");
     check("/v2/a%20b/nx_test?sort=live_", "/v2/a%20b/nx_test?sort=live_");
 }
@@ -139,6 +140,8 @@ fn other_secrets_are_taken_out_of_an_address_and_words_are_not() {
     check("/t/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "/t/[key]");
     check("/t/%65yJhbGciOiJSUzI1NiJ9.eyJz", "/t/[key]");
     check("/k/-----BEGIN%20PRIVATE%20KEY-----", "/k/[key]");
+    check("/k/NSX_LIVE_ABC", "/k/[key]");
+    check("/a%2520b/nsx%255Flive%25255fabc", "/a b/[key]");
     for harmless in ["/music/HeyJudeByTheBeatlesRemastered", "/eyJ", "/eyJude/live", "/a%20b"] {
         check(harmless, harmless);
     }
