@@ -1,17 +1,19 @@
 //! How credentials are known by their looks. Every rule goes over a text once.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 
 use super::Kind;
 use super::numbers::numbers_in;
 
 /// The rules themselves: who has looked by others begins anew.
-const RULES: &str = "1";
+const RULES: &str = "2";
 
 /// How many letters and digits must follow a beginning before it is more than a word; and of a key, which may have been made
 /// elsewhere.
@@ -26,6 +28,9 @@ const CHANGES_OF_PATH: usize = 16;
 
 /// How many hexadecimal digits a signature has.
 const SIGNATURE: usize = 64;
+
+/// How many times over a text may be percent-encoded that is looked into.
+const SPELLINGS: usize = 4;
 
 /// How many bytes of a cookie or a password are looked at.
 const ENOUGH: usize = 512;
@@ -65,8 +70,21 @@ impl Shapes {
         &self.digest
     }
 
-    /// What a text holds.
+    /// What a text holds, as it is and with each percent-encoding taken away that it has.
     pub(super) fn kinds_in(&self, text: &str) -> BTreeSet<Kind> {
+        let mut kinds = self.kinds_as_spelled(text);
+        let mut spelled = Cow::Borrowed(text);
+        for _ in 0..SPELLINGS {
+            if !spelled.contains('%') {
+                break;
+            }
+            spelled = Cow::Owned(percent_decode_str(&spelled).decode_utf8_lossy().into_owned());
+            kinds.append(&mut self.kinds_as_spelled(&spelled));
+        }
+        kinds
+    }
+
+    fn kinds_as_spelled(&self, text: &str) -> BTreeSet<Kind> {
         let mut kinds = BTreeSet::new();
         for found in self.beginnings.find_overlapping_iter(text) {
             let kind = self.kinds.get(found.pattern().as_usize()).copied();

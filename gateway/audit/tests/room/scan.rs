@@ -2,6 +2,7 @@
 
 use audit::{Entries, Filter, Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to};
 use domain::{Random, keyformat};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -86,9 +87,11 @@ proptest! {
     fn whatever_is_planted_is_found_where_it_is_and_nothing_else_is(
         mut entries in prop::collection::vec(ordinary(), 1..20), (kind, text) in secret(),
         at in any::<prop::sample::Index>(), place in 0_usize..5, before in "([a-z]{1,9}[ ,:(]){0,2}", after in "([ ,;)][a-z]{1,9}){0,2}",
+        encoded in 0_usize..4,
     ) {
         let planted = at.index(entries.len());
-        let said = format!("{before}{text}{after}");
+        let encode = |text: String, _| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
+        let said = (0..encoded).fold(format!("{before}{text}{after}"), encode);
         let (field, value) = [
             ("note", json!(said)),
             ("facts/name", json!({ "name": said })),
