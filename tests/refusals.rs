@@ -131,6 +131,14 @@ fn an_account_header_names_the_account_of_the_key() {
     check(&world, "cloudnexus-servers", &request, (400, "authenticate", "tenant_header_missing"));
     let other = request.clone().header("X-CloudNexus-Id", "acct_other");
     check(&world, "cloudnexus-servers", &other, (403, "authenticate", "tenant_mismatch"));
+    // Accounts cannot be tried faster than anything else.
+    let left = |request: &Request, status: u16| -> u32 {
+        let answer = world.ask(request).expect(status);
+        answer.says("x-ratelimit-remaining").parse().expect("a number")
+    };
+    let twice = other.clone().header("X-CloudNexus-Id", "acct_other");
+    let first = left(&request, 400);
+    assert_eq!([left(&other, 403), left(&twice, 400)], [first - 1, first - 2]);
     let own = request.header("X-CloudNexus-Id", &key.tenant);
     world.permits("cloudnexus-servers", &own, 200);
 }
@@ -188,7 +196,19 @@ fn unknown_paths_and_methods_are_worded_by_the_api_of_the_host() {
         check(&world, api, &Request::get(host, "/no/such/thing"), (404, "identify", "unknown_path"));
         let answer = world.ask(&Request::new("PATCH", host, path)).expect(405);
         assert!(answer.says("allow").contains("GET"), "{answer}");
+        // Who asked what of which API in vain can be asked by API.
+        let entry = world.gateway.entries().of(answer.says("x-request-id"));
+        assert_eq!((&entry["request"]["api"], entry["request"].get("operation")), (&json!(api), None), "{entry:#}");
+        assert!(world.gateway.metric("portcullis_refusals_total", &[api, "unknown_path"]) >= 1.0);
     }
+    // What one API of a shared host knows is refused in its name.
+    let answer = world.ask(&Request::new("PATCH", NEXUS, "/v2/servers")).expect(405);
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert_eq!(entry["request"]["api"], "cloudnexus-servers", "{entry:#}");
+    let plain = world.gateway.door().plain().ask(&Request::get(NSX, "/v2/compute/instances"));
+    let entry = world.gateway.entries().of(plain.says("x-request-id"));
+    let told = (&entry["request"]["api"], &entry["decision"]["reason"]);
+    assert_eq!(told, (&json!("novastraxis"), &json!("https_required")), "{entry:#}");
     let nowhere = world.gateway.door().secure(NSX).ask(&Request::get("api.example.com", "/")).status;
     assert_eq!(nowhere, 404);
 }

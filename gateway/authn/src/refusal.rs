@@ -102,6 +102,13 @@ impl Unauthenticated {
         Self { cause, standing: Some(Arc::clone(entry.standing())) }
     }
 
+    /// Whose key it is, where that is good and only the account that was asked for is not its own.
+    pub fn proven(&self) -> Option<&Arc<Standing>> {
+        let account =
+            matches!(self.cause, Cause::TenantHeaderMissing | Cause::TenantHeaderRepeated | Cause::WrongTenant);
+        self.standing.as_ref().filter(|_| account)
+    }
+
     /// What kind of answer it asks for.
     pub fn kind(&self) -> Kind {
         match &self.cause {

@@ -102,9 +102,14 @@ impl Host {
         &self.dialect
     }
 
-    /// The words for a request that named no operation. A path that one API of a shared host knows is that API's to
-    /// word, whichever is the fallback.
-    pub fn words(&self, refusal: &Unidentified, arrival: &Arrival) -> &Dialect {
+    /// Where the API stands in the catalog whose words those are.
+    pub fn speaker(&self) -> usize {
+        self.fallback
+    }
+
+    /// The words for a request that named no operation, and where the API stands in the catalog whose words they are. A path
+    /// that one API of a shared host knows is that API's to word, whichever is the fallback.
+    pub fn words(&self, refusal: &Unidentified, arrival: &Arrival) -> (&Dialect, usize) {
         let known = match refusal {
             Unidentified::MethodNotAllowed { allow } => self.neighbour(allow, arrival),
             Unidentified::PlainHttp
@@ -112,7 +117,7 @@ impl Host {
             | Unidentified::UnknownSubresource
             | Unidentified::Removed(_) => None,
         };
-        known.map_or(&self.dialect, |it| &it.dialect)
+        known.map_or((&self.dialect, self.fallback), |it| (&it.dialect, it.operation.api_index))
     }
 
     /// What refusals of a path carry while its version is deprecated; one that is gone says so in

@@ -1,14 +1,15 @@
 //! The path of a request, read from the top down.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use authn::PayloadCheck;
 use authz::Permit;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
-use domain::{Arrival, Body, Call, Caller, Native, Tick};
-use limits::{Allowance, Counter};
+use domain::{Arrival, Body, Call, Caller, Native, Standing, Tick};
+use limits::{Allowance, Counter, OverLimit};
 
 use crate::forward::{BodyFlow, BodyPlan, Forward};
 use crate::recognise::Stray;
@@ -100,7 +101,7 @@ impl Gateway {
         };
         let known = match self.recognise(&call, &mut passage).await {
             Ok(known) => known,
-            Err(answer) => return Err(Refused { call: Some(call), ..answer.into() }),
+            Err(refused) => return Err(Refused { call: Some(call), ..refused }),
         };
         let Known { caller, allowance, signed } = known;
         match permit(&call, caller.as_ref(), &mut passage).await {
@@ -138,24 +139,42 @@ impl Gateway {
     }
 
     /// Who asks, and whether that is still within what they may use.
-    async fn recognise(&self, call: &Call, passage: &mut Passage<'_>) -> Result<Known, Answer> {
+    async fn recognise(&self, call: &Call, passage: &mut Passage<'_>) -> Result<Known, Refused> {
         let Passage { configuration, arrival, .. } = *passage;
         let shown = self.authenticate(&configuration.catalog, call, arrival, passage.body).await;
         let shown = match shown {
             Ok(shown) => shown,
-            Err(answer) => return Err(passage.trail.suspect(answer).await),
+            Err(answer) => return Err(self.count_refused(call, answer, passage).await),
         };
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
-        passage.trail.bind().await?;
+        passage.trail.bind().await.map_err(Answer::from)?;
         let signed = match check {
             PayloadCheck::Sha256(hash) => Some(hash),
             PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,
         };
-        let limits = &configuration.catalog.profile(call).limits;
-        let counter = Counter::of(&call.operation.api, limits.counted_by, &caller.standing);
-        let allowance = self.limiter.admit(limits.tier(&caller.standing.tier), counter, arrival.at)?;
-        Ok(Known { caller: Some(caller), allowance: Some(passage.trail.keep(allowance)), signed })
+        let allowance = self.charge(call, &caller.standing, passage).map_err(Answer::from)?;
+        Ok(Known { caller: Some(caller), allowance: Some(allowance), signed })
+    }
+
+    /// A credential that is not good here. Whose key is good and who asks for another account is counted for it, so that
+    /// accounts cannot be tried faster than anything else.
+    async fn count_refused(&self, call: &Call, answer: Answer, passage: &mut Passage<'_>) -> Refused {
+        let answer = passage.trail.suspect(answer).await;
+        let proven = if let Answer::Unauthenticated(unproven) = &answer { unproven.why.proven() } else { None };
+        let Some(standing) = proven.map(Arc::clone) else { return answer.into() };
+        match self.charge(call, &standing, passage) {
+            Ok(allowance) => Refused { allowance: Some(allowance), ..answer.into() },
+            Err(over) => Answer::from(over).into(),
+        }
+    }
+
+    /// Takes one request from what somebody may ask of the API, and notes what is left.
+    fn charge(&self, call: &Call, standing: &Standing, passage: &mut Passage<'_>) -> Result<Allowance, OverLimit> {
+        let limits = &passage.configuration.catalog.profile(call).limits;
+        let counter = Counter::of(&call.operation.api, limits.counted_by, standing);
+        let allowance = self.limiter.admit(limits.tier(&standing.tier), counter, passage.arrival.at)?;
+        Ok(passage.trail.keep(allowance))
     }
 }
 

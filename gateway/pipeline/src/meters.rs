@@ -58,6 +58,8 @@ struct Known {
     rows: Vec<(Arc<Operation>, OperationMeters)>,
     /// Where each stands, for requests that were identified by an earlier configuration.
     names: HashMap<(ApiName, OperationId), usize>,
+    /// Those of requests that named an API and no operation of it.
+    strays: HashMap<ApiName, OperationMeters>,
     unknown: OperationMeters,
 }
 
@@ -160,19 +162,20 @@ impl Meters {
     /// Counts one finished request.
     pub(crate) fn settled(
         &self,
-        operation: Option<&Arc<Operation>>,
+        (api, operation): (Option<&ApiName>, Option<&Arc<Operation>>),
         reason: Option<&str>,
         status: Option<u16>,
         duration: Duration,
     ) {
         let known = self.known.load();
-        let row = operation.and_then(|it| known.row(it)).unwrap_or(&known.unknown);
+        let stray = || api.and_then(|it| known.strays.get(it)).unwrap_or(&known.unknown);
+        let row = operation.and_then(|it| known.row(it)).unwrap_or_else(stray);
         if let Some(class) = row.classes.get(usize::from(status.unwrap_or(0) / 100)) {
             class.inc();
         }
         row.duration.observe(duration.as_secs_f64());
         if let Some(reason) = reason {
-            let api = operation.map_or(UNKNOWN, |it| it.api.as_str());
+            let api = api.map_or(UNKNOWN, ApiName::as_str);
             self.refusals.with_label_values(&[api, reason]).inc();
         }
     }
@@ -216,5 +219,7 @@ fn known(
     rows.sort_by_key(|(it, _)| Arc::as_ptr(it));
     let name = |it: &Operation| (it.api.clone(), it.id.clone());
     let names = rows.iter().enumerate().map(|(at, (it, _))| (name(it), at)).collect();
-    Ok(Known { rows, names, unknown: row(UNKNOWN, UNKNOWN)? })
+    let apis = configuration.catalog.profiles().iter().map(|it| &it.api.name);
+    let strays = apis.map(|it| Ok((it.clone(), row(it.as_str(), UNKNOWN)?))).collect::<prometheus::Result<_>>()?;
+    Ok(Known { rows, names, strays, unknown: row(UNKNOWN, UNKNOWN)? })
 }

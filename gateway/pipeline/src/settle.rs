@@ -22,7 +22,8 @@ pub(crate) enum Occasion {
 pub(crate) fn count(trail: &Trail, ending: Option<Ending>) {
     let duration = trail.gateway.clock.tick().since(trail.facts.at.tick);
     let status = ending.and_then(|it| it.status);
-    trail.gateway.meters.settled(trail.operation.as_ref(), decision(trail, ending).reason, status, duration);
+    let asked = (trail.api(), trail.operation.as_ref());
+    trail.gateway.meters.settled(asked, decision(trail, ending).reason, status, duration);
 }
 
 /// Writes the entry of a request; without an ending, of one that was cut off. Gives its number in this run.
@@ -50,15 +51,14 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
             tls: trail.facts.source.tls,
             secured: trail.facts.secured.as_ref().map(section),
             redacted: trail.facts.redacted,
-            api: operation.map(|it| it.api.as_str()),
+            api: trail.api().map(domain::ApiName::as_str),
             operation: operation.map(|it| it.id.as_str()),
             trace: trace.as_deref(),
         },
         auth: auth(trail),
         sealed: sealed.as_ref(),
         limit: trail
-            .standing
-            .as_ref()
+            .whose()
             .zip(trail.remaining)
             .map(|(standing, remaining)| LimitSection { tier: standing.tier.as_str(), remaining }),
         decision,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::Permit;
-use domain::{Blame, Call, Caller, Moment, Operation, Source, Standing, TraceParent};
+use domain::{ApiName, Blame, Call, Caller, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
 
 use crate::settle::{self, Occasion};
@@ -62,6 +62,8 @@ pub struct Trail {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) facts: Facts,
     pub(crate) operation: Option<Arc<Operation>>,
+    /// The API that was asked, where no operation says so.
+    api: Option<ApiName>,
     pub(crate) standing: Option<Arc<Standing>>,
     /// What seals what the entry says of the caller.
     pub(crate) subject: Option<Arc<SubjectKey>>,
@@ -115,6 +117,7 @@ impl Trail {
             gateway,
             facts,
             operation: None,
+            api: None,
             standing: None,
             subject: None,
             method: None,
@@ -140,6 +143,16 @@ impl Trail {
     /// What is known of the request.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Notes which API words the refusal of a request that named no operation of it.
+    pub fn asked_of(&mut self, api: &ApiName) {
+        self.api = Some(api.clone());
+    }
+
+    /// The API that was asked, as far as that is known.
+    pub(crate) fn api(&self) -> Option<&ApiName> {
+        self.operation.as_ref().map(|it| &it.api).or(self.api.as_ref())
     }
 
     /// Notes why the request was turned away. The first reason stands: what follows is its consequence.

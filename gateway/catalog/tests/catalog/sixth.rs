@@ -241,7 +241,8 @@ fn a_path_that_one_api_of_a_shared_host_knows_is_refused_in_its_words() {
     let refused = |method, path: &str| {
         let arrival = arrival(method, &format!("books.example.org/v3/{path}"));
         let refusal = identify(&catalog, &arrival).unwrap_err();
-        let words = host(&catalog, &arrival).words(&refusal, &arrival);
+        let (words, speaker) = host(&catalog, &arrival).words(&refusal, &arrival);
+        assert_eq!(catalog.profiles()[speaker].api.name.as_str() == "films", path != "loans");
         let worded = words.word(StatusCode::NOT_FOUND, &refusal.told(), &arrival.id);
         String::from_utf8(worded.body[..6].to_vec()).unwrap()
     };

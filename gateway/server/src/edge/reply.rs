@@ -128,12 +128,19 @@ pub(crate) async fn send(
     let catalog = &configuration.catalog;
     let host = head.host(catalog);
     let arrival = passing.arrival.as_ref();
-    let dialect = match (&refused.call, host, &refused.answer, arrival) {
-        (Some(call), ..) => catalog.dialect(call),
-        (None, Some(host), Answer::Unidentified(why), Some(arrival)) => host.words(why, arrival),
-        (None, Some(host), ..) => host.dialect(),
-        (None, None, ..) => catalog.unclaimed(),
+    let (dialect, speaker) = match (&refused.call, host, &refused.answer, arrival) {
+        (Some(call), ..) => (catalog.dialect(call), None),
+        (None, Some(host), Answer::Unidentified(why), Some(arrival)) => {
+            let (dialect, speaker) = host.words(why, arrival);
+            (dialect, Some(speaker))
+        }
+        (None, Some(host), ..) => (host.dialect(), Some(host.speaker())),
+        (None, None, ..) => (catalog.unclaimed(), None),
     };
+    let spoken = refused.counted.or(speaker).and_then(|it| catalog.profiles().get(it));
+    if let Some((trail, profile)) = passing.trail.as_mut().zip(spoken) {
+        trail.asked_of(&profile.api.name);
+    }
     let counted = refused.counted.and_then(|it| catalog.profiles().get(it));
     let profile = refused.call.as_ref().map(|it| catalog.profile(it)).or(counted);
     let mut headers = HeaderMap::new();
