@@ -202,7 +202,9 @@ fn event(found: &Found) -> Map<String, Value> {
     }
     let subject = row.subject.iter().map(|it| text(&entry, it)).find(|it| !it.is_empty());
     (row.shape.fill)(&entry, subject.as_deref(), &mut event);
-    row.shape.mapped.iter().chain(MAPPED).for_each(|it| take_out(&mut entry, it));
+    let method = shape::is_known_method(&text(&entry, shape::METHOD));
+    let mapped = row.shape.mapped.iter().chain(MAPPED).filter(|it| method || **it != shape::METHOD);
+    mapped.for_each(|it| take_out(&mut entry, it));
     if let Some(rest) = entry.as_object_mut() {
         rest.retain(|_, it| it.as_object().is_none_or(|it| !it.is_empty()));
         if !rest.is_empty() {

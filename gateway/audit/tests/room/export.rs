@@ -294,6 +294,8 @@ fn every_class() -> Vec<Value> {
         json!({ "class": "plugin.fault", "plugin": "geo", "effect": "blocked" }),
         json!({ "class": "nobody.knows", "depth": { "of": { "it": [1, { "x": null }] } }, "big": u64::MAX, "low": -5 }),
         json!({ "class": 7, "time": "not a number" }),
+        json!({ "class": "request.completed", "request": { "id": "5", "method": "BREW", "host": "api.example", "path": "/a" } }),
+        json!({ "class": "request.completed", "request": { "id": "6", "method": "=cmd|calc", "path": "" }, "status": 400 }),
     ]
 }
 

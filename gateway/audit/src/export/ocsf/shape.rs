@@ -35,7 +35,7 @@ pub(super) const API_ACTIVITY: Shape = Shape { uid: 6003, name: "API Activity", 
 /// What of a request has a place.
 const CALL: &[&str] = &[
     "/request/id",
-    "/request/method",
+    METHOD,
     "/request/host",
     "/request/path",
     "/request/api",
@@ -45,6 +45,9 @@ const CALL: &[&str] = &[
     "/bytes_in",
     "/bytes_out",
 ];
+
+/// The method of a request.
+pub(super) const METHOD: &str = "/request/method";
 
 /// Who is meant where nobody is known.
 const NOBODY: &str = "unknown";
@@ -125,10 +128,12 @@ fn http(entry: &Value, event: &mut Map<String, Value>) {
     if url.contains_key("path") {
         set(&mut request, "url", url.into());
     }
-    for (name, at) in [("http_method", "/request/method"), ("uid", "/request/id")] {
-        if let Some(it) = text(entry, at) {
-            set(&mut request, name, it.into());
-        }
+    // Any other word stays in `unmapped`: callers send what they like.
+    if let Some(method) = text(entry, METHOD).filter(|it| is_known_method(it)) {
+        set(&mut request, "http_method", method.into());
+    }
+    if let Some(id) = text(entry, "/request/id") {
+        set(&mut request, "uid", id.into());
     }
     if let Some(length) = number(entry, "/bytes_in") {
         set(&mut request, "body_length", length.into());
@@ -147,6 +152,11 @@ fn http(entry: &Value, event: &mut Map<String, Value>) {
     if let Some(micros) = number(entry, "/duration_us") {
         event.insert("duration".to_owned(), (micros / 1000).into());
     }
+}
+
+/// Whether the schema has a method.
+pub(super) fn is_known_method(method: &str) -> bool {
+    matches!(method, "OPTIONS" | "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "TRACE" | "CONNECT" | "PATCH")
 }
 
 /// Where a request came from.
