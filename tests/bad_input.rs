@@ -81,6 +81,8 @@ fn a_head_that_is_no_http_is_refused_in_the_words_of_its_host() {
         head(&post, &key, "Content-Length: 99999999999999999999999\r\n") + "abc",
         head(&post, &key, "Content-Length: 3\r\nContent-Length: 5\r\n") + "abc",
         head(&post, &key, "Content-Length: 3, 3\r\n") + "abc",
+        head(&post, &key, "Content-Length: 3\r\nContent-Length: 3\r\n") + "abc",
+        head(&post, &key, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + &chunked,
         head(&post, &key, "Transfer-Encoding: gzip\r\n") + &chunked,
         head(&post, &key, "Transfer-Encoding: gzip, chunked\r\n") + &chunked,
         head(&post, &key, "Transfer-Encoding: chunked, identity\r\n") + &chunked,
@@ -326,8 +328,9 @@ fn two_framings_never_reach_the_cloud_together() {
         ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n".to_owned(), chunked.clone()),
         ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n".to_owned(), chunked.clone()),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n".to_owned(), chunked.clone()),
-        ("Transfer-Encoding: identity, chunked\r\n".to_owned(), chunked),
+        ("Transfer-Encoding: identity, chunked\r\n".to_owned(), chunked.clone()),
         (format!("Content-Length: {0}\r\nContent-Length: {0}\r\n", GOOD.len()), GOOD.to_owned()),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\nConnection: keep-alive\r\n".to_owned(), chunked),
     ] {
         let bytes = head(&post, &key, &format!("{json}{framing}")) + &body + &hidden;
         let (answer, _) = send(&world, bytes.as_bytes());

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Connection, Key, Refusal, Request, World, told, until};
+use acceptance::{Answer, Connection, Key, Refusal, Request, World, told, until};
 use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
@@ -316,6 +316,28 @@ fn a_caller_that_leaves_is_let_go_whichever_line_says_so() {
         connection.send(format!("GET {LIST} HTTP/1.1\r\nHost: {NSX}\r\n{lines}\r\n").as_bytes());
         let _ = connection.answer("GET").expect(401);
         assert!(connection.rest().is_empty(), "{lines}");
+    }
+}
+
+#[test]
+fn requests_that_come_before_the_answer_to_the_one_before_are_answered_in_their_order() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["network", "compute"]).text;
+    let get = |path: &str| Request::get("api.novastraxis.com", path).bearer(&key).bytes();
+    let post = Request::post("api.novastraxis.com", "/v2/compute/instances").bearer(&key).json(&json!({})).bytes();
+    let mut connection = world.gateway.door().secure("api.novastraxis.com");
+    // The last of them reaches the gateway in two pieces.
+    let all = [get("/v2/network/vpcs"), post, get("/v2/nowhere"), get("/v2/compute/instances")].concat();
+    let (first, rest) = all.split_at(all.len() - 20);
+    connection.send(first);
+    let mut answers: Vec<Answer> = (0..3).map(|_| connection.answer("GET")).collect();
+    connection.send(rest);
+    answers.push(connection.answer("GET"));
+    let told: Vec<u16> = answers.iter().map(|it| it.status).collect();
+    assert_eq!(told, [200, 400, 404, 200]);
+    for answer in &answers {
+        let entry = world.gateway.entries().of(answer.says("x-request-id"));
+        assert_eq!(entry["status"], answer.status, "{entry:#}");
     }
 }
 

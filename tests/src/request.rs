@@ -81,7 +81,7 @@ impl Request {
     }
 
     /// As it goes over the wire.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         let mut line = |name: &str, value: &str| {
             head.push_str(name);

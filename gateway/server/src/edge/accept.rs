@@ -219,12 +219,15 @@ fn asked(raw: &[u8], uri: &http::Uri) -> (Option<String>, Option<String>) {
     (Some(authority.to_owned()), Some(target))
 }
 
-/// Whether the next hop can only read one end of the body out of the head: lengths are plain numbers, and the one coding
-/// is `chunked` (RFC 9112 section 6). pingora takes a list of equal lengths, and drops codings that it does not know.
+/// Whether only one end of the body can be read out of the head, whoever reads it: one length that is a plain number, or the
+/// one coding `chunked`, said once (RFC 9112 section 6). pingora takes a list of equal lengths, drops codings that it does not
+/// know, and of a length beside a coding leaves only the coding, and closes the connection after that.
 fn frames_well(headers: &HeaderMap) -> bool {
     let numeral = |it: &HeaderValue| !it.is_empty() && it.as_bytes().iter().all(u8::is_ascii_digit);
     let chunked = |it: &HeaderValue| it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    headers.get_all(CONTENT_LENGTH).iter().all(numeral) && headers.get_all(TRANSFER_ENCODING).iter().all(chunked)
+    let once = |name| headers.get_all(name).iter().nth(1).is_none();
+    let lines = headers.get_all(CONTENT_LENGTH).iter().all(numeral) && once(CONTENT_LENGTH);
+    lines && headers.get_all(TRANSFER_ENCODING).iter().all(chunked) && once(TRANSFER_ENCODING)
 }
 
 /// Whether everything that `Connection` names may be taken out. What delimits the body, names the host or names the

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use catalog::{Host, Unidentified};
 use domain::RequestId;
 use http::StatusCode;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, UPGRADE};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
@@ -120,9 +120,13 @@ impl Refuser for Edge {
         };
         let configuration = self.gateway.configuration();
         let catalog = &configuration.catalog;
-        let dialect = link.name().and_then(|it| catalog.host(it)).map_or(catalog.unclaimed(), Host::dialect);
+        let host = link.name().and_then(|it| catalog.host(it));
+        let dialect = host.map_or(catalog.unclaimed(), Host::dialect);
         let id = RequestId::draw(&*self.gateway.random);
         let mut trail = Trail::begin(Arc::clone(&self.gateway), accept::facts_of_line(&self.gateway, link, id));
+        if let Some(profile) = host.and_then(|it| catalog.profiles().get(it.speaker())) {
+            trail.asked_of(&profile.api.name);
+        }
         trail.refuse(&answer);
         let (status, head, body) = reply::bare(&answer, dialect, &id);
         let ending = Ending { status: Some(status), bytes_out: body.len() as u64, whole: true, ..Ending::default() };
@@ -158,6 +162,10 @@ impl ProxyHttp for Edge {
         if aged.unwrap_or(false) || leaves {
             session.set_keepalive(None);
         }
+        // Requests that come before the answer to the one before them are answered in their order (RFC 9112 section 9.3.2).
+        // What follows a wish for another protocol may be of that one.
+        let switches = session.req_header().headers.contains_key(UPGRADE);
+        session.set_pipelining_enabled(!switches);
         Ok(())
     }
 
