@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const API: &str = "novastraxis";
 const NSX: &str = "api.novastraxis.com";
 const INSTANCES: &str = "/v2/compute/instances";
-/// How many kills one log lives through: a longer one takes longer to look at.
+/// How many kills or failures one log lives through: a longer one takes longer to look at.
 const LIFE: usize = 25;
 const SOON: Duration = Duration::from_secs(30);
 
@@ -292,33 +292,39 @@ fn killed_at_any_call_that_changes_the_log_it_loses_no_entry() {
     tell("the gateway, at a call that changes its log", &done);
 }
 
+/// Lets calls of one kind fail for a while, and holds what was answered meanwhile.
+fn fail_for_a_while(plagued: &mut Plagued<'_>, round: u64, mut dice: Dice) {
+    let kinds = ["eio:sync", "enospc:write", "eio:write", "eio:rename", "enospc:create"];
+    let kind = kinds[usize::try_from(round % 5).expect("five")];
+    let first = plagued.calls_of_a_start(kind) + 20 + dice.below(60);
+    // A failed call is tried again five times a second, and an answer waits for a second.
+    let plan = format!("{kind}@{first}..{}", first + 7 + dice.below(4));
+    assert!(plagued.start(&plan), "{plan}: it did not start");
+    let refused = Mutex::new(None);
+    plagued.ask_until(&mut dice, |load| {
+        let mut healed = refused.lock().expect("no thread failed");
+        if healed.is_none() && load.refused.load(Ordering::Relaxed) > 0 {
+            *healed = Some(load.count());
+        }
+        healed.is_some_and(|it| load.count() > it + 20)
+    });
+    let refused = refused.into_inner().expect("no thread failed");
+    assert!(refused.is_some(), "round {round}, {plan}: nothing was refused");
+    assert_eq!(plagued.world.gateway.ask_admin("/readyz").status, 200, "round {round}, {plan}");
+    plagued.hold(&format!("round {round}, {plan}"));
+}
+
 #[test]
 fn what_cannot_be_written_for_a_while_is_refused_and_then_made_up_for() {
     let seed = Seed::of_environment();
-    let mut world = world();
-    let mut plagued = Plagued::new(&mut world);
-    let rounds = number("PORTCULLIS_FAILURES", 2);
-    for round in 0..rounds {
-        let mut dice = seed.dice(2_000_000 + round);
-        let kinds = ["eio:sync", "enospc:write", "eio:write", "eio:rename", "enospc:create"];
-        let kind = kinds[usize::try_from(round % 5).expect("five")];
-        let first = plagued.calls_of_a_start(kind) + 20 + dice.below(60);
-        // A failed call is tried again five times a second, and an answer waits for a second.
-        let plan = format!("{kind}@{first}..{}", first + 7 + dice.below(4));
-        assert!(plagued.start(&plan), "{plan}: it did not start");
-        let refused = Mutex::new(None);
-        plagued.ask_until(&mut dice, |load| {
-            let mut healed = refused.lock().expect("no thread failed");
-            if healed.is_none() && load.refused.load(Ordering::Relaxed) > 0 {
-                *healed = Some(load.count());
-            }
-            healed.is_some_and(|it| load.count() > it + 20)
-        });
-        let refused = refused.into_inner().expect("no thread failed");
-        assert!(refused.is_some(), "round {round}, {plan}: nothing was refused");
-        assert_eq!(plagued.world.gateway.ask_admin("/readyz").status, 200, "round {round}, {plan}");
-        plagued.hold(&format!("round {round}, {plan}"));
+    let (rounds, mut answered) = (number("PORTCULLIS_FAILURES", 2), 0);
+    for first in (0..rounds).step_by(LIFE) {
+        let mut world = world();
+        let mut plagued = Plagued::new(&mut world);
+        for round in first..rounds.min(first + LIFE as u64) {
+            fail_for_a_while(&mut plagued, round, seed.dice(2_000_000 + round));
+        }
+        answered += plagued.promised.answered.len();
     }
-    let answered = plagued.promised.answered.len();
     tell("the gateway, unable to write for a while", &format!("{rounds} times, {answered} answers that waited"));
 }
