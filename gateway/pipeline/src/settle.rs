@@ -22,6 +22,8 @@ pub(crate) enum Occasion {
 pub(crate) fn count(trail: &Trail, ending: Option<Ending>) {
     let duration = trail.gateway.clock.tick().since(trail.facts.at.tick);
     let status = ending.and_then(|it| it.status);
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(parent: &trail.span, status, micros, whole = ending.is_some_and(|it| it.whole), "settled");
     let asked = (trail.api(), trail.operation.as_ref());
     trail.gateway.meters.settled(asked, decision(trail, ending).reason, status, duration);
 }

@@ -8,6 +8,8 @@ use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::Permit;
 use domain::{ApiName, Blame, Call, Caller, Moment, Operation, Source, Standing, TraceParent};
 use limits::Allowance;
+use tracing::field::Empty;
+use tracing::{Span, debug};
 
 use crate::settle::{self, Occasion};
 use crate::{Answer, Gateway};
@@ -61,6 +63,9 @@ pub struct Ending {
 pub struct Trail {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) facts: Facts,
+    /// What the log says of the request, step by step, where somebody wants to know. Neither path nor address: whose they are
+    /// is sealed in the entry.
+    pub(crate) span: Span,
     pub(crate) operation: Option<Arc<Operation>>,
     /// The API that was asked, where no operation says so.
     api: Option<ApiName>,
@@ -113,9 +118,13 @@ impl Trail {
     pub fn begin(gateway: Arc<Gateway>, facts: Facts) -> Self {
         gateway.meters.begun.inc();
         gateway.meters.in_flight.inc();
+        let span =
+            tracing::debug_span!("request", id = facts.id, api = Empty, operation = Empty, tenant = Empty, key = Empty);
+        debug!(parent: &span, method = facts.method, host = facts.host, tls = facts.source.tls, "begun");
         Self {
             gateway,
             facts,
+            span,
             operation: None,
             api: None,
             standing: None,
@@ -147,6 +156,7 @@ impl Trail {
 
     /// Notes which API words the refusal of a request that named no operation of it.
     pub fn asked_of(&mut self, api: &ApiName) {
+        self.span.record("api", api.as_str());
         self.api = Some(api.clone());
     }
 
@@ -169,6 +179,7 @@ impl Trail {
         }
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
         let (step, reason, blame) = (answer.step(), answer.reason(), answer.blame());
+        debug!(parent: &self.span, step, reason, "refused");
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
     }
 
@@ -218,6 +229,7 @@ impl Trail {
 
     /// Notes whom the request was sent to.
     pub fn sent_to(&mut self, peer: Arc<str>) {
+        debug!(parent: &self.span, %peer, "sent on");
         self.peer = Some(peer);
     }
 
@@ -228,6 +240,7 @@ impl Trail {
 
     /// Notes what came back.
     pub fn upstream_answered(&mut self, status: u16) {
+        debug!(parent: &self.span, status, "answered by the upstream");
         self.upstream_status = Some(status);
     }
 
@@ -281,12 +294,16 @@ impl Drop for Trail {
 
 impl Finding for Call {
     fn tell(&self, trail: &mut Trail) {
+        trail.span.record("api", self.operation.api.as_str()).record("operation", self.operation.id.as_str());
+        debug!(parent: &trail.span, "identified");
         trail.operation = Some(Arc::clone(&self.operation));
     }
 }
 
 impl Finding for Caller {
     fn tell(&self, trail: &mut Trail) {
+        trail.span.record("tenant", self.standing.tenant.as_str()).record("key", self.standing.key.as_str());
+        debug!(parent: &trail.span, method = self.method.as_str(), "authenticated");
         trail.standing = Some(Arc::clone(&self.standing));
         trail.method = Some(self.method.as_str());
     }
@@ -294,12 +311,14 @@ impl Finding for Caller {
 
 impl Finding for Allowance {
     fn tell(&self, trail: &mut Trail) {
+        debug!(parent: &trail.span, remaining = self.remaining(), "within the limit");
         trail.remaining = Some(self.remaining());
     }
 }
 
 impl Finding for Permit {
     fn tell(&self, trail: &mut Trail) {
+        debug!(parent: &trail.span, policies = ?self.determining(), "permitted");
         trail.permit = Some(self.clone());
     }
 }
