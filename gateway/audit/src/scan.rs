@@ -3,7 +3,6 @@
 //! Reads every entry that is stored, those that are kept longer than their bundles too, and what is sealed as far as it can
 //! be opened. What is found is named by where it is, and never repeated. What credentials look like is told from outside.
 
-mod numbers;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,12 +3,18 @@
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, BuildError};
+use domain::looks;
 use percent_encoding::percent_decode_str;
 
 use crate::profile::Profile;
 
-/// How other secrets begin that can be told from names: those of webhooks, and private keys.
-const OTHERS: [&str; 2] = ["whsec_", "-----BEGIN "];
+/// How other secrets begin that can be told from names: those of webhooks, private keys, and what belongs into a query.
+const OTHERS: [&str; 8] =
+    ["whsec_", "-----BEGIN ", "signature=", "token=", "secret=", "password=", "session=", "api_key="];
+
+/// How a header begins that shows a credential, and how long that is at least.
+const SCHEMES: [&str; 2] = ["basic ", "bearer "];
+const SHORTEST_SHOWN: usize = 8;
 
 /// How a token begins: `{"` in Base64. Shorter words that begin so are words.
 const TOKEN: &str = "eyJ";
@@ -21,6 +27,9 @@ const SECRET: usize = 40;
 /// How often it goes over from lower-case letters, upper-case ones and digits to others of these, at least. Of random ones
 /// less than one in a million does so less often (24 times on average); digests in hexadecimal have no upper case.
 const MIXED: usize = 10;
+
+/// How many digits the number of a person has, which is the shortest that is not told.
+const SHORTEST_NUMBER: usize = 9;
 
 /// How many times over an address may be percent-encoded that is looked into: once is usual, twice a mistake.
 const SPELLINGS: usize = 4;
@@ -56,9 +65,11 @@ impl KeyMarks {
     pub(crate) fn taken_out<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let spelled = spelled(text);
         let marked = self.secrets.find(&*spelled).map(|it| it.start());
-        let found = marked.into_iter().chain(token(&spelled)).min().and_then(|it| spelled.get(..it));
+        let found = marked.into_iter().chain(token(&spelled)).chain(shown(&spelled)).min();
+        let found = found.and_then(|it| spelled.get(..it));
         let left = found.map_or(Cow::Borrowed(text), |before| Cow::Owned(format!("{before}[key]")));
-        if self.access_keys { without_secrets(left) } else { left }
+        let left = if self.access_keys { without_secrets(left) } else { left };
+        without_numbers(left)
     }
 }
 
@@ -71,9 +82,53 @@ fn token(text: &str) -> Option<usize> {
     found.find(|(at, _)| begins(*at) && long(*at)).map(|(at, _)| at)
 }
 
+/// Where a header begins that shows a credential, if there is one: what follows is no word, because words have no digits.
+fn shown(text: &str) -> Option<usize> {
+    if !text.contains(' ') {
+        return None;
+    }
+    let small = text.to_ascii_lowercase();
+    let is_part = |it: &u8| it.is_ascii_alphanumeric() || b"-._~+/=".contains(it);
+    let shows = |end: usize| {
+        let rest = small.as_bytes().get(end..).unwrap_or_default();
+        let word = rest.get(..rest.iter().take_while(|it| is_part(it)).count()).unwrap_or_default();
+        SHORTEST_SHOWN <= word.len() && word.iter().any(|it| it.is_ascii_digit() || *it == b'=')
+    };
+    let found = SCHEMES
+        .iter()
+        .filter_map(|scheme| small.match_indices(scheme).find(|(at, _)| shows(at + scheme.len())).map(|(at, _)| at));
+    found.min()
+}
+
+/// A text with `[number]` in the place of each part that holds the number of a card or of a person.
+fn without_numbers(text: Cow<'_, str>) -> Cow<'_, str> {
+    let is_secret = |it: &str| looks::numbers_in(it) != looks::Numbers::default();
+    // Most hold no number that is long enough.
+    if text.bytes().filter(u8::is_ascii_digit).nth(SHORTEST_NUMBER - 1).is_none() || !is_secret(&spelled(&text)) {
+        return text;
+    }
+    let spelled = spelled(&text);
+    let parts = spelled.split_inclusive(['/', '?', '&', '=']);
+    let told = parts.map(|it| {
+        let part = it.trim_end_matches(['/', '?', '&', '=']);
+        let end = it.get(part.len()..).unwrap_or_default();
+        if is_secret(part) { format!("[number]{end}") } else { it.to_owned() }
+    });
+    Cow::Owned(told.collect())
+}
+
 /// A text without what has the form of the secret of an access key. Such a text may be something else, which is then not
 /// told either: an object whose key has a part of just this length and mixture.
 fn without_secrets(text: Cow<'_, str>) -> Cow<'_, str> {
+    let text = match looks::slashed_secret(&spelled(&text)) {
+        Some(it) => {
+            let spelled = spelled(&text);
+            let (before, after) =
+                (spelled.get(..it.start).unwrap_or_default(), spelled.get(it.end..).unwrap_or_default());
+            Cow::Owned(format!("{before}[key]{after}"))
+        }
+        None => text,
+    };
     let told = {
         let spelled = spelled(&text);
         let parts = spelled.split(|it: char| !(it.is_ascii_alphanumeric() || it == '+'));

@@ -14,6 +14,7 @@ mod deed;
 mod fault;
 mod key;
 pub mod keyformat;
+pub mod looks;
 mod name;
 mod native;
 mod operation;

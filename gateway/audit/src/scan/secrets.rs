@@ -7,13 +7,13 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::looks;
 use percent_encoding::percent_decode_str;
 
 use super::Kind;
-use super::numbers::numbers_in;
 
 /// The rules themselves: who has looked by others begins anew.
-const RULES: &str = "2";
+const RULES: &str = "3";
 
 /// How many letters and digits must follow a beginning before it is more than a word; and of a key, which may have been made
 /// elsewhere.
@@ -99,8 +99,11 @@ impl Shapes {
         if SECRET <= text.len() && (words(text, spelled).any(is_drawn) || words(text, is_token).any(is_drawn)) {
             kinds.insert(Kind::AccessKeySecret);
         }
-        let (card, person) = numbers_in(text);
-        kinds.extend(card.then_some(Kind::Pan).into_iter().chain(person.then_some(Kind::Ssn)));
+        if looks::slashed_secret(text).is_some() {
+            kinds.insert(Kind::AccessKeySecret);
+        }
+        let numbers = looks::numbers_in(text);
+        kinds.extend(numbers.card.then_some(Kind::Pan).into_iter().chain(numbers.person.then_some(Kind::Ssn)));
         kinds
     }
 }

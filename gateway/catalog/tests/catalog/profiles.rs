@@ -141,8 +141,25 @@ fn other_secrets_are_taken_out_of_an_address_and_words_are_not() {
     check("/t/%65yJhbGciOiJSUzI1NiJ9.eyJz", "/t/[key]");
     check("/k/-----BEGIN%20PRIVATE%20KEY-----", "/k/[key]");
     check("/k/NSX_LIVE_ABC", "/k/[key]");
+    check("/b/k/X-Amz-Signature=0123", "/b/k/X-Amz-[key]");
+    check("/v2/x/Basic%20dXNlcjpodW50ZXIy", "/v2/x/[key]");
+    check("/v2/x/bearer%20abc4711def", "/v2/x/[key]");
+    check("/auth/session=abc", "/auth/[key]");
+    check("/v2/x/4111111111111111/y", "/v2/x/[number]/y");
+    check("/v2/x/4111%201111%201111%201111", "/v2/x/[number]");
+    check("/v2/x/536-22-8731", "/v2/x/[number]");
+    check("/compute/VqMg9JvRlLp6xAaCC9P/cjh0B47ron4PPkaSYVj5/x", "/compute/[key]/x");
+    check("/compute/VqMg9JvRlLp6xAaCC9P%2fcjh0B47ron4PPkaSYVj5", "/compute/[key]");
     check("/a%2520b/nsx%255Flive%25255fabc", "/a b/[key]");
-    for harmless in ["/music/HeyJudeByTheBeatlesRemastered", "/eyJ", "/eyJude/live", "/a%20b"] {
+    for harmless in [
+        "/music/HeyJudeByTheBeatlesRemastered",
+        "/eyJ",
+        "/eyJude/live",
+        "/a%20b",
+        "/docs/Basic%20Introduction",
+        "/v2/x/4111111111111112",
+        "/logs/2026-11-22T13:41:31.123456789Z",
+    ] {
         check(harmless, harmless);
     }
 }

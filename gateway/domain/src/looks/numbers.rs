@@ -10,9 +10,18 @@ const GROUPS: [&[usize]; 5] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4,
 /// How those of a social security number are.
 const SSN: &[usize] = &[3, 2, 4];
 
-/// What of this kind a text holds: a card, a person.
-pub(super) fn numbers_in(text: &str) -> (bool, bool) {
-    let (mut card, mut person) = (false, false);
+/// What of this kind a text holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// The number of a payment card.
+    pub card: bool,
+    /// What looks like a social security number of the United States.
+    pub person: bool,
+}
+
+/// What of this kind a text holds.
+pub fn numbers_in(text: &str) -> Numbers {
+    let mut found = Numbers::default();
     let mut bytes = text.as_bytes();
     while let Some(start) = bytes.iter().position(u8::is_ascii_digit) {
         let joined = start.checked_sub(1).and_then(|it| bytes.get(it)).is_some_and(|it| is_joined(*it) || *it == b'.');
@@ -20,11 +29,11 @@ pub(super) fn numbers_in(text: &str) -> (bool, bool) {
         let chain = Chain::read(rest);
         bytes = rest.get(chain.length..).unwrap_or_default();
         if !joined && !bytes.first().is_some_and(|it| is_joined(*it)) {
-            card |= chain.is_card();
-            person |= chain.is_person();
+            found.card |= chain.is_card();
+            found.person |= chain.is_person();
         }
     }
-    (card, person)
+    found
 }
 
 /// Whether a byte makes what stands beside it a part of something longer: of hexadecimal or Base64, of an id.
@@ -132,11 +141,11 @@ mod tests {
     fn cards_are_found_however_their_digits_are_set_apart() {
         for card in CARDS {
             for text in [card.to_owned(), format!("/pay/{card}/x"), format!("pan={card}&a"), format!("It is {card}.")] {
-                assert!(numbers_in(&text).0, "{text}");
+                assert!(numbers_in(&text).card, "{text}");
             }
         }
         for text in ["4111 1111 1111 1111", "a 4111-1111-1111-1111, b", "3782 822463 10005", "(5555-5555-5555-4444)"] {
-            assert!(numbers_in(text).0, "{text}");
+            assert!(numbers_in(text).card, "{text}");
         }
     }
 
@@ -157,17 +166,17 @@ mod tests {
             "2026-11-22 13:00:00",
             "",
         ] {
-            assert_eq!(numbers_in(text), (false, false), "{text}");
+            assert_eq!(numbers_in(text), Numbers::default(), "{text}");
         }
     }
 
     #[test]
     fn numbers_of_people_are_told_from_others() {
-        assert_eq!(numbers_in("It is 219-09-9999."), (false, true));
+        assert_eq!(numbers_in("It is 219-09-9999."), Numbers { card: false, person: true });
         for text in
             ["000-12-3456", "666-12-3456", "900-12-3456", "219-00-9999", "219-09-0000", "219099999", "1219-09-9999"]
         {
-            assert!(!numbers_in(text).1, "{text}");
+            assert!(!numbers_in(text).person, "{text}");
         }
     }
 
@@ -175,7 +184,7 @@ mod tests {
         #[test]
         fn a_card_is_found_among_any_words(before in "[a-z ]{0,20}[ /:,(]", at in 0..CARDS.len(), after in "[ /:,)][a-z ]{0,20}") {
             let text = format!("{before}{}{after}", CARDS[at]);
-            prop_assert!(numbers_in(&text).0, "{}", text);
+            prop_assert!(numbers_in(&text).card, "{}", text);
         }
 
         #[test]

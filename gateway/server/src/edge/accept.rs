@@ -212,11 +212,18 @@ fn asked(raw: &[u8], uri: &http::Uri) -> (Option<String>, Option<String>) {
     let absolute = text
         .split_once("://")
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
-    let Some((_, rest)) = absolute else { return (None, Some(text.to_owned())) };
+    let Some((_, rest)) = absolute else { return (None, Some(without_user(text).to_owned())) };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     (Some(authority.to_owned()), Some(target))
+}
+
+/// A target that is no path without the user and the password that may stand before its host.
+fn without_user(target: &str) -> &str {
+    let end = if target.starts_with('/') { 0 } else { target.find(['/', '?', '#']).unwrap_or(target.len()) };
+    let user = target.get(..end).and_then(|it| it.rfind('@'));
+    user.and_then(|it| target.get(it + 1..)).unwrap_or(target)
 }
 
 /// Whether only one end of the body can be read out of the head, whoever reads it: one length that is a plain number, or the
