@@ -91,10 +91,14 @@ impl Host {
     }
 
     /// The normal form of a path that was sent here. A slash of a parameter that takes the rest of its path may be encoded,
-    /// as clients encode whatever stands for one parameter.
+    /// as clients encode whatever stands for one parameter. Two slashes in a row are one, but not where they could be of such
+    /// a parameter: two keys would be one object.
     pub fn normal_path(&self, raw: &str) -> Result<NormalPath, PathRefused> {
         let bare = if self.paths == PathMode::Api { self.router.with_bare_slashes(raw) } else { None };
-        NormalPath::parse(bare.as_deref().unwrap_or(raw), self.paths)
+        let bare = bare.as_deref().unwrap_or(raw);
+        let path = NormalPath::parse(bare, self.paths)?;
+        let folded = self.paths == PathMode::Api && bare.contains("//");
+        if folded && self.router.takes_rest(path.as_str()) { Err(PathRefused::Ambiguous) } else { Ok(path) }
     }
 
     /// The words for what belongs to no API in particular: those of the profile that names itself the fallback.

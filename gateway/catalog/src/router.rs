@@ -139,17 +139,27 @@ impl Router {
     /// The path with bare slashes where a parameter that takes the rest of it holds encoded ones; `None` where none does.
     pub(crate) fn with_bare_slashes(&self, raw: &str) -> Option<String> {
         let encoded = raw.find("%2F").into_iter().chain(raw.find("%2f")).min()?;
+        let (before, held) = raw.split_at_checked(self.rest(raw, encoded)?)?;
+        Some(format!("{before}{}", held.replace("%2F", "/").replace("%2f", "/")))
+    }
+
+    /// Whether the end of a path may be a parameter that takes slashes as well.
+    pub(crate) fn takes_rest(&self, path: &str) -> bool {
+        self.rest(path, path.len()).is_some()
+    }
+
+    /// Where such a parameter begins, at this place of the path or before it.
+    fn rest(&self, path: &str, until: usize) -> Option<usize> {
         let (mut branch, mut at, mut rest) = (&self.root, 1, None);
-        while at <= encoded {
+        while at <= until {
             if !branch.rest.is_empty() {
                 rest = Some(at);
             }
-            let segment = raw.get(at..)?.split('/').next()?;
+            let Some(segment) = path.get(at..).and_then(|it| it.split('/').next()) else { break };
             let Some(next) = branch.literals.get(segment).or(branch.parameter.as_deref()) else { break };
             (branch, at) = (next, at + segment.len() + 1);
         }
-        let (before, held) = raw.split_at_checked(rest?)?;
-        Some(format!("{before}{}", held.replace("%2F", "/").replace("%2f", "/")))
+        rest
     }
 }
 

@@ -40,8 +40,9 @@ pub enum PathRefused {
     /// A control character, bare or encoded.
     #[error("path holds a control character")]
     Control,
-    /// A backslash, an encoded slash, or a dot segment, bare, encoded or with a `;` parameter.
-    #[error("path holds a backslash, an encoded slash or a dot segment")]
+    /// A backslash, an encoded slash, or a dot segment, bare, encoded or with a `;` parameter; or slashes in a row that may be
+    /// meant.
+    #[error("path holds a backslash, an encoded or a doubled slash, or a dot segment")]
     Ambiguous,
 }
 
