@@ -92,8 +92,11 @@ fn a_disk_that_is_full_is_said_and_begun_on_again_when_there_is_space() {
     let refused = until("the gateway to refuse", SOON, || Some(world.ask(&request)).filter(|it| it.status == 503));
     assert_eq!(refused.says("refusal-reason"), "unavailable", "{refused}");
     assert!(ready().text().contains("No space left"), "{}", ready().text());
+    let measured = |name: &str| world.gateway.metric(&format!("portcullis_audit_{name}"), &[]);
+    assert!(measured("writable") < 0.5 && measured("durable_entries_total") < measured("entries_total"));
     std::fs::remove_file(&filler).expect("a file of the test");
     until("the gateway to answer again", SOON, || (ready().status == 200).then_some(()));
+    assert!(measured("writable") > 0.5);
     let after = world.ask(&request).expect(200).says("x-request-id").to_owned();
     let entries = world.gateway.entries();
     let whole =

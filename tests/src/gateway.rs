@@ -23,6 +23,8 @@ pub struct Settings {
     pub guardrails: PathBuf,
     /// Where each API really is.
     pub upstreams: BTreeMap<String, SocketAddr>,
+    /// What is logged.
+    pub log: &'static str,
     /// More lines of the settings file, tables among them.
     pub more: String,
 }
@@ -34,6 +36,7 @@ impl Default for Settings {
             apis: policies.join("apis"),
             guardrails: policies.join("guardrails"),
             upstreams: BTreeMap::new(),
+            log: "info",
             more: String::new(),
         }
     }
@@ -43,8 +46,9 @@ impl Settings {
     /// Writes the settings file, with ports that the gateway chooses.
     fn write(&self, folder: &Path, file: &Path) {
         let mut text = format!(
-            "data = \"{}\"\napis = \"{}\"\nguardrails = \"{}\"\n\n\
+            "log = {:?}\ndata = \"{}\"\napis = \"{}\"\nguardrails = \"{}\"\n\n\
              [listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[upstreams]\n",
+            self.log,
             folder.join("data").display(),
             self.apis.display(),
             self.guardrails.display()

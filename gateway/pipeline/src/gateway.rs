@@ -7,7 +7,9 @@ use audit::Log;
 use authn::{Keyring, Secrets};
 use domain::{Clock, Random};
 use limits::Limiter;
+use prometheus::Registry;
 
+use crate::ledger::Ledger;
 use crate::{Configuration, Meters};
 
 /// What is the same for every request, and outlives every configuration.
@@ -26,6 +28,7 @@ pub struct Gateway {
     pub random: Arc<dyn Random>,
     /// What is counted.
     pub meters: Meters,
+    ledger: Ledger,
     configuration: ArcSwap<Configuration>,
 }
 
@@ -50,8 +53,10 @@ pub struct Parts {
 impl Gateway {
     /// A gateway that has served nothing yet.
     pub fn new(parts: Parts) -> prometheus::Result<Self> {
+        let meters = Meters::new(&parts.configuration)?;
         Ok(Self {
-            meters: Meters::new(&parts.configuration)?,
+            ledger: Ledger::register(meters.registry())?,
+            meters,
             limiter: parts.limiter,
             keyring: ArcSwap::from_pointee(parts.keyring),
             secrets: parts.secrets,
@@ -60,6 +65,12 @@ impl Gateway {
             random: parts.random,
             configuration: ArcSwap::from_pointee(parts.configuration),
         })
+    }
+
+    /// Where everything that is measured is read, with the log as it stands now.
+    pub fn measured(&self) -> &Registry {
+        self.ledger.read(&self.log);
+        self.meters.registry()
     }
 
     /// The configuration in force: to be pinned once per request.

@@ -8,6 +8,7 @@ mod configuration;
 mod decide;
 mod forward;
 mod gateway;
+mod ledger;
 mod meters;
 mod recognise;
 mod settle;

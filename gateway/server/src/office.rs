@@ -283,7 +283,7 @@ impl Office {
 
 impl Posts for Office {
     fn registry(&self) -> &prometheus::Registry {
-        self.gateway.meters.registry()
+        self.gateway.measured()
     }
 
     fn conditions(&self) -> Vec<Condition> {
