@@ -57,7 +57,16 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
     let end = std::fs::metadata(log.join("checkpoint.cosigned")).expect("a cosigned checkpoint").len();
     let cosignature = usize::try_from(end).expect("a short file") - 20;
     let copy = world.folder().join("copy");
+    let begun = |kind: &str| {
+        let found = std::fs::read_dir(log.join("tile").join(kind)).expect("a folder of tiles").flatten();
+        let wide = found.map(|it| it.path()).max().expect("a tile that is not whole");
+        wide.strip_prefix(&log).expect("a file of the log").display().to_string()
+    };
+    let [bundle, leaves, above] = ["entries/001.p", "0/001.p", "1/000.p"].map(begun);
     for (file, place) in [
+        (&*bundle, 20),
+        (&*leaves, 20),
+        (&*above, 20),
         ("tile/entries/000", 77),
         ("tile/entries/000", 40_000),
         ("checkpoint", 3),

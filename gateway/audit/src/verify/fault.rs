@@ -90,6 +90,16 @@ pub enum Broken {
         /// The last one.
         last: u64,
     },
+    /// A bundle that is not whole and does not hold the entries that were signed for.
+    #[error("bundle `{path}` does not hold entries {first} to {last}")]
+    Bundle {
+        /// The bundle.
+        path: String,
+        /// The first entry that it should hold.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
     /// Fewer entries than were signed for.
     #[error(
         "{signed} entries are signed for, and there are {found}: entry {found} is missing or cannot be read (checkpoint `{file}`)"
@@ -196,7 +206,8 @@ impl Broken {
             | Self::Unreadable { .. }
             | Self::Changed { .. }
             | Self::Kept { .. }
-            | Self::Tile { .. } => Verdict::Integrity,
+            | Self::Tile { .. }
+            | Self::Bundle { .. } => Verdict::Integrity,
             Self::Short { .. } | Self::Rewritten { .. } | Self::Fork { .. } | Self::Foreign { .. } => {
                 Verdict::AppendOnly
             }
@@ -232,6 +243,7 @@ impl Broken {
             | Self::Foreign { .. }
             | Self::Changed { .. }
             | Self::Tile { .. }
+            | Self::Bundle { .. }
             | Self::Rewritten { .. }
             | Self::Fork { .. }
             | Self::Stale { .. } => None,
@@ -264,6 +276,13 @@ impl Found {
             self.faults.sort_by_key(Broken::place);
             self.faults.pop();
             self.more += 1;
+        }
+    }
+
+    /// The same of what may have been found on another way.
+    pub(super) fn push_once(&mut self, fault: Broken) {
+        if !self.faults.contains(&fault) {
+            self.push(fault);
         }
     }
 

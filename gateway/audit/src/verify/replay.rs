@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use domain::Timestamp;
 
+use super::edge::{self, broken};
 use super::fault::{Broken, Found};
 use super::pruned::{PrunedPart, Prunings};
 use super::runs::Runs;
@@ -38,6 +39,8 @@ pub(super) struct Replay<'l> {
     unnamed: u64,
     /// The hashes of the bundle at hand, as its tile has them; none where there is no tile yet.
     leaves: Vec<Hash>,
+    /// That tile, and how wide the file is that has them.
+    opened: (u64, usize),
     /// As many as the last checkpoint covers that agrees.
     good: u64,
     /// The root of each checkpoint that agrees, by its size.
@@ -61,6 +64,7 @@ impl<'l> Replay<'l> {
             differ: Vec::new(),
             unnamed: 0,
             leaves: Vec::new(),
+            opened: (0, FULL),
             good: 0,
             agreed: BTreeMap::new(),
             wrong: Vec::new(),
@@ -82,7 +86,7 @@ impl<'l> Replay<'l> {
         for index in 0..minimum / FULL as u64 {
             let tile = Tile { level: 0, index };
             let Ok(leaves) = read_tile(self.log, tile) else {
-                self.found.push(broken(tile));
+                self.found.push(broken(tile, FULL));
                 return Ok(());
             };
             self.step_over(leaves, &mut stated);
@@ -194,19 +198,20 @@ impl<'l> Replay<'l> {
     fn open_tile(&mut self, seq: u64) {
         let tile = Tile { level: 0, index: seq / FULL as u64 };
         let width = usize::try_from(self.newest.saturating_sub(seq)).unwrap_or(FULL).min(FULL);
-        let widths = [FULL, width];
         // One that was not put in place yet, or is empty after a power cut, is derived from the entries at the next start.
-        let mut read = widths.iter().filter_map(|it| disk::read(&self.log.join(tile.path(*it))).ok().flatten());
-        let bytes = read.find(|it| !it.is_empty()).unwrap_or_default();
+        let read = |width| Some((width, disk::read(&self.log.join(tile.path(width))).ok()??));
+        let mut read = [FULL, width].into_iter().filter_map(read);
+        let (wide, bytes) = read.find(|(_, it)| !it.is_empty()).unwrap_or((width, Vec::new()));
+        self.opened = (tile.index, wide);
         let (hashes, rest) = bytes.as_chunks::<32>();
         if hashes.is_empty() && width == FULL {
             self.found.remark(&tile.path(FULL));
         }
-        if rest.is_empty() && (hashes.is_empty() || hashes.len() == FULL || hashes.len() == width) {
+        if rest.is_empty() && (hashes.is_empty() || hashes.len() == wide) {
             self.leaves = hashes.to_vec();
         } else {
             self.leaves.clear();
-            self.found.push(broken(tile));
+            self.found.push(broken(tile, wide));
         }
     }
 
@@ -223,7 +228,7 @@ impl<'l> Replay<'l> {
             let read = disk::read(&self.log.join(tile.path(FULL))).ok().flatten();
             let right = |it: &Vec<u8>| it.is_empty() || whole.iter().any(|(own, bytes)| *own == tile && bytes == it);
             if read.is_some_and(|it| !right(&it)) {
-                self.found.push(broken(tile));
+                self.found.push(broken(tile, FULL));
             }
         }
     }
@@ -236,7 +241,8 @@ impl<'l> Replay<'l> {
             let mut tiles: Vec<u64> = self.differ.drain(..).map(|seq| seq / FULL as u64).collect();
             tiles.dedup();
             for index in tiles {
-                self.found.push(broken(Tile { level: 0, index }));
+                let width = if self.opened.0 == index { self.opened.1 } else { FULL };
+                self.found.push(broken(Tile { level: 0, index }, width));
             }
             self.told = None;
             self.unnamed = 0;
@@ -255,6 +261,9 @@ impl<'l> Replay<'l> {
         }
         self.good = self.read.size();
         self.agreed.insert(self.good, self.read.root());
+        if self.good == self.newest {
+            edge::hold(self.log, &self.read, &mut self.found);
+        }
     }
 
     /// Whether what a checkpoint says is so.
@@ -277,10 +286,4 @@ impl<'l> Replay<'l> {
         let pruned = self.prunings.judge(minimum, &mut self.found);
         (self.found, pruned)
     }
-}
-
-fn broken(tile: Tile) -> Broken {
-    let beneath = (FULL as u64).saturating_pow(u32::from(tile.level) + 1);
-    let first = tile.index.saturating_mul(beneath);
-    Broken::Tile { path: tile.path(FULL), first, last: first.saturating_add(beneath - 1) }
 }

@@ -128,6 +128,37 @@ fn a_tile_that_was_changed_is_told_from_an_entry_that_was() {
     faults(folder.path(), &grounds(), &["the entries up to 700 are not those of the checkpoint `checkpoint`"]);
 }
 
+/// The files of a log that are not whole.
+const EDGE: [(&str, &str); 3] = [
+    ("tile/entries/002.p/188", "bundle `tile/entries/002.p/188` does not hold entries 512 to 699"),
+    ("tile/0/002.p/188", "tile `tile/0/002.p/188` is not that of entries 512 to 699"),
+    ("tile/1/000.p/2", "tile `tile/1/000.p/2` is not that of entries 0 to 511"),
+];
+
+#[test]
+fn a_tile_of_the_newest_checkpoint_that_is_not_whole_is_held_to_it_and_named() {
+    let folder = whole();
+    for (name, says) in EDGE {
+        let file = folder.path().join(name);
+        let bytes = fs::read(&file).unwrap();
+        let mut flipped = bytes.clone();
+        flipped[45] ^= 1;
+        for changed in [flipped, vec![0; bytes.len()], bytes[..33].to_vec(), [&*bytes, b"0"].concat()] {
+            fs::write(&file, changed).unwrap();
+            faults(folder.path(), &grounds(), &[says]);
+        }
+        // After a power cut it may be empty, and a gateway that goes on takes it away.
+        fs::write(&file, "").unwrap();
+        faults(folder.path(), &grounds(), &[]);
+        fs::remove_file(&file).unwrap();
+        faults(folder.path(), &grounds(), &[]);
+        fs::write(&file, bytes).unwrap();
+    }
+    // Those of no checkpoint that is the newest say nothing.
+    fs::write(folder.path().join("tile/0/002.p/20"), "x").unwrap();
+    faults(folder.path(), &grounds(), &[]);
+}
+
 #[test]
 fn a_bundle_that_cannot_be_read_hides_no_other_fault() {
     let folder = whole();
