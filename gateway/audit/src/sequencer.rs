@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crate::note::{Checkpoint, Signer};
+use crate::note::{Signer, Verifier};
 use crate::recover::read_tile;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
 use crate::watch::{Astray, Left};
@@ -118,9 +118,9 @@ impl Sequencer {
         self.levels.told(tile).or_else(|| read_tile(&self.log, above()?).ok()?.get(place).copied())
     }
 
-    /// What a note says, if we stand for it.
-    pub(crate) fn stood_for(&self, note: &str) -> Option<Checkpoint> {
-        Checkpoint::parse(self.signer.open(note).ok()?).ok()
+    /// The key that signs.
+    pub(crate) fn key(&self) -> Verifier {
+        self.signer.verifier()
     }
 
     /// What the file says that others verify by.

@@ -80,7 +80,7 @@ impl Writer {
     ) -> Self {
         let now = clock.tick();
         let low = held.reserve.hold().inspect_err(|cause| shared.fail(&cause.to_string())).is_err();
-        let losses = Losses::of(sequencer.log(), sequencer.size());
+        let losses = Losses::of(sequencer.log(), sequencer.size(), &sequencer.key());
         let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
         let losses = losses.ok();
         Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, losses, low }

@@ -11,7 +11,7 @@ use crate::sample::entry;
 
 const NAME: &str = "portcullis/test";
 
-fn signer(seed: u8) -> Signer {
+pub(crate) fn signer(seed: u8) -> Signer {
     Signer::from_seed(NAME, &[seed; 32]).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn run(folder: &Path, signer: Signer, boot: &str, count: usize) {
 }
 
 /// Three runs: by the first key, by both, by the second alone.
-fn rotated(folder: &Path) {
+pub(crate) fn rotated(folder: &Path) {
     run(folder, signer(1), "a", 300);
     run(folder, signer(2).after(&[1; 32]).unwrap(), "b", 10);
     run(folder, signer(2), "c", 300);
