@@ -202,8 +202,8 @@ def bundle(path, data, width=256):
 
 
 def ahead(path):
-    """The whole entries of a write-ahead file."""
-    data, at = path.read_bytes(), 0
+    """The whole entries of a write-ahead file, up to its end or to one that was changed."""
+    data, at = there(path), 0
     while at + 12 <= len(data):
         (length,) = struct.unpack_from("<I", data, at)
         check, entry = data[at + 4 : at + 12], data[at + 12 : at + 12 + length]
@@ -477,7 +477,7 @@ def verify(log, vkey, witnesses):
         prunings.take(number, fields)
         grow(leaf(entry))
     if tree.size < signed:
-        raise Wrong(f"{signed} entries are signed for, and there are {tree.size}")
+        raise Wrong(f"{signed} entries are signed for, and entry {tree.size} is missing or was changed")
     prunings.judge(minimum, counts)
     last = max(witnessed) if witnesses else None
     return {"entries": tree.size, "minimum": minimum, "signed": signed, "witnessed": last, "root": stated[signed].hex()}

@@ -70,6 +70,14 @@ pub enum Broken {
         /// The file.
         file: String,
     },
+    /// An entry that only a write-ahead file has, and that is not what it was when it was written.
+    #[error("entry {seq} in `{file}` was changed")]
+    ChangedAhead {
+        /// The entry.
+        seq: u64,
+        /// The file.
+        file: String,
+    },
     /// The entries are not those that were signed for.
     #[error("the entries up to {before} are not those of the checkpoint `{file}`; those up to {good} are")]
     Changed {
@@ -204,6 +212,7 @@ impl Broken {
             | Self::Altered { .. }
             | Self::Unlike(_)
             | Self::Unreadable { .. }
+            | Self::ChangedAhead { .. }
             | Self::Changed { .. }
             | Self::Kept { .. }
             | Self::Tile { .. }
@@ -229,6 +238,7 @@ impl Broken {
             | Self::NoStart(seq)
             | Self::Altered { seq, .. }
             | Self::Unreadable { seq, .. }
+            | Self::ChangedAhead { seq, .. }
             | Self::Gap { seq, .. }
             | Self::NoEnd { seq, .. }
             | Self::Unsaid { first: seq, .. }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use domain::Timestamp;
 
+use super::ahead;
 use super::edge::{self, broken};
 use super::fault::{Broken, Found};
 use super::pruned::{PrunedPart, Prunings};
@@ -16,7 +17,7 @@ use super::stated::Stated;
 use crate::read::{Entries, ReadError};
 use crate::recover::read_tile;
 use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path};
-use crate::{cbor, disk, sequencer};
+use crate::{cbor, disk, prove, sequencer};
 
 /// How many entries are remembered that differ from their tiles, until a checkpoint says what that means.
 const MOST: usize = 64;
@@ -49,6 +50,8 @@ pub(super) struct Replay<'l> {
     wrong: Vec<Stated>,
     /// The last bundle that was remarked upon.
     noted: Option<u64>,
+    /// Something in a write-ahead file was changed.
+    changed: bool,
 }
 
 impl<'l> Replay<'l> {
@@ -69,6 +72,7 @@ impl<'l> Replay<'l> {
             agreed: BTreeMap::new(),
             wrong: Vec::new(),
             noted: None,
+            changed: false,
         }
     }
 
@@ -115,6 +119,9 @@ impl<'l> Replay<'l> {
                     self.settle(same);
                 }
             }
+            if damaged.is_none() && self.go_on_ahead(&mut stated)? {
+                continue;
+            }
             let Some((path, seq)) = damaged.or_else(|| self.missing()) else { return Ok(()) };
             let first = self.first_unreadable(&path, seq)?;
             let file = path.strip_prefix(self.log).unwrap_or(&path).display().to_string();
@@ -127,6 +134,57 @@ impl<'l> Replay<'l> {
             let leaves = std::mem::take(&mut self.leaves);
             self.step_over(leaves.into_iter().skip(within), &mut stated);
         }
+    }
+
+    /// Goes on where a write-ahead file was changed, up to the end of the bundle at hand: names entries that were signed for
+    /// and are not what was written, and steps over them by the hashes that their tile has. Says whether it went on.
+    fn go_on_ahead<'s>(
+        &mut self,
+        stated: &mut Peekable<impl Iterator<Item = (&'s u64, &'s Vec<Stated>)>>,
+    ) -> Result<bool, ReadError> {
+        let first = self.size();
+        // What was not signed for ends where something is not whole: it was being written.
+        if self.newest <= first && !self.changed {
+            return Ok(false);
+        }
+        let Some(held) = ahead::held(self.log, first, |it| self.told_of(it))? else { return Ok(false) };
+        for seq in held.before {
+            self.found.push_once(Broken::ChangedAhead { seq, file: held.file.clone() });
+        }
+        for (entry, changed) in held.pieces {
+            let seq = self.size();
+            if changed && self.newest <= seq {
+                break;
+            }
+            if changed {
+                self.changed = true;
+                self.found.push(Broken::ChangedAhead { seq, file: held.file.clone() });
+            }
+            if let Some(entry) = entry {
+                self.take(seq, &entry);
+            } else {
+                self.runs.skip();
+                if seq.is_multiple_of(FULL as u64) {
+                    self.open_tile(seq);
+                }
+                // Without its hash the root is not the one that was signed for, which is said as well.
+                let leaf = self.told_of(seq).unwrap_or_default();
+                self.grow(leaf, leaf);
+            }
+            if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
+                self.settle(same);
+            }
+        }
+        Ok(first < self.size())
+    }
+
+    /// The hash that a tile has of an entry.
+    fn told_of(&self, seq: u64) -> Option<Hash> {
+        let (index, within) = (seq / FULL as u64, usize::try_from(seq % FULL as u64).ok()?);
+        if index == self.opened.0 && !self.leaves.is_empty() {
+            return self.leaves.get(within).copied();
+        }
+        prove::tile(self.log, self.newest, Tile { level: 0, index }).ok()?.get(within).copied()
     }
 
     /// The bundle that would come next, where a tile and a checkpoint say that there is one.
