@@ -50,10 +50,27 @@ pub(crate) fn is_draft(path: &Path) -> bool {
 
 /// Takes a file for this process alone, for as long as it is held; nothing where another has it.
 pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    hold(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?)
+}
+
+/// The same for what is open: a file, or a folder.
+pub(crate) fn hold(file: File) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(cause),
+    }
+}
+
+/// Whether another process holds what is at this path; not where nothing is.
+pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(cause)) => Err(cause),
     }
 }

@@ -22,6 +22,8 @@ pub struct Recovered {
     pub before: Before,
     /// Requests that it sent on and never entered.
     pub lost: Vec<UnderWay>,
+    /// How many entries it could not write before its end, as far as it could say so.
+    pub unwritten: u64,
 }
 
 /// Why a log cannot be gone on with. Nothing of it was changed.
@@ -153,7 +155,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         Some(_) => Before::Stop,
         None => Before::Crash,
     };
-    Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new() }))
+    Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new(), unwritten: 0 }))
 }
 
 /// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right

@@ -358,9 +358,10 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) =
         Log::open(&folder, settings.audit.clone(), Custody { signer, subjects, anchor }, author, Arc::clone(clock))?;
-    let Recovered { torn, before, .. } = recovered;
+    let Recovered { torn, before, unwritten, .. } = recovered;
     let now = clock.now().wall;
     let start = Notice::start(now, before, torn);
+    let start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
     let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
     if unanchored {
         tracing::warn!("nothing said how much of the audit log was signed for: it is gone on with as it is");
@@ -368,7 +369,8 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     retaining::begin(&log, last, recovered.next, now);
     log.note_lost(&recovered.lost);
     if before == Before::Crash {
-        tracing::warn!(lost = recovered.lost.len(), "the run before this one did not end as it should");
+        let lost = recovered.lost.len();
+        tracing::warn!(lost, unwritten, "the run before this one did not end as it should");
     }
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
