@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
 use crate::shared::Shared;
-use crate::watch::Locks;
+use crate::watch::{Home, Locks};
 use crate::writer::{Held, Writer};
 use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, SubjectKey, Subjects, UnderWay, disk};
 
@@ -81,6 +81,7 @@ pub struct Log {
     durable: watch::Receiver<u64>,
     folder: PathBuf,
     writer: Mutex<Option<JoinHandle<u64>>>,
+    home: Home,
     /// Where it is left how many entries were lost at the end.
     last_word: Option<PathBuf>,
 }
@@ -103,6 +104,7 @@ impl Log {
         let failed = |cause| OpenError::Io { path: folder.to_owned(), cause };
         disk::make_folder_durably(folder).map_err(failed)?;
         let locks = Locks::take(folder).map_err(failed)?.ok_or_else(|| OpenError::Taken(folder.to_owned()))?;
+        let home = Home::of(folder).map_err(failed)?;
         let last_word = anchor.as_ref().map(|it| it.with_extension("unwritten"));
         let held = Held::over(folder, locks, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
@@ -121,7 +123,7 @@ impl Log {
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
         let writer = thread("audit").spawn(move || writer.run()).map_err(failed)?;
         let (before, folder) = (recovered.next, folder.to_owned());
-        Ok((Self { shared, before, durable, folder, writer: Mutex::new(Some(writer)), last_word }, recovered))
+        Ok((Self { shared, before, durable, folder, writer: Mutex::new(Some(writer)), home, last_word }, recovered))
     }
 
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
@@ -316,6 +318,11 @@ impl Log {
         if let Some(word) = &self.last_word {
             let _ = std::fs::remove_file(word);
         }
+    }
+
+    /// What tells the folder of this log from any other. Does not keep the log open.
+    pub fn home(&self) -> Home {
+        self.home.clone()
     }
 
     /// Where it is kept.

@@ -169,7 +169,7 @@ impl Losses {
             return Fate::Whole;
         }
         match held_ahead(&self.log, index).filter(|it| is_it(it)) {
-            Some(bytes) => put_back(false, || disk::put_durably(&path, &bytes)),
+            Some(bytes) => put_back(false, || disk::put_within(&self.log, &path, &bytes)),
             None => Fate::Missing,
         }
     }
@@ -185,7 +185,9 @@ impl Losses {
             return Fate::Whole;
         }
         match self.beneath(tile).filter(is_it) {
-            Some(hashes) => put_back(false, || disk::put_durably(&self.log.join(tile.path(FULL)), &hashes.concat())),
+            Some(hashes) => {
+                put_back(false, || disk::put_within(&self.log, &self.log.join(tile.path(FULL)), &hashes.concat()))
+            }
             None => Fate::Missing,
         }
     }

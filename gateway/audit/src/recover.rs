@@ -190,7 +190,7 @@ fn note_end(entry: &[u8], stopped: &mut Option<Vec<u8>>) {
 
 fn open(log: &Path, first: u64) -> Result<std::fs::File, Unrecoverable> {
     let folder = wal::folder(log);
-    disk::make_folder(&folder)
+    disk::make_within(log, &folder)
         .and_then(|()| wal::open(log, first))
         .map_err(|cause| Unrecoverable::Io { path: folder, cause })
 }

@@ -64,6 +64,22 @@ impl Left {
     }
 }
 
+/// The folder of a log, for those who write something beside the entries: nothing is put into another one.
+#[derive(Clone, Debug)]
+pub struct Home(Left);
+
+impl Home {
+    pub(crate) fn of(log: &Path) -> io::Result<Self> {
+        Left::at(log).map(Self)
+    }
+
+    /// Where it is, as long as it is the one that was opened.
+    pub fn folder(&self) -> io::Result<&Path> {
+        let gone = || io::Error::other(Astray::Folder.as_str());
+        if self.0.holds() { Ok(&self.0.path) } else { Err(gone()) }
+    }
+}
+
 /// Who may write in a folder: the folder itself is locked, which nobody can take away, and a file in it, which those ask who
 /// know of no other lock.
 #[derive(Debug)]

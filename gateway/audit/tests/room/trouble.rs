@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use audit::cosignature::{keep_cosigned, place_cosigned};
 use audit::{
-    AuditSettings, Entries, Grounds, Log, Notice, OpenError, UnderWay, Verified, is_being_written, verify, view,
+    AuditSettings, Entries, Grounds, Hold, Lifetime, Log, Notice, OpenError, UnderWay, Verified, is_being_written,
+    newest, place_hold, verify, view,
 };
 use domain::{Clock as _, SystemClock, Tick, Timestamp};
 use tempfile::TempDir;
@@ -139,6 +141,29 @@ fn a_folder_that_is_replaced_stops_the_log_until_it_is_back() {
     until("the folder", || open.writable().is_ok() && restored(&log).len() == 1);
     drop(open);
     assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn nobody_makes_the_folder_of_a_log_that_was_moved_away() {
+    let (folder, log, open) = running();
+    let (note, stated) = newest(&log).unwrap();
+    let (home, elsewhere) = (open.home(), folder.path().join("elsewhere"));
+    assert_eq!(home.folder().unwrap(), log);
+    fs::rename(&log, &elsewhere).unwrap();
+    assert!(home.folder().is_err());
+    let hold = Hold { tenant: None, actor: "a".to_owned(), since: NOW };
+    assert!(place_cosigned(&log, &note).is_err() && keep_cosigned(&log, &note, stated.size).is_err());
+    assert!(Lifetime::default().put(&log).is_err() && place_hold(&log, &"case".parse().unwrap(), &hold).is_err());
+    assert!(!log.exists());
+    // Another one in its place is not ours.
+    fs::create_dir(&log).unwrap();
+    assert!(home.folder().is_err());
+    until("the missing folder", || open.trouble().is_some_and(|it| it.contains("folder")));
+    assert_eq!(fs::read_dir(&log).unwrap().count(), 0);
+    fs::remove_dir(&log).unwrap();
+    fs::rename(&elsewhere, &log).unwrap();
+    until("the folder", || open.writable().is_ok());
+    assert_eq!(home.folder().unwrap(), log);
 }
 
 #[tokio::test]
