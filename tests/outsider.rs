@@ -57,7 +57,23 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
     let end = std::fs::metadata(log.join("checkpoint.cosigned")).expect("a cosigned checkpoint").len();
     let cosignature = usize::try_from(end).expect("a short file") - 20;
     let copy = world.folder().join("copy");
+    let begun = |kind: &str| {
+        let found = std::fs::read_dir(log.join("tile").join(kind)).expect("a folder of tiles").flatten();
+        let wide = found.map(|it| it.path()).max().expect("a tile that is not whole");
+        wide.strip_prefix(&log).expect("a file of the log").display().to_string()
+    };
+    let [bundle, leaves, above] = ["entries/001.p", "0/001.p", "1/000.p"].map(begun);
+    let ahead = std::fs::read_dir(log.join("wal")).expect("write-ahead files").flatten();
+    let ahead = ahead.map(|it| it.path()).next().expect("a write-ahead file");
+    let end = std::fs::metadata(&ahead).expect("a file").len();
+    let ahead = ahead.strip_prefix(&log).expect("a file of the log").display().to_string();
+    // What it begins with is in a bundle as well.
+    let late = usize::try_from(end - 40).expect("a short file");
     for (file, place) in [
+        (&*ahead, late),
+        (&*bundle, 20),
+        (&*leaves, 20),
+        (&*above, 20),
         ("tile/entries/000", 77),
         ("tile/entries/000", 40_000),
         ("checkpoint", 3),

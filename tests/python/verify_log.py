@@ -180,20 +180,30 @@ def leaf(entry):
     return hashlib.sha256(b"\0" + entry).digest()
 
 
-def bundle(path):
-    entries, data = [], path.read_bytes()
+def there(path):
+    """What is in a file; nothing where there is none, which a gateway that runs may have taken away."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def bundle(path, data, width=256):
+    entries = []
     while data:
         (length,) = struct.unpack_from(">H", data)
+        if len(data) < 2 + length:
+            raise Wrong(f"{path} is cut off")
         entries.append(data[2 : 2 + length])
         data = data[2 + length :]
-    if len(entries) != 256:
-        raise Wrong(f"{path} does not hold 256 entries")
+    if len(entries) != width:
+        raise Wrong(f"{path} does not hold {width} entries")
     return entries
 
 
 def ahead(path):
-    """The whole entries of a write-ahead file."""
-    data, at = path.read_bytes(), 0
+    """The whole entries of a write-ahead file, up to its end or to one that was changed."""
+    data, at = there(path), 0
     while at + 12 <= len(data):
         (length,) = struct.unpack_from("<I", data, at)
         check, entry = data[at + 4 : at + 12], data[at + 12 : at + 12 + length]
@@ -227,7 +237,7 @@ def leaves_before(log, minimum):
 def entries_of(log, number):
     while (path := log / "tile/entries" / path_of(number // 256)).is_file():
         try:
-            found = bundle(path)
+            found = bundle(path, there(path))
         except (Wrong, struct.error):
             break  # after a power cut what it should hold is in the write-ahead files still
         yield from found
@@ -329,6 +339,17 @@ class Tiles:
             while len(row) > 1:
                 row = [hashlib.sha256(b"\1" + one + other).digest() for one, other in zip(row[::2], row[1::2])]
             hashed, self.levels[level] = row[0], []
+
+    def hold_edge(self):
+        """Holds the tiles that are not whole to what they should have, and the bundle beneath them."""
+        for level, row in enumerate(self.levels):
+            number = self.size // 256 ** (level + 1)
+            path = self.log / "tile" / str(level) / f"{path_of(number)}.p" / str(len(row))
+            if row and (found := there(path)) and found != b"".join(row):
+                raise Wrong(f"{path} does not hold the hashes of what is beneath it")
+        row, path = self.levels[0], self.log / "tile/entries" / f"{path_of(self.size // 256)}.p" / str(self.size % 256)
+        if row and (found := there(path)) and [leaf(it) for it in bundle(path, found, len(row))] != row:
+            raise Wrong(f"{path} does not hold the entries that were signed for")
 
 
 class Runs:
@@ -437,23 +458,26 @@ def verify(log, vkey, witnesses):
         for number, entry in entries:
             prunings.take(number, decode(entry)[0])
     signed, tree, tiles, runs = max(stated), Tree(), Tiles(log), Runs(minimum > 0)
-    for hashed in leaves_before(log, minimum):
+
+    def grow(hashed):
         tree.push(hashed)
         tiles.push(hashed)
         if tree.size in stated and stated[tree.size] != tree.root():
             raise Wrong(f"the entries up to {tree.size} are not those that were signed for")
+        if tree.size == signed:
+            tiles.hold_edge()
+
+    for hashed in leaves_before(log, minimum):
+        grow(hashed)
     for number, entry in enumerate(entries_of(log, minimum), minimum):
         fields, end = decode(entry)
         if end != len(entry):
             raise Wrong(f"entry {number} goes on after its end")
         runs.take(number, fields)
         prunings.take(number, fields)
-        tree.push(leaf(entry))
-        tiles.push(leaf(entry))
-        if tree.size in stated and stated[tree.size] != tree.root():
-            raise Wrong(f"the entries up to {tree.size} are not those that were signed for")
+        grow(leaf(entry))
     if tree.size < signed:
-        raise Wrong(f"{signed} entries are signed for, and there are {tree.size}")
+        raise Wrong(f"{signed} entries are signed for, and entry {tree.size} is missing or was changed")
     prunings.judge(minimum, counts)
     last = max(witnessed) if witnesses else None
     return {"entries": tree.size, "minimum": minimum, "signed": signed, "witnessed": last, "root": stated[signed].hex()}

@@ -215,8 +215,8 @@ mod tests {
         }
         let mut changes = Changes::of(log, 256 * 1001).unwrap();
         crate::disk::put_durably(&log.join("minimum"), b"2").unwrap();
-        crate::disk::put(&log.join("tile/entries/x001/001"), b"2").unwrap();
-        crate::disk::put(&log.join("tile/entries/x001/002.p/7"), b"2").unwrap();
+        crate::disk::put(log, &log.join("tile/entries/x001/001"), b"2").unwrap();
+        crate::disk::put(log, &log.join("tile/entries/x001/002.p/7"), b"2").unwrap();
         crate::disk::take_away(&log.join("kept/1")).unwrap();
         let mut ours = changes.take().unwrap();
         // The end of a renaming that was heard of in part.

@@ -140,7 +140,7 @@ pub fn place_cosigned(log: &Path, note: &str) -> io::Result<()> {
 /// Keeps a cosigned note of this size among the checkpoints of a log: beside the one that only the log signed, because that
 /// is written by somebody else.
 pub fn keep_cosigned(log: &Path, note: &str, size: u64) -> io::Result<()> {
-    disk::put_durably(&log.join(format!("checkpoints/{size}.cosigned")), note.as_bytes())
+    disk::put_within(log, &log.join(format!("checkpoints/{size}.cosigned")), note.as_bytes())
 }
 
 /// Witnesses that cannot be counted on.

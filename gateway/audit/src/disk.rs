@@ -22,18 +22,38 @@ pub(crate) fn make_folder_durably(path: &Path) -> io::Result<()> {
     made.into_iter().skip(1).try_for_each(sync_names)
 }
 
-/// Puts a file in place. After a power cut it may be missing or empty.
-pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Makes a folder within that of a log, and those between. The log itself must be there: where it was moved away, one in its
+/// place would be another log.
+pub(crate) fn make_within(log: &Path, folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|it| *it != log && !it.exists()).collect();
+    missing.into_iter().rev().try_for_each(|it| match DirBuilder::new().mode(0o700).create(it) {
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    })
+}
+
+/// Puts a file in place within a log. After a power cut it may be missing or empty.
+pub(crate) fn put(log: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |it| make_within(log, it))?;
     let (_, draft) = draft(path, bytes)?;
     fs::rename(&draft, path)
 }
 
-/// Puts a file in place for good.
+/// Puts a file in place for good, in a folder that is there.
 pub(crate) fn put_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (file, draft) = draft(path, bytes)?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
     sync_names(path)
+}
+
+/// Puts a file in place within a log for good, with the folder that it is in.
+pub(crate) fn put_within(log: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|it| !it.exists()) {
+        make_within(log, folder)?;
+        sync_names(folder)?;
+    }
+    put_durably(path, bytes)
 }
 
 /// Takes a file away, as [`crate::changes`] knows it from what others do; not for certain.
@@ -50,10 +70,27 @@ pub(crate) fn is_draft(path: &Path) -> bool {
 
 /// Takes a file for this process alone, for as long as it is held; nothing where another has it.
 pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    hold(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?)
+}
+
+/// The same for what is open: a file, or a folder.
+pub(crate) fn hold(file: File) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(cause),
+    }
+}
+
+/// Whether another process holds what is at this path; not where nothing is.
+pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(cause)) => Err(cause),
     }
 }
@@ -77,9 +114,6 @@ fn sync_names(path: &Path) -> io::Result<()> {
 }
 
 fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
-    if let Some(folder) = path.parent().filter(|it| !it.exists()) {
-        make_folder(folder)?;
-    }
     let draft = draft_of(path);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;

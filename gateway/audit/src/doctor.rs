@@ -91,7 +91,7 @@ pub fn mend(log: &Path) -> Result<u64, Unproven> {
         for leaf in leaves(log) {
             levels.push(leaf?, |tile, hashes| {
                 if examined.tiles.contains(&tile.path(FULL)) {
-                    match disk::put_durably(&log.join(tile.path(FULL)), &hashes.concat()) {
+                    match disk::put_within(log, &log.join(tile.path(FULL)), &hashes.concat()) {
                         Ok(()) => mended += 1,
                         Err(cause) => failed = Some(cause),
                     }

@@ -57,7 +57,7 @@ pub fn place_hold(log: &Path, name: &HoldName, hold: &Hold) -> io::Result<bool> 
     if path.exists() {
         return Ok(false);
     }
-    disk::put_durably(&path, &serde_json::to_vec(hold)?).map(|()| true)
+    disk::put_within(log, &path, &serde_json::to_vec(hold)?).map(|()| true)
 }
 
 /// Ends a hold. Says whether there was one.

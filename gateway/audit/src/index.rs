@@ -120,7 +120,7 @@ fn put(log: &Path, segment: u64, bytes: &[u8]) -> io::Result<()> {
     let (whole, owner) = (path(log, segment), fs::metadata(log)?);
     let folder = log.join("index");
     if !folder.exists() {
-        crate::disk::make_folder(&folder)?;
+        crate::disk::make_within(log, &folder)?;
         // Only a superuser can, and only for one it matters.
         let _ = std::os::unix::fs::chown(&folder, Some(owner.uid()), Some(owner.gid()));
     }

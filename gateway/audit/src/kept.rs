@@ -53,7 +53,7 @@ impl Kept {
 
     /// Puts it beside the log, for certain.
     pub(crate) fn put(&self, log: &Path) -> io::Result<()> {
-        disk::put_durably(&path(log, self.first), &serde_json::to_vec(self)?)
+        disk::put_within(log, &path(log, self.first), &serde_json::to_vec(self)?)
     }
 
     /// What a file holds; nothing where it is none of these.

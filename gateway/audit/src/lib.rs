@@ -80,3 +80,4 @@ pub use succession::Keys;
 pub use tail::Tail;
 pub use thin::thin;
 pub use verify::{Broken, Grounds, PrunedPart, Verdict, Verified, verify};
+pub use watch::Home;

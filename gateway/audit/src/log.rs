@@ -3,9 +3,7 @@
 //! Request tasks hand over finished bytes; one thread numbers, hashes, writes and syncs them, many at a time. A failed
 //! write keeps its bytes and is tried again, and until it succeeds the log says that it is not writable.
 
-use std::fs::{OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +16,7 @@ use tokio::sync::watch;
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
 use crate::shared::Shared;
+use crate::watch::{Home, Locks};
 use crate::writer::{Held, Writer};
 use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, SubjectKey, Subjects, UnderWay, disk};
 
@@ -82,6 +81,9 @@ pub struct Log {
     durable: watch::Receiver<u64>,
     folder: PathBuf,
     writer: Mutex<Option<JoinHandle<u64>>>,
+    home: Home,
+    /// Where it is left how many entries were lost at the end.
+    last_word: Option<PathBuf>,
 }
 
 /// The log could not be written before its end.
@@ -101,20 +103,17 @@ impl Log {
         let Custody { signer, subjects, anchor } = custody.into();
         let failed = |cause| OpenError::Io { path: folder.to_owned(), cause };
         disk::make_folder_durably(folder).map_err(failed)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("LOCK"));
-        let lock = lock.map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OpenError::Taken(folder.to_owned())),
-            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-        }
-        let held = Held::over(folder, lock, settings.reserve_bytes).map_err(failed)?;
+        let locks = Locks::take(folder).map_err(failed)?.ok_or_else(|| OpenError::Taken(folder.to_owned()))?;
+        let home = Home::of(folder).map_err(failed)?;
+        let last_word = anchor.as_ref().map(|it| it.with_extension("unwritten"));
+        let held = Held::over(folder, locks, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
         let (sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
         let patience = Duration::from_millis(settings.strict_wait_ms);
         let (in_flight, lost) = InFlight::open(folder, patience).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;
+        recovered.unwritten = last_word.as_deref().and_then(self::last_word).unwrap_or_default();
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;
         let shared = Arc::new(Shared::new(settings, author, in_flight, subjects));
         let (told, durable) = watch::channel(0);
@@ -124,7 +123,7 @@ impl Log {
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
         let writer = thread("audit").spawn(move || writer.run()).map_err(failed)?;
         let (before, folder) = (recovered.next, folder.to_owned());
-        Ok((Self { shared, before, durable, folder, writer: Mutex::new(Some(writer)) }, recovered))
+        Ok((Self { shared, before, durable, folder, writer: Mutex::new(Some(writer)), home, last_word }, recovered))
     }
 
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
@@ -293,8 +292,37 @@ impl Log {
         // A writer that panicked has not said how many: what it did not make certain is lost.
         let lost = writer.map(|it| it.join().unwrap_or_else(|_| self.appended().saturating_sub(self.durable())));
         self.shared.stall.end();
-        let lost = lost.unwrap_or_else(|| self.shared.pending().ends.len() as u64);
-        if lost == 0 { Ok(()) } else { Err(Lost(lost)) }
+        // What was handed over and not taken is counted once: whoever closes it again hears of what came since.
+        let since = std::mem::take(&mut self.shared.pending().ends).len() as u64;
+        match lost.unwrap_or(since) {
+            0 => Ok(()),
+            lost => {
+                self.leave_word(lost);
+                Err(Lost(lost))
+            }
+        }
+    }
+
+    /// Says beside the anchor how many entries were lost, for the next start to enter. The folder of the log is what could
+    /// not be written.
+    fn leave_word(&self, lost: u64) {
+        let Some(word) = &self.last_word else { return };
+        let before = last_word(word).unwrap_or_default();
+        if let Err(cause) = disk::put_durably(word, format!("{}\n", before.saturating_add(lost)).as_bytes()) {
+            tracing::error!(%cause, "the next start will not know how many entries were lost");
+        }
+    }
+
+    /// Forgets how many entries a run before has lost, once what was entered of it is on the disk.
+    pub fn forget_unwritten(&self) {
+        if let Some(word) = &self.last_word {
+            let _ = std::fs::remove_file(word);
+        }
+    }
+
+    /// What tells the folder of this log from any other. Does not keep the log open.
+    pub fn home(&self) -> Home {
+        self.home.clone()
     }
 
     /// Where it is kept.
@@ -342,15 +370,13 @@ impl Horizon {
 
 /// Whether some process writes this log now. One that died does not: its lock went with it.
 pub fn is_being_written(log: &Path) -> io::Result<bool> {
-    let lock = match std::fs::File::open(log.join("LOCK")) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-        other => other?,
-    };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(cause)) => Err(cause),
-    }
+    // The folder too, because somebody may have taken the file away.
+    Ok(disk::is_held(log)? || disk::is_held(&log.join("LOCK"))?)
+}
+
+/// How many entries a run before has lost at its end, as it said.
+fn last_word(path: &Path) -> Option<u64> {
+    String::from_utf8(disk::read(path).ok()??).ok()?.trim_end().parse().ok()
 }
 
 async fn reached(mut count: watch::Receiver<u64>, number: u64, patience: Duration) -> Result<(), Unwritable> {

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use crate::changes::Changes;
 use crate::kept::Kept;
 use crate::minimum::{advance, minimum};
+use crate::note::Verifier;
 use crate::recover::{read_bundle, read_tile};
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
+use crate::succession::Keys;
 use crate::tree::{self, FULL, Hash, Tile, bundle_path, index_of, root_of};
 use crate::wal::{self, Frames};
 use crate::{InFlight, disk};
@@ -51,11 +53,13 @@ pub(crate) struct Losses {
     folders: BTreeMap<PathBuf, (u64, u64)>,
     /// Where the log begins.
     minimum: u64,
+    /// The keys that its checkpoints are signed with, those before the one in use among them.
+    keys: Keys,
 }
 
 impl Losses {
     /// Begins to look out for them.
-    pub(crate) fn of(log: &Path, size: u64) -> io::Result<Self> {
+    pub(crate) fn of(log: &Path, size: u64, key: &Verifier) -> io::Result<Self> {
         let mut it = Self {
             log: log.to_owned(),
             changes: Changes::of(log, size)?,
@@ -63,6 +67,7 @@ impl Losses {
             missing: BTreeSet::new(),
             folders: BTreeMap::new(),
             minimum: minimum(log)?,
+            keys: Keys::of_log(log, key).map_err(io::Error::other)?,
         };
         it.know_folders();
         Ok(it)
@@ -125,8 +130,8 @@ impl Losses {
             Some(Kind::Minimum) => self.beginning(),
             Some(Kind::InFlight) => put_back(holders.in_flight.is_at(&path), || holders.in_flight.put_back(&path)),
             Some(Kind::Reserve) => put_back(holders.reserve.is_whole(), || holders.reserve.take_anew()),
-            Some(Kind::Note(size)) => sound(is_note(&path, size, holders.sequencer)),
-            Some(Kind::Kept) => sound(is_kept(&path, holders.sequencer)),
+            Some(Kind::Note(size)) => sound(self.is_note(&path, size)),
+            Some(Kind::Kept) => sound(self.is_kept(&path)),
             Some(Kind::Hold) => sound(path.exists()),
             Some(Kind::Bundle(index)) => self.bundle(index, holders.sequencer),
             Some(Kind::Tile(tile)) => self.tile(tile, holders.sequencer),
@@ -143,6 +148,16 @@ impl Losses {
         }
     }
 
+    fn is_note(&self, path: &Path, size: Option<u64>) -> bool {
+        let Ok(note) = fs::read_to_string(path) else { return false };
+        self.keys.open(&note).is_ok_and(|it| size.is_none_or(|size| it.size == size))
+    }
+
+    fn is_kept(&self, path: &Path) -> bool {
+        let Ok(Some(kept)) = Kept::read(path) else { return false };
+        self.keys.open(&kept.checkpoint).is_ok_and(|stated| kept.entries.iter().all(|it| it.is_proved_by(&stated)))
+    }
+
     fn bundle(&self, index: u64, sequencer: &Sequencer) -> Fate {
         let end = index.saturating_add(1).saturating_mul(FULL as u64);
         if end <= self.minimum || sequencer.size() < end {
@@ -154,7 +169,7 @@ impl Losses {
             return Fate::Whole;
         }
         match held_ahead(&self.log, index).filter(|it| is_it(it)) {
-            Some(bytes) => put_back(false, || disk::put_durably(&path, &bytes)),
+            Some(bytes) => put_back(false, || disk::put_within(&self.log, &path, &bytes)),
             None => Fate::Missing,
         }
     }
@@ -170,7 +185,9 @@ impl Losses {
             return Fate::Whole;
         }
         match self.beneath(tile).filter(is_it) {
-            Some(hashes) => put_back(false, || disk::put_durably(&self.log.join(tile.path(FULL)), &hashes.concat())),
+            Some(hashes) => {
+                put_back(false, || disk::put_within(&self.log, &self.log.join(tile.path(FULL)), &hashes.concat()))
+            }
             None => Fate::Missing,
         }
     }
@@ -241,17 +258,6 @@ fn key(path: &Path, sequencer: &Sequencer) -> Fate {
     let key = sequencer.key_line();
     let whole = disk::read(path).is_ok_and(|it| it.is_some_and(|it| it == key.as_bytes()));
     put_back(whole, || disk::put_durably(path, key.as_bytes()))
-}
-
-fn is_note(path: &Path, size: Option<u64>, sequencer: &Sequencer) -> bool {
-    let Ok(note) = fs::read_to_string(path) else { return false };
-    sequencer.stood_for(&note).is_some_and(|it| size.is_none_or(|size| it.size == size))
-}
-
-fn is_kept(path: &Path, sequencer: &Sequencer) -> bool {
-    let Ok(Some(kept)) = Kept::read(path) else { return false };
-    let stated = sequencer.stood_for(&kept.checkpoint);
-    stated.is_some_and(|stated| kept.entries.iter().all(|it| it.is_proved_by(&stated)))
 }
 
 /// The leaf hashes of a whole bundle.

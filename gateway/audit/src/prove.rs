@@ -62,6 +62,12 @@ pub enum Refuted {
     /// Its checkpoint is not signed by the key.
     #[error("its checkpoint {0}")]
     Note(#[from] BadNote),
+    /// The older checkpoint is not signed by any of the keys.
+    #[error("the older checkpoint {0}")]
+    Older(BadNote),
+    /// The newer checkpoint, which is in the proof, is not.
+    #[error("the newer checkpoint, which is in the proof, {0}")]
+    Newer(BadNote),
     /// Its hashes do not lead where they must.
     #[error(transparent)]
     Proof(#[from] BadProof),
@@ -114,15 +120,29 @@ pub fn verify_entry(proof: &str, key: &Verifier) -> Result<Proven, Refuted> {
     Ok(Proven { seq, entry, checkpoint })
 }
 
-/// Holds a proof of growth to a key and to the older checkpoint, which gives the newer one.
-pub fn verify_growth(proof: &str, older: &str, key: &Verifier) -> Result<Checkpoint, Refuted> {
+/// Holds a proof of growth to the older checkpoint, which gives the newer one. Each is signed by one of the keys: another may
+/// have taken over in between.
+pub fn verify_growth(proof: &str, older: &str, keys: &[Verifier]) -> Result<Checkpoint, Refuted> {
     let (old, path, note) = parts(proof.strip_prefix("old ").ok_or(Refuted::Malformed)?)?;
-    let (older, newer) = (Checkpoint::parse(key.open(older)?)?, Checkpoint::parse(key.open(note)?)?);
+    let older = opened(older, keys).map_err(Refuted::Older)?;
+    let newer = opened(note, keys).map_err(Refuted::Newer)?;
     if older.size != old || older.origin != newer.origin {
         return Err(Refuted::Malformed);
     }
     tree::verify_consistency((old, &older.root), (newer.size, &newer.root), &path)?;
     Ok(newer)
+}
+
+/// What a note says that one of these keys stands for.
+fn opened(note: &str, keys: &[Verifier]) -> Result<Checkpoint, BadNote> {
+    for key in keys {
+        match key.open(note) {
+            Err(BadNote::Unsigned(_)) => {}
+            other => return Checkpoint::parse(other?),
+        }
+    }
+    let named: Vec<String> = keys.iter().map(|it| format!("{}+{}", it.name(), it.id_text())).collect();
+    Err(BadNote::Unsigned(named.join("` or `")))
 }
 
 /// The newest checkpoint as it was signed, and what it says. Whose signature it has is for others to look at.

@@ -22,6 +22,8 @@ pub struct Recovered {
     pub before: Before,
     /// Requests that it sent on and never entered.
     pub lost: Vec<UnderWay>,
+    /// How many entries it could not write before its end, as far as it could say so.
+    pub unwritten: u64,
 }
 
 /// Why a log cannot be gone on with. Nothing of it was changed.
@@ -153,7 +155,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         Some(_) => Before::Stop,
         None => Before::Crash,
     };
-    Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new() }))
+    Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new(), unwritten: 0 }))
 }
 
 /// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right
@@ -188,7 +190,7 @@ fn note_end(entry: &[u8], stopped: &mut Option<Vec<u8>>) {
 
 fn open(log: &Path, first: u64) -> Result<std::fs::File, Unrecoverable> {
     let folder = wal::folder(log);
-    disk::make_folder(&folder)
+    disk::make_within(log, &folder)
         .and_then(|()| wal::open(log, first))
         .map_err(|cause| Unrecoverable::Io { path: folder, cause })
 }

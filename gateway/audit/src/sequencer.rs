@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crate::note::{Checkpoint, Signer};
+use crate::note::{Signer, Verifier};
 use crate::recover::read_tile;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
 use crate::watch::{Astray, Left};
@@ -118,9 +118,9 @@ impl Sequencer {
         self.levels.told(tile).or_else(|| read_tile(&self.log, above()?).ok()?.get(place).copied())
     }
 
-    /// What a note says, if we stand for it.
-    pub(crate) fn stood_for(&self, note: &str) -> Option<Checkpoint> {
-        Checkpoint::parse(self.signer.open(note).ok()?).ok()
+    /// The key that signs.
+    pub(crate) fn key(&self) -> Verifier {
+        self.signer.verifier()
     }
 
     /// What the file says that others verify by.
@@ -208,7 +208,7 @@ impl Sequencer {
     /// after [`Self::sync`].
     pub(crate) fn settle(&mut self) -> io::Result<()> {
         while let Some((path, bytes)) = self.derived.front() {
-            disk::put(path, bytes)?;
+            disk::put(&self.log, path, bytes)?;
             if let Some((path, _)) = self.derived.pop_front() {
                 self.unsynced.push(path);
             }
@@ -258,7 +258,7 @@ impl Sequencer {
             wal::frame(&mut frames, &tree::leaf(entry), entry);
         }
         // In place whole or not at all: what follows is numbered by what stands before it.
-        disk::put_durably(&wal::path(&self.log, first), &frames)?;
+        disk::put_within(&self.log, &wal::path(&self.log, first), &frames)?;
         self.wal = Wal::new(wal::open(&self.log, first)?, first, frames.len() as u64);
         Ok(first)
     }
@@ -316,7 +316,7 @@ impl Sequencer {
             begun.push((self.log.join(bundle_path(size / FULL as u64, width)), self.bundle.clone()));
         }
         for (path, bytes) in &begun {
-            disk::put(path, bytes)?;
+            disk::put(&self.log, path, bytes)?;
         }
         let note = self.signer.checkpoint(size, self.levels.root());
         // In this order, because a kept one without a newest one is a log that was meddled with.
@@ -324,7 +324,7 @@ impl Sequencer {
         disk::put_durably(&checkpoint, note.as_bytes())?;
         self.left = Some(Left::at(&checkpoint)?);
         if keep {
-            disk::put_durably(&self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
+            disk::put_within(&self.log, &self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
             // Last, so that the log is never behind what is said of it elsewhere.
             self.anchor.as_ref().map_or(Ok(()), |it| disk::put_durably(it, note.as_bytes()))?;
         }

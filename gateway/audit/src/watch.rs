@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
+
 /// What is not as it was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Astray {
@@ -62,17 +64,67 @@ impl Left {
     }
 }
 
+/// The folder of a log, for those who write something beside the entries: nothing is put into another one.
+#[derive(Clone, Debug)]
+pub struct Home(Left);
+
+impl Home {
+    pub(crate) fn of(log: &Path) -> io::Result<Self> {
+        Left::at(log).map(Self)
+    }
+
+    /// Where it is, as long as it is the one that was opened.
+    pub fn folder(&self) -> io::Result<&Path> {
+        let gone = || io::Error::other(Astray::Folder.as_str());
+        if self.0.holds() { Ok(&self.0.path) } else { Err(gone()) }
+    }
+}
+
+/// Who may write in a folder: the folder itself is locked, which nobody can take away, and a file in it, which those ask who
+/// know of no other lock.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    _folder: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl Locks {
+    /// Takes both; nothing where another process has one.
+    pub(crate) fn take(log: &Path) -> io::Result<Option<Self>> {
+        let path = log.join("LOCK");
+        let Some(folder) = disk::hold(File::open(log)?)? else { return Ok(None) };
+        Ok(disk::lock(&path)?.map(|file| Self { _folder: folder, file, path }))
+    }
+
+    /// Takes the file anew that lies where ours was, or makes it. As long as the folder is ours nobody has written meanwhile,
+    /// unless they have this file.
+    fn retake(&mut self) -> io::Result<()> {
+        self.file = disk::lock(&self.path)?.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock))?;
+        Ok(())
+    }
+}
+
 /// The folder of a log and its lock, and what was last found amiss.
 #[derive(Debug)]
 pub(crate) struct Vigil {
     folder: Left,
     lock: Left,
+    locks: Locks,
     pub(crate) astray: Option<Astray>,
 }
 
 impl Vigil {
-    pub(crate) fn over(log: &Path, lock: &File) -> io::Result<Self> {
-        Ok(Self { folder: Left::at(log)?, lock: Left::open(lock, &log.join("LOCK"), 0)?, astray: None })
+    pub(crate) fn over(log: &Path, locks: Locks) -> io::Result<Self> {
+        let lock = Left::open(&locks.file, &locks.path, 0)?;
+        Ok(Self { folder: Left::at(log)?, lock, locks, astray: None })
+    }
+
+    /// Takes the lock again, where it alone is missing and nobody else has it.
+    pub(crate) fn take_again(&mut self) -> io::Result<()> {
+        self.locks.retake()?;
+        self.lock = Left::open(&self.locks.file, &self.locks.path, 0)?;
+        Ok(())
     }
 
     /// Whether this process is still the one that writes where it began to.

@@ -1,6 +1,5 @@
 //! The one thread that writes: it takes what was handed over, and brings it to the disk, whatever stands in its way.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -14,7 +13,7 @@ use crate::losses::{Fate, Holders, Losses};
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
 use crate::shared::{Pending, Shared};
-use crate::watch::{Astray, Vigil};
+use crate::watch::{Astray, Locks, Vigil};
 
 /// How long the writer waits before it tries a failed write again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -30,10 +29,10 @@ pub(crate) struct Writer {
     sequencer: Sequencer,
     clock: Arc<dyn Clock>,
     told: watch::Sender<u64>,
-    /// When entries were last synced, when a checkpoint was last signed, and when one was last kept.
+    /// When entries were last synced, when a checkpoint was last signed, and when one was last kept: the first of a run is.
     synced: Tick,
     stated: Tick,
-    kept: Tick,
+    kept: Option<Tick>,
     /// When the disk was last looked at.
     looked: Tick,
     held: Held,
@@ -47,12 +46,11 @@ pub(crate) struct Writer {
 pub(crate) struct Held {
     vigil: Vigil,
     reserve: Reserve,
-    _lock: File,
 }
 
 impl Held {
-    pub(crate) fn over(log: &Path, lock: File, reserve_bytes: u64) -> io::Result<Self> {
-        Ok(Self { vigil: Vigil::over(log, &lock)?, reserve: Reserve::in_log(log, reserve_bytes), _lock: lock })
+    pub(crate) fn over(log: &Path, locks: Locks, reserve_bytes: u64) -> io::Result<Self> {
+        Ok(Self { vigil: Vigil::over(log, locks)?, reserve: Reserve::in_log(log, reserve_bytes) })
     }
 }
 
@@ -80,10 +78,10 @@ impl Writer {
     ) -> Self {
         let now = clock.tick();
         let low = held.reserve.hold().inspect_err(|cause| shared.fail(&cause.to_string())).is_err();
-        let losses = Losses::of(sequencer.log(), sequencer.size());
+        let losses = Losses::of(sequencer.log(), sequencer.size(), &sequencer.key());
         let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
         let losses = losses.ok();
-        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, losses, low }
+        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: None, looked: now, held, losses, low }
     }
 
     /// Writes until the log is closed. Gives how many entries are lost, because they could not be written before the end.
@@ -137,11 +135,11 @@ impl Writer {
             self.until_done(Sequencer::settle)?;
         }
         if state {
-            let keep = closed || now.since(self.kept) >= KEEP;
+            let keep = closed || self.kept.is_none_or(|it| now.since(it) >= KEEP);
             self.until_done(|it| it.state(keep))?;
             self.stated = now;
             if keep {
-                self.kept = now;
+                self.kept = Some(now);
             }
             // What is signed for is durable, and what is durable was synced just before.
             self.shared.signed.send_replace(*self.told.borrow());
@@ -194,6 +192,9 @@ impl Writer {
     fn in_place(&mut self) -> io::Result<()> {
         let Some(astray) = self.held.vigil.look() else { return Ok(()) };
         self.held.vigil.astray = Some(astray);
+        if astray == Astray::Lock && self.held.vigil.take_again().is_ok() {
+            return Ok(());
+        }
         Err(io::Error::other(astray.as_str()))
     }
 
@@ -249,7 +250,13 @@ impl Writer {
     /// What is being written, and what says that it is ours to write.
     fn look_at_ours(&mut self) {
         let before = self.held.vigil.astray;
-        let found = self.held.vigil.look().or_else(|| self.sequencer.astray());
+        let mut ours = self.held.vigil.look();
+        if ours == Some(Astray::Lock) && self.held.vigil.take_again().is_ok() {
+            tracing::error!(what = Astray::Lock.as_str(), "the audit log was meddled with");
+            self.restored(Astray::Lock);
+            ours = None;
+        }
+        let found = ours.or_else(|| self.sequencer.astray());
         self.held.vigil.astray = found;
         let Some(astray) = found else {
             if let Some(was) = before {

@@ -145,7 +145,8 @@ impl Diary {
 
     /// Puts a hold in force, or ends it.
     fn held(&self, deed: &Deed) -> std::io::Result<Deed> {
-        let (log, name) = (self.gateway.log.folder(), deed.target.as_deref().unwrap_or_default());
+        let home = self.gateway.log.home();
+        let (log, name) = (home.folder()?, deed.target.as_deref().unwrap_or_default());
         let Ok(name) = name.parse::<HoldName>() else { return Ok(deed.clone().refused("it has no name")) };
         let (done, why_not) = if deed.action == "release" {
             (audit::release_hold(log, &name)?, "there is no such hold")

@@ -123,7 +123,7 @@ impl Ageing {
     }
 
     fn put(&self, gateway: &Gateway) {
-        if let Err(cause) = self.life.put(gateway.log.folder()) {
+        if let Err(cause) = gateway.log.home().folder().and_then(|it| self.life.put(it)) {
             tracing::warn!(%cause, "how long the audit log has lived cannot be written down");
         }
     }

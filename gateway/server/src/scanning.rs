@@ -95,7 +95,7 @@ impl Scanning {
         let (scanned, failed) = done.await.context("the thread ended badly")??;
         self.tell(gateway, &scanned);
         // Said before it counts as read: a process that dies in between reads it once more.
-        audit::keep_scanned(gateway.log.folder(), scanned.end, &shapes)?;
+        audit::keep_scanned(gateway.log.home().folder()?, scanned.end, &shapes)?;
         failed.map_or(Ok(()), |cause| Err(cause.into()))
     }
 

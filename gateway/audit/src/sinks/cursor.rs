@@ -43,11 +43,7 @@ impl Cursor {
 
     /// Keeps it, for good.
     pub(super) fn keep(&self, log: &Path, name: &str) -> io::Result<()> {
-        let path = path(log, name);
-        if let Some(folder) = path.parent() {
-            disk::make_folder_durably(folder)?;
-        }
-        disk::put_durably(&path, self.to_text().as_bytes())
+        disk::put_within(log, &path(log, name), self.to_text().as_bytes())
     }
 
     /// Whether it is a place in this log, which is certain up to `end`. What was taken out of the log before it is not

@@ -70,6 +70,14 @@ pub enum Broken {
         /// The file.
         file: String,
     },
+    /// An entry that only a write-ahead file has, and that is not what it was when it was written.
+    #[error("entry {seq} in `{file}` was changed")]
+    ChangedAhead {
+        /// The entry.
+        seq: u64,
+        /// The file.
+        file: String,
+    },
     /// The entries are not those that were signed for.
     #[error("the entries up to {before} are not those of the checkpoint `{file}`; those up to {good} are")]
     Changed {
@@ -86,6 +94,16 @@ pub enum Broken {
         /// The tile.
         path: String,
         /// The first entry beneath it.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// A bundle that is not whole and does not hold the entries that were signed for.
+    #[error("bundle `{path}` does not hold entries {first} to {last}")]
+    Bundle {
+        /// The bundle.
+        path: String,
+        /// The first entry that it should hold.
         first: u64,
         /// The last one.
         last: u64,
@@ -194,9 +212,11 @@ impl Broken {
             | Self::Altered { .. }
             | Self::Unlike(_)
             | Self::Unreadable { .. }
+            | Self::ChangedAhead { .. }
             | Self::Changed { .. }
             | Self::Kept { .. }
-            | Self::Tile { .. } => Verdict::Integrity,
+            | Self::Tile { .. }
+            | Self::Bundle { .. } => Verdict::Integrity,
             Self::Short { .. } | Self::Rewritten { .. } | Self::Fork { .. } | Self::Foreign { .. } => {
                 Verdict::AppendOnly
             }
@@ -218,6 +238,7 @@ impl Broken {
             | Self::NoStart(seq)
             | Self::Altered { seq, .. }
             | Self::Unreadable { seq, .. }
+            | Self::ChangedAhead { seq, .. }
             | Self::Gap { seq, .. }
             | Self::NoEnd { seq, .. }
             | Self::Unsaid { first: seq, .. }
@@ -232,6 +253,7 @@ impl Broken {
             | Self::Foreign { .. }
             | Self::Changed { .. }
             | Self::Tile { .. }
+            | Self::Bundle { .. }
             | Self::Rewritten { .. }
             | Self::Fork { .. }
             | Self::Stale { .. } => None,
@@ -264,6 +286,13 @@ impl Found {
             self.faults.sort_by_key(Broken::place);
             self.faults.pop();
             self.more += 1;
+        }
+    }
+
+    /// The same of what may have been found on another way.
+    pub(super) fn push_once(&mut self, fault: Broken) {
+        if !self.faults.contains(&fault) {
+            self.push(fault);
         }
     }
 

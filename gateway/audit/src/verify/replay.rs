@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use domain::Timestamp;
 
+use super::ahead;
+use super::edge::{self, broken};
 use super::fault::{Broken, Found};
 use super::pruned::{PrunedPart, Prunings};
 use super::runs::Runs;
@@ -15,7 +17,7 @@ use super::stated::Stated;
 use crate::read::{Entries, ReadError};
 use crate::recover::read_tile;
 use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path};
-use crate::{cbor, disk, sequencer};
+use crate::{cbor, disk, prove, sequencer};
 
 /// How many entries are remembered that differ from their tiles, until a checkpoint says what that means.
 const MOST: usize = 64;
@@ -38,6 +40,8 @@ pub(super) struct Replay<'l> {
     unnamed: u64,
     /// The hashes of the bundle at hand, as its tile has them; none where there is no tile yet.
     leaves: Vec<Hash>,
+    /// That tile, and how wide the file is that has them.
+    opened: (u64, usize),
     /// As many as the last checkpoint covers that agrees.
     good: u64,
     /// The root of each checkpoint that agrees, by its size.
@@ -46,6 +50,8 @@ pub(super) struct Replay<'l> {
     wrong: Vec<Stated>,
     /// The last bundle that was remarked upon.
     noted: Option<u64>,
+    /// Something in a write-ahead file was changed.
+    changed: bool,
 }
 
 impl<'l> Replay<'l> {
@@ -61,10 +67,12 @@ impl<'l> Replay<'l> {
             differ: Vec::new(),
             unnamed: 0,
             leaves: Vec::new(),
+            opened: (0, FULL),
             good: 0,
             agreed: BTreeMap::new(),
             wrong: Vec::new(),
             noted: None,
+            changed: false,
         }
     }
 
@@ -82,7 +90,7 @@ impl<'l> Replay<'l> {
         for index in 0..minimum / FULL as u64 {
             let tile = Tile { level: 0, index };
             let Ok(leaves) = read_tile(self.log, tile) else {
-                self.found.push(broken(tile));
+                self.found.push(broken(tile, FULL));
                 return Ok(());
             };
             self.step_over(leaves, &mut stated);
@@ -111,6 +119,9 @@ impl<'l> Replay<'l> {
                     self.settle(same);
                 }
             }
+            if damaged.is_none() && self.go_on_ahead(&mut stated)? {
+                continue;
+            }
             let Some((path, seq)) = damaged.or_else(|| self.missing()) else { return Ok(()) };
             let first = self.first_unreadable(&path, seq)?;
             let file = path.strip_prefix(self.log).unwrap_or(&path).display().to_string();
@@ -123,6 +134,57 @@ impl<'l> Replay<'l> {
             let leaves = std::mem::take(&mut self.leaves);
             self.step_over(leaves.into_iter().skip(within), &mut stated);
         }
+    }
+
+    /// Goes on where a write-ahead file was changed, up to the end of the bundle at hand: names entries that were signed for
+    /// and are not what was written, and steps over them by the hashes that their tile has. Says whether it went on.
+    fn go_on_ahead<'s>(
+        &mut self,
+        stated: &mut Peekable<impl Iterator<Item = (&'s u64, &'s Vec<Stated>)>>,
+    ) -> Result<bool, ReadError> {
+        let first = self.size();
+        // What was not signed for ends where something is not whole: it was being written.
+        if self.newest <= first && !self.changed {
+            return Ok(false);
+        }
+        let Some(held) = ahead::held(self.log, first, |it| self.told_of(it))? else { return Ok(false) };
+        for seq in held.before {
+            self.found.push_once(Broken::ChangedAhead { seq, file: held.file.clone() });
+        }
+        for (entry, changed) in held.pieces {
+            let seq = self.size();
+            if changed && self.newest <= seq {
+                break;
+            }
+            if changed {
+                self.changed = true;
+                self.found.push(Broken::ChangedAhead { seq, file: held.file.clone() });
+            }
+            if let Some(entry) = entry {
+                self.take(seq, &entry);
+            } else {
+                self.runs.skip();
+                if seq.is_multiple_of(FULL as u64) {
+                    self.open_tile(seq);
+                }
+                // Without its hash the root is not the one that was signed for, which is said as well.
+                let leaf = self.told_of(seq).unwrap_or_default();
+                self.grow(leaf, leaf);
+            }
+            if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
+                self.settle(same);
+            }
+        }
+        Ok(first < self.size())
+    }
+
+    /// The hash that a tile has of an entry.
+    fn told_of(&self, seq: u64) -> Option<Hash> {
+        let (index, within) = (seq / FULL as u64, usize::try_from(seq % FULL as u64).ok()?);
+        if index == self.opened.0 && !self.leaves.is_empty() {
+            return self.leaves.get(within).copied();
+        }
+        prove::tile(self.log, self.newest, Tile { level: 0, index }).ok()?.get(within).copied()
     }
 
     /// The bundle that would come next, where a tile and a checkpoint say that there is one.
@@ -194,19 +256,20 @@ impl<'l> Replay<'l> {
     fn open_tile(&mut self, seq: u64) {
         let tile = Tile { level: 0, index: seq / FULL as u64 };
         let width = usize::try_from(self.newest.saturating_sub(seq)).unwrap_or(FULL).min(FULL);
-        let widths = [FULL, width];
         // One that was not put in place yet, or is empty after a power cut, is derived from the entries at the next start.
-        let mut read = widths.iter().filter_map(|it| disk::read(&self.log.join(tile.path(*it))).ok().flatten());
-        let bytes = read.find(|it| !it.is_empty()).unwrap_or_default();
+        let read = |width| Some((width, disk::read(&self.log.join(tile.path(width))).ok()??));
+        let mut read = [FULL, width].into_iter().filter_map(read);
+        let (wide, bytes) = read.find(|(_, it)| !it.is_empty()).unwrap_or((width, Vec::new()));
+        self.opened = (tile.index, wide);
         let (hashes, rest) = bytes.as_chunks::<32>();
         if hashes.is_empty() && width == FULL {
             self.found.remark(&tile.path(FULL));
         }
-        if rest.is_empty() && (hashes.is_empty() || hashes.len() == FULL || hashes.len() == width) {
+        if rest.is_empty() && (hashes.is_empty() || hashes.len() == wide) {
             self.leaves = hashes.to_vec();
         } else {
             self.leaves.clear();
-            self.found.push(broken(tile));
+            self.found.push(broken(tile, wide));
         }
     }
 
@@ -223,7 +286,7 @@ impl<'l> Replay<'l> {
             let read = disk::read(&self.log.join(tile.path(FULL))).ok().flatten();
             let right = |it: &Vec<u8>| it.is_empty() || whole.iter().any(|(own, bytes)| *own == tile && bytes == it);
             if read.is_some_and(|it| !right(&it)) {
-                self.found.push(broken(tile));
+                self.found.push(broken(tile, FULL));
             }
         }
     }
@@ -236,7 +299,8 @@ impl<'l> Replay<'l> {
             let mut tiles: Vec<u64> = self.differ.drain(..).map(|seq| seq / FULL as u64).collect();
             tiles.dedup();
             for index in tiles {
-                self.found.push(broken(Tile { level: 0, index }));
+                let width = if self.opened.0 == index { self.opened.1 } else { FULL };
+                self.found.push(broken(Tile { level: 0, index }, width));
             }
             self.told = None;
             self.unnamed = 0;
@@ -255,6 +319,9 @@ impl<'l> Replay<'l> {
         }
         self.good = self.read.size();
         self.agreed.insert(self.good, self.read.root());
+        if self.good == self.newest {
+            edge::hold(self.log, &self.read, &mut self.found);
+        }
     }
 
     /// Whether what a checkpoint says is so.
@@ -277,10 +344,4 @@ impl<'l> Replay<'l> {
         let pruned = self.prunings.judge(minimum, &mut self.found);
         (self.found, pruned)
     }
-}
-
-fn broken(tile: Tile) -> Broken {
-    let beneath = (FULL as u64).saturating_pow(u32::from(tile.level) + 1);
-    let first = tile.index.saturating_mul(beneath);
-    Broken::Tile { path: tile.path(FULL), first, last: first.saturating_add(beneath - 1) }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use audit::{AuditSettings, Author, Custody, Log, OpenError, Subjects, Unrecoverable};
+use audit::{AuditSettings, Author, Custody, Log, Lost, OpenError, Subjects, Unrecoverable};
 use domain::SystemClock;
 
 use crate::sample::{copy, entry, signer};
@@ -58,4 +58,34 @@ fn a_log_with_less_than_was_signed_for_is_not_gone_on_with_whatever_its_folder_s
     fs::remove_file(&anchor).unwrap();
     drop(open_anchored(&folder, &anchor).unwrap());
     assert!(anchor.exists());
+}
+
+#[test]
+fn how_many_entries_were_lost_at_the_end_is_one_figure_and_the_next_start_knows_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, anchor) = (home.path().join("audit"), home.path().join("newest"));
+    let open = || {
+        let author = Author { node: "test".to_owned(), boot: "b".to_owned() };
+        let custody = Custody { signer: signer(), subjects: Subjects::passing(), anchor: Some(anchor.clone()) };
+        let settings = AuditSettings { reserve_bytes: 0, ..AuditSettings::default() };
+        Log::open(&folder, settings, custody, author, Arc::new(SystemClock::new())).unwrap()
+    };
+    let (log, found) = open();
+    assert_eq!(found.unwritten, 0);
+    let elsewhere = home.path().join("elsewhere");
+    fs::rename(&folder, &elsewhere).unwrap();
+    for _ in 0..3 {
+        let _ = log.append(&entry("/"));
+    }
+    assert_eq!(log.close(), Err(Lost(3)));
+    assert_eq!(log.close(), Ok(()), "counted once");
+    drop(log);
+    fs::rename(&elsewhere, &folder).unwrap();
+    // Until it is entered for certain every start says it.
+    assert_eq!(open().1.unwritten, 3);
+    let (log, found) = open();
+    assert_eq!(found.unwritten, 3);
+    log.forget_unwritten();
+    drop(log);
+    assert_eq!(open().1.unwritten, 0);
 }

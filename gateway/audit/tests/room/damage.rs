@@ -229,7 +229,7 @@ proptest! {
     #[test]
     fn any_text_may_be_a_proof_a_note_or_a_key(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let key = signer().verifier();
-        prop_assert!(verify_entry(&text, &key).is_err() && verify_growth(&text, &text, &key).is_err());
+        prop_assert!(verify_entry(&text, &key).is_err() && verify_growth(&text, &text, std::slice::from_ref(&key)).is_err());
         prop_assert!(key.open(&text).is_err() && text.parse::<Verifier>().is_err());
         let _ = (Checkpoint::parse(&text), view(&bytes));
     }
@@ -245,7 +245,7 @@ proptest! {
             prop_assert_eq!((proven.seq, &proven.entry), (150, &grown.entries[150]));
         }
         let older = String::from_utf8(grown.stages[0][Path::new("checkpoint")].clone()).unwrap();
-        if let Ok(newer) = verify_growth(&proof, &older, &key) {
+        if let Ok(newer) = verify_growth(&proof, &older, std::slice::from_ref(&key)) {
             prop_assert_eq!(newer.size, 300);
         }
     }

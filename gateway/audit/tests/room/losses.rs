@@ -3,11 +3,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Age, Hold, HoldName, Log, Notice, RetentionSettings, place_hold, prune, release_hold};
+use audit::cosignature::{Cosigner, keep_cosigned, place_cosigned};
+use audit::{
+    Age, AuditSettings, Author, Hold, HoldName, Log, Notice, RetentionSettings, newest, place_hold, prune, release_hold,
+};
+use domain::SystemClock;
 use tempfile::TempDir;
 
+use crate::rotation::{rotated, signer as of_seed};
+use crate::sample::signer;
 use crate::trouble::{NOW, open, restored, running, said, until, verified};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -94,6 +101,44 @@ async fn what_is_held_nowhere_else_is_said_until_it_is_back() {
     is_said(&log, &open, &format!("checkpoints/{}", note.to_str().unwrap()), remove);
     drop(open);
     assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_witnesses_stand_for_is_known_again() {
+    let (_folder, log, open) = sealed().await;
+    let (note, stated) = newest(&log).unwrap();
+    let witness = Cosigner::from_seed("witness.example", &[1; 32]).unwrap();
+    let text = signer().verifier().open(&note).unwrap().to_owned();
+    let cosigned = note + &witness.cosign(&text, NOW);
+    place_cosigned(&log, &cosigned).unwrap();
+    keep_cosigned(&log, &cosigned, stated.size).unwrap();
+    for name in ["checkpoint.cosigned".to_owned(), format!("checkpoints/{}.cosigned", stated.size)] {
+        for at in [3, 90] {
+            is_said(&log, &open, &name, |file| {
+                let mut bytes = fs::read(file).unwrap();
+                bytes[at] ^= 1;
+                fs::write(file, bytes).unwrap();
+            });
+        }
+        is_said(&log, &open, &name, remove);
+    }
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn a_checkpoint_of_the_key_before_is_known_again() {
+    let folder = tempfile::tempdir().unwrap();
+    rotated(folder.path());
+    let author = Author { node: "test".to_owned(), boot: "d".to_owned() };
+    let settings = AuditSettings { checkpoint_ms: 10, reserve_bytes: 0, ..AuditSettings::default() };
+    let clock = Arc::new(SystemClock::new());
+    let (open, _) = Log::open(folder.path(), settings, of_seed(2), author, clock).unwrap();
+    let notes = fs::read_dir(folder.path().join("checkpoints")).unwrap().flatten();
+    let older = |it: &PathBuf| of_seed(2).verifier().open(&fs::read_to_string(it).unwrap()).is_err();
+    let note = notes.map(|it| it.path()).find(older).unwrap();
+    let name = note.strip_prefix(folder.path()).unwrap().to_str().unwrap();
+    is_said(folder.path(), &open, name, |file| fs::write(file, "another").unwrap());
 }
 
 #[tokio::test]

@@ -38,10 +38,10 @@ fn an_older_checkpoint_is_the_beginning_of_a_newer_one_or_is_not() {
     for old in &older {
         let size = Checkpoint::parse(old).unwrap().size;
         let proof = prove_growth(folder.path(), size).unwrap();
-        assert_eq!(verify_growth(&proof, old, &key).unwrap().size, 1012);
+        assert_eq!(verify_growth(&proof, old, std::slice::from_ref(&key)).unwrap().size, 1012);
         // A log that was rewritten, and signed again.
         let forged = Checkpoint { root: [7; 32], ..Checkpoint::parse(old).unwrap() };
-        let refuted = verify_growth(&proof, &signer().sign(&forged.text()), &key);
+        let refuted = verify_growth(&proof, &signer().sign(&forged.text()), std::slice::from_ref(&key));
         assert!(matches!(refuted, Err(Refuted::Proof(_))), "{refuted:?}");
     }
     assert!(matches!(prove_growth(folder.path(), 1013), Err(Unproven::Unsigned { asked: 1013, signed: 1012 })));

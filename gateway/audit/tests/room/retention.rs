@@ -148,7 +148,7 @@ proptest! {
         }
         let size = audit::newest(log.path()).unwrap().1.size;
         let growth = prove_growth(log.path(), 2301).unwrap();
-        prop_assert_eq!(verify_growth(&growth, &older, &signer().verifier()).unwrap().size, size);
+        prop_assert_eq!(verify_growth(&growth, &older, &[signer().verifier()]).unwrap().size, size);
     }
 }
 

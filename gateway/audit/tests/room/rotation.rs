@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audit::note::{Signer, Verifier};
-use audit::{AuditSettings, Author, Broken, Grounds, Log, Verified, verify};
+use audit::{AuditSettings, Author, Broken, Grounds, Log, Verified, prove_growth, verify, verify_growth};
 use domain::SystemClock;
 
 use crate::sample::entry;
 
 const NAME: &str = "portcullis/test";
 
-fn signer(seed: u8) -> Signer {
+pub(crate) fn signer(seed: u8) -> Signer {
     Signer::from_seed(NAME, &[seed; 32]).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn run(folder: &Path, signer: Signer, boot: &str, count: usize) {
 }
 
 /// Three runs: by the first key, by both, by the second alone.
-fn rotated(folder: &Path) {
+pub(crate) fn rotated(folder: &Path) {
     run(folder, signer(1), "a", 300);
     run(folder, signer(2).after(&[1; 32]).unwrap(), "b", 10);
     run(folder, signer(2), "c", 300);
@@ -51,6 +51,22 @@ fn whoever_has_either_key_verifies_over_the_change() {
     }
     let strange = verified_by(folder.path(), &signer(3).verifier());
     assert!(strange.faults.iter().any(|it| matches!(it, Broken::Note { .. })), "{:?}", strange.faults);
+}
+
+#[test]
+fn growth_over_the_change_is_proved_to_whoever_has_both_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    rotated(folder.path());
+    let older = std::fs::read_to_string(folder.path().join("checkpoints/302.note")).unwrap();
+    let proof = prove_growth(folder.path(), 302).unwrap();
+    let [old, new] = [1, 2].map(|it| signer(it).verifier());
+    for keys in [[old.clone(), new.clone()], [new.clone(), old.clone()]] {
+        assert_eq!(verify_growth(&proof, &older, &keys).unwrap().size, 616);
+    }
+    let says = |key: Verifier| verify_growth(&proof, &older, &[key]).unwrap_err().to_string();
+    let (of_old, of_new) = (old.id_text(), new.id_text());
+    assert_eq!(says(new), format!("the older checkpoint is not signed by `{NAME}+{of_new}`"));
+    assert_eq!(says(old), format!("the newer checkpoint, which is in the proof, is not signed by `{NAME}+{of_old}`"));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn neither_verifier_nor_proof_misses_what_went() {
     assert!(!sizes(log.path(), ".note").contains(&second));
     let grounds = Grounds { kept: vec![("older".to_owned(), older.clone())], ..Grounds::only(signer().verifier()) };
     let growth = prove_growth(log.path(), second).unwrap();
-    assert!(verify_growth(&growth, &older, &signer().verifier()).is_ok());
+    assert!(verify_growth(&growth, &older, &[signer().verifier()]).is_ok());
     let faults = verify(log.path(), &grounds).unwrap().faults;
     let unthinned = log_of(&[json!({ "class": "audit.control", "action": "start", "before": "nothing" })]);
     for _ in 0..4 {

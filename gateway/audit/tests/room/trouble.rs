@@ -5,7 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use audit::{AuditSettings, Entries, Grounds, Log, Notice, UnderWay, Verified, verify, view};
+use audit::cosignature::{keep_cosigned, place_cosigned};
+use audit::{
+    AuditSettings, Entries, Grounds, Hold, Lifetime, Log, Notice, OpenError, UnderWay, Verified, is_being_written,
+    newest, place_hold, verify, view,
+};
 use domain::{Clock as _, SystemClock, Tick, Timestamp};
 use tempfile::TempDir;
 
@@ -139,6 +143,29 @@ fn a_folder_that_is_replaced_stops_the_log_until_it_is_back() {
     assert_eq!(verified(&log).signed, verified(&log).entries);
 }
 
+#[test]
+fn nobody_makes_the_folder_of_a_log_that_was_moved_away() {
+    let (folder, log, open) = running();
+    let (note, stated) = newest(&log).unwrap();
+    let (home, elsewhere) = (open.home(), folder.path().join("elsewhere"));
+    assert_eq!(home.folder().unwrap(), log);
+    fs::rename(&log, &elsewhere).unwrap();
+    assert!(home.folder().is_err());
+    let hold = Hold { tenant: None, actor: "a".to_owned(), since: NOW };
+    assert!(place_cosigned(&log, &note).is_err() && keep_cosigned(&log, &note, stated.size).is_err());
+    assert!(Lifetime::default().put(&log).is_err() && place_hold(&log, &"case".parse().unwrap(), &hold).is_err());
+    assert!(!log.exists());
+    // Another one in its place is not ours.
+    fs::create_dir(&log).unwrap();
+    assert!(home.folder().is_err());
+    until("the missing folder", || open.trouble().is_some_and(|it| it.contains("folder")));
+    assert_eq!(fs::read_dir(&log).unwrap().count(), 0);
+    fs::remove_dir(&log).unwrap();
+    fs::rename(&elsewhere, &log).unwrap();
+    until("the folder", || open.writable().is_ok());
+    assert_eq!(home.folder().unwrap(), log);
+}
+
 #[tokio::test]
 async fn what_was_lost_is_said_by_every_start_until_that_is_certain() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,9 +196,37 @@ async fn what_was_lost_is_said_by_every_start_until_that_is_certain() {
 }
 
 #[test]
-fn a_lock_that_is_removed_stops_the_log() {
+fn a_lock_that_is_removed_or_replaced_is_put_back_and_lets_no_other_in() {
     let (_folder, log, open) = running();
-    fs::remove_file(log.join("LOCK")).unwrap();
+    let lock = log.join("LOCK");
+    for meddle in [(|lock| fs::remove_file(lock).unwrap()) as fn(&Path), |lock| {
+        fs::remove_file(lock).unwrap();
+        fs::write(lock, "").unwrap();
+    }] {
+        let times = restored(&log).len();
+        meddle(&lock);
+        let second = open_as(&log, AuditSettings::default(), "01");
+        assert!(matches!(second, Err(OpenError::Taken(_))), "a second one writes");
+        assert!(is_being_written(&log).unwrap());
+        until("the lock", || restored(&log).len() == times + 1 && open.writable().is_ok());
+        assert!(lock.exists());
+    }
+    drop(open);
+    assert!(!is_being_written(&log).unwrap());
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn a_lock_that_somebody_else_has_stops_the_log_until_they_let_go_of_it() {
+    let (_folder, log, open) = running();
+    let draft = log.join("LOCK.theirs");
+    let theirs = fs::File::create(&draft).unwrap();
+    theirs.try_lock().unwrap();
+    fs::rename(draft, log.join("LOCK")).unwrap();
     until("the missing lock", || open.writable().is_err());
     assert!(open.trouble().unwrap().contains("lock"), "{:?}", open.trouble());
+    drop(theirs);
+    until("the lock", || open.writable().is_ok());
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
 }

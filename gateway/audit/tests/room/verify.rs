@@ -128,6 +128,37 @@ fn a_tile_that_was_changed_is_told_from_an_entry_that_was() {
     faults(folder.path(), &grounds(), &["the entries up to 700 are not those of the checkpoint `checkpoint`"]);
 }
 
+/// The files of a log that are not whole.
+const EDGE: [(&str, &str); 3] = [
+    ("tile/entries/002.p/188", "bundle `tile/entries/002.p/188` does not hold entries 512 to 699"),
+    ("tile/0/002.p/188", "tile `tile/0/002.p/188` is not that of entries 512 to 699"),
+    ("tile/1/000.p/2", "tile `tile/1/000.p/2` is not that of entries 0 to 511"),
+];
+
+#[test]
+fn a_tile_of_the_newest_checkpoint_that_is_not_whole_is_held_to_it_and_named() {
+    let folder = whole();
+    for (name, says) in EDGE {
+        let file = folder.path().join(name);
+        let bytes = fs::read(&file).unwrap();
+        let mut flipped = bytes.clone();
+        flipped[45] ^= 1;
+        for changed in [flipped, vec![0; bytes.len()], bytes[..33].to_vec(), [&*bytes, b"0"].concat()] {
+            fs::write(&file, changed).unwrap();
+            faults(folder.path(), &grounds(), &[says]);
+        }
+        // After a power cut it may be empty, and a gateway that goes on takes it away.
+        fs::write(&file, "").unwrap();
+        faults(folder.path(), &grounds(), &[]);
+        fs::remove_file(&file).unwrap();
+        faults(folder.path(), &grounds(), &[]);
+        fs::write(&file, bytes).unwrap();
+    }
+    // Those of no checkpoint that is the newest say nothing.
+    fs::write(folder.path().join("tile/0/002.p/20"), "x").unwrap();
+    faults(folder.path(), &grounds(), &[]);
+}
+
 #[test]
 fn a_bundle_that_cannot_be_read_hides_no_other_fault() {
     let folder = whole();
@@ -150,6 +181,74 @@ fn a_bundle_that_cannot_be_read_hides_no_other_fault() {
             "entry 300 is not the one that was signed for",
         ],
     );
+}
+
+/// Where the entries of the only write-ahead file begin, each with its head.
+fn frames(bytes: &[u8]) -> Vec<usize> {
+    let (mut all, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        all.push(at);
+        at += 12 + usize::try_from(u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())).unwrap();
+    }
+    all
+}
+
+#[test]
+fn what_was_changed_in_a_write_ahead_file_is_named_and_hides_no_other_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "00", 57, Before::Nothing);
+    let file = folder.path().join("wal/00000000000000000000.wal");
+    let good = fs::read(&file).unwrap();
+    let at = frames(&good);
+    let says = |seq| format!("entry {seq} in `wal/00000000000000000000.wal` was changed");
+    let held = |changed: &[usize], named: &[u64]| {
+        let mut bytes = good.clone();
+        changed.iter().for_each(|it| bytes[*it] ^= 1);
+        fs::write(&file, bytes).unwrap();
+        let named: Vec<String> = named.iter().map(|it| says(*it)).collect();
+        faults(folder.path(), &grounds(), &named.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(told(folder.path(), &grounds()).entries, 59);
+    };
+    held(&[], &[]);
+    // Of the length each byte, of the part of the hash, of the entry; and in two places, side by side too, and the last.
+    for byte in [0, 1, 2, 3, 4, 11, 12, 40] {
+        held(&[at[5] + byte], &[5]);
+        held(&[at[5] + byte, at[30] + 20], &[5, 30]);
+        held(&[at[5] + byte, at[6] + byte, at[58] + 20], &[5, 6, 58]);
+    }
+    // A cut end stays one.
+    fs::write(&file, &good[..at[58] + 30]).unwrap();
+    faults(folder.path(), &grounds(), &["59 entries are signed for, and there are 58: entry 58 is missing"]);
+    let torn = [&*good, &good[..50]].concat();
+    fs::write(&file, torn).unwrap();
+    faults(folder.path(), &grounds(), &[]);
+}
+
+#[test]
+fn a_write_ahead_file_that_was_changed_before_what_only_it_has_is_not_good() {
+    let folder = whole();
+    let file = folder.path().join("wal/00000000000000000000.wal");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = frames(&bytes)[100];
+    bytes[at + 20] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    faults(folder.path(), &grounds(), &["entry 100 in `wal/00000000000000000000.wal` was changed"]);
+}
+
+#[test]
+fn without_its_tile_a_changed_entry_of_a_write_ahead_file_is_named_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "00", 57, Before::Nothing);
+    fs::remove_dir_all(folder.path().join("tile")).unwrap();
+    let file = folder.path().join("wal/00000000000000000000.wal");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = frames(&bytes);
+    for entry in [5, 30] {
+        bytes[at[entry] + 20] ^= 1;
+    }
+    fs::write(&file, bytes).unwrap();
+    let expected = ["the entries up to 59 are not those of", "entry 5 in `wal/", "entry 30 in `wal/"];
+    faults(folder.path(), &grounds(), &expected);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use admin::Condition;
 use anyhow::Context as _;
+use audit::Home;
 use audit::cosignature::{self, Quorum, WitnessKey};
 use audit::note::Checkpoint;
 use domain::{Clock, Tick, Timestamp};
@@ -35,6 +36,7 @@ const SELDOM: Duration = Duration::from_mins(5);
 /// What is known of the witnesses of the log.
 pub(crate) struct Cosigning {
     log: PathBuf,
+    home: Home,
     clock: Arc<dyn Clock>,
     quorum: Quorum,
     every: Duration,
@@ -78,6 +80,7 @@ impl Cosigning {
         let accusations = vec![None; named.len()];
         let cosigning = Self {
             log,
+            home: gateway.log.home(),
             clock: Arc::clone(&gateway.clock),
             quorum,
             every: settings.witnesses.every,
@@ -97,7 +100,9 @@ impl Cosigning {
         let (mut asked, mut kept): (Option<(u64, Tick)>, Option<Tick>) = (None, None);
         loop {
             let now = self.clock.tick();
-            if let Ok((note, stated)) = audit::newest(&self.log) {
+            if self.home.folder().is_ok()
+                && let Ok((note, stated)) = audit::newest(&self.log)
+            {
                 let grown = asked.is_none_or(|(size, at)| size != stated.size || QUIET <= now.since(at));
                 let missing = self.standing().witnessed.is_none_or(|(size, _)| size != stated.size);
                 if (grown || missing) && self.round(&note, &stated, &mut known, &mut kept).await {
@@ -146,12 +151,14 @@ impl Cosigning {
 
     /// Waits for the disk on a thread of its own.
     async fn put(&self, cosigned: String, size: u64, keep: bool) -> std::io::Result<()> {
-        let log = self.log.clone();
+        let home = self.home.clone();
         let put = tokio::task::spawn_blocking(move || {
+            // Another one that took its place is not ours to write into.
+            let log = home.folder()?;
             if keep {
-                cosignature::keep_cosigned(&log, &cosigned, size)?;
+                cosignature::keep_cosigned(log, &cosigned, size)?;
             }
-            cosignature::place_cosigned(&log, &cosigned)
+            cosignature::place_cosigned(log, &cosigned)
         });
         put.await.map_err(std::io::Error::other)?
     }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use audit::note::Verifier;
+use audit::note::{BadNote, Verifier};
+use audit::{Proven, Refuted};
 use clap::Args;
 use domain::DeedClass;
 
@@ -15,15 +16,23 @@ use crate::settings::Settings;
 /// What is to be proved.
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
+    #[command(flatten)]
+    what: Wanted,
+    /// The folder of the log [default: that of the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+}
+
+/// One or the other.
+#[derive(Clone, Copy, Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Wanted {
     /// That the entry with this number is in the log
-    #[arg(value_name = "SEQ", required_unless_present = "since", conflicts_with = "since")]
+    #[arg(value_name = "SEQ")]
     seq: Option<u64>,
     /// That the log of so many entries is the beginning of what it is now
     #[arg(long, value_name = "SIZE")]
     since: Option<u64>,
-    /// The folder of the log [default: that of the data folder]
-    #[arg(long, value_name = "FOLDER")]
-    log: Option<PathBuf>,
 }
 
 /// What is to be believed.
@@ -31,9 +40,9 @@ pub(crate) struct Prove {
 pub(crate) struct CheckProof {
     /// The file of the proof
     proof: PathBuf,
-    /// The key that must have signed, as `name+id+key`
-    #[arg(long, value_name = "KEY")]
-    vkey: Verifier,
+    /// The key that must have signed, as `name+id+key`; more than once where another took over from it
+    #[arg(long, value_name = "KEY", required = true)]
+    vkey: Vec<Verifier>,
     /// The older checkpoint, where the proof is that the log has only grown since
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
@@ -46,14 +55,15 @@ impl Prove {
         settings: &Settings,
         output: Output,
     ) -> anyhow::Result<ExitCode> {
+        let Wanted { seq, since } = self.what;
         if self.log.is_none() {
-            keep_deed(settings, DeedClass::Read, "prove", |deed| match (self.seq, self.since) {
+            keep_deed(settings, DeedClass::Read, "prove", |deed| match (seq, since) {
                 (Some(seq), _) => deed.with("first", seq).with("end", seq.saturating_add(1)),
                 (None, since) => deed.with("since", since.unwrap_or_default()),
             })?;
         }
         let log = self.log.unwrap_or_else(own);
-        let proof = match (self.seq, self.since) {
+        let proof = match (seq, since) {
             (Some(seq), _) => audit::prove_entry(&log, seq)?,
             (None, since) => audit::prove_growth(&log, since.unwrap_or_default())?,
         };
@@ -63,6 +73,18 @@ impl Prove {
 }
 
 impl CheckProof {
+    /// What is proved of an entry, by whichever of the keys signed the checkpoint.
+    fn entry(&self, proof: &str) -> Result<Proven, Refuted> {
+        let mut refuted = Refuted::Malformed;
+        for key in &self.vkey {
+            match audit::verify_entry(proof, key) {
+                Err(cause @ Refuted::Note(BadNote::Unsigned(_))) => refuted = cause,
+                other => return other,
+            }
+        }
+        Err(refuted)
+    }
+
     pub(super) fn run(&self, output: Output) -> anyhow::Result<ExitCode> {
         let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("`{}`", file.display()));
         let proof = read(&self.proof)?;
@@ -71,7 +93,7 @@ impl CheckProof {
                 let words = format!("good: the log has only grown since, to {} entries", newer.size);
                 (serde_json::json!({ "ok": true, "size": newer.size }), words)
             }),
-            None => audit::verify_entry(&proof, &self.vkey).map(|proven| {
+            None => self.entry(&proof).map(|proven| {
                 let entry = audit::view(&proven.entry).unwrap_or_default();
                 let size = proven.checkpoint.size;
                 let words = format!("good: entry {} of {size} is\n{}", proven.seq, audit::json_line(&entry));
