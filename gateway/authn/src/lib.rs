@@ -12,6 +12,7 @@ mod signed;
 pub mod sigv4;
 #[cfg(test)]
 mod testing;
+pub mod token;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use refusal::{Cause, Kind, Unauthenticated};
 pub use secrets::{MasterKey, Peppers, SecretFiles, Secrets, SecretsFault};
 pub use signed::SignatureRules;
 pub use sigv4::PayloadCheck;
+pub use token::TokenRules;
 
 use keyring::Ended;
 use presented::{Presented, classify};
@@ -37,6 +39,8 @@ pub struct AuthRules<'a> {
     pub keys: Option<KeyRules<'a>>,
     /// Which signatures it takes; `None` for none.
     pub signatures: Option<SignatureRules<'a>>,
+    /// Which access tokens it takes; `None` for none.
+    pub tokens: Option<TokenRules<'a>>,
     /// The header that must be there and name the key's tenant.
     pub tenant_header: Option<&'a HeaderName>,
     /// The cookies that hold a session of this API.

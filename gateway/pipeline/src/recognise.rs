@@ -113,6 +113,7 @@ fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: b
             let service = surface.sigv4_service.as_deref()?;
             Some(SignatureRules { region: &sigv4.region, service, paths: surface.paths })
         }),
+        tokens: None,
         tenant_header: profile.tenant_header.as_ref(),
         session_cookies: &profile.credentials.session_cookies,
         anonymous,
