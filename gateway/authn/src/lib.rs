@@ -72,7 +72,13 @@ pub fn authenticate(
         Presented::Nothing => return Err(Cause::Missing.into()),
         Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
         Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
-        Presented::Token | Presented::Session => return Err(Cause::KindNotTaken.into()),
+        Presented::Token(text) => {
+            let taken = rules.tokens.ok_or(Cause::KindNotTaken)?;
+            let (entry, standing) = token::prove(text, taken, arrival.at.wall, keyring)?;
+            let caller = admit(entry, AuthMethod::AccessToken, rules, arrival)?;
+            return Ok(Some((Caller { standing, ..caller }, PayloadCheck::Done)));
+        }
+        Presented::Session => return Err(Cause::KindNotTaken.into()),
         Presented::Signature => {
             let taken = rules.signatures.ok_or(Cause::KindNotTaken)?;
             let (entry, check) = signed::prove(taken, arrival, body, keyring, secrets)?;

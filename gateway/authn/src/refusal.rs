@@ -6,6 +6,7 @@ use domain::{Blame, Standing, Told};
 use http::HeaderValue;
 
 use crate::sigv4::{BadSignature, Malformed};
+use crate::token::BadToken;
 use crate::{AuthRules, Entry};
 
 /// The request showed no credential that is good here.
@@ -75,6 +76,9 @@ pub enum Cause {
     /// A signature that does not hold.
     #[error(transparent)]
     BadSignature(BadSignature),
+    /// An access token that is not believed.
+    #[error(transparent)]
+    BadToken(BadToken),
     /// The tenant header is not there.
     #[error("the tenant header is missing")]
     TenantHeaderMissing,
@@ -118,6 +122,7 @@ impl Unauthenticated {
             | Cause::UnknownAccessKey
             | Cause::Unsealable
             | Cause::BadSignature(_)
+            | Cause::BadToken(_)
             | Cause::Missing
             | Cause::SchemeNotTaken
             | Cause::KindNotTaken
@@ -163,6 +168,7 @@ impl Unauthenticated {
             | Cause::Malformed
             | Cause::BadChecksum
             | Cause::Unknown
+            | Cause::BadToken(_)
             | Cause::Unsealable
             | Cause::WrongApi
             | Cause::Expired
@@ -178,6 +184,7 @@ impl Unauthenticated {
             Cause::UnknownAccessKey => "unknown_access_key",
             Cause::Unsealable => "unsealable",
             Cause::BadSignature(why) => why.told().reason,
+            Cause::BadToken(why) => why.reason(),
             Cause::Missing => "missing",
             Cause::TwoCredentials => "two_credentials",
             Cause::InUrl => "credential_in_url",
@@ -215,6 +222,7 @@ impl Unauthenticated {
             | Cause::BadChecksum
             | Cause::Unknown
             | Cause::UnknownAccessKey
+            | Cause::BadToken(_)
             | Cause::WrongApi
             | Cause::Expired
             | Cause::Revoked
@@ -231,11 +239,12 @@ impl Unauthenticated {
         if self.kind() != Kind::Unproven {
             return None;
         }
-        let (scheme, error) = match (rules.keys, rules.signatures, &self.cause) {
-            (Some(_), _, Cause::Missing) => ("Bearer", ""),
-            (Some(_), ..) => ("Bearer", ", error=\"invalid_token\""),
-            (None, Some(_), _) => ("AWS4-HMAC-SHA256", ""),
-            (None, None, _) => return None,
+        let bearer = rules.keys.is_some() || rules.tokens.is_some();
+        let (scheme, error) = match (bearer, rules.signatures, &self.cause) {
+            (true, _, Cause::Missing) => ("Bearer", ""),
+            (true, ..) => ("Bearer", ", error=\"invalid_token\""),
+            (false, Some(_), _) => ("AWS4-HMAC-SHA256", ""),
+            (false, None, _) => return None,
         };
         HeaderValue::try_from(format!("{scheme} realm=\"{}\"{error}", rules.api)).ok()
     }
@@ -250,6 +259,7 @@ impl Unauthenticated {
             | Cause::Unknown
             | Cause::UnknownAccessKey
             | Cause::BadSignature(BadSignature::Mismatch) => true,
+            Cause::BadToken(why) => why.guessed(),
             Cause::SignatureMalformed(_)
             | Cause::Unsealable
             | Cause::BadSignature(_)
@@ -266,6 +276,12 @@ impl Unauthenticated {
             | Cause::TenantHeaderRepeated
             | Cause::WrongTenant => false,
         }
+    }
+}
+
+impl From<BadToken> for Cause {
+    fn from(why: BadToken) -> Self {
+        Self::BadToken(why)
     }
 }
 

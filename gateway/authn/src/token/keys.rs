@@ -6,14 +6,17 @@ use std::fmt;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
 };
+use jsonwebtoken::{Algorithm, DecodingKey};
 
-use super::roca;
+use super::known::KnownTokens;
+use super::signed::Signed;
+use super::{BadToken, roca};
 
 /// How many keys an issuer may have at once. It has two while one takes the other's place.
 const MAX_KEYS: usize = 32;
 
 /// The longest key id, in bytes.
-const MAX_KID: usize = 64;
+pub(super) const MAX_KID: usize = 64;
 
 /// Sizes of RSA moduli that are neither too short to be safe nor too long to be quick, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -68,6 +71,18 @@ pub enum Alg {
 /// What is wrong with a set of keys. None of its keys is used then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeySet {
+    /// Not a set of keys in JSON.
+    #[error("the set is not a JSON object with a list of keys, each name once at any depth")]
+    Unreadable,
+    /// A private key or a shared secret, published.
+    #[error("`{0}` has members that only a secret key has")]
+    Secret(String),
+    /// A key for something else.
+    #[error("`{0}` is not for verifying signatures")]
+    WrongUse(String),
+    /// No algorithm, or not the one of its kind and curve.
+    #[error("the algorithm of `{0}` is missing or not the one for its kind of key")]
+    WrongAlg(String),
     /// More than anybody needs.
     #[error("the set has more than {MAX_KEYS} keys")]
     TooMany,
@@ -96,15 +111,17 @@ pub enum BadKeySet {
     Unusable(String),
 }
 
-/// The public half of an issuer's keys.
+/// The public half of an issuer's keys, and what was verified with them lately: another set begins anew.
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: HashMap<String, VerifyingKey>,
+    known: KnownTokens,
 }
 
 /// A key that was found good.
 struct VerifyingKey {
     alg: Alg,
+    key: DecodingKey,
 }
 
 impl KeySet {
@@ -135,6 +152,20 @@ impl KeySet {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
+
+    /// Whether one of the keys has signed this: the one that it names, with the algorithm of that key.
+    pub(super) fn verify(&self, signed: &Signed<'_>) -> Result<(), BadToken> {
+        let key = self.keys.get(signed.kid()).ok_or(BadToken::UnknownKid)?;
+        if signed.alg() != key.alg.as_str() {
+            return Err(BadToken::WrongAlg);
+        }
+        if key.has_signed(signed.message(), signed.signature()) { Ok(()) } else { Err(BadToken::BadSignature) }
+    }
+
+    /// Tokens that were verified with these keys.
+    pub(super) fn known(&self) -> &KnownTokens {
+        &self.known
+    }
 }
 
 impl PublicKey {
@@ -151,19 +182,21 @@ impl PublicKey {
         if self.kid.is_empty() || MAX_KID < self.kid.len() {
             return Err(BadKeySet::Kid);
         }
-        let usable = match &self.numbers {
+        let (key, usable) = match &self.numbers {
             Numbers::Rsa { n, e } => {
                 self.check_rsa(n, e)?;
                 let parts = RsaPublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
-                parts.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).is_ok()
+                let usable = parts.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).is_ok();
+                (DecodingKey::from_rsa_raw_components(n, e), usable)
             }
             Numbers::P256 { x, y } => {
                 let point = [[4].as_slice(), x, y].concat();
-                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).is_ok()
+                let usable = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).is_ok();
+                (DecodingKey::from_ec_der(&point), usable)
             }
-            Numbers::Ed25519 { x } => ParsedPublicKey::new(&ED25519, x).is_ok(),
+            Numbers::Ed25519 { x } => (DecodingKey::from_ed_der(x), ParsedPublicKey::new(&ED25519, x).is_ok()),
         };
-        if usable { Ok(VerifyingKey { alg: self.alg() }) } else { Err(self.unusable()) }
+        if usable { Ok(VerifyingKey { alg: self.alg(), key }) } else { Err(self.unusable()) }
     }
 
     fn check_rsa(&self, n: &[u8], e: &[u8]) -> Result<(), BadKeySet> {
@@ -197,6 +230,18 @@ impl Alg {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
         }
+    }
+}
+
+impl VerifyingKey {
+    /// Whether it made this signature, which is spelled in base64url.
+    fn has_signed(&self, message: &str, signature: &str) -> bool {
+        let algorithm = match self.alg {
+            Alg::Rs256 => Algorithm::RS256,
+            Alg::Es256 => Algorithm::ES256,
+            Alg::EdDsa => Algorithm::EdDSA,
+        };
+        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm) == Ok(true)
     }
 }
 
