@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ApiName, Native, OperationId, Scope};
+use crate::{ApiName, AuthMethod, Native, OperationId, Scope};
 
 /// One fronted API, as far as every room may know it.
 #[derive(Clone, Debug)]
@@ -96,6 +96,11 @@ impl Requirement {
     /// Whether a request without any credential is let through to the policies.
     pub fn admits_anonymous(&self) -> bool {
         self.0.is_empty() || self.0.iter().any(|it| it.0.is_empty())
+    }
+
+    /// Whether it names this kind of credential. In the documents the schemes are named for what is shown.
+    pub fn names(&self, method: AuthMethod) -> bool {
+        self.0.iter().flat_map(|it| &it.0).any(|(scheme, _)| scheme == method.as_str())
     }
 }
 
