@@ -233,20 +233,21 @@ impl Unauthenticated {
         }
     }
 
-    /// The value of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2): the scheme that the API takes. Of
+    /// The value of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2): each scheme that the API takes. Of
     /// `Bearer` it tells whether something was shown (RFC 6750 section 3), not what was wrong with it.
     pub fn challenge(&self, rules: &AuthRules<'_>) -> Option<HeaderValue> {
         if self.kind() != Kind::Unproven {
             return None;
         }
-        let bearer = rules.keys.is_some() || rules.tokens.is_some();
-        let (scheme, error) = match (bearer, rules.signatures, &self.cause) {
-            (true, _, Cause::Missing) => ("Bearer", ""),
-            (true, ..) => ("Bearer", ", error=\"invalid_token\""),
-            (false, Some(_), _) => ("AWS4-HMAC-SHA256", ""),
-            (false, None, _) => return None,
+        let realm = format!("realm=\"{}\"", rules.api);
+        let error = if self.cause == Cause::Missing { "" } else { ", error=\"invalid_token\"" };
+        let signed = rules.signatures.map(|_| format!("AWS4-HMAC-SHA256 {realm}"));
+        let bearer = (rules.keys.is_some() || rules.tokens.is_some()).then(|| format!("Bearer {realm}{error}"));
+        let schemes = match (signed, bearer) {
+            (Some(signed), Some(bearer)) => format!("{signed}, {bearer}"),
+            (one, other) => one.or(other)?,
         };
-        HeaderValue::try_from(format!("{scheme} realm=\"{}\"{error}", rules.api)).ok()
+        HeaderValue::try_from(schemes).ok()
     }
 
     /// Whether it may have been a guess, and so counts against the source address. A key we know was not guessed.
