@@ -92,8 +92,15 @@ fn bench_key_check(criterion: &mut Criterion) {
     let secrets = secrets();
     let (api, prefixes): (ApiName, _) = ("novastraxis".parse().unwrap(), ["nsx_live_".to_owned()]);
     let keys = Some(KeyRules { prefixes: &prefixes, imported: false });
-    let rules =
-        AuthRules { api: &api, keys, signatures: None, tenant_header: None, session_cookies: &[], anonymous: false };
+    let rules = AuthRules {
+        api: &api,
+        keys,
+        signatures: None,
+        tokens: None,
+        tenant_header: None,
+        session_cookies: &[],
+        anonymous: false,
+    };
     for (size, name) in [(100_000, "100k"), (1_000_000, "1M")] {
         let before = resident();
         let ring = ring(size, &secrets);

@@ -4,6 +4,7 @@
 //! Knows nothing of requests.
 
 mod entry;
+mod ids;
 mod shards;
 
 use std::collections::{HashMap, HashSet};
@@ -16,9 +17,11 @@ pub use entry::Entry;
 pub(crate) use entry::{Ended, Proof};
 
 use entry::Rights;
+use ids::Ids;
 use shards::Shards;
 
 use crate::secrets::{Peppers, sha256};
+use crate::token::KeySet;
 
 /// How many re-digested keys wait at most to be written down. More are re-digested at a later use.
 const MAX_RENEWALS: usize = 10_000;
@@ -28,6 +31,8 @@ const MAX_RENEWALS: usize = 10_000;
 pub struct Keyring {
     by_digest: Shards,
     by_access_key: Arc<HashMap<Arc<str>, Arc<Entry>>>,
+    by_id: Ids,
+    token_keys: Arc<KeySet>,
     tenants: Arc<HashMap<TenantId, Tenant>>,
     renewals: Arc<Mutex<HashMap<KeyId, KeySecret>>>,
 }
@@ -69,11 +74,19 @@ impl Keyring {
             match change {
                 Change::Tenant(tenant) => drop(tenants.insert(tenant.id.clone(), tenant)),
                 Change::Key(key) => drop(keys.insert(key.id.clone(), key)),
+                // Who signs tokens is known by the set that the ring was given.
+                Change::TokenKey(_) => {}
             }
         }
         next.change_tenants(tenants);
         next.change_keys(keys);
         next.ring
+    }
+
+    /// The ring with these keys of the issuer. Tokens that were verified under the former ones are verified anew.
+    #[must_use]
+    pub fn with_token_keys(&self, keys: KeySet) -> Self {
+        Self { token_keys: Arc::new(keys), ..self.clone() }
     }
 
     /// How many keys there are, dead ones included.
@@ -84,6 +97,16 @@ impl Keyring {
     /// Whether there is no key at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The key of this id, of whichever kind. Naming a key proves nothing: who asks has proved it otherwise.
+    pub fn by_id(&self, id: &KeyId) -> Option<&Arc<Entry>> {
+        self.by_id.find(id)
+    }
+
+    /// What access tokens are verified with.
+    pub fn token_keys(&self) -> &KeySet {
+        &self.token_keys
     }
 
     /// The access key of this id.
@@ -173,6 +196,8 @@ impl KeyringBuilder {
         let ring = Keyring {
             by_digest: Shards::new(),
             by_access_key: Arc::default(),
+            by_id: Ids::new(),
+            token_keys: Arc::default(),
             tenants: Arc::default(),
             renewals: Arc::default(),
         };
@@ -184,7 +209,13 @@ impl KeyringBuilder {
         match change {
             Change::Tenant(tenant) => drop(Arc::make_mut(&mut self.ring.tenants).insert(tenant.id.clone(), tenant)),
             Change::Key(key) => self.put_key(*key, None),
+            Change::TokenKey(_) => {}
         }
+    }
+
+    /// Takes in the public keys of the issuer, in the place of all that were there.
+    pub fn token_keys(&mut self, keys: KeySet) {
+        self.ring.token_keys = Arc::new(keys);
     }
 
     /// The ring.
@@ -246,11 +277,16 @@ impl KeyringBuilder {
     }
 
     fn put_entry(&mut self, entry: Arc<Entry>) {
+        self.ring.by_id.put(Arc::clone(&entry));
         match entry.proof() {
             Proof::Digest { digest, .. } => {
                 let digest = digest.0;
                 if let Some(former) = self.ring.by_digest.find(&digest) {
                     entry.inherit_uses(former);
+                    // Whoever is found no more by what is shown must not be found by name either.
+                    if former.id() != entry.id() {
+                        self.ring.by_id.remove(former.id());
+                    }
                 }
                 self.ring.by_digest.put(&digest, entry);
             }
@@ -258,6 +294,9 @@ impl KeyringBuilder {
                 let id = Arc::clone(&key.id);
                 if let Some(former) = self.ring.by_access_key.get(&id) {
                     entry.inherit_uses(former);
+                    if former.id() != entry.id() {
+                        self.ring.by_id.remove(former.id());
+                    }
                 }
                 Arc::make_mut(&mut self.ring.by_access_key).insert(id, entry);
             }

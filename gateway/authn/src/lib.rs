@@ -12,6 +12,8 @@ mod signed;
 pub mod sigv4;
 #[cfg(test)]
 mod testing;
+pub mod token;
+mod whole;
 
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub use refusal::{Cause, Kind, Unauthenticated};
 pub use secrets::{MasterKey, Peppers, SecretFiles, Secrets, SecretsFault};
 pub use signed::SignatureRules;
 pub use sigv4::PayloadCheck;
+pub use token::TokenRules;
+pub use whole::{Disbelieved, WholeKey, prove_whole};
 
 use keyring::Ended;
 use presented::{Presented, classify};
@@ -37,6 +41,8 @@ pub struct AuthRules<'a> {
     pub keys: Option<KeyRules<'a>>,
     /// Which signatures it takes; `None` for none.
     pub signatures: Option<SignatureRules<'a>>,
+    /// Which access tokens it takes; `None` for none.
+    pub tokens: Option<TokenRules<'a>>,
     /// The header that must be there and name the key's tenant.
     pub tenant_header: Option<&'a HeaderName>,
     /// The cookies that hold a session of this API.
@@ -68,7 +74,13 @@ pub fn authenticate(
         Presented::Nothing => return Err(Cause::Missing.into()),
         Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
         Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
-        Presented::Token | Presented::Session => return Err(Cause::KindNotTaken.into()),
+        Presented::Token(text) => {
+            let taken = rules.tokens.ok_or(Cause::KindNotTaken)?;
+            let (entry, standing) = token::prove(text, taken, arrival.at.wall, keyring)?;
+            let caller = admit(entry, AuthMethod::AccessToken, rules, arrival)?;
+            return Ok(Some((Caller { standing, ..caller }, PayloadCheck::Done)));
+        }
+        Presented::Session => return Err(Cause::KindNotTaken.into()),
         Presented::Signature => {
             let taken = rules.signatures.ok_or(Cause::KindNotTaken)?;
             let (entry, check) = signed::prove(taken, arrival, body, keyring, secrets)?;

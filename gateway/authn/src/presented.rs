@@ -20,7 +20,7 @@ pub(crate) enum Presented<'a> {
     /// `Bearer` and a key of our form whose checksum holds.
     Checked(&'a str),
     /// `Bearer` and an access token, by its two dots.
-    Token,
+    Token(&'a str),
     /// `Bearer` and anything else.
     Bare(&'a str),
     /// A signature, in the header or in the query.
@@ -65,7 +65,7 @@ fn read_bearer(shown: &str) -> Result<Presented<'_>, Cause> {
     } else if shown.is_empty() || !keyformat::fits_header(shown) {
         Err(Cause::Malformed)
     } else if keyformat::looks_like_token(shown) {
-        Ok(Presented::Token)
+        Ok(Presented::Token(shown))
     } else {
         Ok(Presented::Bare(shown))
     }
@@ -131,7 +131,7 @@ mod tests {
         check("/", &[&format!("Bearer {key}")], &Ok(Presented::Checked(&key)));
         check("/", &[&format!("bEARER   {key} ")], &Ok(Presented::Checked(&key)));
         check("/", &["Bearer nsx_live_a1b2c3d4"], &Ok(Presented::Bare("nsx_live_a1b2c3d4")));
-        check("/", &["Bearer a.b.c"], &Ok(Presented::Token));
+        check("/", &["Bearer a.b.c"], &Ok(Presented::Token("a.b.c")));
         check("/", &["Bearer a.b"], &Ok(Presented::Bare("a.b")));
         check("/", &["aws4-hmac-sha256 Credential=x"], &Ok(Presented::Signature));
         check("/?X-Amz-Signature=00", &[], &Ok(Presented::Signature));

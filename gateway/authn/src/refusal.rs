@@ -6,6 +6,7 @@ use domain::{Blame, Standing, Told};
 use http::HeaderValue;
 
 use crate::sigv4::{BadSignature, Malformed};
+use crate::token::BadToken;
 use crate::{AuthRules, Entry};
 
 /// The request showed no credential that is good here.
@@ -75,6 +76,9 @@ pub enum Cause {
     /// A signature that does not hold.
     #[error(transparent)]
     BadSignature(BadSignature),
+    /// An access token that is not believed.
+    #[error(transparent)]
+    BadToken(BadToken),
     /// The tenant header is not there.
     #[error("the tenant header is missing")]
     TenantHeaderMissing,
@@ -125,6 +129,7 @@ impl Unauthenticated {
             | Cause::UnknownAccessKey
             | Cause::Unsealable
             | Cause::BadSignature(_)
+            | Cause::BadToken(_)
             | Cause::Missing
             | Cause::SchemeNotTaken
             | Cause::KindNotTaken
@@ -170,6 +175,7 @@ impl Unauthenticated {
             | Cause::Malformed
             | Cause::BadChecksum
             | Cause::Unknown
+            | Cause::BadToken(_)
             | Cause::Unsealable
             | Cause::WrongApi
             | Cause::Expired
@@ -185,6 +191,7 @@ impl Unauthenticated {
             Cause::UnknownAccessKey => "unknown_access_key",
             Cause::Unsealable => "unsealable",
             Cause::BadSignature(why) => why.told().reason,
+            Cause::BadToken(why) => why.reason(),
             Cause::Missing => "missing",
             Cause::TwoCredentials => "two_credentials",
             Cause::InUrl => "credential_in_url",
@@ -222,6 +229,7 @@ impl Unauthenticated {
             | Cause::BadChecksum
             | Cause::Unknown
             | Cause::UnknownAccessKey
+            | Cause::BadToken(_)
             | Cause::WrongApi
             | Cause::Expired
             | Cause::Revoked
@@ -232,19 +240,21 @@ impl Unauthenticated {
         }
     }
 
-    /// The value of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2): the scheme that the API takes. Of
+    /// The value of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2): each scheme that the API takes. Of
     /// `Bearer` it tells whether something was shown (RFC 6750 section 3), not what was wrong with it.
     pub fn challenge(&self, rules: &AuthRules<'_>) -> Option<HeaderValue> {
         if self.kind() != Kind::Unproven {
             return None;
         }
-        let (scheme, error) = match (rules.keys, rules.signatures, &self.cause) {
-            (Some(_), _, Cause::Missing) => ("Bearer", ""),
-            (Some(_), ..) => ("Bearer", ", error=\"invalid_token\""),
-            (None, Some(_), _) => ("AWS4-HMAC-SHA256", ""),
-            (None, None, _) => return None,
+        let realm = format!("realm=\"{}\"", rules.api);
+        let error = if self.cause == Cause::Missing { "" } else { ", error=\"invalid_token\"" };
+        let signed = rules.signatures.map(|_| format!("AWS4-HMAC-SHA256 {realm}"));
+        let bearer = (rules.keys.is_some() || rules.tokens.is_some()).then(|| format!("Bearer {realm}{error}"));
+        let schemes = match (signed, bearer) {
+            (Some(signed), Some(bearer)) => format!("{signed}, {bearer}"),
+            (one, other) => one.or(other)?,
         };
-        HeaderValue::try_from(format!("{scheme} realm=\"{}\"{error}", rules.api)).ok()
+        HeaderValue::try_from(schemes).ok()
     }
 
     /// Whether it may have been a guess, and so counts against the source address. A key we know was not guessed.
@@ -257,6 +267,7 @@ impl Unauthenticated {
             | Cause::Unknown
             | Cause::UnknownAccessKey
             | Cause::BadSignature(BadSignature::Mismatch) => true,
+            Cause::BadToken(why) => why.guessed(),
             Cause::SignatureMalformed(_)
             | Cause::Unsealable
             | Cause::BadSignature(_)
@@ -273,6 +284,12 @@ impl Unauthenticated {
             | Cause::TenantHeaderRepeated
             | Cause::WrongTenant => false,
         }
+    }
+}
+
+impl From<BadToken> for Cause {
+    fn from(why: BadToken) -> Self {
+        Self::BadToken(why)
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Api, ApiName, BadName, Fault, Faults, OperationId, Upstream};
+use domain::{Api, ApiName, AuthMethod, BadName, Fault, Faults, Operation, OperationId, Upstream};
 use hashbrown::HashMap;
 
 use crate::catalog::{Catalog, Kept};
@@ -179,6 +179,7 @@ impl Draft {
             })
             .collect();
         let profile = Profile {
+            token_issuer: token_issuer(&operations, &surfaces),
             api: Arc::new(Api { name: settings.name.value, namespace: settings.namespace.value, operations }),
             title: settings.title,
             https_only: settings.https_only,
@@ -198,6 +199,13 @@ impl Draft {
     }
 }
 
+/// The scheme and the first host, where an operation may be asked for with an access token.
+fn token_issuer(operations: &[Arc<Operation>], surfaces: &[Surface]) -> Option<String> {
+    let host = surfaces.first()?.hosts.first()?;
+    let named = operations.iter().any(|it| it.requirement.names(AuthMethod::AccessToken));
+    named.then(|| format!("https://{host}"))
+}
+
 /// A profile that takes no credential and leads nowhere, in the words of `model`.
 fn closed(model: &Profile) -> Profile {
     let api = Api { name: model.api.name.clone(), namespace: model.api.namespace.clone(), operations: Vec::new() };
@@ -205,6 +213,7 @@ fn closed(model: &Profile) -> Profile {
         api: Arc::new(api),
         upstream: Upstream { host: String::new(), port: 0, tls: true },
         credentials: Credentials::default(),
+        token_issuer: None,
         ..model.clone()
     }
 }

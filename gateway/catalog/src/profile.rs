@@ -31,6 +31,8 @@ pub struct Profile {
     pub upstream_timeouts: Timeouts,
     /// What its callers may show.
     pub credentials: Credentials,
+    /// Who issues the access tokens that its documents name, and for whom: its public origin. `None` where none does.
+    pub token_issuer: Option<String>,
     /// A header that must be there and name the tenant of the credential.
     pub tenant_header: Option<HeaderName>,
     /// How much its callers may use.

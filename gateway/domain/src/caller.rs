@@ -48,6 +48,8 @@ pub enum AuthMethod {
     ApiKey,
     /// An access key that signed the request (AWS Signature Version 4).
     SigV4,
+    /// An access token of an issuer, made for a key.
+    AccessToken,
 }
 
 impl AuthMethod {
@@ -56,6 +58,7 @@ impl AuthMethod {
         match self {
             Self::ApiKey => "api_key",
             Self::SigV4 => "sigv4",
+            Self::AccessToken => "access_token",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ApiName, Native, OperationId, Scope};
+use crate::{ApiName, AuthMethod, Native, OperationId, Scope};
 
 /// One fronted API, as far as every room may know it.
 #[derive(Clone, Debug)]
@@ -14,6 +14,14 @@ pub struct Api {
     pub namespace: String,
     /// Every operation of its documents, in their order.
     pub operations: Vec<Arc<Operation>>,
+}
+
+impl Api {
+    /// Every scope that its operations ask for, as often as they do.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        let alternatives = self.operations.iter().flat_map(|it| &it.requirement.0);
+        alternatives.flat_map(|it| &it.0).flat_map(|(_, scopes)| scopes)
+    }
 }
 
 /// One method and path template of an API.
@@ -96,6 +104,11 @@ impl Requirement {
     /// Whether a request without any credential is let through to the policies.
     pub fn admits_anonymous(&self) -> bool {
         self.0.is_empty() || self.0.iter().any(|it| it.0.is_empty())
+    }
+
+    /// Whether it names this kind of credential. In the documents the schemes are named for what is shown.
+    pub fn names(&self, method: AuthMethod) -> bool {
+        self.0.iter().flat_map(|it| &it.0).any(|(scheme, _)| scheme == method.as_str())
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, sigv4::BodyHash};
+use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, TokenRules, sigv4::BodyHash};
 use catalog::{Catalog, Host, Profile, Surface};
-use domain::{Arrival, Call, Caller, Standing};
+use domain::{Arrival, AuthMethod, Call, Caller, Standing};
 use http::header::AUTHORIZATION;
 
 use crate::decide::{Incoming, READ_EARLY, unread};
@@ -99,8 +99,12 @@ impl Gateway {
 }
 
 fn rules<'a>(catalog: &'a Catalog, call: &'a Call) -> AuthRules<'a> {
-    let anonymous = call.operation.requirement.admits_anonymous();
-    rules_of(catalog.profile(call), catalog.surface(call), anonymous)
+    let asked = &call.operation.requirement;
+    let anonymous = asked.admits_anonymous();
+    let rules = rules_of(catalog.profile(call), catalog.surface(call), anonymous);
+    // Tokens are good where the document says so, and not wherever the API has them.
+    let named = anonymous || asked.names(AuthMethod::AccessToken);
+    AuthRules { tokens: rules.tokens.filter(|_| named), ..rules }
 }
 
 fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: bool) -> AuthRules<'a> {
@@ -113,6 +117,7 @@ fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: b
             let service = surface.sigv4_service.as_deref()?;
             Some(SignatureRules { region: &sigv4.region, service, paths: surface.paths })
         }),
+        tokens: profile.token_issuer.as_deref().map(|issuer| TokenRules { issuer }),
         tenant_header: profile.tenant_header.as_ref(),
         session_cookies: &profile.credentials.session_cookies,
         anonymous,

@@ -109,10 +109,10 @@ fn ending(folder: &Path, end: &str) -> std::io::Result<Vec<PathBuf>> {
 
 /// An API as policies see it. In the documents the schemes are named for what is shown.
 fn fronted(profile: &Profile) -> Fronted {
-    let schemes = [("api_key", AuthMethod::ApiKey), ("sigv4", AuthMethod::SigV4)];
+    let schemes = [AuthMethod::ApiKey, AuthMethod::SigV4, AuthMethod::AccessToken];
     Fronted {
         https_only: profile.https_only,
-        schemes: schemes.into_iter().map(|(name, method)| (name.to_owned(), method)).collect(),
+        schemes: schemes.into_iter().map(|it| (it.as_str().to_owned(), it)).collect(),
         ..Fronted::new(profile.api.clone())
     }
 }

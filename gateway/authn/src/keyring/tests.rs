@@ -119,6 +119,31 @@ fn an_access_key_is_found_by_its_id() {
 }
 
 #[test]
+fn a_key_of_either_kind_is_found_by_its_id_as_it_is_now() {
+    let keys = [kept(&key(1)), record(secrets().keep_access_key("AKIDAAAAAAAAAAAAAAAA", "the secret").unwrap())];
+    let first = ring(&keys);
+    for made in keys {
+        assert_eq!(first.by_id(&made.id).unwrap().alive(NOW), Ok(()));
+        let mut suspended = tenant("acme");
+        suspended.suspended = Some(NOW);
+        let second = first.apply([Change::Tenant(suspended)]);
+        assert!(second.by_id(&made.id).unwrap().standing().suspended);
+        let third = second.apply([Change::Key(Box::new(KeyRecord { revoked: Some(NOW), ..made.clone() }))]);
+        assert_eq!(third.by_id(&made.id).unwrap().alive(NOW), Err(Ended::Revoked));
+        assert_eq!(first.by_id(&made.id).unwrap().alive(NOW), Ok(()), "who pinned the old ring keeps it");
+    }
+    assert!(first.by_id(&"key_unheard_of".parse().unwrap()).is_none());
+}
+
+#[test]
+fn a_key_whose_digest_went_to_another_is_found_no_more_by_its_id() {
+    let (former, now) = (kept(&key(1)), kept(&key(1)));
+    let ring = ring(&[former.clone(), now.clone()]);
+    assert_eq!(found(&ring, &key(1)), Some(&now.id));
+    assert!(ring.by_id(&former.id).is_none() && ring.by_id(&now.id).is_some());
+}
+
+#[test]
 fn a_digest_under_another_form_opens_nothing() {
     let KeySecret::Minted { digest, pepper } = secrets().keep_minted(&key(1)) else { panic!() };
     let ring = ring(&[record(KeySecret::Imported { digest, pepper }), record(KeySecret::Minted { digest, pepper: 9 })]);

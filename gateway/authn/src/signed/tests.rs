@@ -70,6 +70,7 @@ impl Cloudnx {
             api: &self.0,
             keys: None,
             signatures: Some(signatures),
+            tokens: None,
             tenant_header: None,
             session_cookies: &[],
             anonymous: false,

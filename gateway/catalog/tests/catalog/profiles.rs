@@ -165,6 +165,21 @@ fn other_secrets_are_taken_out_of_an_address_and_words_are_not() {
 }
 
 #[test]
+fn an_api_whose_documents_name_access_tokens_takes_those_of_its_own_origin() {
+    let catalog = load(&shipped());
+    let issuer = |name: &str| {
+        let profile = catalog.profiles().iter().find(|it| it.api.name.as_str() == name).unwrap();
+        profile.token_issuer.clone()
+    };
+    assert_eq!(issuer("novastraxis").unwrap(), "https://api.novastraxis.com");
+    assert_eq!(issuer("cloudnexus-servers").unwrap(), "https://api.cloudnexus.io");
+    assert_eq!(issuer("cloudnx").unwrap(), "https://cloudnx.in");
+    for none in ["cloudnexus", "novastack", "portcullis"] {
+        assert_eq!(issuer(none), None, "{none}");
+    }
+}
+
+#[test]
 fn tiers_are_those_of_the_references() {
     let catalog = load(&shipped());
     let rules = |api: &str, tier: &str| {

@@ -1,0 +1,102 @@
+//! Access tokens (RFC 9068): what an issuer says of a caller, signed, for minutes.
+//!
+//! A gate stands before the signature: whatever is not exactly as our issuer writes it is refused, even where a lenient
+//! reader would find a way to understand it. And a token never stands instead of the key it was made for: it names that
+//! key, and whoever is recognised by it has that key's standing as it is now, cut to the scopes of the token.
+
+mod claims;
+mod json;
+mod jwk;
+mod keys;
+mod known;
+mod refusal;
+mod roca;
+mod signed;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Standing, Timestamp};
+
+pub use keys::{Alg, BadKeySet, KeySet, Numbers, PublicKey};
+pub use refusal::BadToken;
+
+use claims::Claims;
+use known::Known;
+use signed::Signed;
+
+use crate::{Cause, Entry, Keyring, Unauthenticated};
+
+/// How far the clock of the issuer may be off. It is our own, on this machine or on one beside it.
+const LEEWAY: Duration = Duration::from_secs(5);
+
+/// The longest a token may be good for.
+const MAX_LIFETIME: Duration = Duration::from_mins(15);
+
+/// What the header must call a token. Other things that our issuer signs are called otherwise.
+const TYPE: &str = "at+jwt";
+
+/// Which access tokens an API takes.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRules<'a> {
+    /// Who must have issued them, and for whom: the public origin of the API, `https://api.novastraxis.com`.
+    pub issuer: &'a str,
+}
+
+/// Finds the key that a token was made for, and what of its standing the token gives. Whether the key still opens
+/// anything is not asked here: the caller asks its entry, as for every other credential.
+pub(crate) fn prove<'k>(
+    text: &str,
+    rules: TokenRules<'_>,
+    now: Timestamp,
+    keyring: &'k Keyring,
+) -> Result<(&'k Arc<Entry>, Arc<Standing>), Unauthenticated> {
+    let known = recall_or_verify(text, rules, now, keyring)?;
+    let claims = known.claims();
+    let entry = keyring.by_id(&claims.key).ok_or(Cause::BadToken(BadToken::UnknownKey))?;
+    if *entry.tenant() != claims.tenant {
+        return Err(Unauthenticated::of(Cause::BadToken(BadToken::WrongTenant), entry));
+    }
+    Ok((entry, known.standing(entry)))
+}
+
+fn recall_or_verify(
+    text: &str,
+    rules: TokenRules<'_>,
+    now: Timestamp,
+    keyring: &Keyring,
+) -> Result<Arc<Known>, Unauthenticated> {
+    let keys = keyring.token_keys();
+    let digest = crate::secrets::sha256(text);
+    if let Some(known) = keys.known().find(&digest, rules.issuer, now) {
+        return Ok(known);
+    }
+    let claims = verify(text, keys)?;
+    claims.hold(rules.issuer, now).map_err(|why| named(&claims, why, keyring))?;
+    let known = Arc::new(Known::new(claims, now));
+    keys.known().keep(digest, Arc::clone(&known), now);
+    Ok(known)
+}
+
+/// What the token says, where a key of the set has signed it.
+fn verify(text: &str, keys: &KeySet) -> Result<Claims, Cause> {
+    let signed = Signed::parse(text)?;
+    if signed.typ() != Some(TYPE) {
+        return Err(BadToken::WrongType.into());
+    }
+    keys.verify(&signed)?;
+    Ok(Claims::parse(signed.payload())?)
+}
+
+/// Our issuer has signed it, so it is known whose it is.
+fn named(claims: &Claims, why: BadToken, keyring: &Keyring) -> Unauthenticated {
+    match keyring.by_id(&claims.key) {
+        Some(entry) => Unauthenticated::of(why.into(), entry),
+        None => Cause::from(why).into(),
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! What a token says: the claims that our issuer writes, every one of them required.
+
+use domain::{KeyId, Scope, TenantId, Timestamp};
+use serde_json::{Map, Value};
+
+use super::{BadToken, LEEWAY, MAX_LIFETIME, json};
+
+/// How many digits a token's own name has.
+const JTI_LEN: usize = 22;
+
+/// The claims of a token that was verified.
+pub(super) struct Claims {
+    /// The key that it was made for.
+    pub(super) key: KeyId,
+    /// Whose resources that key reached then.
+    pub(super) tenant: TenantId,
+    /// What it gives at most; sorted, without repeats.
+    pub(super) scopes: Vec<Scope>,
+    /// Who issued it.
+    pub(super) issuer: String,
+    /// When it ends.
+    pub(super) expires: Timestamp,
+    audience: String,
+    issued: Timestamp,
+    not_before: Option<Timestamp>,
+}
+
+impl Claims {
+    /// Reads them. A claim of another type than ours is not converted: a list of issuers is no issuer, and a text that
+    /// looks like a number is no number.
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, BadToken> {
+        let said = json::object(payload)
+            .ok_or(BadToken::Malformed("has a payload that is no JSON object, each name once at any depth"))?;
+        text(&said, "sub")?;
+        let jti = text(&said, "jti")?;
+        if jti.len() != JTI_LEN || !jti.bytes().all(|it| it.is_ascii_alphanumeric()) {
+            return Err(BadToken::Claim("jti"));
+        }
+        let not_before = if said.contains_key("nbf") { Some(moment(&said, "nbf")?) } else { None };
+        Ok(Self {
+            key: text(&said, "client_id")?.parse().map_err(|_| BadToken::Claim("client_id"))?,
+            tenant: text(&said, "tenant")?.parse().map_err(|_| BadToken::Claim("tenant"))?,
+            scopes: scopes(said.get("scope")).ok_or(BadToken::Claim("scope"))?,
+            issuer: text(&said, "iss")?.to_owned(),
+            expires: moment(&said, "exp")?,
+            audience: text(&said, "aud")?.to_owned(),
+            issued: moment(&said, "iat")?,
+            not_before,
+        })
+    }
+
+    /// Whether they hold at this moment, for this issuer.
+    pub(super) fn hold(&self, issuer: &str, now: Timestamp) -> Result<(), BadToken> {
+        if self.issuer != issuer {
+            return Err(BadToken::WrongIssuer);
+        }
+        if self.audience != issuer {
+            return Err(BadToken::WrongAudience);
+        }
+        if self.expires <= self.issued || self.issued + MAX_LIFETIME < self.expires {
+            return Err(BadToken::TooLong);
+        }
+        let begins = self.not_before.map_or(self.issued, |it| it.max(self.issued));
+        if now + LEEWAY < begins {
+            return Err(BadToken::NotYetValid);
+        }
+        if self.expires + LEEWAY <= now {
+            return Err(BadToken::Expired);
+        }
+        Ok(())
+    }
+}
+
+fn text<'a>(said: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, BadToken> {
+    said.get(name).and_then(Value::as_str).filter(|it| !it.is_empty()).ok_or(BadToken::Claim(name))
+}
+
+/// Whole seconds since 1970, and few enough that sums with them stay sums.
+fn moment(said: &Map<String, Value>, name: &'static str) -> Result<Timestamp, BadToken> {
+    let seconds = said.get(name).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+    seconds.map(|it| Timestamp::from_seconds(it.into())).ok_or(BadToken::Claim(name))
+}
+
+/// Names with one space between two of them (RFC 8693 section 4.2); none at all where the key has none.
+fn scopes(said: Option<&Value>) -> Option<Vec<Scope>> {
+    let text = said?.as_str()?;
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let mut scopes: Vec<Scope> = text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
+    scopes.sort_unstable();
+    scopes.dedup();
+    Some(scopes)
+}

@@ -1,0 +1,122 @@
+//! Tokens that were verified a moment ago, so that a busy caller costs one signature a minute.
+//!
+//! What is kept is what the token says, never that its key still opens anything.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use domain::{Digest, Standing, Timestamp};
+
+use super::claims::Claims;
+use crate::Entry;
+
+/// How many verified tokens are kept at most. Each takes about half a kilobyte.
+pub(super) const MOST: usize = 65_536;
+
+/// In how many pieces, so that keeping one keeps few others from being found.
+const SHARDS: usize = 64;
+
+/// How long a verified token is kept.
+const KEPT: Duration = Duration::from_mins(1);
+
+/// Verified tokens by their SHA-256. They belong to one set of keys and are gone with it.
+pub(super) struct KnownTokens(Vec<RwLock<HashMap<Digest, Arc<Known>>>>);
+
+/// A token that was verified.
+pub(super) struct Known {
+    claims: Claims,
+    since: Timestamp,
+    until: Timestamp,
+    cut: ArcSwapOption<Cut>,
+}
+
+/// The standing of a key, and what a token leaves of it.
+struct Cut {
+    of: Arc<Standing>,
+    left: Arc<Standing>,
+}
+
+impl KnownTokens {
+    /// The token of this digest, where it was verified for this issuer and no more than a minute ago.
+    pub(super) fn find(&self, digest: &Digest, issuer: &str, now: Timestamp) -> Option<Arc<Known>> {
+        let known = self.shard(digest)?.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(digest).filter(|it| it.fresh(now) && it.claims.issuer == issuer).cloned()
+    }
+
+    /// Keeps a token that was verified. Only such get this far, so nobody outside can fill it with what they make up.
+    pub(super) fn keep(&self, digest: Digest, token: Arc<Known>, now: Timestamp) {
+        let Some(shard) = self.shard(&digest) else { return };
+        let mut known = shard.write().unwrap_or_else(PoisonError::into_inner);
+        if MOST / SHARDS <= known.len() {
+            known.retain(|_, it| it.fresh(now));
+            // Forgetting all at once costs each token one signature, and keeps no list of what is oldest.
+            if MOST / SHARDS / 2 < known.len() {
+                known.clear();
+            }
+        }
+        known.insert(digest, token);
+    }
+
+    fn shard(&self, digest: &Digest) -> Option<&RwLock<HashMap<Digest, Arc<Known>>>> {
+        self.0.get(usize::from(digest[0]) % SHARDS)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|it| it.read().unwrap().len()).sum()
+    }
+}
+
+impl Default for KnownTokens {
+    fn default() -> Self {
+        Self((0..SHARDS).map(|_| RwLock::default()).collect())
+    }
+}
+
+impl fmt::Debug for KnownTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KnownTokens")
+    }
+}
+
+impl Known {
+    /// A token whose claims hold at this moment.
+    pub(super) fn new(claims: Claims, now: Timestamp) -> Self {
+        let until = claims.expires.min(now + KEPT);
+        Self { claims, since: now, until, cut: ArcSwapOption::empty() }
+    }
+
+    /// What it says.
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// What it leaves of the standing of its key: the scopes that both have. Made once for each standing that the key has
+    /// in the life of the token.
+    pub(super) fn standing(&self, entry: &Entry) -> Arc<Standing> {
+        let whole = entry.standing();
+        if let Some(cut) = self.cut.load().as_deref().filter(|it| Arc::ptr_eq(&it.of, whole)) {
+            return Arc::clone(&cut.left);
+        }
+        let left = self.cut(whole);
+        self.cut.store(Some(Arc::new(Cut { of: Arc::clone(whole), left: Arc::clone(&left) })));
+        left
+    }
+
+    fn cut(&self, whole: &Arc<Standing>) -> Arc<Standing> {
+        let given = |it: &&domain::Scope| self.claims.scopes.binary_search(it).is_ok();
+        if whole.scopes.iter().all(|it| given(&it)) {
+            return Arc::clone(whole);
+        }
+        let scopes = whole.scopes.iter().filter(given).cloned().collect();
+        Arc::new(Standing { scopes, ..Standing::clone(whole) })
+    }
+
+    /// A clock that was set back makes everything be verified anew.
+    fn fresh(&self, now: Timestamp) -> bool {
+        self.since <= now && now < self.until
+    }
+}
