@@ -67,14 +67,16 @@ fn recall_or_verify(
     keyring: &Keyring,
 ) -> Result<Arc<Known>, Unauthenticated> {
     let keys = keyring.token_keys();
-    let digest = crate::secrets::sha256(text);
-    if let Some(known) = keys.known().find(&digest, rules.issuer, now) {
+    let mark = keys.known().mark(text);
+    if let Some(known) = mark.and_then(|it| keys.known().find(&it, rules.issuer, now)) {
         return Ok(known);
     }
     let claims = verify(text, keys)?;
     claims.hold(rules.issuer, now).map_err(|why| named(&claims, why, keyring))?;
     let known = Arc::new(Known::new(claims, now));
-    keys.known().keep(digest, Arc::clone(&known), now);
+    if let Some(mark) = mark {
+        keys.known().keep(mark, Arc::clone(&known), now);
+    }
     Ok(known)
 }
 

@@ -8,10 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use domain::{Digest, Standing, Timestamp};
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use domain::{Random, Standing, Timestamp};
+use zeroize::Zeroizing;
 
 use super::claims::Claims;
-use crate::Entry;
+use crate::{Entry, SystemRandom};
 
 /// How many verified tokens are kept at most. Each takes about half a kilobyte.
 pub(super) const MOST: usize = 65_536;
@@ -22,8 +24,21 @@ const SHARDS: usize = 64;
 /// How long a verified token is kept.
 const KEPT: Duration = Duration::from_mins(1);
 
-/// Verified tokens by their SHA-256. They belong to one set of keys and are gone with it.
-pub(super) struct KnownTokens(Vec<RwLock<HashMap<Digest, Arc<Known>>>>);
+/// Verified tokens by their marks. They belong to one set of keys and are gone with it.
+pub(super) struct KnownTokens {
+    /// What marks are made with; without it nothing is known, and everything is verified.
+    key: Option<LessSafeKey>,
+    shards: Vec<RwLock<Shard>>,
+}
+
+type Shard = HashMap<Mark, Arc<Known>>;
+
+/// What stands for the text of a token, so that the text itself is not kept.
+///
+/// It is the tag of AES-GCM over the text under a key that nobody knows, drawn for this set of keys. It never leaves this
+/// file, so that one nonce for all gives nothing away, and of two texts that were chosen without knowing the key, both
+/// have the same mark with a probability below 2^-118. SHA-256 would take longer than everything else together.
+pub(super) type Mark = [u8; 16];
 
 /// A token that was verified.
 pub(super) struct Known {
@@ -40,15 +55,22 @@ struct Cut {
 }
 
 impl KnownTokens {
-    /// The token of this digest, where it was verified for this issuer and no more than a minute ago.
-    pub(super) fn find(&self, digest: &Digest, issuer: &str, now: Timestamp) -> Option<Arc<Known>> {
-        let known = self.shard(digest)?.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(digest).filter(|it| it.fresh(now) && it.claims.issuer == issuer).cloned()
+    /// The mark of this text.
+    pub(super) fn mark(&self, text: &str) -> Option<Mark> {
+        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+        let tag = self.key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(text), &mut []).ok()?;
+        tag.as_ref().try_into().ok()
+    }
+
+    /// The token of this mark, where it was verified for this issuer and no more than a minute ago.
+    pub(super) fn find(&self, mark: &Mark, issuer: &str, now: Timestamp) -> Option<Arc<Known>> {
+        let known = self.shard(mark)?.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(mark).filter(|it| it.fresh(now) && it.claims.issuer == issuer).cloned()
     }
 
     /// Keeps a token that was verified. Only such get this far, so nobody outside can fill it with what they make up.
-    pub(super) fn keep(&self, digest: Digest, token: Arc<Known>, now: Timestamp) {
-        let Some(shard) = self.shard(&digest) else { return };
+    pub(super) fn keep(&self, mark: Mark, token: Arc<Known>, now: Timestamp) {
+        let Some(shard) = self.shard(&mark) else { return };
         let mut known = shard.write().unwrap_or_else(PoisonError::into_inner);
         if MOST / SHARDS <= known.len() {
             known.retain(|_, it| it.fresh(now));
@@ -57,22 +79,25 @@ impl KnownTokens {
                 known.clear();
             }
         }
-        known.insert(digest, token);
+        known.insert(mark, token);
     }
 
-    fn shard(&self, digest: &Digest) -> Option<&RwLock<HashMap<Digest, Arc<Known>>>> {
-        self.0.get(usize::from(digest[0]) % SHARDS)
+    fn shard(&self, mark: &Mark) -> Option<&RwLock<Shard>> {
+        self.shards.get(usize::from(mark[0]) % SHARDS)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.iter().map(|it| it.read().unwrap().len()).sum()
+        self.shards.iter().map(|it| it.read().unwrap().len()).sum()
     }
 }
 
 impl Default for KnownTokens {
     fn default() -> Self {
-        Self((0..SHARDS).map(|_| RwLock::default()).collect())
+        let mut bytes = Zeroizing::new([0; 16]);
+        SystemRandom.fill(bytes.as_mut_slice());
+        let key = UnboundKey::new(&AES_128_GCM, bytes.as_slice()).ok().map(LessSafeKey::new);
+        Self { key, shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
     }
 }
 

@@ -179,13 +179,12 @@ fn an_issuer_that_has_no_keys_or_others_now_vouches_for_no_token_of_before() {
 #[test]
 fn a_known_token_is_verified_anew_after_a_minute_at_its_end_and_when_the_clock_goes_back() {
     let (key, issuer) = (key(), Issuer::any());
-    let mut digest = [0; 32];
-    digest[0] = 7;
+    let mark = [7; 16];
     let known = |exp: i64| {
         let claims = Claims::parse(with(claims(&key), "exp", json!(exp)).to_string().as_bytes()).unwrap();
         let set = issuer.keys();
-        set.known().keep(digest, Arc::new(Known::new(claims, NOW)), NOW);
-        move |now| set.known().find(&digest, ISSUER, now).is_some()
+        set.known().keep(mark, Arc::new(Known::new(claims, NOW)), NOW);
+        move |now| set.known().find(&mark, ISSUER, now).is_some()
     };
     let long = known(NOW.seconds() + 900);
     assert!(long(NOW) && long(NOW + SECOND * 59));
@@ -200,9 +199,10 @@ fn however_many_tokens_are_shown_no_more_are_known_than_there_is_room_for() {
     let claims = || Claims::parse(claims(&key).to_string().as_bytes()).unwrap();
     let token = Arc::new(Known::new(claims(), NOW));
     for number in 0..u32::try_from(known::MOST * 2).unwrap() {
-        let digest = crate::secrets::sha256(&number.to_string());
-        set.known().keep(digest, Arc::clone(&token), NOW);
-        assert!(set.known().find(&digest, ISSUER, NOW).is_some(), "the newest is always kept");
+        let mark = set.known().mark(&number.to_string()).unwrap();
+        assert!(set.known().find(&mark, ISSUER, NOW).is_none(), "no two have the same mark");
+        set.known().keep(mark, Arc::clone(&token), NOW);
+        assert!(set.known().find(&mark, ISSUER, NOW).is_some(), "the newest is always kept");
     }
     assert!((known::MOST / 8..=known::MOST).contains(&set.known().len()), "{}", set.known().len());
 }
