@@ -5,6 +5,7 @@
 //! on to an upstream of that kind. Knows neither keyrings nor seals: who asks hands in the key.
 
 mod canonical;
+mod chunks;
 mod date;
 mod headers;
 mod keys;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use domain::PathMode;
 
+pub use chunks::{BadChunks, Checksum, ChunkReader, ChunkWriter, Chunks, Framing, MAX_SIGNED_CHUNK};
 pub use keys::{SigningKey, SigningKeys};
 pub use payload::{BodyHash, Payload, PayloadCheck};
 pub use presented::Presented;

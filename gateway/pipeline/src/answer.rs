@@ -1,6 +1,7 @@
 //! Every way a request can be turned away, with what is told and what is recorded.
 
 use authn::Unauthenticated;
+use authn::sigv4::BadChunks;
 use authz::Forbidden;
 use catalog::{Invalid, Unidentified};
 use domain::{Blame, Declined, PathRefused, Told};
@@ -49,6 +50,9 @@ pub enum Answer {
     /// The body is not the one that the caller signed.
     #[error("body is not the one that was signed")]
     NotSigned,
+    /// The body did not come in the chunks that the caller announced or signed.
+    #[error(transparent)]
+    BadChunks(#[from] BadChunks),
     /// The body ended, stalled or broke before it was whole.
     #[error("body did not arrive whole")]
     BodyCut,
@@ -113,6 +117,7 @@ impl Answer {
             Self::Invalid(refused) => refused.told(),
             Self::TooLarge { .. } => Told::new("body_too_large", "The request body is too large."),
             Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
+            Self::BadChunks(why) => why.told(),
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
             Self::Declined(why) => why.told(),
@@ -158,6 +163,7 @@ impl Answer {
             | Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::NotSigned
+            | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(Declined::Parameter(_) | Declined::NotFound) => Blame::Caller,
         }
@@ -175,6 +181,7 @@ impl Answer {
             Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::NotSigned
+            | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(Declined::Parameter(_)) => "validate",
             Self::Declined(Declined::NotFound) => "answer",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::{Arrival, PathMode, Timestamp};
 
 use super::canonical::{self, Request, hex_bytes};
+use super::chunks::Chain;
 use super::keys::{SigningKey, SigningKeys};
 use super::payload::{Payload, PayloadCheck};
 use super::shown::Shown;
@@ -106,7 +107,13 @@ impl<'a> Presented<'a> {
         if !key.has_signed(&to_sign(&self.date, scope, &canonical), &self.signature) {
             return Err(BadSignature::Mismatch);
         }
-        self.payload.check(body).ok_or(BadSignature::Body)
+        let chain = || Chain {
+            key: key.clone(),
+            date: self.date.clone().into_owned(),
+            scope: scope.to_owned(),
+            last: self.signature,
+        };
+        self.payload.check(body, chain).ok_or(BadSignature::Body)
     }
 }
 

@@ -31,7 +31,10 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 fn status(answer: &Answer) -> StatusCode {
     match answer {
         Answer::UnknownHost => StatusCode::NOT_FOUND,
-        Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BodyCut => StatusCode::BAD_REQUEST,
+        Answer::BadChunks(why) if why.is_forged() => StatusCode::FORBIDDEN,
+        Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BadChunks(_) | Answer::BodyCut => {
+            StatusCode::BAD_REQUEST
+        }
         Answer::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Answer::Unidentified(why) => match why {
             Unidentified::PlainHttp => StatusCode::FORBIDDEN,
@@ -102,6 +105,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::Invalid(_)
         | Answer::TooLarge { .. }
         | Answer::NotSigned
+        | Answer::BadChunks(_)
         | Answer::BodyCut
         | Answer::Declined(Declined::Parameter(_) | Declined::NotFound | Declined::Failed)
         | Answer::Upstream(_)

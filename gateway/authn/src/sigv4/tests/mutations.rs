@@ -102,8 +102,33 @@ fn added_and_doubled(sent: &Sent, all: &mut Vec<(String, Sent)>) {
         let hash = hex::encode(BodyHash::of(b"another body"));
         change(all, "added hash", sent, |it| it.add("x-amz-content-sha256", &hash));
     }
-    if matches!(sent.judge(), Ok(PayloadCheck::Done | PayloadCheck::Sha256(_))) {
-        change(all, "body", sent, |it| it.body.push(b' '));
+    match sent.judge() {
+        Ok(PayloadCheck::Done | PayloadCheck::Sha256(_)) => change(all, "body", sent, |it| it.body.push(b' ')),
+        Ok(PayloadCheck::Chunks(_)) => chunks(sent, all),
+        Ok(PayloadCheck::Unsigned) | Err(_) => {}
+    }
+}
+
+/// A body in chunks, changed at every place once.
+fn chunks(sent: &Sent, all: &mut Vec<(String, Sent)>) {
+    for at in 0..sent.body.len() {
+        // The case of a letter matters to nobody in a length or in the name of a trailer.
+        change(all, "a changed byte of a chunk", sent, |it| it.body[at] ^= 0x41);
+    }
+    for at in (0..sent.body.len()).step_by(7) {
+        change(all, "a lost byte of a chunk", sent, |it| {
+            it.body.remove(at);
+        });
+        change(all, "a cut body", sent, |it| it.body.truncate(at));
+    }
+    change(all, "something after the last chunk", sent, |it| it.body.extend(b"0\r\n\r\n"));
+    change(all, "a chunk before the first", sent, |it| drop(it.body.splice(0..0, *b"1\r\nx\r\n")));
+    for other in ["0", "18446744073709551615"] {
+        change(all, "another length", sent, |it| other.clone_into(it.header("x-amz-decoded-content-length")));
+    }
+    if sent.has("x-amz-trailer") {
+        change(all, "a trailer that is not announced", sent, |it| it.remove("x-amz-trailer"));
+        change(all, "another trailer", sent, |it| "x-amz-checksum-md5".clone_into(it.header("x-amz-trailer")));
     }
 }
 
