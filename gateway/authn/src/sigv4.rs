@@ -26,7 +26,7 @@ pub use presented::Presented;
 pub use refusal::{BadSignature, Malformed};
 pub use signer::{Outgoing, Signer, Unsignable};
 
-/// How far the clock of a caller may be off, unless an operator narrows it.
+/// The furthest that the clock of a caller may be off. An operator may narrow it.
 pub const SKEW: Duration = Duration::from_mins(15);
 
 /// The longest a presigned address can be good for.

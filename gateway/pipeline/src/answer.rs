@@ -32,6 +32,12 @@ pub enum Answer {
     /// Not exactly one good credential.
     #[error("{}", .0.why)]
     Unauthenticated(Box<Unproven>),
+    /// A signature that has done its work.
+    #[error("the signature was seen before")]
+    Replayed,
+    /// Nobody could say whether a signature was seen before.
+    #[error("there is no room to remember another signature")]
+    ReplaysFull,
     /// The caller has used up its allowance.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
@@ -112,6 +118,7 @@ impl Answer {
             Self::Unidentified(refused) => refused.told(),
             Self::Shielded(refused) => refused.told(),
             Self::Unauthenticated(unproven) => unproven.told.clone(),
+            Self::Replayed => Told::new("signature_replayed", "This signed request was received before. Sign it anew."),
             Self::OverLimit(refused) => refused.told(),
             Self::Forbidden(refused) => refused.told(),
             Self::Invalid(refused) => refused.told(),
@@ -121,7 +128,7 @@ impl Answer {
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
             Self::Declined(why) => why.told(),
-            Self::Unrecordable(_) | Self::Held(_) => {
+            Self::ReplaysFull | Self::Unrecordable(_) | Self::Held(_) => {
                 Told::new("unavailable", "The service is temporarily unavailable.")
             }
             Self::Upstream(UpstreamFault::Unreachable(_)) => {
@@ -148,6 +155,7 @@ impl Answer {
             Self::Forbidden(refused) => refused.blame(),
             Self::Upstream(_) => Blame::Upstream,
             Self::Declined(Declined::Busy | Declined::Unrecorded | Declined::Failed)
+            | Self::ReplaysFull
             | Self::Unrecordable(_)
             | Self::Held(_)
             | Self::Internal(_)
@@ -159,6 +167,7 @@ impl Answer {
             | Self::Unidentified(_)
             | Self::Shielded(_)
             | Self::Unauthenticated(_)
+            | Self::Replayed
             | Self::OverLimit(_)
             | Self::Invalid(_)
             | Self::TooLarge { .. }
@@ -175,7 +184,7 @@ impl Answer {
             Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
             Self::Unidentified(_) => "identify",
             Self::Shielded(_) => "shield",
-            Self::Unauthenticated(_) => "authenticate",
+            Self::Unauthenticated(_) | Self::Replayed | Self::ReplaysFull => "authenticate",
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) => "authorize",
             Self::Invalid(_)

@@ -104,7 +104,15 @@ impl Gateway {
             Err(answer) => return Err(Refused { call: Some(call), ..answer.into() }),
         };
         let Known { caller, allowance, check } = known;
-        match permit(&call, caller.as_ref(), &check, &mut passage).await {
+        // A signature is remembered once it is counted, so that nobody fills the memory faster than its tier lets it.
+        let permitted = match self.seen_before(catalog, &call, passage.arrival) {
+            Ok(repeated) => {
+                passage.trail.repeated = repeated;
+                permit(&call, caller.as_ref(), &check, &mut passage).await
+            }
+            Err(answer) => Err(answer),
+        };
+        match permitted {
             Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, check })),
             Err(answer) => Err(Refused { answer, call: Some(call), counted: None, caller, allowance }),
         }

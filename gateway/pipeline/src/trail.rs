@@ -68,6 +68,8 @@ pub struct Trail {
     pub(crate) method: Option<&'static str>,
     /// Whose key was shown and refused: entries speak of its owner all the same.
     pub(crate) refused: Option<Arc<Standing>>,
+    /// Whether the signature was seen before.
+    pub(crate) repeated: bool,
     pub(crate) remaining: Option<u32>,
     pub(crate) permit: Option<Permit>,
     pub(crate) refusal: Option<Refusal>,
@@ -119,6 +121,7 @@ impl Trail {
             subject: None,
             method: None,
             refused: None,
+            repeated: false,
             remaining: None,
             permit: None,
             refusal: None,

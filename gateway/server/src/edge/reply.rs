@@ -48,13 +48,16 @@ fn status(answer: &Answer) -> StatusCode {
             authn::Kind::Unproven => StatusCode::UNAUTHORIZED,
             authn::Kind::WrongTenant => StatusCode::FORBIDDEN,
         },
+        Answer::Replayed => StatusCode::CONFLICT,
         Answer::Forbidden(_) => StatusCode::FORBIDDEN,
         Answer::Invalid(why) => match why.kind() {
             InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             InvalidKind::Parameter | InvalidKind::Body | InvalidKind::MediaType => StatusCode::BAD_REQUEST,
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Answer::Declined(why) => match why {
             Declined::Parameter(_) => StatusCode::BAD_REQUEST,
             Declined::NotFound => StatusCode::NOT_FOUND,
@@ -90,6 +93,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
         Answer::NotServed(_)
+        | Answer::ReplaysFull
         | Answer::Unrecordable(_)
         | Answer::Held(_)
         | Answer::Declined(Declined::Busy | Declined::Unrecorded) => {
@@ -100,6 +104,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::HeadTooLarge
         | Answer::BadHead(_)
         | Answer::Unidentified(_)
+        | Answer::Replayed
         | Answer::OverLimit(_)
         | Answer::Forbidden(_)
         | Answer::Invalid(_)
