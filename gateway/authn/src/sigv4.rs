@@ -2,7 +2,9 @@
 //!
 //! [`Presented::parse`] reads what was shown and refuses what could not be trusted whatever the signature; then
 //! [`Presented::verify`] compares the signature, made over the request exactly as it arrived. [`Signer`] signs what goes
-//! on to an upstream of that kind. Knows neither keyrings nor seals: who asks hands in the key.
+//! on to an upstream of that kind. A body in chunks is read by a [`ChunkReader`], which goes on from the signature of its
+//! head, and written for such an upstream by a [`ChunkWriter`]. Knows neither keyrings nor seals: who asks hands in the
+//! key.
 
 mod canonical;
 mod chunks;

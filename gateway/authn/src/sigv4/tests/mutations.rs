@@ -1,5 +1,9 @@
 //! One thing changed after signing is one thing too many.
 
+use std::cell::Cell;
+
+use proptest::test_runner::TestRunner;
+
 use super::others::botocore;
 use super::*;
 
@@ -111,11 +115,11 @@ fn added_and_doubled(sent: &Sent, all: &mut Vec<(String, Sent)>) {
 
 /// A body in chunks, changed at every place once.
 fn chunks(sent: &Sent, all: &mut Vec<(String, Sent)>) {
-    for at in 0..sent.body.len() {
-        // The case of a letter matters to nobody in a length or in the name of a trailer.
+    let step = sent.body.len() / 64 + 1;
+    for at in (0..sent.body.len()).step_by(step) {
         change(all, "a changed byte of a chunk", sent, |it| it.body[at] ^= 0x41);
     }
-    for at in (0..sent.body.len()).step_by(7) {
+    for at in (0..sent.body.len()).step_by(step + 7) {
         change(all, "a lost byte of a chunk", sent, |it| {
             it.body.remove(at);
         });
@@ -241,11 +245,17 @@ fn no_request_of_botocore_is_accepted_once_it_is_changed() {
     assert!(tried > 700, "{tried}");
 }
 
-proptest! {
-    #[test]
-    fn no_request_is_accepted_once_it_is_changed(sent in oracle::requests()) {
-        none_is_accepted("generated", &sent);
-    }
+#[test]
+fn no_request_is_accepted_once_it_is_changed() {
+    let (mut runner, tried) = (TestRunner::default(), Cell::new(0));
+    let judged = runner.run(&oracle::requests(), |sent| {
+        tried.set(tried.get() + none_is_accepted("generated", &sent));
+        Ok(())
+    });
+    judged.unwrap_or_else(|why| panic!("{why}"));
+    let tried = tried.get();
+    eprintln!("campaign: changed requests: {tried} tried, none accepted");
+    assert!(tried > 40 * usize::try_from(runner.config().cases).unwrap(), "{tried}");
 }
 
 #[test]
