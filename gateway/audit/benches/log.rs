@@ -72,7 +72,7 @@ impl Request {
                 operation: Some("createInstance"),
                 trace: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             },
-            auth: Some(AuthSection { key: "key_0123456789abcdef", method: Some("api_key") }),
+            auth: Some(AuthSection { key: "key_0123456789abcdef", method: Some("api_key"), repeated: false }),
             sealed: None,
             limit: Some(LimitSection { tier: "enterprise", remaining: 998 }),
             decision: DecisionSection {

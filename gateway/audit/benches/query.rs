@@ -72,7 +72,7 @@ fn append(log: &Log, number: u64) {
             operation: Some(&operation),
             trace: None,
         },
-        auth: Some(AuthSection { key: &key, method: Some("api_key") }),
+        auth: Some(AuthSection { key: &key, method: Some("api_key"), repeated: false }),
         sealed: None,
         limit: Some(LimitSection { tier: "standard", remaining: 3332 }),
         decision: DecisionSection {

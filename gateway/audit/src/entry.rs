@@ -113,6 +113,9 @@ pub struct AuthSection<'a> {
     /// How it was shown; absent when it was refused.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub method: Option<&'static str>,
+    /// Whether its signature was seen before, and let through all the same.
+    #[cfg_attr(test, serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub repeated: bool,
 }
 
 /// How much was left.
@@ -212,6 +215,9 @@ impl Entry<'_> {
                 it.object("auth", |it| {
                     it.text("key", auth.key);
                     it.text_if("method", auth.method);
+                    if auth.repeated {
+                        it.flag("repeated", true);
+                    }
                 });
             }
             it.text("boot", &author.boot);
@@ -350,7 +356,7 @@ mod tests {
                     operation: text(2, three),
                     trace: text(3, one),
                 },
-                auth: one.then(|| AuthSection { key: &texts[4], method: two.then_some("api_key") }),
+                auth: one.then(|| AuthSection { key: &texts[4], method: two.then_some("api_key"), repeated: one && two }),
                 sealed: two.then_some(&sealed),
                 limit: two.then(|| LimitSection { tier: &texts[5], remaining: u32::from(status) }),
                 decision: DecisionSection {

@@ -1,10 +1,11 @@
-//! What it costs to verify a signature in the header, and to sign anew.
+//! What it costs to verify a signature in the header, to read a body in chunks, and to sign anew.
 #![expect(clippy::unwrap_used, reason = "a bench has a reader and no caller")]
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use authn::sigv4::{BodyHash, Outgoing, Presented, Rules, SKEW, Signer, SigningKeys};
+use authn::PayloadCheck;
+use authn::sigv4::{BodyHash, ChunkWriter, Outgoing, Presented, Rules, SKEW, Signer, SigningKeys};
 use criterion::{Criterion, criterion_group, criterion_main};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, Tick, Timestamp};
 use http::{HeaderMap, HeaderValue, Method};
@@ -57,6 +58,21 @@ fn outgoing() -> Outgoing<'static> {
     }
 }
 
+/// What is to be checked of a body of a mebibyte that this checksum follows.
+fn chunked(checksum: &str) -> PayloadCheck {
+    let mut arrival = arrival();
+    let trailer = format!("x-amz-checksum-{checksum}");
+    arrival.headers.insert("x-amz-trailer", HeaderValue::try_from(trailer).unwrap());
+    arrival.headers.insert("x-amz-decoded-content-length", HeaderValue::from_static("1048576"));
+    arrival.headers.remove("host");
+    let outgoing = Outgoing { payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", ..outgoing() };
+    signer().sign(&outgoing, &mut arrival.headers, NOW).unwrap();
+    arrival.headers.insert("host", HeaderValue::from_static("s3.cloudnx.in"));
+    let rules = Rules { region: "in-mum", service: "s3", paths: PathMode::Objects, skew: SKEW };
+    let presented = Presented::parse(&arrival, &rules).unwrap();
+    presented.verify(&presented.signing_key(SECRET), &arrival, None).unwrap()
+}
+
 fn signer() -> Signer {
     let secret = Zeroizing::new(SECRET.to_owned());
     Signer::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, "in-mum".to_owned(), "s3".to_owned())
@@ -77,6 +93,24 @@ fn sigv4(c: &mut Criterion) {
     c.bench_function("deriving a signing key", |b| b.iter(|| presented.signing_key(black_box(SECRET))));
     let mut headers = arrival.headers.clone();
     c.bench_function("signing anew", |b| b.iter(|| signer.sign(&outgoing(), &mut headers, NOW)));
+    for (name, checks) in [("in chunks, CRC32", "crc32"), ("in chunks, SHA-256", "sha256")] {
+        let check = chunked(checks);
+        let PayloadCheck::Chunks(chunks) = &check else { return };
+        let sent = [b"100000\r\n", &vec![7; 1 << 20][..]].concat();
+        c.bench_function(&format!("a mebibyte {name}, read and written anew"), |b| {
+            let (mut plain, mut written) = (Vec::with_capacity(1 << 21), Vec::with_capacity(1 << 21));
+            b.iter(|| {
+                plain.clear();
+                written.clear();
+                let mut reader = chunks.reader();
+                // As the edge hands it on: piece by piece.
+                for piece in black_box(&sent).chunks(64 * 1024) {
+                    reader.read(piece, &mut plain).unwrap();
+                }
+                ChunkWriter::new(chunks.framing()).unwrap().write(&plain, &mut written);
+            });
+        });
+    }
     let body = vec![7; 1 << 20];
     c.bench_function("hash of a mebibyte", |b| b.iter(|| BodyHash::of(black_box(&body))));
 }

@@ -7,6 +7,7 @@ mod keyring;
 mod presented;
 mod random;
 mod refusal;
+mod replays;
 pub mod secrets;
 mod signed;
 pub mod sigv4;
@@ -23,6 +24,7 @@ use http::header::HeaderName;
 pub use keyring::{Entry, Keyring, KeyringBuilder};
 pub use random::SystemRandom;
 pub use refusal::{Cause, Kind, Unauthenticated};
+pub use replays::{Replays, Sight, Signature};
 pub use secrets::{MasterKey, Peppers, SecretFiles, Secrets, SecretsFault};
 pub use signed::SignatureRules;
 pub use sigv4::PayloadCheck;
@@ -94,6 +96,13 @@ pub fn authenticate(
 pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
     let signed = || matches!(classify(arrival, rules.session_cookies), Ok(Presented::Signature));
     rules.signatures.is_some_and(|it| signed() && signed::needs_body(it, arrival))
+}
+
+/// The signature that a request was proven by, for it to be remembered; `None` where it was proven otherwise. Means
+/// something only after [`authenticate`].
+pub fn signature(rules: &AuthRules<'_>, arrival: &Arrival) -> Option<Signature> {
+    let signed = matches!(classify(arrival, rules.session_cookies), Ok(Presented::Signature));
+    rules.signatures.filter(|_| signed).and_then(|it| signed::signature(it, arrival))
 }
 
 /// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even

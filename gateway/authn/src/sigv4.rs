@@ -2,9 +2,12 @@
 //!
 //! [`Presented::parse`] reads what was shown and refuses what could not be trusted whatever the signature; then
 //! [`Presented::verify`] compares the signature, made over the request exactly as it arrived. [`Signer`] signs what goes
-//! on to an upstream of that kind. Knows neither keyrings nor seals: who asks hands in the key.
+//! on to an upstream of that kind. A body in chunks is read by a [`ChunkReader`], which goes on from the signature of its
+//! head, and written for such an upstream by a [`ChunkWriter`]. Knows neither keyrings nor seals: who asks hands in the
+//! key.
 
 mod canonical;
+mod chunks;
 mod date;
 mod headers;
 mod keys;
@@ -18,13 +21,14 @@ use std::time::Duration;
 
 use domain::PathMode;
 
+pub use chunks::{BadChunks, Checksum, ChunkReader, ChunkWriter, Chunks, Framing, MAX_SIGNED_CHUNK};
 pub use keys::{SigningKey, SigningKeys};
 pub use payload::{BodyHash, Payload, PayloadCheck};
 pub use presented::Presented;
 pub use refusal::{BadSignature, Malformed};
 pub use signer::{Outgoing, Signer, Unsignable};
 
-/// How far the clock of a caller may be off, unless an operator narrows it.
+/// The furthest that the clock of a caller may be off. An operator may narrow it.
 pub const SKEW: Duration = Duration::from_mins(15);
 
 /// The longest a presigned address can be good for.

@@ -296,7 +296,8 @@ fn a_credential_the_api_does_not_take_is_401_and_never_ignored() {
     let ring = Keyring::build([tenant("acme")], [kept(&key)]);
     let refused = who(&none, &showing(&key), &ring).unwrap_err();
     assert_eq!((&refused.cause, refused.challenge(&none)), (&Cause::KindNotTaken, None));
-    let signatures = SignatureRules { region: "in-mum", service: "cloudnx", paths: domain::PathMode::Objects };
+    let (region, service, paths) = ("in-mum", "cloudnx", domain::PathMode::Objects);
+    let signatures = SignatureRules { region, service, paths, skew: sigv4::SKEW };
     let signed = AuthRules { signatures: Some(signatures), ..none };
     let refused = who(&signed, &showing(&key), &ring).unwrap_err();
     assert_eq!(refused.challenge(&signed).unwrap(), "AWS4-HMAC-SHA256 realm=\"cloudnx\"");

@@ -104,6 +104,8 @@ pub struct ApiKeys {
 pub struct SigV4 {
     /// The region of the credential scope.
     pub region: String,
+    /// How far the clock of a caller may be off, either way.
+    pub skew: Duration,
 }
 
 /// Tiers of an API and the headers that show them.

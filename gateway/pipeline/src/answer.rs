@@ -1,6 +1,7 @@
 //! Every way a request can be turned away, with what is told and what is recorded.
 
 use authn::Unauthenticated;
+use authn::sigv4::BadChunks;
 use authz::Forbidden;
 use catalog::{Invalid, Unidentified};
 use domain::{Blame, Declined, PathRefused, Told};
@@ -31,6 +32,12 @@ pub enum Answer {
     /// Not exactly one good credential.
     #[error("{}", .0.why)]
     Unauthenticated(Box<Unproven>),
+    /// A signature that has done its work.
+    #[error("the signature was seen before")]
+    Replayed,
+    /// Nobody could say whether a signature was seen before.
+    #[error("there is no room to remember another signature")]
+    ReplaysFull,
     /// The caller has used up its allowance.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
@@ -49,6 +56,9 @@ pub enum Answer {
     /// The body is not the one that the caller signed.
     #[error("body is not the one that was signed")]
     NotSigned,
+    /// The body did not come in the chunks that the caller announced or signed.
+    #[error(transparent)]
+    BadChunks(#[from] BadChunks),
     /// The body ended, stalled or broke before it was whole.
     #[error("body did not arrive whole")]
     BodyCut,
@@ -108,15 +118,17 @@ impl Answer {
             Self::Unidentified(refused) => refused.told(),
             Self::Shielded(refused) => refused.told(),
             Self::Unauthenticated(unproven) => unproven.told.clone(),
+            Self::Replayed => Told::new("signature_replayed", "This signed request was received before. Sign it anew."),
             Self::OverLimit(refused) => refused.told(),
             Self::Forbidden(refused) => refused.told(),
             Self::Invalid(refused) => refused.told(),
             Self::TooLarge { .. } => Told::new("body_too_large", "The request body is too large."),
             Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
+            Self::BadChunks(why) => why.told(),
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
             Self::Declined(why) => why.told(),
-            Self::Unrecordable(_) | Self::Held(_) => {
+            Self::ReplaysFull | Self::Unrecordable(_) | Self::Held(_) => {
                 Told::new("unavailable", "The service is temporarily unavailable.")
             }
             Self::Upstream(UpstreamFault::Unreachable(_)) => {
@@ -143,6 +155,7 @@ impl Answer {
             Self::Forbidden(refused) => refused.blame(),
             Self::Upstream(_) => Blame::Upstream,
             Self::Declined(Declined::Busy | Declined::Unrecorded | Declined::Failed)
+            | Self::ReplaysFull
             | Self::Unrecordable(_)
             | Self::Held(_)
             | Self::Internal(_)
@@ -154,10 +167,12 @@ impl Answer {
             | Self::Unidentified(_)
             | Self::Shielded(_)
             | Self::Unauthenticated(_)
+            | Self::Replayed
             | Self::OverLimit(_)
             | Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::NotSigned
+            | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(
                 Declined::Parameter(_)
@@ -175,12 +190,15 @@ impl Answer {
             Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
             Self::Unidentified(_) | Self::Declined(Declined::PlainHttp) => "identify",
             Self::Shielded(_) | Self::Declined(Declined::TooOften(_)) => "shield",
-            Self::Unauthenticated(_) | Self::Declined(Declined::Unproven) => "authenticate",
+            Self::Unauthenticated(_) | Self::Replayed | Self::ReplaysFull | Self::Declined(Declined::Unproven) => {
+                "authenticate"
+            }
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) => "authorize",
             Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::NotSigned
+            | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(Declined::Parameter(_)) => "validate",
             Self::Declined(Declined::NotFound) => "answer",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use authn::PayloadCheck;
+use authn::sigv4::BadChunks;
 use authz::Permit;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
@@ -57,8 +58,8 @@ pub struct Refused {
 struct Known {
     caller: Option<Caller>,
     allowance: Option<Allowance>,
-    /// The SHA-256 that the caller signed the body by.
-    signed: Option<[u8; 32]>,
+    /// What is left to check of the body.
+    check: PayloadCheck,
 }
 
 impl From<Answer> for Refused {
@@ -103,9 +104,17 @@ impl Gateway {
             Ok(known) => known,
             Err(refused) => return Err(Refused { call: Some(call), ..refused }),
         };
-        let Known { caller, allowance, signed } = known;
-        match permit(&call, caller.as_ref(), &mut passage).await {
-            Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, signed })),
+        let Known { caller, allowance, check } = known;
+        // A signature is remembered once it is counted, so that nobody fills the memory faster than its tier lets it.
+        let permitted = match self.seen_before(catalog, &call, passage.arrival) {
+            Ok(repeated) => {
+                passage.trail.repeated = repeated;
+                permit(&call, caller.as_ref(), &check, &mut passage).await
+            }
+            Err(answer) => Err(answer),
+        };
+        match permitted {
+            Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, check })),
             Err(answer) => Err(Refused { answer, call: Some(call), counted: None, caller, allowance }),
         }
     }
@@ -149,12 +158,8 @@ impl Gateway {
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
         passage.trail.bind().await.map_err(Answer::from)?;
-        let signed = match check {
-            PayloadCheck::Sha256(hash) => Some(hash),
-            PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::UnsignedTrailer => None,
-        };
         let allowance = self.charge(call, &caller.standing, passage).map_err(Answer::from)?;
-        Ok(Known { caller: Some(caller), allowance: Some(allowance), signed })
+        Ok(Known { caller: Some(caller), allowance: Some(allowance), check })
     }
 
     /// A credential that is not good here. Whose key is good and who asks for another account is counted for it, so that
@@ -179,24 +184,39 @@ impl Gateway {
 }
 
 /// Whether they may, and whether they ask properly. In this order, so that who may not ask learns nothing.
-async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>) -> Result<(Permit, BodyFlow), Answer> {
+async fn permit(
+    call: &Call,
+    caller: Option<&Caller>,
+    check: &PayloadCheck,
+    passage: &mut Passage<'_>,
+) -> Result<(Permit, BodyFlow), Answer> {
     let Passage { configuration: Configuration { catalog, authorizer }, arrival, .. } = *passage;
     let permit = passage.trail.keep(authorizer.authorize(call, caller, arrival)?);
     passage.trail.may_go_on()?;
     catalog.validate_head(call, arrival)?;
     let declared = passage.body.declared();
     let flow = match call.operation.body {
+        Body::Streamed { max } if length(check).is_some_and(|it| it > max) => return Err(Answer::TooLarge { max }),
+        Body::Streamed { .. } if length(check) == Some(0) => {
+            // Whatever follows such a head, an upstream may take it for the whole of the request.
+            let whole = passage.body.read(READ_EARLY).await.map_err(|it| match it {
+                Unread::TooLarge => Answer::BadChunks(BadChunks::Length),
+                Unread::Cut => Answer::BodyCut,
+            })?;
+            plain(check, whole)?;
+            BodyFlow::Settled
+        }
         Body::Streamed { max } => BodyFlow::Streamed { max },
         Body::Checked { max } if must_be_held(declared, max) => BodyFlow::Held { max },
         Body::Checked { max } => {
             let whole = passage.body.read(max.min(READ_EARLY)).await.map_err(|it| unread(it, max))?;
-            catalog.validate_body(call, arrival, &whole)?;
+            catalog.validate_body(call, arrival, &plain(check, whole)?)?;
             BodyFlow::Settled
         }
         Body::None if declared == Some(0) => BodyFlow::Settled,
         Body::None => {
             let whole = passage.body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
-            catalog.validate_body(call, arrival, &whole)?;
+            catalog.validate_body(call, arrival, &plain(check, whole)?)?;
             BodyFlow::Settled
         }
     };
@@ -205,6 +225,20 @@ async fn permit(call: &Call, caller: Option<&Caller>, passage: &mut Passage<'_>)
     }
     passage.trail.send_on().await?;
     Ok((permit, flow))
+}
+
+/// How long a body in chunks is without them.
+fn length(check: &PayloadCheck) -> Option<u64> {
+    if let PayloadCheck::Chunks(chunks) = check { Some(chunks.framing().length) } else { None }
+}
+
+/// A body that was read, out of its chunks where it came in some.
+fn plain(check: &PayloadCheck, whole: Bytes) -> Result<Bytes, Answer> {
+    let PayloadCheck::Chunks(chunks) = check else { return Ok(whole) };
+    let (mut reader, mut plain) = (chunks.reader(), Vec::new());
+    reader.read(&whole, &mut plain)?;
+    reader.finish()?;
+    Ok(plain.into())
 }
 
 /// Whether a body may be longer than what can be read early and still be handed on.

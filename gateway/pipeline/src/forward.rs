@@ -1,16 +1,17 @@
 //! A request that may go on: everything that was proved of it.
 
+use authn::PayloadCheck;
 use authz::Permit;
 use domain::{Call, Caller};
 use limits::Allowance;
 
 /// What becomes of the body on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyPlan {
     /// How it passes.
     pub flow: BodyFlow,
-    /// What its SHA-256 must be, because the caller signed it; its last bytes wait until it is.
-    pub signed: Option<[u8; 32]>,
+    /// What is left to check for it to be the caller's; its last bytes wait until that is done.
+    pub check: PayloadCheck,
 }
 
 /// How a body passes.
@@ -72,7 +73,7 @@ impl Forward {
     }
 
     /// What becomes of the body.
-    pub fn body(&self) -> BodyPlan {
-        self.body
+    pub fn body(&self) -> &BodyPlan {
+        &self.body
     }
 }

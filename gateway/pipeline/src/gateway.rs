@@ -4,13 +4,27 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use audit::Log;
-use authn::{Keyring, Secrets};
+use authn::{Keyring, Replays, Secrets};
 use domain::{Clock, Random};
 use limits::Limiter;
 use prometheus::Registry;
 
 use crate::ledger::Ledger;
 use crate::{Configuration, Meters};
+
+/// How many signatures of changes are remembered: for half an hour at the very most, so that 290 a second find room for
+/// all of it. What is signed now is good for a quarter of an hour as a rule.
+const REMEMBERED: usize = 524_288;
+
+/// The same of objects, where nothing is refused for it.
+const REMEMBERED_OF_OBJECTS: usize = 131_072;
+
+/// The signatures that changed something, and may still be good.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    pub(crate) api: Replays,
+    pub(crate) objects: Replays,
+}
 
 /// What is the same for every request, and outlives every configuration.
 pub struct Gateway {
@@ -29,6 +43,7 @@ pub struct Gateway {
     /// What is counted.
     pub meters: Meters,
     ledger: Ledger,
+    pub(crate) replays: Remembered,
     configuration: ArcSwap<Configuration>,
 }
 
@@ -63,6 +78,7 @@ impl Gateway {
             log: parts.log,
             clock: parts.clock,
             random: parts.random,
+            replays: Remembered { api: Replays::new(REMEMBERED), objects: Replays::new(REMEMBERED_OF_OBJECTS) },
             configuration: ArcSwap::from_pointee(parts.configuration),
         })
     }

@@ -48,6 +48,7 @@ pub struct Meters {
     /// Connections held.
     pub connections: IntGauge,
     connections_closed: IntCounterVec,
+    signature_repeats: IntCounterVec,
     generation: IntGauge,
     reload_failures: IntCounter,
 }
@@ -96,6 +97,11 @@ impl Meters {
             in_flight: gauge("requests_in_flight", "Requests begun and not yet settled.")?,
             connections: gauge("connections", "Connections held by clients.")?,
             connections_closed: counters("connections_closed_total", "Connections the gateway closed.", &["reason"])?,
+            signature_repeats: counters(
+                "signature_repeats_total",
+                "Signatures that were seen before, or may have been, by what became of the request.",
+                &["surface", "outcome"],
+            )?,
             generation: gauge("config_generation", "How often the configuration has been replaced.")?,
             reload_failures: registered(
                 &registry,
@@ -145,6 +151,11 @@ impl Meters {
             }
         }
         totals
+    }
+
+    /// Counts a signature that was seen before, or may have been.
+    pub(crate) fn signature_repeated(&self, surface: &str, outcome: &str) {
+        self.signature_repeats.with_label_values(&[surface, outcome]).inc();
     }
 
     /// Counts a configuration that was refused.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use authn::{AuthRules, Cause, KeyRules, PayloadCheck, SignatureRules, TokenRules, sigv4::BodyHash};
+use authn::{AuthRules, Cause, KeyRules, PayloadCheck, Sight, SignatureRules, TokenRules, sigv4::BodyHash};
 use catalog::{Catalog, Host, Profile, Surface};
-use domain::{Arrival, AuthMethod, Call, Caller, Standing};
+use domain::{Arrival, AuthMethod, Call, Caller, PathMode, Standing};
 use http::header::AUTHORIZATION;
 
 use crate::decide::{Incoming, READ_EARLY, unread};
@@ -37,7 +37,10 @@ impl Gateway {
         {
             return Err(spent.into());
         }
-        let hash = if authn::needs_body(&rules, arrival) {
+        let hash = if rules.signatures.is_some() && body.declared() == Some(0) {
+            // Known before it comes. An upstream that sees such a head has all there is, and nothing could be held back.
+            Some(BodyHash::of(b""))
+        } else if authn::needs_body(&rules, arrival) {
             let whole = body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
             Some(BodyHash::of(&whole))
         } else {
@@ -59,6 +62,26 @@ impl Gateway {
             let (told, challenge) = (why.told(&rules), why.challenge(&rules));
             Answer::Unauthenticated(Box::new(Unproven { why, told, challenge }))
         })
+    }
+
+    /// Whether a signature that holds was seen before. Where it may not be good again, that is the answer; on objects,
+    /// whose clients send the same again when in doubt, it is only noted.
+    pub(crate) fn seen_before(&self, catalog: &Catalog, call: &Call, arrival: &Arrival) -> Result<bool, Answer> {
+        if arrival.method.is_safe() {
+            return Ok(false);
+        }
+        let Some(signature) = authn::signature(&rules(catalog, call), arrival) else { return Ok(false) };
+        let objects = catalog.surface(call).is_some_and(|it| it.paths == PathMode::Objects);
+        let replays = if objects { &self.replays.objects } else { &self.replays.api };
+        let (outcome, answer) = match (replays.see(signature, arrival.at.tick), objects) {
+            (Sight::First, _) => return Ok(false),
+            (Sight::Resent, _) | (Sight::Repeated, true) => ("passed", Ok(true)),
+            (Sight::Repeated, false) => ("refused", Err(Answer::Replayed)),
+            (Sight::Full, true) => ("unknown", Ok(false)),
+            (Sight::Full, false) => ("unknown", Err(Answer::ReplaysFull)),
+        };
+        self.meters.signature_repeated(if objects { "objects" } else { "api" }, outcome);
+        answer
     }
 
     /// Who asks for what is not there.
@@ -115,7 +138,7 @@ fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: b
         keys: keys.map(|it| KeyRules { prefixes: &it.prefixes, imported: it.imported }),
         signatures: signed.and_then(|(sigv4, surface)| {
             let service = surface.sigv4_service.as_deref()?;
-            Some(SignatureRules { region: &sigv4.region, service, paths: surface.paths })
+            Some(SignatureRules { region: &sigv4.region, service, paths: surface.paths, skew: sigv4.skew })
         }),
         tokens: profile.token_issuer.as_deref().map(|issuer| TokenRules { issuer }),
         tenant_header: profile.tenant_header.as_ref(),

@@ -92,7 +92,7 @@ fn sealed(trail: &Trail) -> Option<Sealed> {
 }
 
 fn auth(trail: &Trail) -> Option<AuthSection<'_>> {
-    trail.whose().map(|it| AuthSection { key: it.key.as_str(), method: trail.method })
+    trail.whose().map(|it| AuthSection { key: it.key.as_str(), method: trail.method, repeated: trail.repeated })
 }
 
 fn decision(trail: &Trail, ending: Option<Ending>) -> DecisionSection<'_> {

@@ -75,6 +75,8 @@ pub struct Trail {
     pub(crate) method: Option<&'static str>,
     /// Whose key was shown, and refused or judged by the operation itself: entries speak of its owner all the same.
     pub(crate) shown: Option<Arc<Standing>>,
+    /// Whether the signature was seen before.
+    pub(crate) repeated: bool,
     pub(crate) remaining: Option<u32>,
     pub(crate) permit: Option<Permit>,
     pub(crate) refusal: Option<Refusal>,
@@ -131,6 +133,7 @@ impl Trail {
             subject: None,
             method: None,
             shown: None,
+            repeated: false,
             remaining: None,
             permit: None,
             refusal: None,

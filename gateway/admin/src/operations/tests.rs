@@ -146,7 +146,7 @@ impl Room {
                 operation: Some(operation),
                 trace: None,
             },
-            auth: Some(AuthSection { key, method: Some("api_key") }),
+            auth: Some(AuthSection { key, method: Some("api_key"), repeated: false }),
             sealed: sealed.as_ref(),
             limit: None,
             decision: DecisionSection {

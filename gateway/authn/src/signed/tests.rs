@@ -3,7 +3,7 @@ use http::Method;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::sigv4::{BadSignature, BodyHash, Malformed, Outgoing, Signer, SigningKey};
+use crate::sigv4::{BadSignature, BodyHash, Malformed, Outgoing, SKEW, Signer, SigningKey};
 use crate::testing::{NOW, arrival, minted_key, record, secrets, tenant};
 use crate::{AuthRules, Kind, MasterKey, Peppers, authenticate, needs_body};
 
@@ -65,7 +65,7 @@ impl Cloudnx {
     }
 
     fn rules(&self) -> AuthRules<'_> {
-        let signatures = SignatureRules { region: "in-mum", service: "cloudnx", paths: PathMode::Api };
+        let signatures = SignatureRules { region: "in-mum", service: "cloudnx", paths: PathMode::Api, skew: SKEW };
         AuthRules {
             api: &self.0,
             keys: None,
@@ -159,7 +159,7 @@ fn an_access_key_has_the_life_of_every_key() {
 fn a_signature_that_could_not_be_good_is_refused_before_any_secret() {
     let api = Cloudnx::new();
     let mut late = signed(SECRET, b"");
-    late.at.wall = NOW + std::time::Duration::from_hours(1);
+    late.at.wall = NOW + Duration::from_hours(1);
     let refused = api.refuses(&late, access_key(), &Cause::SignatureMalformed(Malformed::Skewed));
     assert!(!refused.guessed(), "a clock that is wrong is not a guess");
     let mut both = signed(SECRET, b"");
@@ -200,4 +200,71 @@ fn neither_secret_nor_signature_is_ever_said() {
         said.iter().all(|it| !it.contains(SECRET) && !it.contains("canary") && !it.contains("Signature=")),
         "{said:#?}"
     );
+}
+
+#[test]
+fn a_session_token_is_part_of_the_key_and_no_key_has_one() {
+    let api = Cloudnx::new();
+    let mut sent = arrival(TARGET, &[("host", "cloudnx.in"), ("x-amz-meta-token", "x")]);
+    sent.host = "cloudnx.in".to_owned();
+    let payload = hex::encode(BodyHash::of(b""));
+    // As a client signs it: the token is one of the headers. The signer takes ours away, so that it is put back.
+    let sign = |sent: &mut Arrival, query: &str| {
+        let (method, path) = (&Method::GET, "/compute/instances");
+        let host = "cloudnx.in";
+        let request = Outgoing { method, host, path, query, payload: &payload, paths: PathMode::Api };
+        let signer = Signer::new(ID.into(), Zeroizing::new(SECRET.into()), "in-mum".into(), "cloudnx".into());
+        signer.sign(&request, &mut sent.headers, NOW).unwrap();
+    };
+    sign(&mut sent, "page=2");
+    assert!(api.ask(&sent, None, access_key()).is_ok());
+    let mut added = sent.clone();
+    added.headers.insert("x-amz-security-token", "token".parse().unwrap());
+    let unsigned = Malformed::Unsigned("x-amz-security-token".to_owned());
+    api.refuses(&added, access_key(), &Cause::SignatureMalformed(unsigned));
+    for name in ["X-Amz-Security-Token", "x-amz-security-token"] {
+        let query = format!("page=2&{name}=token");
+        let mut in_query = sent.clone();
+        in_query.target = format!("/compute/instances?{query}");
+        sign(&mut in_query, &query);
+        api.refuses(&in_query, access_key(), &Cause::UnknownAccessKey);
+    }
+}
+
+#[test]
+fn a_signature_is_remembered_for_as_long_as_it_is_good() {
+    let api = Cloudnx::new();
+    let sent = signed(SECRET, b"");
+    let lasts = |sent: &Arrival, by: Duration, sooner: bool| {
+        let mut sent = sent.clone();
+        sent.at.wall = if sooner { NOW - by } else { NOW + by };
+        crate::signature(&api.rules(), &sent)
+    };
+    let minutes = Duration::from_mins;
+    let line = sent.headers["authorization"].to_str().unwrap().rsplit('=').next().unwrap();
+    let expected = |minutes_left| {
+        let mut signature = [0; 32];
+        hex::decode_to_slice(line, &mut signature).unwrap();
+        Some(Signature::new(&signature, minutes(minutes_left)))
+    };
+    assert_eq!(lasts(&sent, minutes(0), false), expected(15));
+    assert_eq!(lasts(&sent, minutes(15), false), expected(0));
+    assert_eq!(lasts(&sent, minutes(15), true), expected(30));
+    assert_eq!(lasts(&arrival(TARGET, &[]), minutes(0), false), None);
+}
+
+#[test]
+fn an_operator_may_narrow_how_far_a_clock_may_be_off() {
+    let api = Cloudnx::new();
+    let mut rules = api.rules();
+    if let Some(signatures) = &mut rules.signatures {
+        signatures.skew = Duration::from_mins(1);
+    }
+    let ring = Keyring::build([tenant("acme")], [access_key()]);
+    let mut sent = signed(SECRET, b"");
+    sent.at.wall = NOW + Duration::from_mins(1);
+    assert!(authenticate(&rules, &sent, None, &ring, &secrets()).is_ok());
+    sent.at.wall = NOW + Duration::from_secs(61);
+    let refused = authenticate(&rules, &sent, None, &ring, &secrets()).unwrap_err();
+    assert_eq!(refused.cause, Cause::SignatureMalformed(Malformed::Skewed));
 }

@@ -9,6 +9,7 @@ use super::canonical::Request;
 
 pub(super) const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+pub(super) const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 const PREFIX: &str = "x-amz-";
 

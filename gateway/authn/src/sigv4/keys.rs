@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 /// A key that signs for one day, region and service. It does not give its secret away.
+#[derive(Clone)]
 pub struct SigningKey(hmac::Key);
 
 impl SigningKey {

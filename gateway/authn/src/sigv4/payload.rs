@@ -4,10 +4,10 @@ use aws_lc_rs::digest;
 use domain::{Arrival, PathMode};
 
 use super::canonical::hex_bytes;
+use super::chunks::{Chain, Chunks, Framing, SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER};
 use super::{Malformed, Rules};
 
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
-const UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 /// What the signature covers of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,21 +18,22 @@ pub enum Payload {
     Sha256([u8; 32]),
     /// Nothing.
     Unsigned,
-    /// Nothing; a checksum follows in a trailer.
-    UnsignedTrailer,
+    /// Nothing yet: it comes in chunks, each signed by itself or followed by a checksum.
+    Chunks(Framing),
 }
 
 /// What must still be checked of the body once the signature holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PayloadCheck {
     /// Nothing: it is the body that was signed.
+    #[default]
     Done,
     /// That its SHA-256 is this one.
     Sha256([u8; 32]),
     /// Nothing can be: the caller did not sign it.
     Unsigned,
-    /// The checksum in its trailer, which whoever decodes the chunks checks.
-    UnsignedTrailer,
+    /// Its chunks.
+    Chunks(Box<Chunks>),
 }
 
 impl Payload {
@@ -58,8 +59,11 @@ impl Payload {
             None if objects => Err(Malformed::Payload),
             None => Ok(Self::Unwritten),
             Some(UNSIGNED) => unsigned(Self::Unsigned),
-            Some(UNSIGNED_TRAILER) => unsigned(Self::UnsignedTrailer),
-            Some(text) if text.starts_with("STREAMING-AWS4-") => Err(Malformed::ChunkSignatures),
+            Some(UNSIGNED_TRAILER) => unsigned(Self::Chunks(Framing::parse(&arrival.headers, false, true)?)),
+            // Chunks go on from the signature of the header, and only objects are long enough for them.
+            Some(SIGNED | SIGNED_TRAILER) if presigned || !objects => Err(Malformed::Payload),
+            Some(SIGNED) => Framing::parse(&arrival.headers, true, false).map(Self::Chunks),
+            Some(SIGNED_TRAILER) => Framing::parse(&arrival.headers, true, true).map(Self::Chunks),
             Some(text) => hex_bytes(text).map(Self::Sha256).ok_or(Malformed::Payload),
         }
     }
@@ -70,18 +74,18 @@ impl Payload {
             Self::Unwritten => body.map(hex::encode),
             Self::Sha256(hash) => Some(hex::encode(hash)),
             Self::Unsigned => Some(UNSIGNED.to_owned()),
-            Self::UnsignedTrailer => Some(UNSIGNED_TRAILER.to_owned()),
+            Self::Chunks(framing) => Some(framing.literal().to_owned()),
         }
     }
 
     /// What is left to check, given the hash of the body where it is known already. `None` if that is another body.
-    pub(super) fn check(self, body: Option<&[u8; 32]>) -> Option<PayloadCheck> {
+    pub(super) fn check(self, body: Option<&[u8; 32]>, chain: impl FnOnce() -> Chain) -> Option<PayloadCheck> {
         match (self, body) {
             (Self::Sha256(hash), None) => Some(PayloadCheck::Sha256(hash)),
             (Self::Sha256(hash), Some(real)) => (hash == *real).then_some(PayloadCheck::Done),
             (Self::Unwritten, _) => Some(PayloadCheck::Done),
             (Self::Unsigned, _) => Some(PayloadCheck::Unsigned),
-            (Self::UnsignedTrailer, _) => Some(PayloadCheck::UnsignedTrailer),
+            (Self::Chunks(framing), _) => Some(PayloadCheck::Chunks(Box::new(Chunks::new(framing, chain())))),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::{Arrival, PathMode, Timestamp};
 
 use super::canonical::{self, Request, hex_bytes};
+use super::chunks::Chain;
 use super::keys::{SigningKey, SigningKeys};
 use super::payload::{Payload, PayloadCheck};
 use super::shown::Shown;
@@ -22,6 +23,8 @@ pub struct Presented<'a> {
     signature: [u8; 32],
     host: &'a [u8],
     payload: Payload,
+    good_until: Timestamp,
+    session_token: bool,
     paths: PathMode,
     region: &'a str,
     service: &'a str,
@@ -43,6 +46,8 @@ impl<'a> Presented<'a> {
             signature: hex_bytes(&shown.signature).ok_or(Malformed::Part("Signature"))?,
             host: headers::host(arrival)?,
             payload: Payload::parse(shown.payload.as_deref(), presigned, arrival, rules)?,
+            good_until: made + shown.lifetime.map_or(rules.skew, Duration::from_secs),
+            session_token: shown.session_token,
             credential: shown.credential,
             signed: shown.signed,
             date: shown.date,
@@ -65,6 +70,16 @@ impl<'a> Presented<'a> {
     /// The signature, by which a repeat is known.
     pub fn signature(&self) -> &[u8; 32] {
         &self.signature
+    }
+
+    /// The last moment at which it is good.
+    pub fn good_until(&self) -> Timestamp {
+        self.good_until
+    }
+
+    /// Whether a session token is shown with it, signed as everything else.
+    pub fn has_session_token(&self) -> bool {
+        self.session_token
     }
 
     /// The key that must have signed, derived from the secret.
@@ -106,7 +121,13 @@ impl<'a> Presented<'a> {
         if !key.has_signed(&to_sign(&self.date, scope, &canonical), &self.signature) {
             return Err(BadSignature::Mismatch);
         }
-        self.payload.check(body).ok_or(BadSignature::Body)
+        let chain = || Chain {
+            key: key.clone(),
+            date: self.date.clone().into_owned(),
+            scope: scope.to_owned(),
+            last: self.signature,
+        };
+        self.payload.check(body, chain).ok_or(BadSignature::Body)
     }
 }
 

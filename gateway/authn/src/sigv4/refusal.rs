@@ -44,9 +44,9 @@ pub enum Malformed {
     /// A body that is not signed and did not come over TLS.
     #[error("a body that is not signed must come over TLS")]
     PayloadInClear,
-    /// A body signed in chunks.
-    #[error("a body signed in chunks is not taken")]
-    ChunkSignatures,
+    /// A header that describes the chunks of the body and is missing, repeated, unreadable or out of place.
+    #[error("`{0}` does not say how the chunks of the body are to be read")]
+    Chunks(&'static str),
 }
 
 impl Malformed {
@@ -58,9 +58,13 @@ impl Malformed {
                 "The difference between the request time and the server's time is too large.",
             ),
             Self::Expired => Told::new("presigned_expired", "The presigned address has expired."),
-            Self::Payload | Self::PayloadInClear | Self::ChunkSignatures => {
+            Self::Payload | Self::PayloadInClear => {
                 Told::new("payload_not_taken", "This kind of x-amz-content-sha256 is not accepted here.")
             }
+            Self::Chunks(_) => Told::new(
+                "chunks_malformed",
+                "x-amz-decoded-content-length or x-amz-trailer does not describe the body.",
+            ),
             Self::Target => Told::new("target_malformed", "The path or query is not well formed."),
             Self::Place
             | Self::Part(_)
@@ -78,7 +82,7 @@ impl Malformed {
     /// Whether the request could not be answered whoever asked: 400 rather than 401.
     pub fn is_bad_request(&self) -> bool {
         match self {
-            Self::Place | Self::Target | Self::Payload | Self::PayloadInClear | Self::ChunkSignatures => true,
+            Self::Place | Self::Target | Self::Payload | Self::PayloadInClear | Self::Chunks(_) => true,
             Self::Part(_)
             | Self::PresignedNotTaken
             | Self::Scope

@@ -6,7 +6,7 @@ use domain::Arrival;
 use http::header::AUTHORIZATION;
 
 use super::canonical::decode;
-use super::headers::{CONTENT_SHA256, DATE};
+use super::headers::{CONTENT_SHA256, DATE, SECURITY_TOKEN};
 use super::{ALGORITHM, MAX_LIFETIME, Malformed};
 
 /// What was shown; nothing of it is believed yet.
@@ -21,6 +21,8 @@ pub(super) struct Shown<'a> {
     pub(super) lifetime: Option<u64>,
     /// What stands in place of the hash of the body.
     pub(super) payload: Option<Cow<'a, str>>,
+    /// Whether there is a session token, in whichever place.
+    pub(super) session_token: bool,
 }
 
 impl<'a> Shown<'a> {
@@ -29,14 +31,14 @@ impl<'a> Shown<'a> {
         let query = Query::read(arrival.query())?;
         match (arrival.headers.get(AUTHORIZATION), query.is_empty()) {
             (Some(line), true) => {
-                Self::in_header(line.to_str().map_err(|_| Malformed::Part("Authorization"))?, arrival)
+                Self::in_header(line.to_str().map_err(|_| Malformed::Part("Authorization"))?, &query, arrival)
             }
             (None, false) => Self::in_query(query, arrival),
             (Some(_), false) | (None, true) => Err(Malformed::Place),
         }
     }
 
-    fn in_header(line: &'a str, arrival: &'a Arrival) -> Result<Self, Malformed> {
+    fn in_header(line: &'a str, query: &Query<'_>, arrival: &'a Arrival) -> Result<Self, Malformed> {
         let (scheme, rest) = line.split_once(' ').ok_or(Malformed::Part("Authorization"))?;
         if !scheme.eq_ignore_ascii_case(ALGORITHM) {
             return Err(Malformed::Part("Authorization"));
@@ -61,6 +63,7 @@ impl<'a> Shown<'a> {
             date: header(arrival, &DATE)?.ok_or(Malformed::Part("x-amz-date"))?,
             lifetime: None,
             payload: header(arrival, &CONTENT_SHA256)?,
+            session_token: query.session_token || arrival.headers.contains_key(SECURITY_TOKEN),
         })
     }
 
@@ -82,6 +85,7 @@ impl<'a> Shown<'a> {
             date: query.date.ok_or(Malformed::Part("X-Amz-Date"))?,
             lifetime: Some(lifetime.ok_or(Malformed::Part("X-Amz-Expires"))?),
             payload: in_header.or(query.payload),
+            session_token: query.session_token || arrival.headers.contains_key(SECURITY_TOKEN),
         })
     }
 }
@@ -96,6 +100,7 @@ struct Query<'a> {
     signed: Option<Cow<'a, str>>,
     signature: Option<Cow<'a, str>>,
     payload: Option<Cow<'a, str>>,
+    session_token: bool,
 }
 
 impl<'a> Query<'a> {
@@ -116,6 +121,10 @@ impl<'a> Query<'a> {
                 b"x-amz-signedheaders" => (&mut read.signed, "X-Amz-SignedHeaders"),
                 b"x-amz-signature" => (&mut read.signature, "X-Amz-Signature"),
                 b"x-amz-content-sha256" => (&mut read.payload, "X-Amz-Content-Sha256"),
+                b"x-amz-security-token" => {
+                    read.session_token = true;
+                    continue;
+                }
                 // Covered by the signature like any other parameter.
                 _ => continue,
             };

@@ -9,12 +9,10 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::canonical::{self, Request};
-use super::headers::{CONTENT_SHA256, DATE, is_amz};
+use super::headers::{CONTENT_SHA256, DATE, SECURITY_TOKEN, is_amz};
 use super::keys::SigningKey;
 use super::presented::to_sign;
 use super::{ALGORITHM, date};
-
-const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// The gateway's own access key at an upstream.
 pub struct Signer {

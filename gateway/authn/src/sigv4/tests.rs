@@ -1,8 +1,10 @@
 //! Requests that others signed, requests that nobody signed, and everything in between.
 
+mod chunked;
 mod mutations;
 mod oracle;
 mod others;
+mod written;
 
 use domain::{Arrival, Moment, NormalPath, RequestId, Source, Tick, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -51,16 +53,27 @@ impl Sent {
         }
     }
 
-    /// Does what the gateway does, to the last byte of the body.
-    fn judge(&self) -> Result<PayloadCheck, String> {
+    /// What is left to check of the body once the head is found good.
+    fn head(&self) -> Result<PayloadCheck, String> {
         let (arrival, body) = (self.arrival(), BodyHash::of(&self.body));
         let rules = Rules { region: &self.region, service: &self.service, paths: self.paths, skew: SKEW };
         let presented = Presented::parse(&arrival, &rules).map_err(|it| it.to_string())?;
         let read = (presented.payload() == Payload::Unwritten).then_some(&body);
         let key = presented.signing_key(SECRET);
-        let left = presented.verify(&key, &arrival, read).map_err(|it| it.to_string())?;
-        let other = matches!(left, PayloadCheck::Sha256(hash) if hash != body);
-        if other { Err(BadSignature::Body.to_string()) } else { Ok(left) }
+        presented.verify(&key, &arrival, read).map_err(|it| it.to_string())
+    }
+
+    /// Does what the gateway does, to the last byte of the body.
+    fn judge(&self) -> Result<PayloadCheck, String> {
+        let left = self.head()?;
+        match &left {
+            PayloadCheck::Sha256(hash) if *hash != BodyHash::of(&self.body) => {
+                return Err(BadSignature::Body.to_string());
+            }
+            PayloadCheck::Chunks(chunks) => drop(chunked::decoded(chunks, &self.body).map_err(|it| it.to_string())?),
+            PayloadCheck::Done | PayloadCheck::Unsigned | PayloadCheck::Sha256(_) => {}
+        }
+        Ok(left)
     }
 
     fn header(&mut self, name: &str) -> &mut String {
@@ -210,9 +223,12 @@ fn a_signature_that_holds_is_refused_when_it_covers_too_little() {
 
 #[test]
 fn a_body_that_is_not_signed_comes_over_tls_and_to_objects_only() {
-    for literal in ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
-        let sent =
-            oracle::signed(&oracle::Plain { payload: Some(literal), ..oracle::Plain::objects("PUT", "/b/k", b"x") });
+    let plain = oracle::Plain::objects("PUT", "/b/k", b"x");
+    let framing = Framing { signed: false, length: 1, trailer: Some(Checksum::Crc32) };
+    for plain in
+        [oracle::Plain { payload: Some("UNSIGNED-PAYLOAD"), ..plain.clone() }, plain.clone().in_chunks(framing, 1)]
+    {
+        let sent = oracle::signed(&plain);
         assert!(sent.judge().is_ok());
         refused(&Sent { tls: false, ..sent.clone() }, "over TLS");
         refused(&Sent { paths: PathMode::Api, ..sent }, "not taken here");
@@ -227,10 +243,13 @@ fn a_kind_of_body_that_cannot_be_checked_is_refused_and_never_taken_for_a_hash()
         literal.clone_into(sent.header("x-amz-content-sha256"));
         sent
     };
-    refused(&with("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), "in chunks");
-    refused(&with("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"), "in chunks");
+    for literal in ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
+        refused(&with(literal), "how the chunks of the body are to be read");
+    }
     let hash = hex::encode(BodyHash::of(b"x"));
-    for bad in ["", "unsigned-payload", "required", "0", &hash.to_uppercase(), hash.split_at(1).1, &format!("{hash}0")]
+    let ecdsa = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD";
+    for bad in
+        [ecdsa, "", "unsigned-payload", "required", "0", &hash.to_uppercase(), hash.split_at(1).1, &format!("{hash}0")]
     {
         refused(&with(bad), "not taken here");
     }

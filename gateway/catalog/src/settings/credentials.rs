@@ -1,10 +1,16 @@
 //! The `[credentials]` table of a profile.
 
+use std::time::Duration;
+
 use http::HeaderName;
 use toml::de::DeValue;
 
 use crate::profile::{ApiKeys, Credentials, SigV4};
 use crate::written::{Place, Placed, Readable, Section, Unreadable};
+
+/// How far the clock of a caller may be off, unless it is narrowed. Every client of AWS expects no less, and a signature
+/// is worth stealing for so long, so that there is no more.
+const SKEW: Duration = Duration::from_mins(15);
 
 /// What `[credentials]` says.
 #[derive(Default)]
@@ -25,15 +31,15 @@ impl Shown {
         let cookies = section.list::<CookieName>("session_cookies");
 
         let sigv4_place = sigv4.as_ref().map(Section::place);
-        let region = sigv4.map(|it| it.required::<String>("region"));
+        let sigv4 = sigv4.map(|it| signatures(&it));
         let (prefixes, imported) = match api_key {
             Some(keys) => keys.map(|(prefixes, imported)| (prefixes, Some(imported)))?,
             None => (Vec::new(), None),
         };
         let bare = || prefixes.iter().map(|it| it.value.clone()).collect();
         let api_key = imported.map(|imported| ApiKeys { prefixes: bare(), imported });
-        let sigv4 = match region {
-            Some(region) => Some(SigV4 { region: region?.value }),
+        let sigv4 = match sigv4 {
+            Some(sigv4) => Some(sigv4?),
             None => None,
         };
         Some(Self {
@@ -47,6 +53,15 @@ impl Shown {
             sigv4_place,
         })
     }
+}
+
+fn signatures(section: &Section<'_>) -> Option<SigV4> {
+    let skew = section.optional::<Duration>("skew");
+    if let Some(skew) = skew.as_ref().filter(|it| !(Duration::from_secs(1)..=SKEW).contains(&it.value)) {
+        section.fault(skew.place, "`skew` is not between one second and 15 minutes");
+    }
+    let region = section.required::<String>("region")?.value;
+    Some(SigV4 { region, skew: skew.map_or(SKEW, |it| it.value) })
 }
 
 fn api_keys(section: &Section<'_>) -> Option<(Vec<Placed<String>>, bool)> {

@@ -209,6 +209,22 @@ fn a_signature_needs_a_service_and_a_service_a_signature() {
 }
 
 #[test]
+fn the_clock_of_a_caller_may_be_off_by_a_quarter_of_an_hour_and_no_more() {
+    let signed = PROFILE.replace("base_path = \"/v3\"", "base_path = \"/v3\"\nsigv4_service = \"lib\"");
+    let with = |skew: &str| {
+        let sigv4 = format!("[credentials]\nsigv4 = {{ region = \"here\"{skew} }}");
+        faults(&[("library", &signed.replace("[credentials]", &sigv4), DOCUMENT)])
+    };
+    for good in ["", ", skew = \"1s\"", ", skew = \"5m\"", ", skew = \"15m\""] {
+        assert_eq!(with(good), "", "{good}");
+    }
+    for bad in ["999ms", "901s", "1h"] {
+        let told = with(&format!(", skew = \"{bad}\""));
+        assert_eq!(told, "library/api.toml:17:35: `skew` is not between one second and 15 minutes", "{bad}");
+    }
+}
+
+#[test]
 fn everything_wrong_in_every_file_is_told_at_once() {
     let library = PROFILE
         .replace("title = ", "titel = ")

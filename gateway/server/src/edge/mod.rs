@@ -2,6 +2,7 @@
 
 mod accept;
 mod body;
+mod content;
 mod gate;
 mod guard;
 mod inward;
@@ -226,7 +227,9 @@ impl ProxyHttp for Edge {
         request: &mut RequestHeader,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
-        match inward::verb(passing.forward()?) {
+        let verb = inward::verb(passing.forward()?);
+        passing.begin_body(verb.is_none() && self.signers.sign_for(passing)?, request)?;
+        match verb {
             Some(verb) => self.inward.introduce(request, passing, verb),
             None => outbound::rewrite(request, passing, &self.signers),
         }

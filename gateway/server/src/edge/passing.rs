@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use authn::Keyring;
-use authn::sigv4::BodyHash;
-use bytes::{Bytes, BytesMut};
+use authn::{Keyring, PayloadCheck};
+use bytes::Bytes;
 use catalog::{Catalog, Profile};
 use domain::{Arrival, Call, Caller, KeyId};
 use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::response::Parts as RespParts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use limits::Allowance;
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType};
-use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Trail};
+use pipeline::{Answer, Configuration, Ending, Forward, Trail};
+
+use super::content::Content;
 
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -27,9 +28,6 @@ const STAMPED: usize = 8;
 /// How the names of headers begin that only the gateway may send upstream.
 pub(crate) const OURS: &str = "x-portcullis-";
 
-/// A piece of a body of which nothing may be sent yet. To pingora no piece at all would be the end of the body.
-const HELD_BACK: Bytes = Bytes::new();
-
 /// What pingora hands to every phase of one request.
 #[derive(Default)]
 pub(crate) struct Passing {
@@ -39,11 +37,7 @@ pub(crate) struct Passing {
     /// Why the gateway ended a request that was already on its way.
     pub(crate) fault: Option<Answer>,
     forward: Option<Box<Forward>>,
-    held: BytesMut,
-    passed: u64,
-    hash: BodyHash,
-    /// The last piece of a signed body.
-    last: Option<Bytes>,
+    content: Content,
 }
 
 impl Passing {
@@ -73,65 +67,28 @@ impl Passing {
         }
     }
 
-    /// Lets a piece of the request body through, holds it back, or ends the request.
-    pub(crate) fn pass_body(&mut self, chunk: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
-        let plan = self.forward()?.body();
-        self.passed += chunk.as_ref().map_or(0, |it| it.len() as u64);
-        match plan.flow {
-            BodyFlow::Streamed { max } | BodyFlow::Held { max } if self.passed > max => {
-                return self.end(Answer::TooLarge { max });
-            }
-            BodyFlow::Settled | BodyFlow::Streamed { .. } => {}
-            BodyFlow::Held { .. } => {
-                if let Some(piece) = chunk.replace(HELD_BACK) {
-                    self.held.extend_from_slice(&piece);
-                }
-                if end {
-                    *chunk = Some(self.release()?);
-                }
-            }
+    /// Begins to send the body, for the first time or again, and says in the head how it will be written. `rechunked` as
+    /// in [`Content::begin`].
+    pub(crate) fn begin_body(&mut self, rechunked: bool, request: &mut RequestHeader) -> pingora::Result<()> {
+        let check = &self.forward()?.body().check;
+        let content = Content::begin(check, rechunked);
+        if let PayloadCheck::Chunks(chunks) = check {
+            content.restate(chunks.framing(), request)?;
         }
-        match plan.signed {
-            Some(hash) => self.pass_signed(&hash, chunk, end),
-            None => Ok(()),
-        }
-    }
-
-    /// Keeps the last piece of a signed body back until the whole is known to be what was signed: an upstream that lacks
-    /// it has not seen the length it was told, and drops the rest.
-    fn pass_signed(&mut self, signed: &[u8; 32], chunk: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
-        if let Some(piece) = chunk.as_ref() {
-            self.hash.update(piece);
-        }
-        if !end {
-            if let Some(piece) = chunk.take() {
-                *chunk = Some(self.last.replace(piece).unwrap_or(HELD_BACK));
-            }
-            return Ok(());
-        }
-        if std::mem::take(&mut self.hash).finish() != *signed {
-            return self.end(Answer::NotSigned);
-        }
-        if let Some(last) = self.last.take() {
-            let rest = chunk.take().unwrap_or_default();
-            *chunk = Some([last, rest].concat().into());
-        }
+        self.content = content;
         Ok(())
     }
 
-    /// The whole of a held body, once it has been found good.
-    fn release(&mut self) -> pingora::Result<Bytes> {
-        let whole = std::mem::take(&mut self.held).freeze();
-        let forward = self.forward()?;
-        let checked = self
-            .configuration
-            .as_deref()
-            .zip(self.arrival.as_ref())
-            .map(|(configuration, arrival)| configuration.catalog.validate_body(forward.call(), arrival, &whole));
-        match checked {
-            Some(Ok(())) => Ok(whole),
-            Some(Err(invalid)) => self.end(invalid.into()),
-            None => Err(Error::explain(ErrorType::InternalError, "no configuration")),
+    /// Lets a piece of the request body through, holds it back, or ends the request.
+    pub(crate) fn pass_body(&mut self, piece: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
+        let parts = (self.forward.as_deref(), self.configuration.as_deref(), self.arrival.as_ref());
+        let (Some(forward), Some(configuration), Some(arrival)) = parts else {
+            return Err(Error::explain(ErrorType::InternalError, "no permit"));
+        };
+        let validate = |whole: &[u8]| configuration.catalog.validate_body(forward.call(), arrival, whole);
+        match self.content.pass(forward.body(), piece, end, validate) {
+            Ok(()) => Ok(()),
+            Err(answer) => self.end(answer),
         }
     }
 

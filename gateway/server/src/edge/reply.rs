@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use catalog::{Dialect, InvalidKind, Unidentified};
-use domain::{Declined, Told};
+use domain::Declined;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -34,7 +34,10 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 fn status(answer: &Answer) -> StatusCode {
     match answer {
         Answer::UnknownHost => StatusCode::NOT_FOUND,
-        Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BodyCut => StatusCode::BAD_REQUEST,
+        Answer::BadChunks(why) if why.is_forged() => StatusCode::FORBIDDEN,
+        Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BadChunks(_) | Answer::BodyCut => {
+            StatusCode::BAD_REQUEST
+        }
         Answer::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Answer::Unidentified(why) => match why {
             Unidentified::PlainHttp => StatusCode::FORBIDDEN,
@@ -48,13 +51,16 @@ fn status(answer: &Answer) -> StatusCode {
             authn::Kind::Unproven => StatusCode::UNAUTHORIZED,
             authn::Kind::WrongTenant => StatusCode::FORBIDDEN,
         },
+        Answer::Replayed => StatusCode::CONFLICT,
         Answer::Forbidden(_) => StatusCode::FORBIDDEN,
         Answer::Invalid(why) => match why.kind() {
             InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             InvalidKind::Parameter | InvalidKind::Body | InvalidKind::MediaType => StatusCode::BAD_REQUEST,
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Answer::Declined(why) => match why {
             Declined::Parameter(_) => StatusCode::BAD_REQUEST,
             Declined::PlainHttp => StatusCode::FORBIDDEN,
@@ -99,6 +105,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         Answer::NotServed(_)
+        | Answer::ReplaysFull
         | Answer::Unrecordable(_)
         | Answer::Held(_)
         | Answer::Declined(Declined::Busy | Declined::Unrecorded) => {
@@ -109,11 +116,13 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::HeadTooLarge
         | Answer::BadHead(_)
         | Answer::Unidentified(_)
+        | Answer::Replayed
         | Answer::OverLimit(_)
         | Answer::Forbidden(_)
         | Answer::Invalid(_)
         | Answer::TooLarge { .. }
         | Answer::NotSigned
+        | Answer::BadChunks(_)
         | Answer::BodyCut
         | Answer::Declined(Declined::Parameter(_) | Declined::PlainHttp | Declined::NotFound | Declined::Failed)
         | Answer::Upstream(_)
@@ -175,14 +184,16 @@ pub(crate) async fn send(
         pipeline::over_limit(profile, over, &mut headers);
     }
     let worded = Worded { dialect, resource: head.resource(), id: head.id };
-    let answer = recorded(passing, session.body_bytes_read() as u64, refused.answer).await;
+    let answer = recorded(passing, session.body_bytes_read() as u64, refused.answer, &worded).await;
     write(session, &answer, headers, &worded).await
 }
 
-/// The answer to a strict operation once it is entered; where it cannot be, that is the answer.
-async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer) -> Answer {
+/// The answer to a strict operation once it is entered, with the status that the dialect gives it; where it cannot be,
+/// that is the answer.
+async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer, words: &Worded<'_>) -> Answer {
     let Some(trail) = &mut passing.trail else { return answer };
-    let ending = Ending { status: Some(status(&answer).as_u16()), bytes_in, bytes_out: 0, whole: true };
+    let status = words.word(&answer).status.as_u16();
+    let ending = Ending { status: Some(status), bytes_in, bytes_out: 0, whole: true };
     match trail.record(ending).await {
         Ok(()) => answer,
         Err(unwritable) => unwritable.into(),
@@ -210,8 +221,8 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
     passing.stamps().write(&mut headers);
     let dialect = configuration.catalog.dialect(forward.call());
     let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
-    let answer = recorded(passing, session.body_bytes_read() as u64, answer).await;
-    let code = status(&answer).as_u16();
+    let answer = recorded(passing, session.body_bytes_read() as u64, answer, &worded).await;
+    let code = worded.word(&answer).status.as_u16();
     match write(session, &answer, headers, &worded).await {
         Ok(()) => {
             let downstream = session.as_downstream_mut();
@@ -267,6 +278,12 @@ struct Worded<'a> {
     id: domain::RequestId,
 }
 
+impl Worded<'_> {
+    fn word(&self, answer: &Answer) -> catalog::Worded {
+        self.dialect.word_about(&self.resource, status(answer), &answer.told(), &self.id)
+    }
+}
+
 /// Status, head and body of an answer on a connection that pingora gives up: written without its help.
 pub(crate) fn bare(answer: &Answer, dialect: &Dialect, id: &domain::RequestId) -> (u16, String, Bytes) {
     let worded = dialect.word_about("", status(answer), &answer.told(), id);
@@ -293,8 +310,7 @@ async fn write(
     mut headers: HeaderMap,
     words: &Worded<'_>,
 ) -> pingora::Result<()> {
-    let told: Told = answer.told();
-    let worded = words.dialect.word_about(&words.resource, status(answer), &told, &words.id);
+    let worded = words.word(answer);
     for (name, value) in worded.headers {
         headers.insert(name, value);
     }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName};
 use pingora::prelude::{Error, ErrorType};
 use pipeline::Forward;
 
+use super::passing::Passing;
 use crate::settings::Settings;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -49,8 +50,22 @@ impl Signers {
         Ok(Self(signers))
     }
 
+    /// Whether the upstream of a request wants it signed, and so reads bodies as S3 does.
+    pub(crate) fn sign_for(&self, passing: &Passing) -> pingora::Result<bool> {
+        let host = passing.arrival.as_ref().map_or("", |it| &it.host);
+        Ok(self.find(passing.forward()?, host).is_some())
+    }
+
+    fn find(&self, forward: &Forward, asked: &str) -> Option<&Signer> {
+        let api = forward.call().operation.api.as_str();
+        let ours = |(named, host, _): &&(String, Option<String>, Signer)| {
+            named == api && host.as_ref().is_none_or(|it| it == asked)
+        };
+        self.0.iter().find(ours).map(|(_, _, signer)| signer)
+    }
+
     /// Signs a head that is about to be sent, if its upstream wants that. The body passes under the caller's own hash,
-    /// or unsigned as the caller sent it, and the upstream holds it to that.
+    /// or with the checksum that follows it, and the upstream holds it to that; or else unsigned.
     pub(crate) fn sign(
         &self,
         headers: &mut HeaderMap,
@@ -58,11 +73,7 @@ impl Signers {
         arrival: &Arrival,
         query: &str,
     ) -> pingora::Result<()> {
-        let api = forward.call().operation.api.as_str();
-        let ours = |(named, host, _): &&(String, Option<String>, Signer)| {
-            named == api && host.as_ref().is_none_or(|it| *it == arrival.host)
-        };
-        let Some((_, _, signer)) = self.0.iter().find(ours) else {
+        let Some(signer) = self.find(forward, &arrival.host) else {
             // They belonged to the caller's own signature.
             headers.remove(&DATE);
             headers.remove(&CONTENT_SHA256);

@@ -1,14 +1,12 @@
 //! `aws-sigv4` signs and we verify; then we sign and compare with it.
 
-use std::time::UNIX_EPOCH;
-
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
     UriPathNormalizationMode, sign,
 };
-use aws_sigv4::sign::v4;
 
+use super::written::Written;
 use super::*;
 
 /// A request before it is signed.
@@ -24,12 +22,23 @@ pub(super) struct Plain<'a> {
     pub(super) lifetime: Option<u64>,
     pub(super) host_line: Option<&'a str>,
     pub(super) paths: PathMode,
+    /// How the body is written in chunks, and how long each is.
+    pub(super) chunks: Option<(Framing, usize)>,
 }
 
 impl<'a> Plain<'a> {
     pub(super) fn api(method: &'a str, target: &'a str, body: &'a [u8]) -> Self {
         let (headers, paths) = (Vec::new(), PathMode::Api);
-        Self { method, target, headers, body, payload: None, lifetime: None, host_line: None, paths }
+        Self { method, target, headers, body, payload: None, lifetime: None, host_line: None, paths, chunks: None }
+    }
+
+    /// The same with a body in chunks of this size.
+    pub(super) fn in_chunks(mut self, framing: Framing, size: usize) -> Self {
+        self.headers.push(("x-amz-decoded-content-length".to_owned(), framing.length.to_string()));
+        self.headers.extend(framing.trailer.map(|it| ("x-amz-trailer".to_owned(), it.trailer().to_owned())));
+        self.payload = Some(framing.literal());
+        self.chunks = Some((framing, size));
+        self
     }
 
     pub(super) fn objects(method: &'a str, target: &'a str, body: &'a [u8]) -> Self {
@@ -70,15 +79,7 @@ pub(super) fn signed(plain: &Plain<'_>) -> Sent {
     let host = if plain.paths == PathMode::Api { "cloudnx.in" } else { "s3.cloudnx.in" };
     let line = plain.host_line.unwrap_or(host);
     let identity = Credentials::new(KEY_ID, SECRET, None, None, "test").into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(REGION)
-        .name(plain.service())
-        .time(UNIX_EPOCH + Duration::from_secs(u64::try_from(NOW.seconds()).unwrap()))
-        .settings(plain.settings())
-        .build()
-        .unwrap()
-        .into();
+    let params = || written::params(&identity, plain.service(), plain.settings());
     let mut headers = plain.headers.clone();
     headers.push(("host".to_owned(), line.to_owned()));
     let request = SignableRequest::new(
@@ -87,7 +88,7 @@ pub(super) fn signed(plain: &Plain<'_>) -> Sent {
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str())),
         plain.signable_body(),
     );
-    let (made, _) = sign(request.unwrap(), &params).unwrap().into_parts();
+    let (made, seed) = sign(request.unwrap(), &params().into()).unwrap().into_parts();
     headers.extend(made.headers().map(|(name, value)| (name.to_owned(), value.to_owned())));
     let mut target = plain.target.to_owned();
     for (name, value) in made.params() {
@@ -100,7 +101,10 @@ pub(super) fn signed(plain: &Plain<'_>) -> Sent {
         host: host.to_owned(),
         target,
         headers,
-        body: plain.body.into(),
+        body: match plain.chunks {
+            Some((framing, size)) => Written { framing, size, seed, params: &params() }.body(plain.body),
+            None => plain.body.into(),
+        },
         tls: true,
         now: NOW,
         paths: plain.paths,
@@ -139,18 +143,26 @@ pub(super) fn requests() -> impl Strategy<Value = Sent> {
         0..4,
     );
     let method = prop_oneof![Just("GET"), Just("PUT"), Just("POST"), Just("DELETE"), Just("HEAD")];
+    let checksum = proptest::option::weighted(0.8, proptest::sample::select(&Checksum::ALL[..]));
     let payload = prop_oneof![
-        3 => Just(None),
-        1 => Just(Some("UNSIGNED-PAYLOAD")),
-        1 => Just(Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER")),
+        3 => Just((None, None)),
+        1 => Just((Some("UNSIGNED-PAYLOAD"), None)),
+        2 => (any::<bool>(), checksum, 1usize..60).prop_map(|(signed, trailer, size)| {
+            (None, Some((Framing { signed: signed || trailer.is_none(), length: 0, trailer }, size)))
+        }),
     ];
     let body = proptest::collection::vec(any::<u8>(), 0..50);
     let kind = (any::<bool>(), payload, proptest::option::weighted(0.3, 1u64..=604_800));
     (method, target(), headers, body, kind).prop_map(|(method, target, headers, body, (objects, payload, lifetime))| {
         let headers = headers.into_iter().collect();
         signed(&if objects {
-            let payload = payload.filter(|_| lifetime.is_none());
-            Plain { headers, payload, lifetime, ..Plain::objects(method, &target, &body) }
+            let (payload, chunks) = if lifetime.is_none() { payload } else { (None, None) };
+            let plain = Plain { headers, payload, lifetime, ..Plain::objects(method, &target, &body) };
+            let length = body.len() as u64;
+            match chunks {
+                Some((framing, size)) => plain.in_chunks(Framing { length, ..framing }, size),
+                None => plain,
+            }
         } else {
             Plain { headers, ..Plain::api(method, &target, &body) }
         })

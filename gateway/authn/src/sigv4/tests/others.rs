@@ -109,7 +109,10 @@ fn every_request_that_botocore_signs_is_accepted() {
     assert_eq!(made.len(), 12);
     for (name, sent) in made {
         let expected = match name.as_str() {
-            "put over TLS with a trailer" => PayloadCheck::UnsignedTrailer,
+            "put over TLS with a trailer" => {
+                assert!(matches!(sent.judge(), Ok(PayloadCheck::Chunks(_))), "{:?}", sent.judge());
+                continue;
+            }
             "presigned get" => PayloadCheck::Unsigned,
             _ if sent.paths == PathMode::Api => PayloadCheck::Done,
             _ => PayloadCheck::Sha256(BodyHash::of(&sent.body)),
