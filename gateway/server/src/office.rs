@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use audit::note::Signer;
 use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
-use domain::{Clock, Faults, Random, SystemClock, Version};
+use domain::{Clock, Random, SystemClock, Version};
 use identity::{Identity, News};
 use limits::Limiter;
 use pipeline::{Gateway, Parts};
@@ -28,7 +28,7 @@ use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::retaining;
 use crate::scanning::Scanning;
-use crate::settings::Settings;
+use crate::settings::{Incomplete, Settings};
 use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
 
@@ -244,7 +244,7 @@ impl Office {
     }
 
     /// The settings as they stand in their file.
-    fn settings_now(&self) -> Result<Settings, Faults> {
+    fn settings_now(&self) -> Result<Settings, Incomplete> {
         Settings::read(Some(&self.settings.file)).or_else(|faults| {
             // Defaults alone were in force where there was no file, and still are.
             let still = !self.settings.written && !self.settings.file.exists();
@@ -253,7 +253,7 @@ impl Office {
     }
 
     fn try_reload(&self, before: &str) -> anyhow::Result<Arc<str>> {
-        let settings = self.settings_now().map_err(Refused)?;
+        let settings = self.settings_now().map_err(|it| Refused(boot::faults(it)))?;
         let digest = diary::configuration_digest(&settings);
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let hosts = hosts(&configuration);

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::boot;
 use crate::faults::Refused;
 use crate::settings::Settings;
 use output::{Output, complain};
@@ -64,11 +65,14 @@ impl Cli {
     /// Runs the command. 0 is done, 1 is "the answer is no", 2 is wrong use or a bad file.
     pub(crate) fn run(self) -> ExitCode {
         let output = self.global.output;
-        let settings = || Settings::read(self.global.config.as_deref()).map_err(|it| anyhow::Error::from(Refused(it)));
+        let read = || Settings::read(self.global.config.as_deref());
+        let settings = || read().map_err(|it| anyhow::Error::from(Refused::from(it)));
+        // Who loads all that they name is told all that is wrong with it.
+        let all = || read().map_err(|it| anyhow::Error::from(Refused(boot::faults(it))));
         let done = match self.command {
-            Command::Serve => settings().and_then(serve::run),
-            Command::Check => settings().and_then(|it| check::run(&it, output)),
-            Command::Routes(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Serve => all().and_then(serve::run),
+            Command::Check => all().and_then(|it| check::run(&it, output)),
+            Command::Routes(command) => all().and_then(|it| command.run(&it, output)),
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
