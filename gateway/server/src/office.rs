@@ -234,7 +234,11 @@ impl Office {
     pub(crate) fn reload(&self) {
         let before = self.digest_now();
         match self.try_reload(&before) {
-            Ok(bundle) => tracing::info!(%bundle, "reloaded"),
+            Ok((bundle, waiting)) if waiting.is_empty() => tracing::info!(%bundle, "reloaded"),
+            Ok((bundle, waiting)) => {
+                let waiting = waiting.join(", ");
+                tracing::warn!(%bundle, waiting, "reloaded; some settings were changed that wait for a restart");
+            }
             Err(cause) => {
                 self.diary.change(&before, &before, Some(&format!("{cause:#}")));
                 self.gateway.meters.reload_failed();
@@ -252,7 +256,8 @@ impl Office {
         })
     }
 
-    fn try_reload(&self, before: &str) -> anyhow::Result<Arc<str>> {
+    /// The bundle that is in force, and which settings are not.
+    fn try_reload(&self, before: &str) -> anyhow::Result<(Arc<str>, Vec<String>)> {
         let settings = self.settings_now().map_err(|it| Refused(boot::faults(it)))?;
         let digest = diary::configuration_digest(&settings);
         let configuration = boot::configuration(&settings).map_err(Refused)?;
@@ -266,7 +271,7 @@ impl Office {
         self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&digest);
         self.diary.change(before, &digest, None);
         self.diary.snapshot(&settings, &digest, Occasion::Change);
-        Ok(bundle)
+        Ok((bundle, settings.waiting(&self.settings)))
     }
 
     /// Writes down what is only in memory. The log is closed when the last request lets go of the gateway.

@@ -2,7 +2,7 @@
 
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,12 @@ pub(crate) struct Settings {
     pub(crate) keys: identity::Settings,
     /// What is logged: a level, or directives such as `info,pipeline=debug`.
     pub(crate) log: String,
+    /// The file as it was written.
+    pub(crate) raw: toml::Table,
 }
+
+/// What a reload takes anew. The rest waits for a restart.
+const RELOADED: [&str; 4] = ["apis", "guardrails", "tls", "upstreams"];
 
 /// More threads than any machine makes use of.
 const MAX_WORKERS: usize = 1024;
@@ -175,6 +180,14 @@ fn service() -> String {
 }
 
 impl Settings {
+    /// What these settings have otherwise than those a gateway was started with, and only a restart puts in force.
+    pub(crate) fn waiting(&self, started: &Self) -> Vec<String> {
+        let keys: BTreeSet<&String> = self.raw.keys().chain(started.raw.keys()).collect();
+        let waits = keys.into_iter().filter(|it| !RELOADED.contains(&it.as_str()));
+        let changed = waits.filter(|it| self.raw.get(*it) != started.raw.get(*it));
+        changed.flat_map(|it| parts(it, self.raw.get(it), started.raw.get(it))).collect()
+    }
+
     /// The file to read: the one named, the one the environment names, or the default.
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub(crate) fn file(named: Option<&Path>) -> PathBuf {
@@ -257,6 +270,8 @@ impl Settings {
             audit: reader.take("audit").unwrap_or_default(),
             keys: reader.take("keys").unwrap_or_default(),
             log: reader.held("log", unfit_filter).unwrap_or_else(|| "info".to_owned()),
+            // What can be taken apart into tables has been read by the same parser.
+            raw: text.parse().unwrap_or_default(),
         };
         let faults = reader.finish();
         if faults.is_empty() {
@@ -265,6 +280,15 @@ impl Settings {
         // Without the folder of the APIs, what is wrong with another one would be told.
         Err(Incomplete { faults, settings: known.then(|| Box::new(settings)) })
     }
+}
+
+/// What of a setting is another: of a table, those keys; of anything else, all of it.
+fn parts(name: &str, now: Option<&toml::Value>, before: Option<&toml::Value>) -> Vec<String> {
+    let table = |it: Option<&toml::Value>| it.map_or_else(|| Some(toml::Table::new()), |it| it.as_table().cloned());
+    let Some((now, before)) = table(now).zip(table(before)) else { return vec![name.to_owned()] };
+    let keys: BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+    let changed = keys.into_iter().filter(|it| now.get(*it) != before.get(*it));
+    changed.map(|it| format!("{name}.{it}")).collect()
 }
 
 /// Why settings cannot be gone by, and what of them could be read all the same.
@@ -368,6 +392,19 @@ mod tests {
         refuses("[audit]\nquorum = 1", "2:10: [audit] quorum: no witness is named");
         refuses("[audit]\nwitness_ms = 1", "2:14: [audit] `witness_ms` is 100 to 3600000");
         assert_eq!(parse("[audit]\nwitnesses = [{ ulr = 'x' }]\nsync = 1").unwrap_err().len(), 3);
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_named() {
+        let waiting = |before: &str, now: &str| parse(now).unwrap().waiting(&parse(before).unwrap());
+        let text = "log = 'info'\napis = 'a'\n[audit]\nsync_ms = 7\nflush_ms = 1\n[upstreams]\na = 'http://a'\n";
+        assert!(waiting(text, &format!("# The same.\n{text}")).is_empty());
+        let other = text.replace("'a'", "'b'").replace("http://a", "http://b");
+        assert!(waiting(text, &other).is_empty());
+        let other =
+            format!("workers = 2\n{}[limits.shield]\nrate = 9\n", text.replace("info", "warn").replace('7', "8"));
+        assert_eq!(waiting(text, &other), ["audit.sync_ms", "limits.shield", "log", "workers"]);
+        assert_eq!(waiting(&other, text), ["audit.sync_ms", "limits.shield", "log", "workers"]);
     }
 
     #[test]
