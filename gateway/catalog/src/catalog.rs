@@ -187,6 +187,12 @@ impl Catalog {
         profile.ok_or_else(|| Unsent::UnknownApi(api.to_owned()))
     }
 
+    /// The query parameters whose presence tells an operation from others of its path.
+    pub fn selectors(&self, operation: &Operation) -> &[String] {
+        let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
+        kept.map_or(&[], |it| it.validator.selectors.as_slice())
+    }
+
     fn kept(&self, call: &Call) -> Option<&Kept> {
         self.operations.get(call.operation.api_index)?.get(&call.operation.id)
     }
