@@ -3,6 +3,7 @@
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -289,6 +290,11 @@ fn parts(name: &str, now: Option<&toml::Value>, before: Option<&toml::Value>) ->
     let keys: BTreeSet<&String> = now.keys().chain(before.keys()).collect();
     let changed = keys.into_iter().filter(|it| now.get(*it) != before.get(*it));
     changed.map(|it| format!("{name}.{it}")).collect()
+}
+
+/// What was typed.
+pub(crate) fn words() -> Vec<OsString> {
+    std::env::args_os().collect()
 }
 
 /// Why settings cannot be gone by, and what of them could be read all the same.
