@@ -76,8 +76,8 @@ fn operation(it: &Value) -> &str {
 
 /// Every scope that some operation needs.
 fn scopes(routes: &Value) -> BTreeSet<&str> {
-    let needs = routes.as_array().unwrap().iter().map(|it| it["needs"].as_str().unwrap());
-    needs.filter(|it| *it != "nothing").flat_map(|it| it.split(" or ")).flat_map(|it| it.split(" and ")).collect()
+    let needs = routes.as_array().unwrap().iter().flat_map(|it| it["needs"].as_array().unwrap());
+    needs.map(|it| it.as_str().unwrap()).collect()
 }
 
 /// Holds an entry to what was told of its request.

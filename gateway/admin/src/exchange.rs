@@ -8,7 +8,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, KeyId, Standing};
-use identity::{AccessToken, NoSigner};
+use identity::{AccessToken, NewToken, NoSigner};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -56,7 +56,8 @@ fn exchange(books: &dyn Books, question: &Question) -> Exchanged {
     let key = WholeKey { id: &id, secret: &secret, api: &offered.api, source };
     match authn::prove_whole(key, now.wall, &books.keyring(), books.secrets()) {
         Ok(standing) => {
-            let token = books.issuer().mint(&offered.issuer, &standing, &standing.scopes, now.wall, books.random());
+            let token = NewToken { issuer: &offered.issuer, standing: &standing, scopes: &standing.scopes };
+            let token = books.issuer().mint(token, now.wall, books.random());
             let answer = token.map(|it| told(&it)).map_err(|it| declined(it, &standing));
             Exchanged { answer, about: Some(standing.key.clone()) }
         }

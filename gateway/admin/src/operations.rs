@@ -158,9 +158,8 @@ impl Operations {
 
     async fn answer(&self, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let introduction = match self.introduced(&head.method, &head.uri, &head.headers) {
-            Ok(introduction) => introduction,
-            Err(response) => return response,
+        let Some(introduction) = self.introduced(&head.method, &head.uri, &head.headers) else {
+            return StatusCode::UNAUTHORIZED.into_response();
         };
         let body = to_bytes(body, BODY).await.map_err(|_| Declined::Parameter("body".to_owned()));
         let asked = Asked::of(head.uri.query().unwrap_or_default());
@@ -170,14 +169,12 @@ impl Operations {
         }
     }
 
-    /// What the edge says of a request; where it says nothing, the answer to whoever came without it.
-    fn introduced(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Introduction, Response> {
+    /// What the edge says of a request; nothing where somebody came without it.
+    fn introduced(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Introduction> {
         let target = uri.path_and_query().map_or("/", |it| it.as_str());
         let text = headers.get(INTRODUCTION).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        self.key.recognise(text, method.as_str(), target, self.books.clock().tick()).map_err(|cause| {
-            tracing::warn!(%cause, "somebody asked the gateway's own socket");
-            StatusCode::UNAUTHORIZED.into_response()
-        })
+        let introduced = self.key.recognise(text, method.as_str(), target, self.books.clock().tick());
+        introduced.inspect_err(|cause| tracing::warn!(%cause, "somebody asked the gateway's own socket")).ok()
     }
 
     async fn carry_out(&self, question: Question) -> Response {

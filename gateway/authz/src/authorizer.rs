@@ -13,7 +13,7 @@ use crate::bundle;
 use crate::cases::{self, Ran};
 use crate::conditions::{self, Being, Condition, Uid};
 use crate::decide::Cell;
-use crate::gate;
+use crate::gate::{self, Ground, Known};
 use crate::index::{Index, Standpoint};
 use crate::plan::{Plan, Plans};
 use crate::reads::{Keys, Reads};
@@ -74,9 +74,29 @@ impl Authorizer {
         gate::on_a_big_stack(|| Self::load_here(apis, sources))
     }
 
+    /// What is wrong with policies where only these APIs could be read. What others would have to be known for is left
+    /// out: their own policies are read, but held to nothing.
+    pub fn faults(apis: &[Fronted], sources: &[PolicySource]) -> Faults {
+        let found: Result<(), Faults> = gate::on_a_big_stack(|| Err(Self::faults_here(apis, sources)));
+        found.err().unwrap_or_default()
+    }
+
+    fn faults_here(apis: &[Fronted], sources: &[PolicySource]) -> Faults {
+        let (apis, mut faults) = schema::fitting(apis);
+        let passed = schema::generate(&apis).and_then(|Model { schema, generated, .. }| {
+            let ground = Ground { apis: &apis, schema: &schema, known: Known::Some };
+            gate::pass(sources, ground, generated)
+        });
+        faults.extend(passed.err().into_iter().flatten());
+        faults
+    }
+
     fn load_here(apis: &[Fronted], sources: &[PolicySource]) -> Result<Self, Faults> {
+        if !schema::fitting(apis).1.is_empty() {
+            return Err(Self::faults_here(apis, sources));
+        }
         let Model { schema, json, texts, generated } = schema::generate(apis)?;
-        let passed = gate::pass(sources, apis, &schema, generated)?;
+        let passed = gate::pass(sources, Ground { apis, schema: &schema, known: Known::All }, generated)?;
         let internal = |it: &str| vec![Fault::of(Path::new("policies"), it)];
         let stock =
             PolicySet::from_policies(passed.policies.values().cloned()).map_err(|it| internal(&it.to_string()))?;
@@ -145,7 +165,7 @@ impl Authorizer {
             let mut ran = Ran::default();
             let mut faults = Faults::new();
             for source in sources {
-                match cases::run_source(source, &self.schema) {
+                match cases::run_source(source, &self.schema, Known::All) {
                     Ok(more) => ran.cases += more.cases,
                     Err(more) => faults.extend(more),
                 }

@@ -1,5 +1,8 @@
 //! What policies have to pass before they decide anything. Every fault is found in one go, each with its line.
 
+mod names;
+mod wording;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -8,8 +11,8 @@ use cedar_policy::{
     ValidationMode, Validator,
 };
 use domain::{ApiName, Fault, Faults};
-use miette::Diagnostic;
 
+use self::wording::{Finding, pointed};
 use crate::cases;
 use crate::conditions::{self, Condition};
 use crate::nesting::{Excess, MAX_NESTING, MAX_POLICY, excess};
@@ -44,30 +47,91 @@ pub(crate) fn on_a_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Faults> +
     })
 }
 
+/// What policies are held to.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) apis: &'a [Fronted],
+    pub(crate) schema: &'a Schema,
+    pub(crate) known: Known,
+}
+
+/// Which APIs there is a schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// All of them: what the schema lacks does not exist.
+    All,
+    /// Not those that are at fault: what the schema lacks may be theirs.
+    Some,
+}
+
 /// Lets policies through the gate: those of `sources`, beside those generated from the documents.
-pub(crate) fn pass(
-    sources: &[PolicySource],
-    apis: &[Fronted],
-    schema: &Schema,
-    generated: Vec<Policy>,
-) -> Result<Passed, Faults> {
-    let mut gate = Gate { schema, apis, faults: Faults::new(), read: BTreeMap::new(), idle: Vec::new() };
+pub(crate) fn pass(sources: &[PolicySource], ground: Ground<'_>, generated: Vec<Policy>) -> Result<Passed, Faults> {
+    let mut gate =
+        Gate { ground, faults: Faults::new(), taken: Faults::new(), read: BTreeMap::new(), idle: Vec::new() };
     for source in sources {
         gate.read(source);
     }
     let mut policies: BTreeMap<String, Policy> = generated.into_iter().map(|it| (it.id().to_string(), it)).collect();
     policies.extend(gate.read.iter().map(|(id, read)| (id.clone(), read.policy.clone())));
     gate.validate(&policies);
-    for source in sources.iter().filter(|_| gate.faults.is_empty()).collect::<Vec<_>>() {
-        gate.faults.extend(cases::run_source(source, schema).err().into_iter().flatten());
-    }
-    gate.faults.sort();
-    gate.faults.dedup();
-    if gate.faults.is_empty() { Ok(Passed { policies, idle: gate.idle }) } else { Err(gate.faults) }
+    let cases: Vec<Fault> = sources.iter().flat_map(|it| gate.run_cases(it)).collect();
+    let mut faults = gate.faults;
+    faults.extend(gate.taken.into_iter().chain(cases));
+    faults.sort();
+    faults.dedup();
+    if faults.is_empty() { Ok(Passed { policies, idle: gate.idle }) } else { Err(faults) }
 }
 
 /// Reads one file into policies named by their `@id`; only what is wrong with the text itself is a fault here.
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Vec<Policy>, Faults> {
+    let Parsed { policies, faults } = Parsed::of(file, text);
+    if faults.is_empty() { Ok(policies) } else { Err(faults) }
+}
+
+/// What could be read of one file, whatever is wrong with it.
+struct Parsed {
+    /// In the order of the file. One without an id is named for its line, so that what else is wrong with it is found.
+    policies: Vec<Policy>,
+    faults: Faults,
+}
+
+impl Parsed {
+    fn of(file: &Path, text: &str) -> Self {
+        let set = match readable(file, text) {
+            Ok(set) => set,
+            Err(faults) => return Self { policies: Vec::new(), faults },
+        };
+        let mut faults = Faults::new();
+        for template in set.templates() {
+            let id = annotated(template.annotations(), "id").map_or_else(|| template.id().to_string(), str::to_owned);
+            let fault = Fault::of(file, format!("template `{id}` has no link"));
+            faults.push(fault.with_help("name the principal and the resource in the policy itself"));
+        }
+        let mut policies = Vec::new();
+        for policy in set.policies() {
+            let offset = conditions::offset(policy).unwrap_or(0);
+            let id = annotated(policy.annotations(), "id").filter(|it| !it.is_empty()).map(str::to_owned);
+            let id = id.unwrap_or_else(|| {
+                let fault = Fault::at_offset(file, text, offset, "policy without an id");
+                let id = placeholder(&fault);
+                faults.push(fault.with_help("put `@id(\"...\")` above it"));
+                id
+            });
+            policies.push((offset, policy.new_id(PolicyId::new(id))));
+        }
+        // A set keeps no order of its own.
+        policies.sort_by_key(|(offset, _)| *offset);
+        Self { policies: policies.into_iter().map(|(_, policy)| policy).collect(), faults }
+    }
+}
+
+/// What a policy is called that has no id of its own. Where there is one, nothing is put in force.
+fn placeholder(at: &Fault) -> String {
+    format!("{}:{}:{}", at.file.display(), at.line, at.column)
+}
+
+/// The policies of a text that costs no parser too much, as Cedar names them.
+fn readable(file: &Path, text: &str) -> Result<PolicySet, Faults> {
     if text.len() > MAX_FILE {
         return Err(vec![Fault::of(file, format!("longer than {MAX_FILE} bytes")).with_help("split the file")]);
     }
@@ -82,48 +146,14 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Vec<Policy>, Faults> {
         }
         None => {}
     }
-    let set: PolicySet = text.parse().map_err(|faults: cedar_policy::ParseErrors| {
-        faults.iter().map(|it| pointed(file, text, it)).collect::<Faults>()
-    })?;
-    let mut faults = Faults::new();
-    for template in set.templates() {
-        let id = annotated(template.annotations(), "id").map_or_else(|| template.id().to_string(), str::to_owned);
-        let fault = Fault::of(file, format!("template `{id}` has no link"));
-        faults.push(fault.with_help("name the principal and the resource in the policy itself"));
-    }
-    let mut policies = Vec::new();
-    for policy in set.policies() {
-        let offset = conditions::offset(policy).unwrap_or(0);
-        if let Some(id) = annotated(policy.annotations(), "id").filter(|it| !it.is_empty()) {
-            policies.push((offset, policy.new_id(PolicyId::new(id))));
-        } else {
-            let fault = Fault::at_offset(file, text, offset, "policy without an id");
-            faults.push(fault.with_help("put `@id(\"...\")` above it"));
-        }
-    }
-    // A set keeps no order of its own.
-    policies.sort_by_key(|(offset, _)| *offset);
-    if faults.is_empty() { Ok(policies.into_iter().map(|(_, policy)| policy).collect()) } else { Err(faults) }
-}
-
-/// A fault of Cedar's, at the place it points to.
-fn pointed(file: &Path, text: &str, fault: &dyn Diagnostic) -> Fault {
-    let message = fault.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    let labelled = fault.labels().and_then(|mut it| it.next());
-    let place = match labelled {
-        Some(label) => Fault::at_offset(file, text, label.offset(), message),
-        None => Fault::of(file, message),
-    };
-    match fault.help() {
-        Some(help) => place.with_help(help.to_string()),
-        None => place,
-    }
+    text.parse().map_err(|faults: cedar_policy::ParseErrors| faults.iter().map(|it| pointed(file, text, it)).collect())
 }
 
 struct Gate<'a> {
-    schema: &'a Schema,
-    apis: &'a [Fronted],
+    ground: Ground<'a>,
     faults: Faults,
+    /// Ids that another file has, too. Each of the two files is good in itself.
+    taken: Faults,
     read: BTreeMap<String, Read<'a>>,
     idle: Vec<String>,
 }
@@ -137,25 +167,28 @@ struct Read<'a> {
 
 impl<'a> Gate<'a> {
     fn read(&mut self, source: &'a PolicySource) {
-        match parse(&source.file, &source.text) {
-            Err(faults) => self.faults.extend(faults),
-            Ok(policies) => policies.into_iter().for_each(|it| self.admit(it, source)),
+        let Parsed { policies, faults } = Parsed::of(&source.file, &source.text);
+        self.faults.extend(faults);
+        for policy in &policies {
+            self.admit(policy, source);
         }
     }
 
-    fn admit(&mut self, policy: Policy, source: &'a PolicySource) {
-        let offset = conditions::offset(&policy).unwrap_or(0);
-        let id = policy.id().to_string();
-        let mut wrong = self.wrong(&policy, source);
+    fn admit(&mut self, policy: &Policy, source: &'a PolicySource) {
+        let offset = conditions::offset(policy).unwrap_or(0);
+        let here = |message: String| Fault::at_offset(&source.file, &source.text, offset, message);
+        let mut id = policy.id().to_string();
+        let wrong = self.wrong(policy, source);
+        self.faults.extend(wrong.into_iter().map(|(message, help)| here(message).with_help(help)));
         if let Some(other) = self.read.get(&id) {
             let place = Fault::at_offset(&other.source.file, &other.source.text, other.offset, "");
-            let message = format!("id `{id}` is taken at {}:{}", place.file.display(), place.line);
-            wrong.push((message, "give the policy an id of its own".to_owned()));
+            let fault = here(format!("id `{id}` is taken at {}:{}", place.file.display(), place.line));
+            // Under another id it is heard what else is wrong with it.
+            id = placeholder(&fault);
+            let faults = if other.source.file == source.file { &mut self.faults } else { &mut self.taken };
+            faults.push(fault.with_help("give the policy an id of its own"));
         }
-        let faults = wrong
-            .into_iter()
-            .map(|(message, help)| Fault::at_offset(&source.file, &source.text, offset, message).with_help(help));
-        self.faults.extend(faults);
+        let policy = policy.new_id(PolicyId::new(&id));
         if source.kind == PolicyKind::Guardrail && self.is_idle(&policy) {
             self.idle.push(id);
         } else {
@@ -208,8 +241,8 @@ impl<'a> Gate<'a> {
 
     /// What to write instead, where a policy of an API does not confine itself to that API.
     fn strays(&self, policy: &Policy, api: &ApiName) -> Option<String> {
-        let Some(fronted) = self.apis.iter().find(|it| it.api.name == *api) else {
-            return Some(format!("there is no API `{api}`"));
+        let Some(fronted) = self.ground.apis.iter().find(|it| it.api.name == *api) else {
+            return (self.ground.known == Known::All).then(|| format!("there is no API `{api}`"));
         };
         let namespace = &fronted.api.namespace;
         let own = |it: &str| it == namespace;
@@ -232,41 +265,61 @@ impl<'a> Gate<'a> {
     fn is_idle(&self, policy: &Policy) -> bool {
         let known = match policy.action_constraint() {
             ActionConstraint::Any | ActionConstraint::Eq(_) => false,
-            ActionConstraint::In(uids) => uids.iter().all(|it| self.schema.actions().any(|group| group == it)),
+            ActionConstraint::In(uids) => uids.iter().all(|it| self.ground.schema.actions().any(|group| group == it)),
         };
         let any_principal = match policy.principal_constraint() {
             PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
             PrincipalConstraint::In(_) | PrincipalConstraint::Eq(_) | PrincipalConstraint::IsIn(..) => false,
         };
-        known && any_principal && policy.get_valid_request_envs(self.schema).next().is_none()
+        known && any_principal && policy.get_valid_request_envs(self.ground.schema).next().is_none()
     }
 
     fn validate(&mut self, policies: &BTreeMap<String, Policy>) {
-        let set = match PolicySet::from_policies(policies.values().cloned()) {
+        let Ground { schema, known, .. } = self.ground;
+        let judged = policies.values().filter(|it| known == Known::All || names::are_known(it, &self.ground));
+        let set = match PolicySet::from_policies(judged.cloned()) {
             Ok(set) => set,
             Err(fault) => return self.faults.push(Fault::of(Path::new("policies"), fault.to_string())),
         };
-        let result = Validator::new(self.schema.clone()).validate_with_level(&set, ValidationMode::Strict, 1);
+        let result = Validator::new(schema.clone()).validate_with_level(&set, ValidationMode::Strict, 1);
         let wrong: BTreeSet<&PolicyId> =
             result.validation_errors().map(cedar_policy::ValidationError::policy_id).collect();
-        let errors = result.validation_errors().map(|it| (it.policy_id(), it as &dyn Diagnostic));
-        let warnings = result.validation_warnings().map(|it| (it.policy_id(), it as &dyn Diagnostic));
+        let errors = result.validation_errors().map(|it| self.placed(it.policy_id(), &wording::error(it, schema)));
         // What is wrong with a policy also makes it one that never applies; that is no news.
-        let warnings = warnings.filter(|(id, _)| !wrong.contains(id));
-        let found: Vec<Fault> = errors.chain(warnings).map(|(id, it)| self.placed(id, it)).collect();
-        self.faults.extend(found);
+        let warnings = result.validation_warnings().filter(|it| !wrong.contains(it.policy_id()));
+        // A guardrail that nothing comes under may be there for an API that is not known.
+        let warnings = warnings.filter(|it| known == Known::All || !self.is_guardrail(it.policy_id()));
+        let warnings = warnings.map(|it| self.placed(it.policy_id(), &it.into()));
+        let found: Vec<(PolicyId, Fault)> = errors.chain(warnings).collect();
+        self.faults.extend(wording::once(found));
+    }
+
+    fn is_guardrail(&self, id: &PolicyId) -> bool {
+        let read = self.read.get(AsRef::<str>::as_ref(id));
+        read.is_some_and(|it| it.source.kind == PolicyKind::Guardrail)
     }
 
     /// A fault of validation in the file its policy was read from; where it points nowhere, at the policy.
-    fn placed(&self, id: &PolicyId, fault: &dyn Diagnostic) -> Fault {
-        let Some(Read { source, offset, .. }) = self.read.get(AsRef::<str>::as_ref(id)) else {
-            return pointed(Path::new("generated"), "", fault);
+    fn placed(&self, id: &PolicyId, fault: &Finding<'_>) -> (PolicyId, Fault) {
+        let fault = match self.read.get(AsRef::<str>::as_ref(id)) {
+            None => fault.at(Path::new("generated"), "", 0),
+            Some(Read { source, offset, .. }) => fault.at(&source.file, &source.text, *offset),
         };
-        let placed = pointed(&source.file, &source.text, fault);
-        if placed.line > 0 {
-            return placed;
-        }
-        Fault { help: placed.help, ..Fault::at_offset(&source.file, &source.text, *offset, placed.message) }
+        (id.clone(), fault)
+    }
+
+    /// What is wrong with the cases of a file. They are only run where it is known what they should come to.
+    fn run_cases(&self, source: &PolicySource) -> Faults {
+        let known = match &source.kind {
+            PolicyKind::Guardrail => true,
+            PolicyKind::Grant(api) => self.ground.apis.iter().any(|it| it.api.name == *api),
+        };
+        let ran = if known && self.faults.iter().all(|it| it.file != source.file) {
+            cases::run_source(source, self.ground.schema, self.ground.known).map(drop)
+        } else {
+            source.cases.as_ref().map_or(Ok(()), |it| cases::read(it).map(drop))
+        };
+        ran.err().unwrap_or_default()
     }
 }
 

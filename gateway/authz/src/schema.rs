@@ -35,12 +35,8 @@ pub(crate) fn ceiling(fronted: &Fronted, operation: &Operation) -> Option<Ceilin
     Ceiling::of(&operation.requirement, &fronted.schemes)
 }
 
-/// Generates the schema of these APIs; every fault of their names at once.
+/// Generates the schema of these APIs, whose names fit.
 pub(crate) fn generate(apis: &[Fronted]) -> Result<Model, Faults> {
-    let faults = faults_of_names(apis);
-    if !faults.is_empty() {
-        return Err(faults);
-    }
     let (gw, _) = SchemaFragment::from_cedarschema_str(GW).map_err(|it| vec![internal(&it)])?;
     let gw_json = gw.clone().to_json_value().map_err(|it| vec![internal(&it)])?;
     let mut fragments = vec![gw];
@@ -78,26 +74,37 @@ fn internal(fault: &dyn std::error::Error) -> Fault {
     Fault::of(Path::new("portcullis.cedarschema"), format!("the generated schema is not good: {fault}"))
 }
 
-fn faults_of_names(apis: &[Fronted]) -> Faults {
-    let mut faults = Faults::new();
+/// The APIs whose names fit into a schema, and every fault of those that do not.
+pub(crate) fn fitting(apis: &[Fronted]) -> (Vec<Fronted>, Faults) {
+    let (mut fitting, mut faults) = (Vec::new(), Faults::new());
     let mut seen = BTreeSet::new();
     for fronted in apis {
-        let name = &fronted.api.namespace;
-        let single = !name.contains("::") && name.parse::<EntityNamespace>().is_ok();
-        if !single || name == "Gw" || name.starts_with("__") {
-            let fault = Fault::of(&profile(fronted), format!("`{name}` cannot be a Cedar namespace"));
-            faults.push(fault.with_help("use letters, digits and `_`, a letter first, and not `Gw`"));
+        let wrong = faults_of_names(fronted, &mut seen);
+        if wrong.is_empty() {
+            fitting.push(fronted.clone());
         }
-        if !seen.insert(name) {
-            faults.push(Fault::of(&profile(fronted), format!("namespace `{name}` is another API's")));
-        }
-        let mut ids: BTreeSet<&str> = [ALL, "read", "write", "delete"].into();
-        for operation in &fronted.api.operations {
-            let id = operation.id.as_str();
-            if id.starts_with("tag:") || !ids.insert(id) {
-                let fault = format!("operationId `{id}` is used twice, or is the name of an action group");
-                faults.push(Fault::of(&profile(fronted), fault).with_help("give the operation another operationId"));
-            }
+        faults.extend(wrong);
+    }
+    (fitting, faults)
+}
+
+fn faults_of_names<'a>(fronted: &'a Fronted, seen: &mut BTreeSet<&'a str>) -> Faults {
+    let mut faults = Faults::new();
+    let name = &fronted.api.namespace;
+    let single = !name.contains("::") && name.parse::<EntityNamespace>().is_ok();
+    if !single || name == "Gw" || name.starts_with("__") {
+        let fault = Fault::of(&profile(fronted), format!("`{name}` cannot be a Cedar namespace"));
+        faults.push(fault.with_help("use letters, digits and `_`, a letter first, and not `Gw`"));
+    }
+    if !seen.insert(name) {
+        faults.push(Fault::of(&profile(fronted), format!("namespace `{name}` is another API's")));
+    }
+    let mut ids: BTreeSet<&str> = [ALL, "read", "write", "delete"].into();
+    for operation in &fronted.api.operations {
+        let id = operation.id.as_str();
+        if id.starts_with("tag:") || !ids.insert(id) {
+            let fault = format!("operationId `{id}` is used twice, or is the name of an action group");
+            faults.push(Fault::of(&profile(fronted), fault).with_help("give the operation another operationId"));
         }
     }
     faults

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::dialect::Dialect;
 use crate::host::{Host, Unidentified};
-use crate::load;
+use crate::load::{self, Unsound};
 use crate::marks::KeyMarks;
 use crate::profile::{Profile, Surface, Timeouts};
 use crate::validate::{Invalid, InvalidKind, Validator, Wrong};
@@ -57,6 +57,11 @@ pub enum Unsent {
 impl Catalog {
     /// Reads every `<dir>/<name>/api.toml` and the documents it names. All faults at once, with their lines.
     pub fn load(dir: &Path) -> Result<Self, Faults> {
+        Self::survey(dir).map_err(|it| it.faults)
+    }
+
+    /// The same, for who has more to say: with the faults comes what could be read all the same.
+    pub fn survey(dir: &Path) -> Result<Self, Unsound> {
         load::load(dir)
     }
 
@@ -180,6 +185,12 @@ impl Catalog {
     fn profile_named(&mut self, api: &str) -> Result<&mut Profile, Unsent> {
         let profile = self.profiles.iter_mut().find(|it| it.api.name.as_str() == api);
         profile.ok_or_else(|| Unsent::UnknownApi(api.to_owned()))
+    }
+
+    /// The query parameters whose presence tells an operation from others of its path.
+    pub fn selectors(&self, operation: &Operation) -> &[String] {
+        let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
+        kept.map_or(&[], |it| it.validator.selectors.as_slice())
     }
 
     fn kept(&self, call: &Call) -> Option<&Kept> {

@@ -21,6 +21,7 @@ mod written;
 pub use catalog::{Catalog, Unsent};
 pub use dialect::{Dialect, REFUSAL_REASON, STATUSES, Worded};
 pub use host::{Host, Unidentified};
+pub use load::{Sketch, Unsound};
 pub use profile::{
     ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, SigV4, Surface, Timeouts,
     upstream,

@@ -2,6 +2,7 @@
 
 mod clash;
 mod serve;
+mod sketch;
 
 use std::fs;
 use std::io;
@@ -16,25 +17,33 @@ use crate::dialect::Dialect;
 use crate::marks::KeyMarks;
 use crate::openapi::{self, Documented};
 use crate::profile::{Credentials, Profile, Surface};
-use crate::settings::{DocumentSettings, Reading, Settings};
+use crate::settings::{DocumentSettings, Outline, Reading, Settings};
 use crate::version;
+
+pub use sketch::{Sketch, Unsound};
 
 /// The file that makes a folder a profile.
 const PROFILE: &str = "api.toml";
 
 /// One profile and its documents, as far as they could be read.
 struct Draft {
+    name: ApiName,
     file: PathBuf,
     folder: PathBuf,
-    settings: Settings,
-    /// In the order of the surfaces; `None` for one that is at fault.
+    outline: Outline,
+    /// `None` where the profile is at fault.
+    settings: Option<Settings>,
+    /// In the order of those the outline names; `None` for one that is at fault.
     documents: Vec<Option<Vec<Documented>>>,
+    policies: Vec<PathBuf>,
 }
 
-/// See [`Catalog::load`].
-pub(crate) fn load(dir: &Path) -> Result<Catalog, Faults> {
+/// See [`Catalog::survey`].
+pub(crate) fn load(dir: &Path) -> Result<Catalog, Unsound> {
     let mut faults = Faults::new();
-    let folders = gather(folders(dir), &mut faults).unwrap_or_default();
+    let listed = gather(folders(dir), &mut faults);
+    let all = listed.is_some();
+    let folders = listed.unwrap_or_default();
     if folders.is_empty() && faults.is_empty() {
         let fault =
             Fault::of(dir, "there is no API here").with_help(format!("each API is a folder with an `{PROFILE}`"));
@@ -43,23 +52,18 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Faults> {
     // The position among all folders, so that an API keeps its index whatever is wrong with another.
     let drafts: Vec<Draft> =
         folders.iter().enumerate().filter_map(|(index, folder)| draft(folder, index, &mut faults)).collect();
+    let all = all && drafts.len() == folders.len();
     clash::find(&drafts, &mut faults);
     let hosts = serve::hosts(&drafts, &mut faults);
-    let policies: Vec<_> = drafts.iter().filter_map(|it| gather(policies(&it.folder), &mut faults)).collect();
     if !faults.is_empty() {
         faults.sort();
         faults.dedup();
-        return Err(faults);
+        return Err(Unsound { faults, apis: sketch::all(drafts), all });
     }
-    let mut profiles = Vec::new();
-    let mut operations = Vec::new();
-    for (draft, policies) in drafts.into_iter().zip(policies) {
-        let (profile, kept) = draft.finish(policies);
-        profiles.push(profile);
-        operations.push(kept);
-    }
-    let closed = profiles.first().map(closed).ok_or_else(|| vec![Fault::of(dir, "there is no API here")])?;
-    let marks = KeyMarks::of(&profiles).map_err(|why| vec![Fault::of(dir, format!("too many key prefixes: {why}"))])?;
+    // INVARIANT: a draft without settings has a fault, so that none is left out here.
+    let (profiles, operations): (Vec<Profile>, Vec<_>) = drafts.into_iter().filter_map(Draft::finish).unzip();
+    let closed = profiles.first().map(closed).ok_or_else(|| Unsound::of(dir, "there is no API here"))?;
+    let marks = KeyMarks::of(&profiles).map_err(|why| Unsound::of(dir, &format!("too many key prefixes: {why}")))?;
     let (unclaimed, flagged) = (Dialect::plain(), version::flagged());
     Ok(Catalog { profiles, operations, hosts, marks, closed, unclaimed, flagged })
 }
@@ -101,20 +105,24 @@ fn policies(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 fn draft(folder: &Path, index: usize, faults: &mut Faults) -> Option<Draft> {
     let file = folder.join(PROFILE);
     let text =
-        gather(fs::read_to_string(&file).map_err(|why| Fault::of(&file, format!("cannot be read: {why}"))), faults)?;
+        gather(fs::read_to_string(&file).map_err(|why| Fault::of(&file, format!("cannot be read: {why}"))), faults);
+    let policies = gather(policies(folder), faults);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let Reading { settings, documents, faults: more } = Reading::of(&file, &name, &text);
-    let sound = more.is_empty();
+    let reading = text.map(|it| Reading::of(&file, &name, &it));
+    let read = reading.is_some();
+    let Reading { settings, outline, faults: more } = reading.unwrap_or_default();
+    let sound = read && more.is_empty();
     faults.extend(more);
     // Documents are read even where the profile is at fault, so that theirs are heard of as well.
     let api = name.parse().map_err(|why: BadName| faults.push(Fault::of(folder, why.to_string()))).ok()?;
-    let documents = documents.iter().map(|it| document(it, (&api, index), (&file, folder), faults)).collect();
+    let documents = outline.documents.iter().map(|it| document(it, (&api, index), (&file, folder), faults)).collect();
     if settings.is_none() && sound {
         // INVARIANT: an API is never left out in silence.
         faults.push(Fault::of(&file, "cannot be made sense of"));
     }
-    let settings = settings.filter(|_| sound)?;
-    Some(Draft { file, folder: folder.to_owned(), settings, documents })
+    let settings = settings.filter(|_| sound);
+    let policies = policies.unwrap_or_default();
+    Some(Draft { name: api, file, folder: folder.to_owned(), outline, settings, documents, policies })
 }
 
 fn document(
@@ -146,25 +154,18 @@ impl Draft {
         documents.flat_map(|(surface, it)| it.iter().flatten().map(move |it| (surface, it)))
     }
 
-    /// Where the version of a path stands in the profile.
-    fn version(&self, template: &str) -> Option<usize> {
-        self.settings.versions.iter().position(|it| it.covers_text(template))
-    }
-
     /// Nothing was found wrong: the profile as it runs.
-    fn finish(self, policies: Vec<PathBuf>) -> (Profile, HashMap<OperationId, Kept>) {
-        let versions: HashMap<_, _> =
-            self.operations().map(|(_, it)| (it.operation.id.clone(), self.version(&it.operation.template))).collect();
+    fn finish(self) -> Option<(Profile, HashMap<OperationId, Kept>)> {
+        let settings = self.settings?;
         let mut operations = Vec::new();
         let mut kept = HashMap::new();
         for (surface, document) in self.documents.into_iter().enumerate() {
             for it in document.into_iter().flatten() {
-                let version = versions.get(&it.operation.id).copied().flatten();
+                let version = settings.version(&it.operation.template);
                 kept.insert(it.operation.id.clone(), Kept { validator: it.validator, surface, version });
                 operations.push(it.operation);
             }
         }
-        let settings = self.settings;
         let surfaces: Vec<Surface> = settings
             .surfaces
             .into_iter()
@@ -180,7 +181,7 @@ impl Draft {
             .collect();
         let profile = Profile {
             token_issuer: token_issuer(&operations, &surfaces),
-            api: Arc::new(Api { name: settings.name.value, namespace: settings.namespace.value, operations }),
+            api: Arc::new(Api { name: settings.name.value, namespace: settings.namespace, operations }),
             title: settings.title,
             https_only: settings.https_only,
             dialect: surfaces.first().map_or_else(|| Arc::new(Dialect::plain()), |it| Arc::clone(&it.dialect)),
@@ -193,9 +194,9 @@ impl Draft {
             resource_tenant: settings.resource_tenant,
             versions: settings.versions,
             folder: self.folder,
-            policies,
+            policies: self.policies,
         };
-        (profile, kept)
+        Some((profile, kept))
     }
 }
 

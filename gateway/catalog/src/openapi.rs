@@ -21,6 +21,7 @@ use std::time::Duration;
 use domain::{ApiName, Fault, Faults, Operation};
 
 use crate::validate::{UnknownQuery, Validator};
+use crate::written::Place;
 use node::Node;
 use page::Page;
 use path::PathKey;
@@ -87,9 +88,12 @@ fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document,
     let root = Node::parse(file, text).map_err(|fault| vec![fault])?;
     let page = Page::new(file, &root);
     survey::document(&page);
-    // What follows trusts that references lead somewhere and end.
-    page.done()?;
-    let schemas = Schemas::new(&root).map_err(|message| vec![Fault::at(file, 1, 1, message)])?;
+    // Whoever compiles trusts that references lead somewhere and end.
+    let schemas = if page.is_sound() { Schemas::new(&root) } else { Ok(Schemas::none()) };
+    let schemas = schemas.unwrap_or_else(|message| {
+        page.fault(Place { line: 1, column: 1 }, message);
+        Schemas::none()
+    });
     let operations = operations(&page, &schemas, surface);
     page.done()?;
     Ok(Document { operations })

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use domain::{ApiName, Faults, Upstream};
 use http::HeaderName;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use self::credentials::Shown;
 pub(crate) use self::surface::SurfaceSettings;
@@ -35,14 +35,13 @@ const GATEWAY: &str = "Gw";
 pub(crate) struct Settings {
     pub(crate) name: Placed<ApiName>,
     pub(crate) title: String,
-    pub(crate) namespace: Placed<String>,
+    pub(crate) namespace: String,
     pub(crate) https_only: bool,
     pub(crate) fallback: Option<Placed<bool>>,
     pub(crate) surfaces: Vec<SurfaceSettings>,
     pub(crate) upstream: Upstream,
     pub(crate) timeouts: Timeouts,
     pub(crate) credentials: Credentials,
-    pub(crate) prefixes: Vec<Placed<String>>,
     pub(crate) tenant_header: Option<HeaderName>,
     pub(crate) limits: LimitsProfile,
     pub(crate) resource_tenant: ResourceTenant,
@@ -50,12 +49,24 @@ pub(crate) struct Settings {
 }
 
 /// What was read of one `api.toml`, whatever is wrong with it.
+#[derive(Default)]
 pub(crate) struct Reading {
     /// `None` where something else than the faults is missing, too.
     pub(crate) settings: Option<Settings>,
+    pub(crate) outline: Outline,
+    pub(crate) faults: Faults,
+}
+
+/// What can be told of a profile even where other parts of it are at fault, so that one fault hides no other.
+#[derive(Default)]
+pub(crate) struct Outline {
+    pub(crate) namespace: Option<Placed<String>>,
+    pub(crate) https_only: bool,
+    pub(crate) prefixes: Vec<Placed<String>>,
     /// The documents that could be read of; one for each surface where there are no faults.
     pub(crate) documents: Vec<DocumentSettings>,
-    pub(crate) faults: Faults,
+    /// The hosts of all surfaces; `None` where there may be more.
+    pub(crate) hosts: Option<Vec<String>>,
 }
 
 /// How a document is to be read.
@@ -66,16 +77,32 @@ pub(crate) struct DocumentSettings {
     pub(crate) total: Duration,
 }
 
-impl Reading {
-    /// Reads the `text` of `file`, the `api.toml` of the folder named `folder`.
-    pub(crate) fn of(file: &Path, folder: &str, text: &str) -> Self {
-        let mut documents = Vec::new();
-        let (settings, faults) = Sheet::new(file, text).read(|root| read(root, folder, &mut documents));
-        Self { settings, documents, faults }
+impl Outline {
+    /// Whether a host may be one of its own.
+    pub(crate) fn may_have(&self, host: &str) -> bool {
+        self.hosts.as_ref().is_none_or(|it| it.iter().any(|it| it == host))
     }
 }
 
-fn read(root: &Section<'_>, folder: &str, documents: &mut Vec<DocumentSettings>) -> Option<Settings> {
+impl Settings {
+    /// Where the version of a path stands in the profile.
+    pub(crate) fn version(&self, template: &str) -> Option<usize> {
+        self.versions.iter().position(|it| it.covers_text(template))
+    }
+}
+
+impl Reading {
+    /// Reads the `text` of `file`, the `api.toml` of the folder named `folder`.
+    pub(crate) fn of(file: &Path, folder: &str, text: &str) -> Self {
+        let mut outline = Outline::default();
+        let (settings, faults) = Sheet::new(file, text).read(|root| read(root, folder, &mut outline));
+        // What stands behind a slip of the pen may not have been read.
+        outline.hosts = outline.hosts.filter(|_| DeTable::parse(text).is_ok());
+        Self { settings, outline, faults }
+    }
+}
+
+fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Settings> {
     let name = root.required::<ApiName>("name");
     let title = root.required::<String>("title");
     let namespace = root.required::<Namespace>("namespace");
@@ -94,21 +121,26 @@ fn read(root: &Section<'_>, folder: &str, documents: &mut Vec<DocumentSettings>)
         let message = format!("`name` is `{}`, but the folder is `{folder}`", name.value);
         root.fault_with(name.place, message, "a profile is named for its folder");
     }
-    documents.extend(surfaces.iter().flatten().map(|it| it.document(total)));
+    *outline = Outline {
+        namespace: namespace.as_ref().map(|it| Placed { value: it.value.0.clone(), place: it.place }),
+        https_only,
+        prefixes: shown.as_ref().map(|it| it.prefixes.clone()).unwrap_or_default(),
+        documents: surfaces.iter().flatten().map(|it| it.document(total)).collect(),
+        hosts: if root.knows_all() && !surfaces.is_empty() { Written::hosts(&surfaces) } else { None },
+    };
     let surfaces = surface::finish(root, surfaces, dialects?, shown.as_ref()?);
     let (upstream, timeouts) = upstream?;
     let shown = shown?;
     Some(Settings {
         name: name?,
         title: title?.value,
-        namespace: namespace?.map(|it| it.0),
+        namespace: namespace?.value.0,
         https_only,
         fallback,
         surfaces: surfaces?,
         upstream,
         timeouts,
         credentials: shown.credentials,
-        prefixes: shown.prefixes,
         tenant_header: shown.tenant_header,
         limits: limits?,
         resource_tenant: resource_tenant?.value,
@@ -193,7 +225,7 @@ mod tests {
         for (folder, text) in SHIPPED {
             let reading = Reading::of(Path::new("api.toml"), folder, text);
             assert_eq!(reading.faults, []);
-            assert_eq!(reading.settings.unwrap().surfaces.len(), reading.documents.len());
+            assert_eq!(reading.settings.unwrap().surfaces.len(), reading.outline.documents.len());
         }
     }
 

@@ -172,6 +172,12 @@ impl<'a> Section<'a> {
             .collect()
     }
 
+    /// Whether each key has been asked for.
+    pub(crate) fn knows_all(&self) -> bool {
+        let asked = self.asked.borrow();
+        self.table.keys().all(|it| asked.contains(&&**it.get_ref()))
+    }
+
     /// Faults each key that nobody asked for. Runs when the section is dropped, too.
     fn close(&self) {
         if self.closed.replace(true) {

@@ -22,7 +22,9 @@ pub use keys::{
 };
 pub use settings::Settings;
 pub use shown::{PlainKey, Shown};
-pub use signing::{AccessToken, BadTokenKey, Issuer, Jwk, NoSigner, TOKEN_LIFETIME, TokenKeyError, draw_token_key};
+pub use signing::{
+    AccessToken, BadTokenKey, Issuer, Jwk, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError, draw_token_key,
+};
 pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
 pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};
 pub use terms::{ApiTerms, Terms, Unfit};

@@ -10,7 +10,7 @@ mod schedule;
 
 use domain::{Change, Deed, DeedClass, Timestamp, TokenKey, TokenKeyStage};
 
-pub use issuer::{AccessToken, Issuer, NoSigner, TOKEN_LIFETIME};
+pub use issuer::{AccessToken, Issuer, NewToken, NoSigner, TOKEN_LIFETIME};
 pub use pair::{BadTokenKey, Jwk, draw_token_key};
 
 use schedule::Step;
@@ -123,9 +123,9 @@ impl Identity {
         drawn.unwrap_or(Err(BadTokenKey::Undrawn))
     }
 
-    fn token_key_decision(&self, changed: Vec<TokenKey>) -> Decision<()> {
-        let deeds = changed.iter().map(|it| self.token_key_deed(action(it.stage), Some(it))).collect();
-        let changes = changed.into_iter().map(|it| Change::TokenKey(Box::new(it))).collect();
+    fn token_key_decision(&self, keys: Vec<TokenKey>) -> Decision<()> {
+        let deeds = keys.iter().map(|it| self.token_key_deed(action(it.stage), Some(it))).collect();
+        let changes = keys.into_iter().map(|it| Change::TokenKey(Box::new(it))).collect();
         Decision { changes, deeds, outcome: () }
     }
 

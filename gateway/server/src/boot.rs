@@ -3,34 +3,82 @@
 use std::path::{Path, PathBuf};
 
 use authz::{Authorizer, Fronted, PolicyKind, PolicySource};
-use catalog::{Catalog, Profile};
+use catalog::{Catalog, Sketch, Unsent, Unsound};
 use domain::{AuthMethod, Fault, Faults};
 use pipeline::Configuration;
 
-use crate::settings::{Sent, Settings};
+use crate::settings::{Incomplete, Sent, Settings};
 use crate::sinks::settings::SinkSettings;
 use crate::tls;
 
-/// Loads everything a request is decided by. Nothing is put in force.
+/// Loads everything a request is decided by. Nothing is put in force. One fault hides no other, but for what cannot be
+/// known because of it.
 pub(crate) fn configuration(settings: &Settings) -> Result<Configuration, Faults> {
-    let mut catalog = Catalog::load(&settings.apis)?;
-    let mut faults = send_elsewhere(&mut catalog, settings);
-    faults.extend(unusable_files(settings, catalog.profiles()));
-    let (sources, unread) = sources(settings, catalog.profiles());
+    let (mut catalog, apis, mut faults) = match Catalog::survey(&settings.apis) {
+        Ok(catalog) => {
+            let apis = catalog.profiles().iter().map(Sketch::from).collect();
+            (Some(catalog), Apis { sketches: apis, all: true }, Faults::new())
+        }
+        Err(Unsound { faults, apis, all }) => (None, Apis { sketches: apis, all }, faults),
+    };
+    faults.extend(match &mut catalog {
+        Some(catalog) => send_elsewhere(catalog, settings),
+        None => unknown_upstreams(&apis, settings),
+    });
+    faults.extend(unusable_files(settings, &apis));
+    let (sources, unread) = sources(settings, &apis.sketches);
     faults.extend(unread);
-    let fronted: Vec<Fronted> = catalog.profiles().iter().map(fronted).collect();
-    match Authorizer::load(&fronted, &sources) {
-        Ok(authorizer) if faults.is_empty() => Ok(Configuration { catalog, authorizer }),
-        Ok(_) => Err(faults),
-        Err(more) => {
-            faults.extend(more);
-            Err(faults)
+    let fronted: Vec<Fronted> = apis.sketches.iter().filter_map(fronted).collect();
+    let authorizer = match catalog {
+        Some(_) => Authorizer::load(&fronted, &sources),
+        None => Err(Authorizer::faults(&fronted, &sources)),
+    };
+    match (catalog, authorizer) {
+        (Some(catalog), Ok(authorizer)) if faults.is_empty() => Ok(Configuration { catalog, authorizer }),
+        (_, authorizer) => {
+            faults.extend(authorizer.err().into_iter().flatten());
+            Err(in_order(faults))
+        }
+    }
+}
+
+/// The faults of settings, and those of everything that could be read by them all the same.
+pub(crate) fn faults(Incomplete { faults, settings }: Incomplete) -> Faults {
+    let more = settings.and_then(|it| configuration(&it).err());
+    in_order(faults.into_iter().chain(more.into_iter().flatten()).collect())
+}
+
+/// By file and line, each once.
+fn in_order(mut faults: Faults) -> Faults {
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
+/// The APIs that could be read.
+struct Apis {
+    sketches: Vec<Sketch>,
+    /// Whether there are no others.
+    all: bool,
+}
+
+impl Apis {
+    /// Whether a name stands for an API, or with a host behind a `/` for a part of it. Where that cannot be known, it does.
+    fn name(&self, name: &str) -> Result<(), Unsent> {
+        let (api, host) = name.split_once('/').map_or((name, None), |(api, host)| (api, Some(host)));
+        let Some(sketch) = self.sketches.iter().find(|it| it.name.as_str() == api) else {
+            return if self.all { Err(Unsent::UnknownApi(api.to_owned())) } else { Ok(()) };
+        };
+        let has = |host: &str| sketch.hosts.as_ref().is_none_or(|it| it.iter().any(|it| it == host));
+        match host {
+            Some(host) if !has(host) => Err(Unsent::UnknownHost { api: api.to_owned(), host: host.to_owned() }),
+            Some(_) | None => Ok(()),
         }
     }
 }
 
 /// Every policy file with its cases, and the faults of those that could not be read.
-pub(crate) fn sources(settings: &Settings, profiles: &[Profile]) -> (Vec<PolicySource>, Faults) {
+pub(crate) fn sources(settings: &Settings, apis: &[Sketch]) -> (Vec<PolicySource>, Faults) {
     let (mut files, mut faults) = (Vec::new(), Vec::new());
     if let Some(folder) = settings.guardrails.as_deref() {
         match ending(folder, ".cedar") {
@@ -38,11 +86,10 @@ pub(crate) fn sources(settings: &Settings, profiles: &[Profile]) -> (Vec<PolicyS
             Err(cause) => faults.push(Fault::of(folder, cause.to_string())),
         }
     }
-    for profile in profiles {
-        let kind = || PolicyKind::Grant(profile.api.name.clone());
-        files.extend(profile.policies.iter().map(|it| (it.clone(), kind())));
-        if profile.policies.is_empty() {
-            let fault = Fault::of(&profile.folder, "there is no policy, so that nobody may ask for anything");
+    for api in apis {
+        files.extend(api.policies.iter().map(|it| (it.clone(), PolicyKind::Grant(api.name.clone()))));
+        if api.policies.is_empty() {
+            let fault = Fault::of(&api.folder, "there is no policy, so that nobody may ask for anything");
             faults.push(fault.with_help("permits stand beside `api.toml`, in files that end in `.cedar`"));
         }
     }
@@ -54,7 +101,7 @@ pub(crate) fn sources(settings: &Settings, profiles: &[Profile]) -> (Vec<PolicyS
         }
     }
     faults.extend(complete(&mut sources));
-    let folders = profiles.iter().map(|it| &it.folder).chain(&settings.guardrails);
+    let folders = apis.iter().map(|it| &it.folder).chain(&settings.guardrails);
     faults.extend(folders.flat_map(|it| unmatched_cases(it)));
     (sources, faults)
 }
@@ -108,17 +155,17 @@ fn ending(folder: &Path, end: &str) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// An API as policies see it. In the documents the schemes are named for what is shown.
-fn fronted(profile: &Profile) -> Fronted {
+fn fronted(sketch: &Sketch) -> Option<Fronted> {
     let schemes = [AuthMethod::ApiKey, AuthMethod::SigV4, AuthMethod::AccessToken];
-    Fronted {
-        https_only: profile.https_only,
+    Some(Fronted {
+        https_only: sketch.https_only,
         schemes: schemes.into_iter().map(|it| (it.as_str().to_owned(), it)).collect(),
-        ..Fronted::new(profile.api.clone())
-    }
+        ..Fronted::new(sketch.api.clone()?)
+    })
 }
 
 /// What the settings name beside APIs and policies, and what is wrong with it.
-fn unusable_files(settings: &Settings, profiles: &[Profile]) -> Faults {
+fn unusable_files(settings: &Settings, apis: &Apis) -> Faults {
     let place = |it: &Option<Fault>| it.clone().unwrap_or_else(|| Fault::of(&settings.file, ""));
     let mut faults = Vec::new();
     if let Some(files) = &settings.tls
@@ -129,10 +176,7 @@ fn unusable_files(settings: &Settings, profiles: &[Profile]) -> Faults {
     faults.extend(settings.witnesses.unusable());
     faults.extend(settings.sinks.iter().filter_map(SinkSettings::unusable));
     for (name, key) in &settings.upstream_keys {
-        let (api, host) = name.split_once('/').map_or((name.as_str(), None), |(api, host)| (api, Some(host)));
-        let claims =
-            |it: &Profile| host.is_none_or(|host| it.surfaces.iter().any(|it| it.hosts.iter().any(|it| it == host)));
-        if !profiles.iter().any(|it| it.api.name.as_str() == api && claims(it)) {
+        if apis.name(name).is_err() {
             let message = format!("[upstream_keys] `{name}`: no API has this name and host");
             faults.push(Fault { message, ..place(&key.place) });
         }
@@ -146,18 +190,24 @@ fn unusable_files(settings: &Settings, profiles: &[Profile]) -> Faults {
 
 /// Applies `[upstreams]`.
 fn send_elsewhere(catalog: &mut Catalog, settings: &Settings) -> Faults {
-    let mut faults = Vec::new();
-    for (name, Sent { url, place }) in &settings.upstreams {
-        let sent = catalog::upstream(url).map_err(|it| it.to_string()).and_then(|upstream| {
-            let sent = match name.split_once('/') {
-                Some((api, host)) => catalog.send_host_to(&upstream, api, host),
-                None => catalog.send_to(upstream, name),
-            };
-            sent.map_err(|it| it.to_string())
-        });
-        if let Err(cause) = sent {
-            faults.push(Fault { message: format!("[upstreams] `{name}`: {cause}"), ..place.clone() });
-        }
-    }
-    faults
+    let sent = |(name, Sent { upstream, place }): (&String, &Sent)| {
+        let sent = match name.split_once('/') {
+            Some((api, host)) => catalog.send_host_to(upstream, api, host),
+            None => catalog.send_to(upstream.clone(), name),
+        };
+        sent.err().map(|it| Fault { message: format!("[upstreams] `{name}`: {it}"), ..place.clone() })
+    };
+    settings.upstreams.iter().filter_map(sent).collect()
 }
+
+/// Names in `[upstreams]` that stand for nothing.
+fn unknown_upstreams(apis: &Apis, settings: &Settings) -> Faults {
+    let unknown = |(name, it): (&String, &Sent)| {
+        let unknown = apis.name(name).err()?;
+        Some(Fault { message: format!("[upstreams] `{name}`: {unknown}"), ..it.place.clone() })
+    };
+    settings.upstreams.iter().filter_map(unknown).collect()
+}
+
+#[cfg(test)]
+mod tests;

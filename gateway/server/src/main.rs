@@ -22,8 +22,6 @@ mod watched;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::commands::Cli;
 
 /// The system's allocator keeps what busy hours have used; this one gives it back, and is faster.
@@ -31,5 +29,5 @@ use crate::commands::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::typed().map_or_else(|it| it, Cli::run)
 }

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use audit::note::Signer;
 use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
-use domain::{Clock, Faults, Random, SystemClock};
+use domain::{Clock, Random, SystemClock};
 use identity::{Identity, Issuer};
 use limits::Limiter;
 use pipeline::{Gateway, Parts};
@@ -28,7 +28,7 @@ use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::retaining;
 use crate::scanning::Scanning;
-use crate::settings::Settings;
+use crate::settings::{Incomplete, Settings};
 use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
 
@@ -191,7 +191,11 @@ impl Office {
     pub(crate) fn reload(&self) {
         let before = self.digest_now();
         match self.try_reload(&before) {
-            Ok(bundle) => tracing::info!(%bundle, "reloaded"),
+            Ok((bundle, waiting)) if waiting.is_empty() => tracing::info!(%bundle, "reloaded"),
+            Ok((bundle, waiting)) => {
+                let waiting = waiting.join(", ");
+                tracing::warn!(%bundle, waiting, "reloaded; some settings were changed that wait for a restart");
+            }
             Err(cause) => {
                 self.diary.change(&before, &before, Some(&format!("{cause:#}")));
                 self.gateway.meters.reload_failed();
@@ -201,7 +205,7 @@ impl Office {
     }
 
     /// The settings as they stand in their file.
-    fn settings_now(&self) -> Result<Settings, Faults> {
+    fn settings_now(&self) -> Result<Settings, Incomplete> {
         Settings::read(Some(&self.settings.file)).or_else(|faults| {
             // Defaults alone were in force where there was no file, and still are.
             let still = !self.settings.written && !self.settings.file.exists();
@@ -209,8 +213,9 @@ impl Office {
         })
     }
 
-    fn try_reload(&self, before: &str) -> anyhow::Result<Arc<str>> {
-        let settings = self.settings_now().map_err(Refused)?;
+    /// The bundle that is in force, and which settings are not.
+    fn try_reload(&self, before: &str) -> anyhow::Result<(Arc<str>, Vec<String>)> {
+        let settings = self.settings_now().map_err(|it| Refused(boot::faults(it)))?;
         let digest = diary::configuration_digest(&settings);
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let hosts = hosts(&configuration);
@@ -223,7 +228,7 @@ impl Office {
         self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&digest);
         self.diary.change(before, &digest, None);
         self.diary.snapshot(&settings, &digest, Occasion::Change);
-        Ok(bundle)
+        Ok((bundle, settings.waiting(&self.settings)))
     }
 
     /// Writes down what is only in memory. The log is closed when the last request lets go of the gateway.

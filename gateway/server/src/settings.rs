@@ -1,20 +1,22 @@
 //! The settings file: one TOML document, checked whole.
 
-use std::collections::BTreeMap;
+mod reader;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use audit::AuditSettings;
-use domain::{Fault, Faults};
+use domain::{Fault, Faults, Upstream};
 use limits::LimitsSettings;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IntoDeserializer};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 use tracing_subscriber::EnvFilter;
 
 use crate::cosign::settings::WitnessSettings;
 use crate::edge::settings::ConnectionSettings;
+use crate::faults::Refused;
+use crate::settings::reader::Reader;
 use crate::sinks::settings::SinkSettings;
 
 /// The file that is read where none is named.
@@ -63,7 +65,12 @@ pub(crate) struct Settings {
     pub(crate) keys: identity::Settings,
     /// What is logged: a level, or directives such as `info,pipeline=debug`.
     pub(crate) log: String,
+    /// The file as it was written.
+    pub(crate) raw: toml::Table,
 }
+
+/// What a reload takes anew. The rest waits for a restart.
+const RELOADED: [&str; 4] = ["apis", "guardrails", "tls", "upstreams"];
 
 /// More threads than any machine makes use of.
 const MAX_WORKERS: usize = 1024;
@@ -128,18 +135,22 @@ pub(crate) struct TlsSettings {
 /// One row of `[upstreams]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    /// The upstream as it was written.
-    pub(crate) url: String,
+    /// Where requests are sent.
+    pub(crate) upstream: Upstream,
     /// Where that stands, as a fault that has yet to be worded.
     pub(crate) place: Fault,
 }
 
-fn sent(file: &Path, text: &str, rows: BTreeMap<String, Spanned<String>>) -> BTreeMap<String, Sent> {
-    let row = |(name, url): (String, Spanned<String>)| {
-        let place = Fault::at_offset(file, text, url.span().start, "");
-        (name, Sent { url: url.into_inner(), place })
-    };
-    rows.into_iter().map(row).collect()
+/// The rows of `[upstreams]`, and the faults of those that lead nowhere.
+fn sent(rows: BTreeMap<String, (String, Fault)>) -> (BTreeMap<String, Sent>, Faults) {
+    let (mut sent, mut faults) = (BTreeMap::new(), Faults::new());
+    for (name, (url, place)) in rows {
+        match catalog::upstream(&url) {
+            Ok(upstream) => drop(sent.insert(name, Sent { upstream, place })),
+            Err(cause) => faults.push(Fault { message: format!("[upstreams] `{name}`: {cause}"), ..place }),
+        }
+    }
+    (sent, faults)
 }
 
 /// One row of `[upstream_keys]`.
@@ -170,6 +181,14 @@ fn service() -> String {
 }
 
 impl Settings {
+    /// What these settings have otherwise than those a gateway was started with, and only a restart puts in force.
+    pub(crate) fn waiting(&self, started: &Self) -> Vec<String> {
+        let keys: BTreeSet<&String> = self.raw.keys().chain(started.raw.keys()).collect();
+        let waits = keys.into_iter().filter(|it| !RELOADED.contains(&it.as_str()));
+        let changed = waits.filter(|it| self.raw.get(*it) != started.raw.get(*it));
+        changed.flat_map(|it| parts(it, self.raw.get(it), started.raw.get(it))).collect()
+    }
+
     /// The file to read: the one named, the one the environment names, or the default.
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub(crate) fn file(named: Option<&Path>) -> PathBuf {
@@ -178,7 +197,7 @@ impl Settings {
     }
 
     /// Reads the file. Where it was not named and is not there, everything has its default.
-    pub(crate) fn read(named: Option<&Path>) -> Result<Self, Faults> {
+    pub(crate) fn read(named: Option<&Path>) -> Result<Self, Incomplete> {
         let file = Self::file(named);
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::parse(&file, &text),
@@ -189,22 +208,26 @@ impl Settings {
             {
                 Self::parse(&file, "").map(|it| Self { written: false, ..it })
             }
-            Err(cause) => Err(vec![Fault::of(&file, format!("the settings cannot be read: {cause}"))]),
+            Err(cause) => {
+                let fault = Fault::of(&file, format!("the settings cannot be read: {cause}"));
+                Err(Incomplete { faults: vec![fault], settings: None })
+            }
         }
     }
 
     /// Reads the text of a file, gathering the faults of all its tables.
-    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
-        let document = DeTable::parse(text).map_err(|cause| vec![fault(file, text, &cause)])?;
-        let mut reader = Reader { file, text, table: document.into_inner(), faults: Vec::new() };
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, Incomplete> {
+        let mut reader = Reader::of(file, text).map_err(|faults| Incomplete { faults, settings: None })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let at = |path: PathBuf| folder.join(path);
+        let apis = reader.take("apis");
+        let known = reader.faults.is_empty();
         let settings = Self {
             file: file.to_owned(),
             written: true,
             node: reader.take("node").unwrap_or_else(|| "portcullis".to_owned()),
             data: at(reader.take("data").unwrap_or_else(|| PathBuf::from("portcullis-data"))),
-            apis: at(reader.take("apis").unwrap_or_else(|| PathBuf::from("policies/apis"))),
+            apis: at(apis.unwrap_or_else(|| PathBuf::from("policies/apis"))),
             guardrails: reader.take("guardrails").map(at),
             workers: reader.held("workers", |it: &usize| {
                 (!(1..=MAX_WORKERS).contains(it)).then(|| format!("`workers` is 1 to {MAX_WORKERS}"))
@@ -215,19 +238,19 @@ impl Settings {
                 key: at(it.key),
                 place: Some(place),
             }),
-            upstreams: reader.take("upstreams").map(|it| sent(file, text, it)).unwrap_or_default(),
-            upstream_keys: reader.take("upstream_keys").map_or_else(
-                BTreeMap::new,
-                |rows: BTreeMap<String, Spanned<UpstreamKey>>| {
-                    let place = |it: &Spanned<_>| Some(Fault::at_offset(file, text, it.span().start, ""));
-                    let row = |it: Spanned<UpstreamKey>| (place(&it), it.into_inner());
-                    let row = |it| {
-                        let (place, it) = row(it);
-                        UpstreamKey { secret_file: at(it.secret_file), place, ..it }
-                    };
-                    rows.into_iter().map(|(name, it)| (name, row(it))).collect()
-                },
-            ),
+            upstreams: {
+                let (sent, faults) = sent(reader.rows("upstreams"));
+                reader.faults.extend(faults);
+                sent
+            },
+            upstream_keys: {
+                let row = |(it, place): (UpstreamKey, _)| UpstreamKey {
+                    secret_file: at(it.secret_file),
+                    place: Some(place),
+                    ..it
+                };
+                reader.rows("upstream_keys").into_iter().map(|(name, it)| (name, row(it))).collect()
+            },
             connections: reader.take("connections").unwrap_or_default(),
             limits: reader.take("limits").unwrap_or_default(),
             // The rest of the table is for the room that writes the log, which asks nobody.
@@ -248,73 +271,44 @@ impl Settings {
             audit: reader.take("audit").unwrap_or_default(),
             keys: reader.take("keys").unwrap_or_default(),
             log: reader.held("log", unfit_filter).unwrap_or_else(|| "info".to_owned()),
+            // What can be taken apart into tables has been read by the same parser.
+            raw: text.parse().unwrap_or_default(),
         };
-        reader.finish().map(|()| settings)
+        let faults = reader.finish();
+        if faults.is_empty() {
+            return Ok(settings);
+        }
+        // Without the folder of the APIs, what is wrong with another one would be told.
+        Err(Incomplete { faults, settings: known.then(|| Box::new(settings)) })
     }
 }
 
-/// Takes the tables of a document apart one by one, so that a fault in one hides none in another.
-struct Reader<'a> {
-    file: &'a Path,
-    text: &'a str,
-    table: DeTable<'a>,
-    faults: Faults,
+/// What of a setting is another: of a table, those keys; of anything else, all of it.
+fn parts(name: &str, now: Option<&toml::Value>, before: Option<&toml::Value>) -> Vec<String> {
+    let table = |it: Option<&toml::Value>| it.map_or_else(|| Some(toml::Table::new()), |it| it.as_table().cloned());
+    let Some((now, before)) = table(now).zip(table(before)) else { return vec![name.to_owned()] };
+    let keys: BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+    let changed = keys.into_iter().filter(|it| now.get(*it) != before.get(*it));
+    changed.map(|it| format!("{name}.{it}")).collect()
 }
 
-impl Reader<'_> {
-    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let (_, value) = self.table.remove_entry(name)?;
-        match T::deserialize(value.into_deserializer()) {
-            Ok(read) => Some(read),
-            Err(cause) => {
-                self.faults.push(fault(self.file, self.text, &cause));
-                None
-            }
-        }
-    }
-
-    /// Some keys of a table, as a table of their own. The others stay where they are.
-    fn part<T: DeserializeOwned>(&mut self, name: &str, keys: &[&str]) -> Option<T> {
-        let table = self.table.get_mut(name)?;
-        let span = table.span();
-        let DeValue::Table(table) = table.get_mut() else { return None };
-        let part: DeTable<'_> = keys.iter().filter_map(|it| table.remove_entry(*it)).collect();
-        match T::deserialize(Spanned::new(span, DeValue::Table(part)).into_deserializer()) {
-            Ok(read) => Some(read),
-            Err(cause) => {
-                self.faults.push(fault(self.file, self.text, &cause));
-                None
-            }
-        }
-    }
-
-    /// What was read, and where it stands, as a fault that has yet to be worded.
-    fn placed<T: DeserializeOwned>(&mut self, name: &str) -> Option<(T, Fault)> {
-        let offset = self.table.get(name)?.span().start;
-        Some((self.take(name)?, Fault::at_offset(self.file, self.text, offset, "")))
-    }
-
-    /// What was read, held to something that its type cannot say.
-    fn held<T: DeserializeOwned>(&mut self, name: &str, wrong: impl FnOnce(&T) -> Option<String>) -> Option<T> {
-        let (read, place) = self.placed(name)?;
-        self.faults.extend(wrong(&read).map(|message| Fault { message, ..place }));
-        Some(read)
-    }
-
-    fn finish(mut self) -> Result<(), Faults> {
-        for (name, _) in &self.table {
-            let message = format!("there is no setting `{}`", name.get_ref());
-            self.faults.push(Fault::at_offset(self.file, self.text, name.span().start, message));
-        }
-        if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
-    }
+/// What was typed.
+pub(crate) fn words() -> Vec<OsString> {
+    std::env::args_os().collect()
 }
 
-fn fault(file: &Path, text: &str, cause: &toml::de::Error) -> Fault {
-    let message = cause.message().replace('\n', ", ");
-    match cause.span() {
-        Some(span) => Fault::at_offset(file, text, span.start, message),
-        None => Fault::of(file, message),
+/// Why settings cannot be gone by, and what of them could be read all the same.
+#[derive(Debug)]
+pub(crate) struct Incomplete {
+    /// Everything that is wrong with the file itself, in its order.
+    pub(crate) faults: Faults,
+    /// Good for one thing: to find out what is wrong with what they name. `None` where it is not known what that is.
+    pub(crate) settings: Option<Box<Settings>>,
+}
+
+impl From<Incomplete> for Refused {
+    fn from(it: Incomplete) -> Self {
+        Self(it.faults)
     }
 }
 
@@ -324,7 +318,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Settings, Vec<String>> {
         let read = Settings::parse(Path::new("etc/portcullis.toml"), text);
-        read.map_err(|faults| faults.iter().map(Fault::to_string).collect())
+        read.map_err(|it| it.faults.iter().map(Fault::to_string).collect())
     }
 
     #[test]
@@ -336,12 +330,15 @@ mod tests {
 
     #[test]
     fn every_fault_is_found_at_once_with_its_line() {
-        let faults = parse("nod = 'x'\nworkers = 'two'\n[listen]\nhttps = '1'\n[audit]\nflush = 1\n").unwrap_err();
-        let lines: Vec<&str> = faults.iter().map(|it| it.split(": ").next().unwrap()).collect();
-        for line in ["etc/portcullis.toml:1:1", "etc/portcullis.toml:2:11", "etc/portcullis.toml:4:9"] {
-            assert!(lines.contains(&line), "{faults:#?}");
-        }
-        assert_eq!(faults.len(), 4, "{faults:#?}");
+        let text = "nod = 'x'\nworkers = 'two'\n[listen]\nhttps = '1'\nhttp = '2'\n[audit]\nflush = 1\nsync_ms = 'a'\n\
+            sinks = [{ name = 1, kind = 'stdout' }, { name = 'b', kind = 'c' }]\n[tls]\nkey = 1\n\
+            [upstreams]\na = 'ftp://a'\nb = 1\n[upstream_keys.c]\naccess_key_id = 'd'\n";
+        let faults = parse(text).unwrap_err();
+        let places: Vec<&str> = faults.iter().map(|it| it.trim_start_matches("etc/portcullis.toml:")).collect();
+        let places: Vec<&str> = places.iter().map(|it| it.split(": ").next().unwrap()).collect();
+        let expected =
+            ["1:1", "2:11", "4:9", "5:8", "7:1", "8:11", "9:19", "9:62", "10:1", "11:7", "13:5", "14:5", "15:1"];
+        assert_eq!(places, expected, "{faults:#?}");
     }
 
     #[track_caller]
@@ -400,7 +397,20 @@ mod tests {
         );
         refuses("[audit]\nquorum = 1", "2:10: [audit] quorum: no witness is named");
         refuses("[audit]\nwitness_ms = 1", "2:14: [audit] `witness_ms` is 100 to 3600000");
-        assert_eq!(parse("[audit]\nwitnesses = [{ ulr = 'x' }]\nsync = 1").unwrap_err().len(), 2);
+        assert_eq!(parse("[audit]\nwitnesses = [{ ulr = 'x' }]\nsync = 1").unwrap_err().len(), 3);
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_named() {
+        let waiting = |before: &str, now: &str| parse(now).unwrap().waiting(&parse(before).unwrap());
+        let text = "log = 'info'\napis = 'a'\n[audit]\nsync_ms = 7\nflush_ms = 1\n[upstreams]\na = 'http://a'\n";
+        assert!(waiting(text, &format!("# The same.\n{text}")).is_empty());
+        let other = text.replace("'a'", "'b'").replace("http://a", "http://b");
+        assert!(waiting(text, &other).is_empty());
+        let other =
+            format!("workers = 2\n{}[limits.shield]\nrate = 9\n", text.replace("info", "warn").replace('7', "8"));
+        assert_eq!(waiting(text, &other), ["audit.sync_ms", "limits.shield", "log", "workers"]);
+        assert_eq!(waiting(&other, text), ["audit.sync_ms", "limits.shield", "log", "workers"]);
     }
 
     #[test]

@@ -203,7 +203,9 @@ fn what_was_changed_in_a_write_ahead_file_is_named_and_hides_no_other_fault() {
     let says = |seq| format!("entry {seq} in `wal/00000000000000000000.wal` was changed");
     let held = |changed: &[usize], named: &[u64]| {
         let mut bytes = good.clone();
-        changed.iter().for_each(|it| bytes[*it] ^= 1);
+        for it in changed {
+            bytes[*it] ^= 1;
+        }
         fs::write(&file, bytes).unwrap();
         let named: Vec<String> = named.iter().map(|it| says(*it)).collect();
         faults(folder.path(), &grounds(), &named.iter().map(String::as_str).collect::<Vec<_>>());
@@ -434,7 +436,7 @@ proptest! {
     #[test]
     fn whichever_entries_are_changed_exactly_those_are_named(mut changed in prop::collection::btree_set(1_usize..511, 1..6)) {
         let folder = whole();
-        for it in &changed {
+        for it in changed {
             alter(folder.path(), *it);
         }
         let found = told(folder.path(), &grounds());

@@ -236,7 +236,12 @@ fn everything_that_is_wrong_with_a_token_is_told_alike() {
     }
     let revoked = revised(&ring, &key, |it| it.revoked = Some(NOW));
     assert_eq!(answer(&showing(&issuer.token(&claims)), &revoked), first);
-    let signatures = crate::SignatureRules { region: "in-mum", service: "cloudnx", paths: domain::PathMode::Api };
+    let signatures = crate::SignatureRules {
+        region: "in-mum",
+        service: "cloudnx",
+        paths: domain::PathMode::Api,
+        skew: crate::sigv4::SKEW,
+    };
     let either = AuthRules { signatures: Some(signatures), ..rules };
     let refused = authenticate(&either, &showing("a.b.c"), None, &ring, &secrets()).unwrap_err();
     let both = "AWS4-HMAC-SHA256 realm=\"novastraxis\", Bearer realm=\"novastraxis\", error=\"invalid_token\"";

@@ -1,3 +1,5 @@
+mod loading;
+
 use domain::{Api, AuthMethod, Caller, Requirement, Scope, Timestamp};
 use proptest::prelude::*;
 

@@ -11,17 +11,17 @@ pub(super) fn find(drafts: &[Draft], faults: &mut Faults) {
     namespaces(drafts, faults);
     prefixes(drafts, faults);
     for draft in drafts {
-        operation_ids(draft, faults);
+        faults.extend(operation_ids(draft));
         open_doors(draft, faults);
     }
 }
 
 fn namespaces(drafts: &[Draft], faults: &mut Faults) {
     for (at, draft) in drafts.iter().enumerate() {
-        let namespace = &draft.settings.namespace;
-        let rival = drafts.iter().take(at).find(|it| it.settings.namespace.value == namespace.value);
-        if let Some(rival) = rival {
-            let message = format!("`namespace` `{}` is also that of `{}`", namespace.value, rival.settings.name.value);
+        let Some(namespace) = &draft.outline.namespace else { continue };
+        let same = |it: &&Draft| it.outline.namespace.as_ref().is_some_and(|it| it.value == namespace.value);
+        if let Some(rival) = drafts.iter().take(at).find(same) {
+            let message = format!("`namespace` `{}` is also that of `{}`", namespace.value, rival.name);
             faults.push(namespace.place.fault(&draft.file, message));
         }
     }
@@ -30,7 +30,7 @@ fn namespaces(drafts: &[Draft], faults: &mut Faults) {
 /// A key belongs to one API, which its beginning must tell.
 fn prefixes(drafts: &[Draft], faults: &mut Faults) {
     let all: Vec<_> =
-        drafts.iter().flat_map(|draft| draft.settings.prefixes.iter().map(move |it| (draft, it))).collect();
+        drafts.iter().flat_map(|draft| draft.outline.prefixes.iter().map(move |it| (draft, it))).collect();
     for (at, (draft, prefix)) in all.iter().enumerate() {
         let rival = all
             .iter()
@@ -39,7 +39,7 @@ fn prefixes(drafts: &[Draft], faults: &mut Faults) {
         if let Some((owner, rival)) = rival {
             let message = format!(
                 "keys beginning with `{}` could also be those of `{}`, which begin with `{}`",
-                prefix.value, owner.settings.name.value, rival.value
+                prefix.value, owner.name, rival.value
             );
             faults.push(prefix.place.fault(&draft.file, message));
         }
@@ -47,7 +47,8 @@ fn prefixes(drafts: &[Draft], faults: &mut Faults) {
 }
 
 /// Within one document the reader of documents sees to it; this is between the documents of one API.
-fn operation_ids(draft: &Draft, faults: &mut Faults) {
+pub(super) fn operation_ids(draft: &Draft) -> Faults {
+    let mut faults = Faults::new();
     let mut seen: BTreeMap<&str, &Operation> = BTreeMap::new();
     for (surface, documented) in draft.operations() {
         let operation = &*documented.operation;
@@ -56,15 +57,16 @@ fn operation_ids(draft: &Draft, faults: &mut Faults) {
                 "operation `{}` (`{} {}`) is also the id of `{} {}`",
                 operation.id, operation.method, operation.template, first.method, first.template
             );
-            let document = draft.settings.surfaces.get(surface).map(|it| draft.folder.join(&it.document.value));
+            let document = draft.outline.documents.get(surface).map(|it| draft.folder.join(&it.document.value));
             faults.push(Fault::of(document.as_ref().unwrap_or(&draft.file), message));
         }
     }
+    faults
 }
 
 /// An operation that asks for a credential nobody could have.
 fn open_doors(draft: &Draft, faults: &mut Faults) {
-    let credentials = &draft.settings.credentials;
+    let Some(credentials) = draft.settings.as_ref().map(|it| &it.credentials) else { return };
     if credentials.api_key.is_some() || credentials.sigv4.is_some() {
         return;
     }

@@ -10,7 +10,7 @@ use super::Draft;
 use crate::host::{Host, Target};
 use crate::openapi::Documented;
 use crate::router::{Route, RouteClash, Router};
-use crate::settings::SurfaceSettings;
+use crate::settings::{Settings, SurfaceSettings};
 use crate::written::Place;
 
 /// One surface that claims a host, and where it does.
@@ -18,6 +18,7 @@ use crate::written::Place;
 struct Claim<'a> {
     index: usize,
     draft: &'a Draft,
+    profile: &'a Settings,
     surface: usize,
     settings: &'a SurfaceSettings,
     place: Place,
@@ -37,23 +38,28 @@ impl Claim<'_> {
 pub(super) fn hosts(drafts: &[Draft], faults: &mut Faults) -> HashMap<String, Host> {
     let mut claims: BTreeMap<&str, Vec<Claim<'_>>> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
-        for (surface, settings) in draft.settings.surfaces.iter().enumerate() {
+        let Some(profile) = &draft.settings else { continue };
+        for (surface, settings) in profile.surfaces.iter().enumerate() {
             for host in &settings.hosts {
-                let claim = Claim { index, draft, surface, settings, place: host.place };
+                let claim = Claim { index, draft, profile, surface, settings, place: host.place };
                 claims.entry(&host.value).or_default().push(claim);
             }
         }
     }
-    let hosts = claims.into_iter().filter_map(|(name, claims)| Some((name.to_owned(), host(name, &claims, faults)?)));
+    let hosts =
+        claims.into_iter().filter_map(|(name, claims)| Some((name.to_owned(), host(name, &claims, drafts, faults)?)));
     hosts.collect()
 }
 
-fn host(name: &str, claims: &[Claim<'_>], faults: &mut Faults) -> Option<Host> {
+fn host(name: &str, claims: &[Claim<'_>], drafts: &[Draft], faults: &mut Faults) -> Option<Host> {
     let first = claims.first()?;
     for claim in claims.iter().skip(1) {
         agree(name, first, claim, faults);
     }
-    let fallback = fallback(name, claims, faults)?;
+    // Whoever words what is nobody's on a host may be one that is at fault.
+    let absent = drafts.iter().any(|it| it.settings.is_none() && it.outline.may_have(name));
+    let mut undecided = Faults::new();
+    let fallback = fallback(name, claims, if absent { &mut undecided } else { faults });
     let (targets, paths) = targets(claims);
     let router = match Router::build(paths.into_iter()) {
         Ok(built) => built,
@@ -62,6 +68,7 @@ fn host(name: &str, claims: &[Claim<'_>], faults: &mut Faults) -> Option<Host> {
             return None;
         }
     };
+    let fallback = fallback?;
     let others = claims.iter().filter(|it| (it.index, it.surface) != (fallback.index, fallback.surface));
     let surfaces = std::iter::once(fallback).chain(others).map(|it| (it.index, it.surface)).collect();
     let mut seen = None;
@@ -69,23 +76,23 @@ fn host(name: &str, claims: &[Claim<'_>], faults: &mut Faults) -> Option<Host> {
     Some(Host {
         name: name.to_owned(),
         paths: first.settings.paths,
-        https_only: first.draft.settings.https_only,
+        https_only: first.profile.https_only,
         fallback: fallback.index,
         dialect: Arc::clone(&fallback.settings.dialect),
         router,
         targets,
         surfaces,
-        versions: apis.flat_map(|it| it.draft.settings.versions.iter().map(Arc::clone)).collect(),
+        versions: apis.flat_map(|it| it.profile.versions.iter().map(Arc::clone)).collect(),
     })
 }
 
 /// What holds for a host before anything is known of the path must be the same for all who share it.
 fn agree(name: &str, first: &Claim<'_>, claim: &Claim<'_>, faults: &mut Faults) {
-    let owner = &first.draft.settings.name.value;
+    let owner = &first.draft.name;
     if claim.settings.paths != first.settings.paths {
         faults.push(claim.fault(format!("`paths` of host `{name}` is not what `{owner}` says of it")));
     }
-    if claim.draft.settings.https_only != first.draft.settings.https_only {
+    if claim.profile.https_only != first.profile.https_only {
         faults.push(claim.fault(format!("`https_only` of host `{name}` is not what `{owner}` says of it")));
     }
 }
@@ -96,20 +103,17 @@ fn fallback<'c, 'a>(name: &str, claims: &'c [Claim<'a>], faults: &mut Faults) ->
     if claims.iter().all(|it| it.index == first.index) {
         return Some(first);
     }
-    let willing = |it: &&Claim<'_>| it.draft.settings.fallback.as_ref().is_some_and(|it| it.value);
+    let willing = |it: &&Claim<'_>| it.profile.fallback.as_ref().is_some_and(|it| it.value);
     let mut willing = claims.iter().filter(willing);
     let Some(chosen) = willing.next() else {
-        let message = format!(
-            "host `{name}` is shared with `{}`, and none of them is the fallback",
-            first.draft.settings.name.value
-        );
+        let message = format!("host `{name}` is shared with `{}`, and none of them is the fallback", first.draft.name);
         let help = "write `fallback = true` in the one whose dialect words unknown paths";
         faults.extend(claims.last().map(|it| it.fault(message).with_help(help)));
         return None;
     };
     for rival in willing.filter(|it| it.index != chosen.index) {
-        let Some(place) = rival.draft.settings.fallback.as_ref().map(|it| it.place) else { continue };
-        let message = format!("host `{name}` already has a fallback: `{}`", chosen.draft.settings.name.value);
+        let Some(place) = rival.profile.fallback.as_ref().map(|it| it.place) else { continue };
+        let message = format!("host `{name}` already has a fallback: `{}`", chosen.draft.name);
         faults.push(place.fault(&rival.draft.file, message));
     }
     Some(chosen)
@@ -119,7 +123,7 @@ fn targets(claims: &[Claim<'_>]) -> (Vec<Target>, Vec<Route>) {
     let all = claims.iter().flat_map(|claim| claim.operations().map(move |it| (claim, it)));
     let both = all.enumerate().map(|(target, (claim, documented))| {
         let operation = &documented.operation;
-        let version = claim.draft.version(&operation.template);
+        let version = claim.profile.version(&operation.template);
         let route = Route {
             method: operation.method.clone(),
             template: operation.template.clone(),
@@ -130,7 +134,7 @@ fn targets(claims: &[Claim<'_>]) -> (Vec<Target>, Vec<Route>) {
         let target = Target {
             operation: Arc::clone(operation),
             dialect: Arc::clone(&claim.settings.dialect),
-            version: version.and_then(|it| claim.draft.settings.versions.get(it)).map(Arc::clone),
+            version: version.and_then(|it| claim.profile.versions.get(it)).map(Arc::clone),
         };
         (target, route)
     });
@@ -149,6 +153,6 @@ fn clash(name: &str, clash: &RouteClash, claims: &[Claim<'_>]) -> Fault {
         second.operation.template,
         second.operation.id,
         first.operation.template,
-        owner.draft.settings.name.value,
+        owner.draft.name,
     ))
 }

@@ -29,7 +29,9 @@ pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, operation: &'a Node) 
     let max = page.bytes(operation, "x-portcullis-max-bytes");
     let Some(body) = operation.get("requestBody").and_then(|it| page.resolve(it)) else {
         for key in ["x-portcullis-body", "x-portcullis-max-bytes"] {
-            if let Some(node) = operation.get(key) {
+            if operation.get("requestBody").is_none()
+                && let Some(node) = operation.get(key)
+            {
                 page.fault(node.place, format!("`{key}` speaks of a body, but there is no `requestBody`"));
             }
         }

@@ -53,7 +53,10 @@ impl Node {
         }
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |it| (count(it.line()), count(it.column())));
-            let message = error.without_snippet().to_string();
+            let error = error.without_snippet();
+            // Whatever else is nothing is a value, and may be.
+            let nothing = matches!(error, serde_saphyr::Error::NullIntoString { .. });
+            let message = if nothing { "a key is nothing, not a text".to_owned() } else { error.to_string() };
             Fault::at(file, line.max(1), column.max(1), message.lines().next().unwrap_or_default())
         })
     }

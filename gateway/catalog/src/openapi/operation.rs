@@ -58,7 +58,7 @@ impl<'a> Reader<'_, 'a> {
         let body = body::read(page, self.schemas, node);
         let parameters = Parameters::read(page, self.schemas, self.item, node);
         let rest = self.path.rest || self.rest(&parameters);
-        let path = self.in_order(method.place, parameters.path);
+        let path = self.in_order(method.place, parameters.path, parameters.lost);
         let requirement = security::requirement(page, node, method.place);
         let streams = page.flag(node, "x-portcullis-stream").unwrap_or_default();
         let long_lived = streams || matches!(body.treatment, Body::Streamed { .. });
@@ -138,11 +138,13 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// The documented path parameters in the order of the template, which must name the same ones.
-    fn in_order(&self, place: Place, mut documented: Vec<(Place, Parameter)>) -> Vec<Parameter> {
+    /// Where a reference leads to nothing, that is said already.
+    fn in_order(&self, place: Place, mut documented: Vec<(Place, Parameter)>, lost: bool) -> Vec<Parameter> {
         let mut ordered = Vec::new();
         for name in &self.path.parameters {
             match documented.iter().position(|(_, it)| it.name == *name) {
                 Some(at) => ordered.push(documented.remove(at).1),
+                None if lost => {}
                 None => self.page.fault(place, format!("path parameter `{name}` is not among the `parameters`")),
             }
         }

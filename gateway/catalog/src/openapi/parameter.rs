@@ -52,12 +52,15 @@ pub(super) struct Parameters {
     pub(super) cookies: Vec<Parameter>,
     /// Path parameters marked to take the rest of the path.
     pub(super) rest: Vec<(Place, String)>,
+    /// Whether there may be more: one of them, or its schema, is a reference that leads to nothing.
+    pub(super) lost: bool,
 }
 
 impl Parameters {
     /// Reads the parameters of a path and those of one of its operations, which go before.
     pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, item: &'a Node, operation: &'a Node) -> Self {
         let mut effective: Vec<(In, &'a str, &'a Node)> = Vec::new();
+        let mut read = Self::default();
         for holder in [item, operation] {
             let Some(list) = holder.get("parameters") else { continue };
             if !matches!(list.tree, Tree::List(_)) {
@@ -65,6 +68,8 @@ impl Parameters {
             }
             let mut here = HashMap::new();
             for node in list.items() {
+                let leads = |it| page.resolve(it);
+                read.lost |= leads(node).is_none_or(|it| it.get("schema").is_some_and(|it| leads(it).is_none()));
                 let Some((stands, name, node)) = identity(page, node) else { continue };
                 if let Some(line) = here.insert((stands, name.to_ascii_lowercase()), node.place.line) {
                     page.fault(node.place, format!("parameter `{name}` is named twice, first on line {line}"));
@@ -73,7 +78,6 @@ impl Parameters {
                 effective.push((stands, name, node));
             }
         }
-        let mut read = Self::default();
         for (stands, name, node) in effective {
             read.sort_in(page, stands, node, parameter(page, schemas, stands, name, node));
         }

@@ -18,7 +18,8 @@ const ANNOTATIONS: [&str; 10] =
 /// The schemas of one document, which may refer to each other.
 #[derive(Debug)]
 pub(super) struct Schemas {
-    registry: Registry<'static>,
+    /// `None` where the document is at fault, and nothing will be validated.
+    registry: Option<Registry<'static>>,
 }
 
 impl Schemas {
@@ -29,12 +30,20 @@ impl Schemas {
             .add(DOCUMENT, document)
             .and_then(RegistryBuilder::prepare)
             .map_err(|error| format!("schemas cannot be read: {error}"))?;
-        Ok(Self { registry })
+        Ok(Self { registry: Some(registry) })
+    }
+
+    /// Of a document that is at fault: each of them compiles, so that the rest of it can be read for its faults.
+    pub(super) fn none() -> Self {
+        Self { registry: None }
     }
 
     /// Compiles a schema that stands anywhere in the document.
     pub(super) fn compile(&self, schema: &Node) -> Result<Validator, ValidationError<'static>> {
-        options().with_registry(&self.registry).build(&schema.to_json(&link))
+        match &self.registry {
+            Some(registry) => options().with_registry(registry).build(&schema.to_json(&link)),
+            None => options().build(&json!(true)),
+        }
     }
 }
 

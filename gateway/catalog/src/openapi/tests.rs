@@ -314,3 +314,27 @@ fn a_document_in_json_is_as_good_as_one_in_yaml() {
     let read = read_text(text).unwrap().operations.remove(0);
     assert!(read.operation.requirement.admits_anonymous());
 }
+
+#[test]
+fn a_reference_that_leads_nowhere_hides_no_other_fault_and_makes_none() {
+    let text = "parameters: [{ $ref: '#/components/parameters/It' }]
+get: { operationId: a }
+put: { operationId: a, requestBody: { $ref: '#/components/none' }, x-portcullis-max-bytes: 9 }
+post: { operationId: c, parameters: [{ name: q, in: query, style: odd, schema: { type: string } }] }
+";
+    check(
+        text,
+        &[
+            "13:26: reference `#/components/parameters/It` leads to nothing",
+            "15:25: `operationId` `a` is that of line 14 too",
+            "15:49: reference `#/components/none` leads to nothing",
+            "16:71: parameter style `odd` is not supported here, only `form`",
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_is_nothing_is_told_in_words() {
+    let faults = read_text("openapi: 3.1.0\n~: 1\n").unwrap_err();
+    assert_eq!(faults[0].to_string(), "openapi.yaml:2:1: a key is nothing, not a text");
+}

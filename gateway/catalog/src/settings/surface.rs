@@ -63,6 +63,12 @@ impl Written {
         })
     }
 
+    /// The hosts of all surfaces; `None` where one could not be read.
+    pub(crate) fn hosts(surfaces: &[Option<Self>]) -> Option<Vec<String>> {
+        let all: Option<Vec<&Self>> = surfaces.iter().map(Option::as_ref).collect();
+        Some(all?.into_iter().flat_map(|it| it.hosts.iter().map(|it| it.value.clone())).collect())
+    }
+
     /// How its document is to be read.
     pub(crate) fn document(&self, total: Duration) -> DocumentSettings {
         DocumentSettings {

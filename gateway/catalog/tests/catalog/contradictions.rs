@@ -245,3 +245,38 @@ fn everything_wrong_in_every_file_is_told_at_once() {
         ("third", &films, &document)
     ]));
 }
+
+#[test]
+fn a_profile_at_fault_hides_no_contradiction_and_makes_none() {
+    let shared = films().replace("films.example.org", "books.example.org");
+    let spoilt = shared.replace("title =", "fallback = true\ntitle =").replace("\"Films\"", "\"Library\"");
+    let spoilt = spoilt.replace("total = \"5s\"", "total = \"soon\"").replace("film_", "lib_");
+    let told = faults(&[("library", PROFILE, DOCUMENT), ("films", &spoilt, OTHER)]);
+    let lines: Vec<&str> = told.lines().collect();
+    let [total, namespace, prefix] = lines.as_slice() else { panic!("{told}") };
+    assert!(total.contains("films/api.toml:") && total.contains("`soon` is not a time"), "{told}");
+    assert!(namespace.contains("library/api.toml:4:13: `namespace` `Library` is also that of"), "{told}");
+    assert!(prefix.contains("keys beginning with `lib_` could also be those of `films`"), "{told}");
+}
+
+#[test]
+fn what_could_be_read_of_a_profile_at_fault_is_given_with_the_faults() {
+    let spoilt = films().replace("total = \"5s\"", "total = \"soon\"");
+    let dir = folder(&[("library", PROFILE, "openapi: 2"), ("films", &spoilt, OTHER)]);
+    let unsound = Catalog::survey(dir.path()).unwrap_err();
+    let [films, library] = unsound.apis.as_slice() else { panic!("{unsound:?}") };
+    assert!(unsound.all && library.api.is_none(), "a document that cannot be read has no operations");
+    assert_eq!(library.hosts.as_deref(), Some(&["books.example.org".to_owned()][..]));
+    assert_eq!(films.api.as_ref().unwrap().operations.len(), 1);
+    let unreadable = Catalog::survey(&dir.path().join("nothing")).unwrap_err();
+    assert!(unreadable.apis.is_empty() && !unreadable.all);
+}
+
+#[test]
+fn a_surface_that_may_be_missing_leaves_the_operations_unknown() {
+    for spoilt in [films().replace("[[surface]]", "[[surfaces]]"), films().replace("name = ", "name = = ")] {
+        let dir = folder(&[("films", &spoilt, OTHER)]);
+        let unsound = Catalog::survey(dir.path()).unwrap_err();
+        assert!(unsound.apis.iter().all(|it| it.api.is_none() && it.hosts.is_none()), "{spoilt}");
+    }
+}

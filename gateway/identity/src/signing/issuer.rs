@@ -30,6 +30,17 @@ struct Keys {
     jwks: Vec<Jwk>,
 }
 
+/// A token to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken<'a> {
+    /// In whose name: the public origin of the API that it is for.
+    pub issuer: &'a str,
+    /// The standing of the key that it is for.
+    pub standing: &'a Standing,
+    /// What it is to be good for; what of that the key may not do is left out.
+    pub scopes: &'a [Scope],
+}
+
 /// A token that was just made.
 #[derive(Debug)]
 pub struct AccessToken {
@@ -105,37 +116,30 @@ impl Issuer {
         self.keys().jwks.clone()
     }
 
-    /// Makes a token in the name of `issuer`, for what a key may do and no more. Signing is a quarter of a millisecond of
-    /// hard work: not for a thread that others wait for.
-    pub fn mint(
-        &self,
-        issuer: &str,
-        standing: &Standing,
-        scopes: &[Scope],
-        now: Timestamp,
-        random: &dyn Random,
-    ) -> Result<AccessToken, NoSigner> {
+    /// Makes a token. Signing is a quarter of a millisecond of hard work: not for a thread that others wait for.
+    pub fn mint(&self, new: NewToken<'_>, now: Timestamp, random: &dyn Random) -> Result<AccessToken, NoSigner> {
+        let NewToken { issuer, standing, scopes } = new;
         let keys = self.keys();
         let signer = keys.signer.as_ref().ok_or(NoSigner::None)?;
         let iat = now.seconds();
         let exp = (now + TOKEN_LIFETIME).min(standing.expires.unwrap_or(now + TOKEN_LIFETIME)).seconds();
         let expires_in = u64::try_from(exp - iat).ok().filter(|it| *it > 0).ok_or(NoSigner::Ended)?;
-        let had = scopes.iter().filter(|it| standing.scopes.contains(it)).map(Scope::as_str);
+        let allowed = scopes.iter().filter(|it| standing.scopes.contains(it)).map(Scope::as_str);
         let claims = Claims {
             iss: issuer,
             aud: issuer,
             sub: standing.owner.as_deref().unwrap_or(standing.key.as_str()),
             client_id: standing.key.as_str(),
             tenant: standing.tenant.as_str(),
-            scope: had.collect::<Vec<_>>().join(" "),
+            scope: allowed.collect::<Vec<_>>().join(" "),
             jti: keyformat::draw_id("", JTI, random),
             iat,
             exp,
         };
         let head = Head { alg: "RS256", kid: signer.kid(), typ: "at+jwt" };
-        let signed = format!("{}.{}", part(&head)?, part(&claims)?);
-        let signature = URL_SAFE_NO_PAD.encode(signer.sign(&signed)?);
-        Ok(AccessToken { text: Shown::new(format!("{signed}.{signature}")), expires_in })
+        let content = format!("{}.{}", part(&head)?, part(&claims)?);
+        let signature = URL_SAFE_NO_PAD.encode(signer.sign(&content)?);
+        Ok(AccessToken { text: Shown::new(format!("{content}.{signature}")), expires_in })
     }
 
     fn keys(&self) -> Arc<Keys> {

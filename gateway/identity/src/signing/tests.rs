@@ -135,7 +135,9 @@ fn who_cannot_wait_for_the_month_waits_a_day_and_a_key_that_waits_is_not_made_tw
     assert_eq!(keys.stages(), ["superseded", "in_use"]);
     // One that was to wait for longer waits no longer than it must.
     let late = key(2, keys.now, TokenKeyStage::Published { due: keys.now + PERIOD });
+    let other = keys.fresh(keys.now + KNOWN_BEFORE_USE);
     let next = hastened(std::slice::from_ref(&late), &other);
+    assert_eq!(next.kid, late.kid);
     assert_eq!(next.stage, TokenKeyStage::Published { due: keys.now + KNOWN_BEFORE_USE });
 }
 
@@ -146,6 +148,8 @@ fn after_an_emergency_no_older_key_is_good_and_the_new_one_signs() {
     keys.now = NOW + PERIOD;
     keys.tend();
     keys.now = keys.now + KNOWN_BEFORE_USE;
+    keys.tend();
+    keys.now = keys.now + TOKEN_LIFETIME + HOUR;
     keys.tend();
     let fresh = keys.fresh(keys.now + PERIOD);
     keys.put(vec![fresh]);

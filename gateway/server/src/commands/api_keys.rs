@@ -1,12 +1,12 @@
 //! `portcullis api-keys`
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use domain::{ApiName, Clock as _, KeyId, KeyRecord, KeySecret, Scope, SystemClock, TenantId, TierName, Timestamp};
+use domain::{ApiName, KeyId, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
 use identity::{Identity, ImportKey, Issued, KeyFilter, KeyState, NewKey, NewTenant, Page, PlainKey, Terms};
 use ipnet::IpNet;
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub(crate) struct Wanted {
     /// What its owner calls it
     #[arg(long)]
     name: String,
-    /// The ceiling of what it may do
+    /// The ceiling of what it may do, separated by commas, such as `compute,data` [default: none]
     #[arg(long, value_delimiter = ',')]
     scopes: Vec<Scope>,
     /// How much it may use [default: that of the API]
@@ -70,7 +70,7 @@ pub(crate) struct Wanted {
     /// The user or service account that holds it
     #[arg(long)]
     owner: Option<String>,
-    /// From where it may be used, such as `203.0.113.0/24` [default: anywhere]
+    /// From where it may be used, separated by commas, such as `203.0.113.0/24` [default: anywhere]
     #[arg(long = "allow", value_delimiter = ',', value_name = "NETWORK", value_parser = network)]
     ip_allow: Vec<IpNet>,
     /// When it ends: a moment, or a length of time such as `90d` [default: never]
@@ -141,14 +141,21 @@ impl Listed {
 
 impl ApiKeys {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        let now = SystemClock::new().now().wall;
-        with_desk(settings, async |identity, terms| match self {
+        with_desk(settings, async |identity, terms, now| match self {
             Self::Create(wanted) => {
                 let new = wanted.resolve(identity, terms, now).await?;
                 let made = identity.create_key(&new, terms).await?;
                 output.one(&Listed::issued(&made, now), &shown_once(&made))
             }
             Self::List { tenant, api } => {
+                if let Some(api) = &api {
+                    terms.of(api)?;
+                }
+                if let Some(unknown) = &tenant
+                    && identity.tenant(unknown).await?.is_none()
+                {
+                    bail!("there is no tenant with the id `{unknown}`; help: `portcullis tenants list` shows ids");
+                }
                 let keys = keys(identity, &KeyFilter { tenant, api }).await?;
                 output.list(&keys.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
             }
@@ -194,13 +201,16 @@ impl Wanted {
 fn only_api(terms: &Terms, scopes: &[Scope]) -> anyhow::Result<ApiName> {
     let fits: Vec<&ApiName> =
         terms.all().filter(|it| scopes.iter().all(|scope| it.scopes.contains(scope))).map(|it| &it.api).collect();
-    match fits.as_slice() {
-        [only] => Ok((*only).clone()),
-        [] => bail!("no API has all of these scopes: name one with --api"),
-        several => {
-            let names: Vec<&str> = several.iter().map(|it| it.as_str()).collect();
-            bail!("several APIs have these scopes ({}): name one with --api", names.join(", "))
+    let names = fits.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+    let strange: Vec<&Scope> = scopes.iter().filter(|it| !terms.all().any(|api| api.scopes.contains(*it))).collect();
+    match (fits.as_slice(), strange.as_slice()) {
+        ([only], _) => Ok((*only).clone()),
+        (_, [unknown, ..]) => bail!("no API has a scope `{unknown}`; help: `portcullis routes` shows those there are"),
+        ([], []) => bail!("no API has all of these scopes: a key opens one API, so make one for each"),
+        (_, []) if scopes.is_empty() => {
+            bail!("a key opens one API: name it with --api ({names}), and what the key may do with --scopes")
         }
+        (_, []) => bail!("several APIs have these scopes ({names}): name one with --api"),
     }
 }
 
@@ -253,8 +263,12 @@ fn read_keys(new: &NewKey) -> anyhow::Result<Vec<ImportKey>> {
     if input.is_terminal() {
         bail!("write the keys to standard input, one a line");
     }
+    keys_of(input.lock(), new)
+}
+
+fn keys_of(input: impl BufRead, new: &NewKey) -> anyhow::Result<Vec<ImportKey>> {
     let mut keys = Vec::new();
-    for (number, line) in input.lock().lines().enumerate() {
+    for (number, line) in input.lines().enumerate() {
         let line = line?;
         let key = match line.trim().strip_prefix("sha256:") {
             _ if line.trim().is_empty() => continue,
@@ -268,6 +282,9 @@ fn read_keys(new: &NewKey) -> anyhow::Result<Vec<ImportKey>> {
         };
         let name = if number == 0 { new.name.clone() } else { format!("{}-{}", new.name, number + 1) };
         keys.push(ImportKey { new: NewKey { name, ..new.clone() }, key });
+    }
+    if keys.is_empty() {
+        bail!("there is no key on standard input: write them one a line");
     }
     Ok(keys)
 }
@@ -299,6 +316,40 @@ fn network(text: &str) -> Result<IpNet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_names_no_api_is_told_what_would_name_one() {
+        let api = |name: &str, scopes: &[&str]| identity::ApiTerms {
+            api: name.parse().unwrap(),
+            prefixes: Vec::new(),
+            imported: false,
+            access_keys: false,
+            scopes: scopes.iter().map(|it| it.parse().unwrap()).collect(),
+            tiers: std::iter::once("t".parse().unwrap()).collect(),
+            default_tier: "t".parse().unwrap(),
+        };
+        let terms = Terms::new([api("one", &["read", "run"]), api("two", &["read", "sum"])]);
+        let only = |scopes: &[&str]| {
+            let scopes: Vec<Scope> = scopes.iter().map(|it| it.parse().unwrap()).collect();
+            only_api(&terms, &scopes).map(|it| it.to_string()).map_err(|it| it.to_string())
+        };
+        assert_eq!(only(&["read", "run"]).unwrap(), "one");
+        for (scopes, told) in [
+            (&["run", "nope"][..], "no API has a scope `nope`"),
+            (&["run", "sum"], "no API has all of these scopes: a key opens one API"),
+            (&["read"], "several APIs have these scopes (one, two): name one with --api"),
+            (&[], "a key opens one API: name it with --api (one, two)"),
+        ] {
+            assert!(only(scopes).unwrap_err().starts_with(told), "{:?}", only(scopes));
+        }
+    }
+
+    #[test]
+    fn an_import_of_nothing_is_a_mistake() {
+        let new = NewKey::new("one".parse().unwrap(), "t".parse().unwrap(), "a");
+        assert!(keys_of(&b"\n \n"[..], &new).is_err());
+        assert_eq!(keys_of(&b"0123456789abcdef0\n"[..], &new).unwrap().len(), 1);
+    }
 
     #[test]
     fn an_end_is_a_moment_or_a_length_of_time() {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use catalog::Sketch;
 use serde::Serialize;
 
 use crate::boot;
@@ -26,7 +27,8 @@ struct Checked {
 pub(crate) fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
     let configuration = boot::configuration(settings).map_err(Refused)?;
     let profiles = configuration.catalog.profiles();
-    let (sources, _) = boot::sources(settings, profiles);
+    let sketches: Vec<Sketch> = profiles.iter().map(Sketch::from).collect();
+    let (sources, _) = boot::sources(settings, &sketches);
     let ran = configuration.authorizer.run_cases(&sources).map_err(Refused)?;
     let checked = Checked {
         ok: true,

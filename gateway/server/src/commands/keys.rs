@@ -51,7 +51,7 @@ impl From<TokenKey> for Shown {
 
 impl Keys {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, _| match self {
+        with_desk(settings, async |identity, _, _| match self {
             Self::List => {
                 let keys = identity.token_keys().await?;
                 output.list(&keys.into_iter().map(Shown::from).collect::<Vec<_>>())

@@ -10,18 +10,22 @@ mod serve;
 mod tenants;
 mod witness;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::boot;
 use crate::faults::Refused;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use output::{Output, complain};
 
-/// A policy and compliance gateway in front of REST APIs.
+/// A gateway in front of REST APIs: of each request it finds out who sends it, whether they may, and how much they have
+/// used, and it keeps a log of its decisions that anybody can check.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about, propagate_version = true)]
+#[command(name = "portcullis", version, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -65,14 +69,30 @@ enum Command {
 }
 
 impl Cli {
+    /// What was typed. Wrong use is told in the form that was asked for.
+    pub(crate) fn typed() -> Result<Self, ExitCode> {
+        let words = settings::words();
+        Self::try_parse_from(&words).map_err(|cause| {
+            if cause.use_stderr() && wants_json(&words) {
+                return complain(&anyhow::anyhow!(mistake(&cause)), Output::Json);
+            }
+            // Where nobody reads there is nobody left to tell.
+            let _ = cause.print();
+            ExitCode::from(u8::try_from(cause.exit_code()).unwrap_or(output::WRONG_USE))
+        })
+    }
+
     /// Runs the command. 0 is done, 1 is "the answer is no", 2 is wrong use or a bad file.
     pub(crate) fn run(self) -> ExitCode {
         let output = self.global.output;
-        let settings = || Settings::read(self.global.config.as_deref()).map_err(|it| anyhow::Error::from(Refused(it)));
+        let read = || Settings::read(self.global.config.as_deref());
+        let settings = || read().map_err(|it| anyhow::Error::from(Refused::from(it)));
+        // Who loads all that they name is told all that is wrong with it.
+        let all = || read().map_err(|it| anyhow::Error::from(Refused(boot::faults(it))));
         let done = match self.command {
-            Command::Serve => settings().and_then(serve::run),
-            Command::Check => settings().and_then(|it| check::run(&it, output)),
-            Command::Routes(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Serve => all().and_then(serve::run),
+            Command::Check => all().and_then(|it| check::run(&it, output)),
+            Command::Routes(command) => all().and_then(|it| command.run(&it, output)),
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
@@ -84,5 +104,55 @@ impl Cli {
             Ok(code) => code,
             Err(cause) => complain(&cause, output),
         }
+    }
+}
+
+/// Whether JSON was asked for, in words that could not be made sense of as a whole.
+fn wants_json(words: &[OsString]) -> bool {
+    let pairs = words.iter().zip(words.iter().skip(1));
+    words.iter().any(|it| it == "--output=json")
+        || pairs.into_iter().any(|(one, two)| one == "--output" && two == "json")
+}
+
+/// What is wrong with what was typed, in one line and without the usage.
+fn mistake(cause: &clap::Error) -> String {
+    if cause.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing; help: `--help` lists them".to_owned();
+    }
+    let told = cause.to_string();
+    let told = told.split("\nUsage:").next().unwrap_or_default().trim_start_matches("error: ");
+    told.split_whitespace().filter(|it| *it != "tip:").collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> Option<String> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let cause = Cli::try_parse_from(&words).unwrap_err();
+        assert!(cause.use_stderr());
+        wants_json(&words).then(|| mistake(&cause))
+    }
+
+    #[test]
+    fn wrong_use_is_one_line_for_who_asks_for_json() {
+        assert_eq!(told("portcullis api-keys revoke"), None);
+        assert_eq!(
+            told("portcullis api-keys revoke --output json").unwrap(),
+            "the following required arguments were not provided: <ID>"
+        );
+        assert!(
+            told("portcullis --output=json check --allow foo").unwrap().starts_with("unexpected argument '--allow'")
+        );
+        assert!(told("portcullis --output json").unwrap().starts_with("'portcullis' requires a subcommand"));
+        let bare = told("portcullis --output=json api-keys").unwrap();
+        assert_eq!(bare, "a command is missing; help: `--help` lists them");
+    }
+
+    #[test]
+    fn help_says_what_the_program_is() {
+        let help = Cli::try_parse_from(["portcullis", "--help"]).unwrap_err().to_string();
+        assert!(help.starts_with("A gateway in front of REST APIs"), "{help}");
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use domain::{Native, Operation, Requirement};
+use domain::{Native, Operation, Requirement, Scope};
 use serde::Serialize;
 
 use crate::boot;
@@ -25,9 +25,15 @@ struct Route {
     api: String,
     method: String,
     path: String,
+    /// Query parameters that tell it from others of its path.
+    query: Vec<String>,
     operation: String,
     class: &'static str,
-    needs: String,
+    /// What a key must be permitted, all of it; empty where anybody may ask.
+    needs: Vec<String>,
+    /// What does as well, each all of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    or: Vec<Vec<String>>,
     answered_by: String,
 }
 
@@ -35,16 +41,11 @@ impl Rows for Route {
     const COLUMNS: &'static [&'static str] = &["api", "method", "path", "operation", "class", "needs", "answered by"];
 
     fn row(&self) -> Vec<String> {
-        let Self { api, method, path, operation, class, needs, answered_by } = self;
-        vec![
-            api.clone(),
-            method.clone(),
-            path.clone(),
-            operation.clone(),
-            (*class).to_owned(),
-            needs.clone(),
-            answered_by.clone(),
-        ]
+        let Self { api, method, operation, class, answered_by, .. } = self;
+        let path =
+            if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query.join("&")) };
+        let (api, method, operation) = (api.clone(), method.clone(), operation.clone());
+        vec![api, method, path, operation, (*class).to_owned(), self.needed(), answered_by.clone()]
     }
 }
 
@@ -61,7 +62,8 @@ impl Routes {
         for profile in profiles.iter().filter(|it| self.api.as_deref().is_none_or(|api| it.api.name.as_str() == api)) {
             for operation in &profile.api.operations {
                 let upstream = configuration.catalog.upstream_of(operation);
-                routes.push(route(operation, &format!("{}:{}", upstream.host, upstream.port)));
+                let query = configuration.catalog.selectors(operation);
+                routes.push(Route::of(operation, query, &format!("{}:{}", upstream.host, upstream.port)));
             }
         }
         output.list(&routes)?;
@@ -69,40 +71,84 @@ impl Routes {
     }
 }
 
-fn route(operation: &Operation, upstream: &str) -> Route {
-    Route {
-        api: operation.api.to_string(),
-        method: operation.method.to_string(),
-        path: operation.template.clone(),
-        operation: operation.id.to_string(),
-        class: operation.class.as_str(),
-        needs: needs(&operation.requirement),
-        answered_by: match operation.native {
-            Native::No => upstream.to_owned(),
-            Native::Unserved => "nobody yet".to_owned(),
-            Native::Served(_) => "the gateway".to_owned(),
-        },
+impl Route {
+    fn of(operation: &Operation, query: &[String], upstream: &str) -> Self {
+        let mut alternatives = alternatives(&operation.requirement).into_iter();
+        Self {
+            api: operation.api.to_string(),
+            method: operation.method.to_string(),
+            path: operation.template.clone(),
+            query: query.to_vec(),
+            operation: operation.id.to_string(),
+            class: operation.class.as_str(),
+            needs: alternatives.next().unwrap_or_default(),
+            or: alternatives.collect(),
+            answered_by: match operation.native {
+                Native::No => upstream.to_owned(),
+                Native::Unserved => "nobody yet".to_owned(),
+                Native::Served(_) => "the gateway".to_owned(),
+            },
+        }
+    }
+
+    /// `compute`, `a and b`, `a or b`; `nothing` where anybody may ask.
+    fn needed(&self) -> String {
+        if self.needs.is_empty() {
+            return "nothing".to_owned();
+        }
+        let all: Vec<String> = std::iter::once(&self.needs).chain(&self.or).map(|it| it.join(" and ")).collect();
+        all.join(" or ")
     }
 }
 
-/// `compute`, `a and b`, `a or b`; `nothing` where anybody may ask.
-fn needs(requirement: &Requirement) -> String {
+/// What a key must be permitted, in each way that will do; none where anybody may ask. A scheme that asks for no scope
+/// stands for itself.
+fn alternatives(requirement: &Requirement) -> Vec<Vec<String>> {
     if requirement.admits_anonymous() {
-        return "nothing".to_owned();
+        return Vec::new();
     }
-    let mut alternatives: Vec<String> = requirement
-        .0
-        .iter()
-        .map(|alternative| {
-            let schemes = alternative.0.iter().map(|(scheme, scopes)| {
-                let scopes: Vec<&str> = scopes.iter().map(domain::Scope::as_str).collect();
-                if scopes.is_empty() { scheme.clone() } else { scopes.join(" and ") }
-            });
-            schemes.collect::<Vec<_>>().join(" and ")
-        })
-        .collect();
+    let scopes = |(scheme, scopes): &(String, Vec<Scope>)| match scopes.as_slice() {
+        [] => vec![scheme.clone()],
+        scopes => scopes.iter().map(ToString::to_string).collect(),
+    };
+    let mut all: Vec<Vec<String>> = requirement.0.iter().map(|it| it.0.iter().flat_map(scopes).collect()).collect();
     // Schemes that ask for the same scopes are one need.
-    alternatives.sort();
-    alternatives.dedup();
-    alternatives.join(" or ")
+    all.sort();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Alternative;
+
+    use super::*;
+
+    #[test]
+    fn what_is_needed_is_a_list_for_scripts_and_words_for_people() {
+        let scheme =
+            |name: &str, scopes: &[&str]| (name.to_owned(), scopes.iter().map(|it| it.parse().unwrap()).collect());
+        let key = Alternative(vec![scheme("key", &["put", "get"])]);
+        let signed = Alternative(vec![scheme("signed", &["put", "get"])]);
+        let session = Alternative(vec![scheme("session", &[])]);
+        assert_eq!(alternatives(&Requirement(vec![key.clone(), signed.clone()])), [["put", "get"]]);
+        let both = alternatives(&Requirement(vec![session, key, signed]));
+        assert_eq!(both, [vec!["put", "get"], vec!["session"]]);
+        assert!(alternatives(&Requirement::default()).is_empty());
+    }
+
+    #[test]
+    fn operations_of_one_path_are_told_apart_by_their_query() {
+        let policies = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/apis");
+        let catalog = catalog::Catalog::load(&policies).unwrap();
+        let cloudnx = catalog.profiles().iter().find(|it| it.api.name.as_str() == "cloudnx").unwrap();
+        let routes = cloudnx.api.operations.iter().map(|it| Route::of(it, catalog.selectors(it), "u"));
+        let part = routes.into_iter().find(|it| it.operation == "s3UploadPartCopy").unwrap();
+        let shown = serde_json::to_value(&part).unwrap();
+        assert_eq!(shown["needs"], serde_json::json!(["s3:PutObject", "s3:GetObject"]));
+        assert_eq!(shown["query"], serde_json::json!(["partNumber", "uploadId", "x-amz-copy-source"]));
+        let row = part.row();
+        assert!(row.contains(&"/{bucket}/{key}?partNumber&uploadId&x-amz-copy-source".to_owned()), "{row:?}");
+        assert!(row.contains(&"s3:PutObject and s3:GetObject".to_owned()), "{row:?}");
+    }
 }

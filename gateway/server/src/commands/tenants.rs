@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::Subcommand;
-use domain::{ApiName, SystemClock, Tenant, TenantId, TierName};
+use domain::{ApiName, Clock as _, FixedClock, SystemClock, Tenant, TenantId, TierName, Timestamp};
 use identity::{Identity, NewTenant, Page, Terms};
 use serde::Serialize;
 
@@ -75,8 +76,9 @@ impl From<Tenant> for Shown {
 
 impl Tenants {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, terms| match self {
+        with_desk(settings, async |identity, terms, _| match self {
             Self::Create { name, id, tiers } => {
+                once(&tiers)?;
                 let new = NewTenant { id, name, tiers: tiers.into_iter().collect() };
                 let made = identity.create_tenant(&new, terms).await?;
                 let words = format!("tenant `{}` is made", made.id);
@@ -101,14 +103,16 @@ impl Tenants {
 /// Opens the store for one verb, and closes it again.
 pub(crate) fn with_desk(
     settings: &Settings,
-    verb: impl AsyncFnOnce(&Identity, &Terms) -> anyhow::Result<()>,
+    verb: impl AsyncFnOnce(&Identity, &Terms, Timestamp) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let catalog = catalog::Catalog::load(&settings.apis).map_err(Refused)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let desk = desk::open(settings, Arc::new(SystemClock::new())).await?;
+        // A command is done at one moment: what it makes begins when its length is counted from.
+        let now = SystemClock::new().now().wall;
+        let desk = desk::open(settings, Arc::new(FixedClock::at(now))).await?;
         let identity = desk.identity.acting_for(&actor::of_this_process());
-        let done = verb(&identity, &desk::terms(&catalog)).await;
+        let done = verb(&identity, &desk::terms(&catalog), now).await;
         desk.store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })
@@ -127,7 +131,29 @@ pub(crate) async fn all(identity: &Identity) -> anyhow::Result<Vec<Tenant>> {
     }
 }
 
+/// A tenant has one tier at an API.
+fn once(tiers: &[(ApiName, TierName)]) -> anyhow::Result<()> {
+    let repeated = |(at, (api, _)): &(usize, &(ApiName, TierName))| tiers.iter().take(*at).any(|(it, _)| it == api);
+    match tiers.iter().enumerate().find(repeated) {
+        Some((_, (api, _))) => bail!("`{api}` is given two tiers: name one"),
+        None => Ok(()),
+    }
+}
+
 fn tier(text: &str) -> Result<(ApiName, TierName), String> {
     let (api, tier) = text.split_once('=').ok_or("write API=TIER, such as `novastraxis=enterprise`")?;
     Ok((api.parse().map_err(|it| format!("{it}"))?, tier.parse().map_err(|it| format!("{it}"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_has_one_tier_at_an_api() {
+        let tiers = |texts: &[&str]| once(&texts.iter().map(|it| tier(it).unwrap()).collect::<Vec<_>>());
+        assert!(tiers(&["a=x", "b=x"]).is_ok());
+        let told = tiers(&["a=x", "b=x", "a=y"]).unwrap_err().to_string();
+        assert_eq!(told, "`a` is given two tiers: name one");
+    }
 }

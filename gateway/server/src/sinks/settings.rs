@@ -301,7 +301,7 @@ mod tests {
     use crate::settings::Settings;
 
     fn parse(text: &str) -> Result<Settings, Vec<String>> {
-        let read = Settings::parse(Path::new("etc/p.toml"), text);
+        let read = Settings::parse(Path::new("etc/p.toml"), text).map_err(|it| it.faults);
         read.map_err(|faults| faults.iter().map(Fault::to_string).collect())
     }
 

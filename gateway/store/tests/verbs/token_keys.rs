@@ -9,7 +9,7 @@ use domain::{
     Arrival, DeedClass, KeyId, Moment, NormalPath, PathMode, RequestId, Source, Standing, Tick, Timestamp, TokenKey,
     TokenKeyStage,
 };
-use identity::{Issuer, Jwk, NoSigner, Settings, TOKEN_LIFETIME};
+use identity::{Issuer, Jwk, NewToken, NoSigner, Settings, TOKEN_LIFETIME};
 
 use crate::desk::{DAY, Desk, NOW, desk, desk_with, new, secrets};
 
@@ -92,7 +92,8 @@ async fn a_token_says_whose_it_is_and_no_more_than_its_key_may() {
     let key = desk.identity.create_key(&asked, &desk.terms).await.unwrap().record;
     let (issuer, standing) = (desk.issuer().await, desk.standing(&key.id).await);
     let wanted = ["data", "network"].map(|it| it.parse().unwrap());
-    let token = issuer.mint(ISSUER, &standing, &wanted, NOW, &SystemRandom).unwrap();
+    let asked = NewToken { issuer: ISSUER, standing: &standing, scopes: &wanted };
+    let token = issuer.mint(asked, NOW, &SystemRandom).unwrap();
     assert_eq!(token.expires_in, 600, "no longer than its key");
     let parts: Vec<&str> = token.text.reveal().split('.').collect();
     let head: serde_json::Value = read(parts[0]);
@@ -104,12 +105,9 @@ async fn a_token_says_whose_it_is_and_no_more_than_its_key_may() {
     });
     assert_eq!(claims, expected);
     assert_eq!(claims["jti"].as_str().map(str::len), Some(22));
-    let ended = issuer.mint(ISSUER, &standing, &wanted, NOW + 10 * MINUTE, &SystemRandom);
+    let ended = issuer.mint(asked, NOW + 10 * MINUTE, &SystemRandom);
     assert_eq!(ended.map(drop), Err(NoSigner::Ended));
-    assert_eq!(
-        desk.identity.issuer().mint(ISSUER, &standing, &wanted, NOW, &SystemRandom).map(drop),
-        Err(NoSigner::None)
-    );
+    assert_eq!(desk.identity.issuer().mint(asked, NOW, &SystemRandom).map(drop), Err(NoSigner::None));
     assert!(!format!("{token:?}").contains(parts[2]), "a token is not shown");
 }
 
@@ -175,7 +173,10 @@ async fn the_gate_of_requests_takes_what_is_minted_for_its_own_tenant_until_the_
     let other = desk.identity.create_key(&asked, &desk.terms).await.unwrap().record;
     let issuer = desk.issuer().await;
     let ring = desk.ring().await.with_token_keys(set(&issuer));
-    let mint = |standing: &Standing| issuer.mint(ISSUER, standing, &standing.scopes, NOW, &SystemRandom).unwrap();
+    let mint = |standing: &Standing| {
+        let new = NewToken { issuer: ISSUER, standing, scopes: &standing.scopes };
+        issuer.mint(new, NOW, &SystemRandom).unwrap()
+    };
     let token = mint(&*desk.standing(&own.id).await);
     let foreign = mint(&*desk.standing(&other.id).await);
     for (token, tenant, key) in [(&token, "acme", &own.id), (&foreign, "globex", &other.id)] {

@@ -1,0 +1,102 @@
+//! One fault hides no other, whatever file or stage it is of.
+
+use std::path::Path;
+
+use super::*;
+
+/// A copy of the profiles and policies that ship, for spoiling.
+struct Copy(tempfile::TempDir);
+
+impl Copy {
+    fn new() -> Self {
+        fn copy(from: &Path, to: &Path) {
+            std::fs::create_dir(to).unwrap();
+            for item in std::fs::read_dir(from).unwrap() {
+                let from = item.unwrap().path();
+                let to = to.join(from.file_name().unwrap());
+                if from.is_dir() {
+                    copy(&from, &to);
+                } else {
+                    std::fs::copy(&from, &to).unwrap();
+                }
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies"), &folder.path().join("policies"));
+        Self(folder)
+    }
+
+    fn spoil(&self, file: &str, change: impl FnOnce(String) -> String) {
+        let file = self.0.path().join("policies").join(file);
+        let good = std::fs::read_to_string(&file).unwrap_or_default();
+        std::fs::write(&file, change(good)).unwrap();
+    }
+
+    /// What is told of settings with this text, with files as seen from the folder.
+    fn told(&self, text: &str) -> Vec<String> {
+        let text = format!("guardrails = 'policies/guardrails'\n{text}");
+        let faults = match Settings::parse(&self.0.path().join("p.toml"), &text) {
+            Ok(settings) => configuration(&settings).map(drop).unwrap_err(),
+            Err(incomplete) => faults(incomplete),
+        };
+        let folder = format!("{}/", self.0.path().display());
+        faults.iter().map(|it| it.to_string().replace(&folder, "")).collect()
+    }
+}
+
+#[track_caller]
+fn begins(told: &[String], expected: &[&str]) {
+    assert_eq!(told.len(), expected.len(), "{}", told.join("\n"));
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.contains(expected), "{told}\nis not about {expected}");
+    }
+}
+
+#[test]
+fn every_stage_tells_its_faults_in_one_go_and_in_order() {
+    let copy = Copy::new();
+    copy.spoil("apis/cloudnx/api.toml", |it| it.replace("default_tier = \"", "default_tier = \"gold-"));
+    copy.spoil("apis/novastraxis/access.cedar", |it| it + "permit(");
+    copy.spoil("apis/novastack/access.cases.json", |_| "{".to_owned());
+    copy.spoil("guardrails/mine.cedar", |_| {
+        "@id(\"mine\") forbid (principal, action, resource) when { context.nope };".to_owned()
+    });
+    let told = copy.told(
+        "[tls]\ncertificate = 'c.pem'\n[upstreams]\nnope = 'https://a.example'\ncloudnx = 'https://b.example'\n\
+         novastack = 'ftp://c.example'\n'cloudnx/nope' = 'https://d.example'\n",
+    );
+    let expected = [
+        "p.toml:2:1: missing field `key`",
+        "p.toml:5:8: [upstreams] `nope`: there is no API `nope`",
+        "p.toml:7:13: [upstreams] `novastack`: `ftp://c.example` is not an upstream",
+        "p.toml:8:18: [upstreams] `cloudnx/nope`: API `cloudnx` has no host `nope`",
+        "policies/apis/cloudnx/api.toml:",
+        "policies/apis/novastack/access.cases.json:1: not a list of cases",
+        "policies/apis/novastraxis/access.cedar:",
+        "policies/guardrails/mine.cedar:1:57: for policy `mine`, attribute `nope` in context for ",
+    ];
+    begins(&told, &expected);
+}
+
+#[test]
+fn policies_are_held_to_a_document_though_its_profile_is_at_fault() {
+    let copy = Copy::new();
+    copy.spoil("apis/cloudnx/api.toml", |it| it.replace("default_tier = \"", "default_tier = \"gold-"));
+    copy.spoil("apis/cloudnx/access.cedar", |it| {
+        it + "@id(\"odd\") permit (principal, action == Cloudnx::Action::\"listVpc\", resource);"
+    });
+    let told = copy.told("");
+    begins(&told, &["cloudnx/access.cedar:", "cloudnx/api.toml:"]);
+    assert!(told.concat().contains("did you mean `Cloudnx::Action::\"listVpcs\"`?"), "{told:?}");
+}
+
+#[test]
+fn what_cannot_be_known_because_of_a_fault_is_none() {
+    let copy = Copy::new();
+    copy.spoil("apis/cloudnx/api.openapi.yaml", |it| it.replacen("openapi: ", "openapi: [", 1));
+    copy.spoil("guardrails/mine.cedar", |_| {
+        "@id(\"mine\") forbid (principal, action == Cloudnx::Action::\"anything\", resource);".to_owned()
+    });
+    begins(&copy.told("[upstreams]\n'cloudnx/cloudnx.in' = 'https://a.example'\n"), &["cloudnx/api.openapi.yaml:"]);
+    begins(&copy.told("apis = 1\n[upstreams]\nnope = 'https://a.example'\n"), &["p.toml:2:8: "]);
+}
