@@ -1,5 +1,5 @@
 //! Connections, hops and upstreams: what passes, what is cut off, and what is said of it.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![expect(clippy::expect_used, reason = "a test may fail")]
 
 use std::process::Command;
 use std::time::Duration;

@@ -436,7 +436,7 @@ proptest! {
     #[test]
     fn whichever_entries_are_changed_exactly_those_are_named(mut changed in prop::collection::btree_set(1_usize..511, 1..6)) {
         let folder = whole();
-        for it in changed {
+        for it in &changed {
             alter(folder.path(), *it);
         }
         let found = told(folder.path(), &grounds());

@@ -164,7 +164,7 @@ async fn a_secret_that_others_could_read_and_what_is_no_request_are_declined() {
     assert_eq!(room.exchange_as(&plain, good.clone()).await.declined, Some(Declined::PlainHttp));
     let body = Some(Declined::Parameter("body".to_owned()));
     for bad in
-        ["".to_owned(), "{}".to_owned(), json!({ "access_key_id": ACME.0 }).to_string(), " ".repeat(BODY) + &good]
+        [String::new(), "{}".to_owned(), json!({ "access_key_id": ACME.0 }).to_string(), " ".repeat(BODY) + &good]
     {
         assert_eq!(room.exchange_as(&anybody(), bad).await.declined, body);
     }
