@@ -74,6 +74,8 @@ impl Keyring {
             match change {
                 Change::Tenant(tenant) => drop(tenants.insert(tenant.id.clone(), tenant)),
                 Change::Key(key) => drop(keys.insert(key.id.clone(), key)),
+                // Who signs tokens is known by the set that the ring was given.
+                Change::TokenKey(_) => {}
             }
         }
         next.change_tenants(tenants);
@@ -207,6 +209,7 @@ impl KeyringBuilder {
         match change {
             Change::Tenant(tenant) => drop(Arc::make_mut(&mut self.ring.tenants).insert(tenant.id.clone(), tenant)),
             Change::Key(key) => self.put_key(*key, None),
+            Change::TokenKey(_) => {}
         }
     }
 

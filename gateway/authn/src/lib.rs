@@ -13,6 +13,7 @@ pub mod sigv4;
 #[cfg(test)]
 mod testing;
 pub mod token;
+mod whole;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use secrets::{MasterKey, Peppers, SecretFiles, Secrets, SecretsFault};
 pub use signed::SignatureRules;
 pub use sigv4::PayloadCheck;
 pub use token::TokenRules;
+pub use whole::{Disbelieved, WholeKey, prove_whole};
 
 use keyring::Ended;
 use presented::{Presented, classify};

@@ -6,10 +6,11 @@
 mod files;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac};
-use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault};
+use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault, keyformat};
 use zeroize::{Zeroize, Zeroizing};
 
 pub use files::{SecretFiles, SecretsFault, forget_seed, replace_seed, restore_seed, seed, seed_before, text};
@@ -26,6 +27,8 @@ pub struct Secrets {
     master: MasterKey,
     /// What was derived from sealed secrets today.
     signing: SigningKeys,
+    /// A sealed secret that nobody has.
+    decoy: OnceLock<Vec<u8>>,
 }
 
 impl fmt::Debug for Secrets {
@@ -37,7 +40,7 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// From peppers and a master key that were read one by one.
     pub fn new(peppers: Peppers, master: MasterKey) -> Self {
-        Self { peppers, master, signing: SigningKeys::default() }
+        Self { peppers, master, signing: SigningKeys::default(), decoy: OnceLock::new() }
     }
 
     /// The peppers.
@@ -53,6 +56,14 @@ impl Secrets {
     /// Signing keys that were derived from unsealed secrets, each good for one day.
     pub(crate) fn signing_keys(&self) -> &SigningKeys {
         &self.signing
+    }
+
+    /// A sealed secret that nobody has, of the length of one, and what it is sealed for: unsealing it takes as long as
+    /// unsealing a real one.
+    pub(crate) fn decoy(&self) -> (&str, &[u8]) {
+        const NAME: &str = "decoy";
+        let seal = || self.master.seal(NAME, &keyformat::draw_id("", 40, &SystemRandom)).unwrap_or_default();
+        (NAME, self.decoy.get_or_init(seal))
     }
 
     /// For each secret, by the name of its file, a value that tells it from another and says nothing about it. A gateway
@@ -82,6 +93,19 @@ impl Vault for Secrets {
         let sealed = self.master.seal(access_key_id, secret)?;
         Ok(KeySecret::AccessKey { access_key_id: access_key_id.to_owned(), sealed })
     }
+
+    fn keep_token_key(&self, kid: &str, pkcs8: &[u8]) -> Result<Vec<u8>, SealFault> {
+        self.master.seal_bytes(&token_key(kid), pkcs8)
+    }
+
+    fn open_token_key(&self, kid: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealFault> {
+        self.master.unseal_bytes(&token_key(kid), sealed)
+    }
+}
+
+/// What a private half is sealed for. No access key id has a colon, so that neither opens in the place of the other.
+fn token_key(kid: &str) -> String {
+    format!("token key:{kid}")
 }
 
 /// Versioned keys for digests: one for new digests, and older ones for as long as keys are kept under them.
@@ -191,9 +215,13 @@ impl MasterKey {
 
     /// Nonce, ciphertext and tag of `secret`. What is sealed for one name opens for no other.
     pub(crate) fn seal(&self, name: &str, secret: &str) -> Result<Vec<u8>, SealFault> {
+        self.seal_bytes(name, secret.as_bytes())
+    }
+
+    fn seal_bytes(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, SealFault> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom.fill(&mut nonce);
-        let mut text = Zeroizing::new(secret.as_bytes().to_vec());
+        let mut text = Zeroizing::new(secret.to_vec());
         let tag = self
             .key
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut text)
@@ -203,12 +231,17 @@ impl MasterKey {
 
     /// What was sealed for this name.
     pub(crate) fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<String>, SealFault> {
+        let mut text = self.unseal_bytes(name, sealed)?;
+        String::from_utf8(std::mem::take(&mut *text)).map(Zeroizing::new).map_err(|_| SealFault)
+    }
+
+    fn unseal_bytes(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealFault> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(SealFault)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealFault)?;
         let mut text = Zeroizing::new(text.to_vec());
         let len = self.key.open_in_place(nonce, Aad::from(name), &mut text).map_err(|_| SealFault)?.len();
         text.truncate(len);
-        String::from_utf8(std::mem::take(&mut *text)).map(Zeroizing::new).map_err(|_| SealFault)
+        Ok(text)
     }
 }
 
@@ -267,6 +300,15 @@ mod tests {
         for len in 0..sealed.len() {
             assert_eq!(master.unseal("AKIDONE", &sealed[..len]).map(drop), Err(SealFault));
         }
+    }
+
+    #[test]
+    fn a_private_half_opens_for_its_own_kid_only() {
+        let secrets = secrets();
+        let sealed = secrets.keep_token_key("one", &[0, 255, 7]).unwrap();
+        assert_eq!(*secrets.open_token_key("one", &sealed).unwrap(), [0, 255, 7]);
+        assert_eq!(secrets.open_token_key("two", &sealed).map(drop), Err(SealFault));
+        assert_eq!(secrets.master.unseal("one", &sealed).map(drop), Err(SealFault), "it is no access key");
     }
 
     #[test]

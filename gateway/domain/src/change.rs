@@ -1,6 +1,6 @@
 //! What changes while the gateway runs, and how it is numbered.
 
-use crate::{KeyRecord, Tenant};
+use crate::{KeyRecord, Tenant, TokenKey};
 
 /// The number of the last change that has been taken in. Grows by at least one with every change; zero is before the
 /// first.
@@ -13,4 +13,6 @@ pub enum Change {
     Tenant(Tenant),
     /// A key was made, replaced or revoked.
     Key(Box<KeyRecord>),
+    /// A key that signs tokens was made, came into use or ended.
+    TokenKey(Box<TokenKey>),
 }

@@ -21,6 +21,7 @@ mod path;
 mod random;
 mod tenant;
 mod tier;
+mod tokenkey;
 mod told;
 mod vault;
 
@@ -40,5 +41,6 @@ pub use path::{NormalPath, PathMode, PathRefused};
 pub use random::Random;
 pub use tenant::Tenant;
 pub use tier::{CountedBy, RateRule, Tier};
+pub use tokenkey::{TokenKey, TokenKeyStage};
 pub use told::Told;
 pub use vault::{Imported, SealFault, Vault};

@@ -1,4 +1,4 @@
-//! Tenants, their keys, and the life of a key.
+//! Tenants, their keys, the life of a key, and the tokens that are made for keys.
 //!
 //! [`Identity`] holds every verb that changes them. Each verb reads, decides and publishes on the version it has read;
 //! when somebody else was faster, it decides again. Knows what a key must be and nothing of how a request shows one.
@@ -7,6 +7,7 @@ mod keys;
 mod publish;
 mod settings;
 mod shown;
+mod signing;
 mod store;
 mod tenants;
 mod terms;
@@ -21,11 +22,14 @@ pub use keys::{
 };
 pub use settings::Settings;
 pub use shown::{PlainKey, Shown};
+pub use signing::{
+    AccessToken, BadTokenKey, Issuer, Jwk, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError, draw_token_key,
+};
 pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
 pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};
 pub use terms::{ApiTerms, Terms, Unfit};
 
-/// The issuer: who makes, changes and ends tenants and keys.
+/// Who makes, changes and ends tenants and keys. Tokens are made by the [`Issuer`], of the keys that this one looks after.
 pub struct Identity {
     registry: Arc<dyn Registry>,
     vault: Arc<dyn Vault>,

@@ -1,12 +1,18 @@
 //! What an operator may write about keys.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 const KEYS_PER_TENANT: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const ROTATION_OVERLAP: Duration = Duration::from_hours(24);
+const TOKEN_KEY_PERIOD: Duration = Duration::from_hours(30 * 24);
+
+/// How long a key may sign tokens: not less than two days, for each is known for one before it signs; and not more than
+/// a year.
+const TOKEN_KEY_PERIODS: RangeInclusive<Duration> = Duration::from_hours(2 * 24)..=Duration::from_hours(366 * 24);
 
 /// How keys are issued.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,11 +23,18 @@ pub struct Settings {
     /// How long a rotated key goes on working, such as `24h`. Default one day.
     #[serde(deserialize_with = "duration")]
     pub rotation_overlap: Duration,
+    /// How long a key signs tokens before another takes its place: 48 to 8784 hours. Default 30 days.
+    #[serde(deserialize_with = "token_key_period")]
+    pub token_key_period: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { keys_per_tenant: KEYS_PER_TENANT, rotation_overlap: ROTATION_OVERLAP }
+        Self {
+            keys_per_tenant: KEYS_PER_TENANT,
+            rotation_overlap: ROTATION_OVERLAP,
+            token_key_period: TOKEN_KEY_PERIOD,
+        }
     }
 }
 
@@ -32,6 +45,12 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
         .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a length of time such as `24h`")))
 }
 
+fn token_key_period<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let period = duration(from)?;
+    let told = || serde::de::Error::custom("a key signs tokens for `48h` to `8784h`");
+    if TOKEN_KEY_PERIODS.contains(&period) { Ok(period) } else { Err(told()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,14 +58,23 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default() {
         assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
-        let read: Settings = toml::from_str("keys_per_tenant = 5\nrotation_overlap = \"1h 30m\"").unwrap();
+        let read: Settings =
+            toml::from_str("keys_per_tenant = 5\nrotation_overlap = \"1h 30m\"\ntoken_key_period = \"48h\"").unwrap();
         assert_eq!(read.keys_per_tenant.get(), 5);
         assert_eq!(read.rotation_overlap, Duration::from_mins(90));
+        assert_eq!(read.token_key_period, Duration::from_hours(48));
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for bad in ["keys_per_tenant = 0", "rotation_overlap = \"-1h\"", "rotation_overlap = \"soon\"", "kyes = 1"] {
+        for bad in [
+            "keys_per_tenant = 0",
+            "rotation_overlap = \"-1h\"",
+            "rotation_overlap = \"soon\"",
+            "token_key_period = \"47h\"",
+            "token_key_period = \"8785h\"",
+            "kyes = 1",
+        ] {
             assert!(toml::from_str::<Settings>(bad).is_err(), "{bad}");
         }
     }

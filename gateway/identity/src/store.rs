@@ -1,7 +1,9 @@
 //! What a backend must promise to the issuer.
 
 use async_trait::async_trait;
-use domain::{ApiName, Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use domain::{
+    ApiName, Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, TokenKey, Version,
+};
 
 /// Where tenants and keys are kept, with a numbered log of every change.
 #[async_trait]
@@ -33,6 +35,9 @@ pub trait Registry: Send + Sync {
     /// The key that is recognised by this secret.
     async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault>;
 
+    /// Every key that signs tokens, did so or will, in the order in which they were made.
+    async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreFault>;
+
     /// Writes rows, their place in the log, and what was done, all in one transaction, provided that `seen` is still the
     /// number of the last change. After it returns, they outlive a crash.
     async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault>;
@@ -46,10 +51,11 @@ pub trait Registry: Send + Sync {
     /// Forgets deeds up to this number, because they are entered for certain.
     async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault>;
 
-    /// Hands over every tenant, then every key, as of one version, which it returns.
+    /// Hands over every tenant, then every key, then those that sign tokens, as of one version, which it returns.
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault>;
 
-    /// What has changed after `version`: each tenant and key once, as it is now, tenants first.
+    /// What has changed after `version`: each tenant and key once, as it is now, tenants first and keys that
+    /// sign tokens last.
     async fn changes_since(&self, version: Version) -> Result<News, StoreFault>;
 
     /// Notes when keys were last used; an earlier use never replaces a later one. No change in the sense of the log.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, Version};
+use domain::{
+    Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, TokenKey, TokenKeyStage, Version,
+};
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -249,6 +251,32 @@ pub(crate) async fn deeds_are_kept_with_their_change_and_until_they_are_forgotte
     on.keep_deeds(&[deed("four")]).await.unwrap();
     assert!(kept[2].0 < on.deeds().await.unwrap()[0].0, "a number is never used again");
     assert_eq!(on.version().await.unwrap(), seen, "a deed is no change");
+}
+
+pub(crate) async fn keys_that_sign_tokens_are_kept_followed_and_one_at_a_time(on: Fresh) {
+    let token_key = |kid: &str, stage: TokenKeyStage| TokenKey {
+        kid: kid.to_owned(),
+        public: vec![0x1e, 0x1f, 0],
+        sealed: matches!(stage, TokenKeyStage::Published { .. } | TokenKeyStage::InUse { .. }).then(|| vec![9; 40]),
+        published: NOW,
+        stage,
+    };
+    let change = |key: &TokenKey| Change::TokenKey(Box::new(key.clone()));
+    let used = token_key("one", TokenKeyStage::InUse { since: NOW });
+    let next = token_key("two", TokenKeyStage::Published { due: NOW + Duration::from_nanos(1) });
+    let seen = publish(&on, &[Change::Tenant(tenant("acme")), change(&used), change(&next)]).await;
+    assert_eq!(on.token_keys().await.unwrap(), [used.clone(), next.clone()]);
+    assert_eq!(on.changes_since(1).await.unwrap(), News::Changes(3, vec![change(&used), change(&next)]));
+    let mut loaded = Vec::new();
+    assert_eq!(on.load(&mut |it| loaded.push(it)).await.unwrap(), seen);
+    assert_eq!(loaded, [Change::Tenant(tenant("acme")), change(&used), change(&next)]);
+    // Two cannot sign at once.
+    let both = token_key("two", TokenKeyStage::InUse { since: NOW });
+    assert!(matches!(on.publish(seen, &[change(&both)], &[]).await, Err(PublishFault::Store(_))));
+    let over = token_key("one", TokenKeyStage::Superseded { since: NOW });
+    let seen = on.publish(seen, &[change(&over), change(&both)], &[]).await.unwrap();
+    assert_eq!(on.changes_since(3).await.unwrap(), News::Changes(seen, vec![change(&over), change(&both)]));
+    assert_eq!(on.token_keys().await.unwrap(), [over, both]);
 }
 
 pub(crate) async fn of_many_that_write_at_once_each_gets_through_alone(on: Fresh) {

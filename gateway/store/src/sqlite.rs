@@ -5,6 +5,7 @@ mod follow;
 mod publish;
 mod read;
 mod rows;
+mod tokenkeys;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
+use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, TokenKey, Version};
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
 use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -112,6 +113,7 @@ fn migrator() -> Migrator {
         migration(1, "tenants and keys", include_str!("../migrations/0001_tenants_and_keys.sql")),
         migration(2, "overlaps", include_str!("../migrations/0002_overlaps.sql")),
         migration(3, "deeds", include_str!("../migrations/0003_deeds.sql")),
+        migration(4, "token keys", include_str!("../migrations/0004_token_keys.sql")),
     ])
 }
 
@@ -163,6 +165,10 @@ impl Registry for Sqlite {
 
     async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault> {
         read::holder(&self.pool, secret).await.map_err(fault("looking for a key"))
+    }
+
+    async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreFault> {
+        tokenkeys::all(&self.pool).await.map_err(fault("reading the keys that sign tokens"))
     }
 
     async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault> {

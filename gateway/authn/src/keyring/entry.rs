@@ -161,7 +161,7 @@ impl Entry {
     }
 
     /// The rights of its holder, made at the first use and shared ever after.
-    pub(crate) fn standing(&self) -> &Arc<Standing> {
+    pub fn standing(&self) -> &Arc<Standing> {
         self.standing.get_or_init(|| {
             Arc::new(Standing {
                 key: self.id.clone(),

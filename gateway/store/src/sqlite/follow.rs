@@ -5,8 +5,8 @@ use futures::TryStreamExt;
 use identity::News;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::read;
 use super::rows::{self, all_lines, key_line, tenant_line};
+use super::{read, tokenkeys};
 
 /// How many numbers of the log are taken in at a time.
 const BATCH: u64 = 10_000;
@@ -29,6 +29,7 @@ pub(super) async fn load(pool: &SqlitePool, take: &mut (dyn FnMut(Change) + Send
         }
     }
     drop(keys);
+    tokenkeys::all(&mut *read).await?.into_iter().for_each(|it| take(Change::TokenKey(Box::new(it))));
     read.commit().await?;
     Ok(version)
 }
@@ -45,6 +46,8 @@ pub(super) async fn changes_since(pool: &SqlitePool, version: Version) -> Result
     let upto = read::version(&mut *read).await?.min(version.saturating_add(BATCH));
     let mut changes = tenants_between(&mut read, version, upto).await?;
     changes.extend(keys_between(&mut read, version, upto).await?);
+    let token_keys = tokenkeys::between(&mut read, version, upto).await?;
+    changes.extend(token_keys.into_iter().map(|it| Change::TokenKey(Box::new(it))));
     read.commit().await?;
     Ok(News::Changes(upto, changes))
 }

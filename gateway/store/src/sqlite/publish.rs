@@ -7,7 +7,7 @@ use identity::{PublishFault, SecretsChanged, StoreFault};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::follow::number;
-use super::{deeds, fault, read};
+use super::{deeds, fault, read, tokenkeys};
 
 /// Takes the right to write at once: a transaction that reads first and asks for it later may be told to begin again.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -37,20 +37,25 @@ pub(super) async fn publish(
 }
 
 async fn write_change(on: &mut SqliteConnection, version: Version, change: &Change) -> Result<(), sqlx::Error> {
-    let (tenant, key) = match change {
+    let (tenant, key, token_key) = match change {
         Change::Tenant(tenant) => {
             write_tenant(on, tenant).await?;
-            (Some(tenant.id.as_str()), None)
+            (Some(tenant.id.as_str()), None, None)
         }
         Change::Key(key) => {
             write_key(on, key).await?;
-            (None, Some(key.id.as_str()))
+            (None, Some(key.id.as_str()), None)
+        }
+        Change::TokenKey(key) => {
+            tokenkeys::write(on, key).await?;
+            (None, None, Some(key.kid.as_str()))
         }
     };
-    sqlx::query("INSERT INTO changes (version, tenant, key) VALUES (?1, ?2, ?3)")
+    sqlx::query("INSERT INTO changes (version, tenant, key, token_key) VALUES (?1, ?2, ?3, ?4)")
         .bind(number(version))
         .bind(tenant)
         .bind(key)
+        .bind(token_key)
         .execute(on)
         .await
         .map(drop)

@@ -6,3 +6,4 @@ mod desk;
 mod keys;
 mod races;
 mod tenants;
+mod token_keys;

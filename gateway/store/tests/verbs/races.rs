@@ -88,6 +88,9 @@ impl Registry for Raced {
     async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault> {
         self.store.holder(secret).await
     }
+    async fn token_keys(&self) -> Result<Vec<domain::TokenKey>, StoreFault> {
+        self.store.token_keys().await
+    }
     async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault> {
         use std::sync::atomic::Ordering::Relaxed;
         if self.left.fetch_update(Relaxed, Relaxed, |it| it.checked_sub(1)).is_ok() {
