@@ -1,5 +1,6 @@
 //! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
 
+mod following;
 mod keeping;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +12,13 @@ use anyhow::Context as _;
 use audit::note::Signer;
 use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
-use domain::{Clock, Faults, Random, SystemClock, Version};
-use identity::{Identity, News};
+use domain::{Clock, Faults, Random, SystemClock};
+use identity::{Identity, Issuer};
 use limits::Limiter;
 use pipeline::{Gateway, Parts};
 use store::Sqlite;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::boot;
 use crate::cosign::Cosigning;
@@ -31,9 +31,6 @@ use crate::scanning::Scanning;
 use crate::settings::Settings;
 use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
-
-/// How often changes of keys made by other processes are looked for.
-const POLL: Duration = Duration::from_millis(200);
 
 /// How often uses of keys are written down, and names of upstreams resolved again.
 const ROUND: Duration = Duration::from_secs(30);
@@ -56,6 +53,8 @@ pub(crate) struct Office {
     /// Who looks through what was entered.
     scanning: Scanning,
     identity: Identity,
+    /// Who makes access tokens.
+    pub(crate) issuer: Arc<Issuer>,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
     version: AtomicU64,
@@ -71,8 +70,13 @@ impl Office {
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
+        desk.identity.tend_token_keys(clock.now().wall).await?;
         let mut keys = KeyringBuilder::new();
         let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
+        let token_keys = desk.identity.token_keys().await?;
+        keys.token_keys(following::key_set(&token_keys));
+        let issuer = desk.identity.issuer();
+        issuer.take_in(&token_keys)?;
         let log = open_log(&settings, &clock)?;
         let hosts = hosts(&configuration);
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
@@ -107,6 +111,7 @@ impl Office {
             signers: Arc::new(signers),
             certificate: Arc::new(certificate),
             identity: desk.identity,
+            issuer: Arc::new(issuer),
             store: desk.store,
             version: AtomicU64::new(version),
             heard: AtomicU64::new(heard),
@@ -119,7 +124,8 @@ impl Office {
         let (keys, files) = (self.watch_keys(stopped.clone()), self.watch_files(hang_up, stopped.clone()));
         let old = self.diary.retain(self.settings.audit.retention, stopped.clone());
         let scan = self.scanning.run(&self.gateway, &self.settings, stopped.clone());
-        tokio::join!(keys, files, old, scan, self.keep_diary(stopped.clone()), self.ask_witnesses(stopped));
+        let (diary, tokens) = (self.keep_diary(stopped.clone()), self.tend_token_keys(stopped.clone()));
+        tokio::join!(keys, files, old, scan, diary, tokens, self.ask_witnesses(stopped));
     }
 
     async fn ask_witnesses(&self, mut stopped: watch::Receiver<bool>) {
@@ -127,21 +133,6 @@ impl Office {
         tokio::select! {
             () = told(&mut stopped) => {}
             () = cosigning.run() => {}
-        }
-    }
-
-    async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
-        let mut poll = interval(POLL);
-        let mut round = interval(ROUND);
-        // An interval begins at once; there is nothing to write down yet.
-        round.reset();
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = told(&mut stopped) => return,
-                _ = poll.tick() => self.follow_keys().await,
-                _ = round.tick() => self.round().await,
-            }
         }
     }
 
@@ -166,40 +157,6 @@ impl Office {
             // Reading and checking everything holds its thread for long, and others wait for that of the office.
             if let Err(cause) = tokio::task::spawn_blocking(move || office.reload()).await {
                 tracing::error!(%cause, "a reload ended badly");
-            }
-        }
-    }
-
-    /// Takes in what other processes have changed. Out of touch, the last known keys stay in force, and it shows.
-    async fn follow_keys(&self) {
-        let seen = self.version.load(Ordering::Acquire);
-        match self.take_in(seen).await {
-            Ok(version) => {
-                self.version.store(version, Ordering::Release);
-                self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
-            }
-            Err(cause) => tracing::error!(%cause, "keys cannot be followed"),
-        }
-        if let Err(cause) = self.diary.enter_deeds().await {
-            tracing::error!(%cause, "what commands have done cannot be entered");
-        }
-    }
-
-    async fn take_in(&self, seen: Version) -> Result<Version, identity::StoreFault> {
-        match self.identity.registry().changes_since(seen).await? {
-            News::Changes(version, changes) => {
-                if !changes.is_empty() {
-                    let keyring = self.gateway.keys().apply(changes);
-                    self.gateway.keyring.store(Arc::new(keyring));
-                }
-                Ok(version)
-            }
-            News::Rewritten => {
-                let mut keys = KeyringBuilder::new();
-                let version = self.identity.registry().load(&mut |change| keys.add(change)).await?;
-                self.gateway.keyring.store(Arc::new(keys.finish()));
-                tracing::warn!(version, "the registry was replaced; all keys were read anew");
-                Ok(version)
             }
         }
     }

@@ -3,6 +3,7 @@
 mod api_keys;
 mod audit;
 mod check;
+mod keys;
 mod output;
 mod routes;
 mod serve;
@@ -53,6 +54,9 @@ enum Command {
     /// Make, list, rotate, revoke and import keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),
+    /// List and rotate the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Look after the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -71,6 +75,7 @@ impl Cli {
             Command::Routes(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
             // Whoever runs one has no gateway.
             Command::Witness(command) => command.run(),

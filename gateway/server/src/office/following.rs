@@ -1,0 +1,116 @@
+//! Following the registry: keys, tenants, and the keys that sign tokens, as other processes change them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use authn::token::{KeySet, Numbers, PublicKey};
+use authn::{Keyring, KeyringBuilder};
+use domain::{Change, TokenKey, Version};
+use identity::{Jwk, News};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Office, ROUND, told};
+
+/// How often changes of keys made by other processes are looked for.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How often it is looked what is due with the keys that sign tokens.
+const TEND: Duration = Duration::from_mins(1);
+
+impl Office {
+    pub(super) async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
+        let mut poll = interval(POLL);
+        let mut round = interval(ROUND);
+        // An interval begins at once; there is nothing to write down yet.
+        round.reset();
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                _ = poll.tick() => self.follow_keys().await,
+                _ = round.tick() => self.round().await,
+            }
+        }
+    }
+
+    /// Does what is due with the keys that sign tokens until told to stop. Apart from the following of keys, because a key
+    /// takes long to draw; what has changed is taken in there like all else.
+    pub(super) async fn tend_token_keys(&self, mut stopped: watch::Receiver<bool>) {
+        let mut look = interval(TEND);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                _ = look.tick() => {
+                    if let Err(cause) = self.identity.tend_token_keys(self.gateway.clock.now().wall).await {
+                        tracing::error!(%cause, "the keys that sign tokens cannot be looked after");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in what other processes have changed. Out of touch, the last known keys stay in force, and it shows.
+    async fn follow_keys(&self) {
+        let seen = self.version.load(Ordering::Acquire);
+        match self.take_in(seen).await {
+            Ok(version) => {
+                self.version.store(version, Ordering::Release);
+                self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
+            }
+            Err(cause) => tracing::error!(%cause, "keys cannot be followed"),
+        }
+        if let Err(cause) = self.diary.enter_deeds().await {
+            tracing::error!(%cause, "what commands have done cannot be entered");
+        }
+    }
+
+    async fn take_in(&self, seen: Version) -> Result<Version, identity::StoreFault> {
+        match self.identity.registry().changes_since(seen).await? {
+            News::Changes(version, changes) => {
+                if !changes.is_empty() {
+                    let signs = changes.iter().any(|it| matches!(it, Change::TokenKey(_)));
+                    let keyring = self.gateway.keys().apply(changes);
+                    if signs {
+                        let token_keys = self.identity.token_keys().await?;
+                        self.put_in_force(keyring.with_token_keys(key_set(&token_keys)), &token_keys);
+                    } else {
+                        self.gateway.keyring.store(Arc::new(keyring));
+                    }
+                }
+                Ok(version)
+            }
+            News::Rewritten => {
+                let mut keys = KeyringBuilder::new();
+                let version = self.identity.registry().load(&mut |change| keys.add(change)).await?;
+                let token_keys = self.identity.token_keys().await?;
+                self.put_in_force(keys.finish().with_token_keys(key_set(&token_keys)), &token_keys);
+                tracing::warn!(version, "the registry was replaced; all keys were read anew");
+                Ok(version)
+            }
+        }
+    }
+
+    /// First what tokens are verified with, then who signs them: no token is given out before it is good.
+    fn put_in_force(&self, keyring: Keyring, token_keys: &[TokenKey]) {
+        self.gateway.keyring.store(Arc::new(keyring));
+        if let Err(cause) = self.issuer.take_in(token_keys) {
+            tracing::error!(%cause, "not every key that signs tokens can be used");
+        }
+    }
+}
+
+/// What tokens are verified with. Where a key is at fault no token is good.
+pub(super) fn key_set(token_keys: &[TokenKey]) -> KeySet {
+    let good = token_keys.iter().filter(|it| it.stage.verifies());
+    let public = good.filter_map(|it| Jwk::of(it).ok()).map(|it| {
+        let (n, e) = it.numbers();
+        PublicKey { kid: it.kid().to_owned(), numbers: Numbers::Rsa { n: n.to_vec(), e: e.to_vec() } }
+    });
+    KeySet::of(public).unwrap_or_else(|cause| {
+        tracing::error!(%cause, "the keys that sign tokens are not good");
+        KeySet::default()
+    })
+}
