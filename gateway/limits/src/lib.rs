@@ -12,6 +12,7 @@ mod record;
 mod ring;
 pub mod settings;
 mod shield;
+mod tries;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -23,6 +24,7 @@ use crate::bounded::Bounded;
 use crate::plan::Plans;
 use crate::record::Record;
 use crate::shield::Shield;
+use crate::tries::Tries;
 
 pub use allowance::{Allowance, HeaderNames, OverLimit};
 pub use counter::Counter;
@@ -35,6 +37,7 @@ pub struct Limiter {
     counters: Bounded<Record>,
     plans: Plans,
     shield: Shield,
+    tries: Tries,
 }
 
 impl Limiter {
@@ -44,6 +47,7 @@ impl Limiter {
             counters: Bounded::new(settings.counters),
             plans: Plans::default(),
             shield: Shield::new(&settings.shield),
+            tries: Tries::new(&settings.shield),
         }
     }
 
@@ -65,6 +69,16 @@ impl Limiter {
     /// The refusal for whatever is not cheap and certain, once [`Self::failures_spent`].
     pub fn failures_refusal(&self, source: IpAddr, now: Tick) -> Option<Shielded> {
         self.shield.failures_spent(source, now)
+    }
+
+    /// Counts one wrong secret against the name that it was shown for, whoever has it or nobody.
+    pub fn failed_try(&self, name: &str, now: Tick) {
+        self.tries.failed(name, now);
+    }
+
+    /// The refusal for a name that too many wrong secrets were shown for, whether the next one is right or not.
+    pub fn tries_refusal(&self, name: &str, now: Tick) -> Option<Shielded> {
+        self.tries.spent(name, now)
     }
 
     /// Spends one request of a tier, or says how long to wait.

@@ -22,6 +22,12 @@ pub enum Shielded {
         /// Whole seconds, at least one.
         retry_after: u64,
     },
+    /// More wrong secrets than may be shown for one name.
+    #[error("too many wrong secrets were shown for this name: {retry_after} s")]
+    TooManyTries {
+        /// Whole seconds, at least one.
+        retry_after: u64,
+    },
     /// More failed credentials than one address may show.
     #[error("source address has spent its failed credentials for {retry_after} s")]
     TooManyFailures {
@@ -33,7 +39,9 @@ pub enum Shielded {
 impl Shielded {
     /// Whole seconds, at least one, after which a request from there is let through if no other came in between.
     pub fn retry_after(&self) -> Duration {
-        let (Self::TooMany { retry_after } | Self::TooManyFailures { retry_after }) = *self;
+        let (Self::TooMany { retry_after }
+        | Self::TooManyTries { retry_after }
+        | Self::TooManyFailures { retry_after }) = *self;
         Duration::from_secs(retry_after)
     }
 
@@ -46,6 +54,7 @@ impl Shielded {
     pub fn told(&self) -> Told {
         match self {
             Self::TooMany { .. } => Told::new("address_limited", "Too many requests from this address. Retry later."),
+            Self::TooManyTries { .. } => Told::new("too_many_tries", "Too many failed attempts. Retry later."),
             Self::TooManyFailures { .. } => {
                 Told::new("address_failures", "Too many failed credentials from this address. Retry later.")
             }
@@ -148,6 +157,6 @@ impl Fades for Address {
     }
 }
 
-fn whole_seconds(wait: Duration) -> u64 {
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     seconds_ceil(wait).max(1)
 }

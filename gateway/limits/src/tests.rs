@@ -250,6 +250,20 @@ fn twenty_failures_in_a_minute_spend_the_budget_until_the_first_is_a_minute_old(
     assert!(limiter.failures_spent(source, Tick::from_nanos(61 * SECOND - 1)), "20 since second 1");
 }
 
+#[test]
+fn a_name_is_tried_twenty_times_a_minute_from_wherever_and_no_other_name_pays() {
+    let (limiter, _) = shielded();
+    let at = |seconds: u64| Tick::from_nanos(seconds * SECOND);
+    for second in 0..20 {
+        assert_eq!(limiter.tries_refusal("AKID", at(second)), None);
+        limiter.failed_try("AKID", at(second));
+    }
+    let refusal = limiter.tries_refusal("AKID", at(20)).unwrap();
+    assert_eq!((refusal.retry_after(), refusal.told().reason), (Duration::from_secs(40), "too_many_tries"));
+    assert_eq!(limiter.tries_refusal("OTHER", at(20)), None);
+    assert_eq!(limiter.tries_refusal("AKID", at(60)), None);
+}
+
 proptest! {
     #[test]
     fn no_schedule_breaks_any_rule_of_a_tier_and_every_wait_is_honest(
