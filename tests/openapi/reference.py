@@ -156,9 +156,19 @@ PORTCULLIS = {
     ],
 }
 
+# The page says that access tokens are taken, and not who issues them.
+CLOUDNEXUS_ISSUER = {
+    "errors": [400, 401, 403, 429, 500],
+    "operations": [
+        row("get", "/oauth/jwks", answers="keys"),
+        row("get", "/.well-known/oauth-authorization-server", answers="issuer jwks_uri"),
+    ],
+}
+
 REFERENCES = {
     "https://api.novastraxis.com": [NOVASTRAXIS],
     "https://api.cloudnexus.io/v2": [CLOUDNEXUS, CLOUDNEXUS_SERVERS],
+    "https://api.cloudnexus.io": [CLOUDNEXUS_ISSUER],
     "https://cloudnx.in": [CLOUDNX],
     "https://s3.cloudnx.in": [S3],
     "https://api.novapai.ai/router/v1": [NOVASTACK],

@@ -90,6 +90,8 @@ fn bodies(secret: &str, (host, path): (&str, &str), own: &str) -> Vec<Request> {
         Request::post(NX, "/auth/login").json(&login),
         Request::post(NX, "/auth/refresh").header("Cookie", &format!("cnx_refresh={secret}")),
         Request::post(NX, "/auth/iam/exchange-credentials").json(&json!({ "secret_access_key": secret })),
+        Request::post(NX, "/auth/iam/exchange-credentials")
+            .json(&json!({ "access_key_id": secret, "secret_access_key": secret })),
         Request::post(NEXUS, "/v2/webhooks").json(&json!({ "url": format!("https://x/{secret}"), "secret": secret })),
     ]
 }

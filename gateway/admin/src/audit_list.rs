@@ -39,7 +39,7 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
     });
     let (page, shown) = looked.await?;
     let count = shown.len() as u64;
-    operations.enter(question, &read_of(&question.caller.key, &wanted, &page.range, count)).await?;
+    operations.enter(question, &read_of(&question.caller()?.key, &wanted, &page.range, count)).await?;
     Ok(Json(json!({ "audit_logs": shown, "next_cursor": page.next(&wanted) })))
 }
 
@@ -54,7 +54,7 @@ impl Wanted {
             Some(it) if it.contains('.') => (action.clone(), None),
             other => (None, other.clone()),
         };
-        let tenant = Some(question.caller.tenant.clone());
+        let tenant = Some(question.caller()?.tenant.clone());
         let filter = Filter { tenant, key, class, operation, since, until, ..Filter::default() };
         Ok(Self { verb: question.introduction.verb, filter, actor, action })
     }

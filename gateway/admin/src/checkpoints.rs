@@ -36,5 +36,5 @@ pub(crate) async fn prove(operations: &Operations, question: &Question) -> Resul
 
 async fn enter(operations: &Operations, question: &Question, size: Option<u64>) -> Result<(), Declined> {
     let wanted = Wanted { verb: question.introduction.verb, size };
-    operations.enter(question, &read_of(&question.caller.key, &wanted, &(0..size.unwrap_or_default()), 0)).await
+    operations.enter(question, &read_of(&question.caller()?.key, &wanted, &(0..size.unwrap_or_default()), 0)).await
 }

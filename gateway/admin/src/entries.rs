@@ -42,7 +42,7 @@ pub(crate) async fn list(operations: &Operations, question: &Question) -> Result
         class: asked.text("class"),
         since: asked.moment("since")?,
         until: asked.moment("until")?,
-        tenant: Some(question.caller.tenant.clone()),
+        tenant: Some(question.caller()?.tenant.clone()),
     };
     let wanted = Wanted { verb: question.introduction.verb, filter, seq: None };
     let before = begin(&wanted, asked.text("cursor").as_deref())?;
@@ -53,7 +53,7 @@ pub(crate) async fn list(operations: &Operations, question: &Question) -> Result
         Ok((page, shown))
     });
     let (page, shown) = looked.await?;
-    let read = read_of(&question.caller.key, &wanted, &page.range, shown.len() as u64);
+    let read = read_of(&question.caller()?.key, &wanted, &page.range, shown.len() as u64);
     operations.enter(question, &read).await?;
     Ok(Json(json!({ "entries": shown, "next_cursor": page.next(&wanted) })).into_response())
 }
@@ -67,7 +67,7 @@ pub(crate) async fn get(operations: &Operations, question: &Question) -> Result<
         Ok(unsealed(books, &filter, &[found]))
     });
     let shown = looked.await?;
-    operations.enter(question, &read_of(&question.caller.key, &wanted, &(seq..seq + 1), 1)).await?;
+    operations.enter(question, &read_of(&question.caller()?.key, &wanted, &(seq..seq + 1), 1)).await?;
     Ok(Json(shown.into_iter().next()).into_response())
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn prove(operations: &Operations, question: &Question) -> Resul
         proof = prove(again).await?;
     }
     let proof = proof.ok_or(Declined::Busy)?;
-    operations.enter(question, &read_of(&question.caller.key, &wanted, &(seq..seq + 1), 1)).await?;
+    operations.enter(question, &read_of(&question.caller()?.key, &wanted, &(seq..seq + 1), 1)).await?;
     Ok(plain(proof))
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn plain(text: String) -> Response {
 /// Which one is asked for.
 fn one(question: &Question) -> Result<(Wanted, u64), Declined> {
     let seq = question.number("seq")?;
-    let filter = Filter { tenant: Some(question.caller.tenant.clone()), ..Filter::default() };
+    let filter = Filter { tenant: Some(question.caller()?.tenant.clone()), ..Filter::default() };
     Ok((Wanted { verb: question.introduction.verb, filter, seq: Some(seq) }, seq))
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -33,6 +34,10 @@ pub struct Introduction {
     pub operation: String,
     /// The values of the path's parameters, decoded.
     pub parameters: BTreeMap<String, String>,
+    /// Where it came from.
+    pub source: IpAddr,
+    /// Whether nobody on the way could read it.
+    pub tls: bool,
     /// Who asks; nobody where the operation is open to everybody.
     pub caller: Option<Introduced>,
 }
@@ -126,6 +131,8 @@ mod tests {
             api: "library".to_owned(),
             operation: "listAudit".to_owned(),
             parameters: [("seq".to_owned(), value.to_owned())].into(),
+            source: "192.0.2.7".parse().unwrap(),
+            tls: true,
             caller: Some(Introduced {
                 tenant: tenant.to_owned(),
                 key: "key_1".to_owned(),

@@ -9,11 +9,13 @@ mod audit_list;
 mod checkpoints;
 mod cursor;
 mod entries;
+mod exchange;
 mod introduction;
+mod issuer;
 mod operations;
 mod page;
 mod posts;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
-pub use operations::{Books, Bounds, DECLINED, Operations};
+pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations};
 pub use posts::{Condition, Posts, router, serve};

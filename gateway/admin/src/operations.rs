@@ -4,23 +4,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Log, Notice, Reading};
+use authn::{Keyring, Secrets};
 use axum::Router;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use domain::{Clock, Declined, NativeVerb};
+use domain::{ApiName, Clock, Declined, NativeVerb, Random};
+use identity::Issuer;
+use limits::Limiter;
 use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::asked::Asked;
+use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
-use crate::{audit_list, checkpoints, entries};
+use crate::{audit_list, checkpoints, entries, exchange, issuer};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
+
+/// The header of an answer that names the key that was shown in the body, for the entry of the request.
+pub const ABOUT: &str = "x-portcullis-about";
+
+const ABOUT_NAME: HeaderName = HeaderName::from_static(ABOUT);
+
+/// How long a body may be that is read here. What asks for one is short.
+const BODY: usize = 16 * 1024;
 
 /// What answers are made from.
 pub trait Books: Send + Sync {
@@ -29,6 +42,37 @@ pub trait Books: Send + Sync {
 
     /// The clock.
     fn clock(&self) -> &dyn Clock;
+
+    /// The keys as they are now.
+    fn keyring(&self) -> Arc<Keyring>;
+
+    /// What opens what is sealed of them.
+    fn secrets(&self) -> &Secrets;
+
+    /// What has been used.
+    fn limiter(&self) -> &Limiter;
+
+    /// Who makes tokens.
+    fn issuer(&self) -> &Issuer;
+
+    /// Where randomness comes from.
+    fn random(&self) -> &dyn Random;
+
+    /// What an API offers of tokens; nothing where it takes none, or is not there any more.
+    fn offered(&self, api: &str) -> Option<Offered>;
+}
+
+/// What an API offers of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The API.
+    pub api: ApiName,
+    /// In whose name tokens are made: the public origin of the API.
+    pub issuer: String,
+    /// Where the keys are that they are signed with, if it says so.
+    pub keys: Option<String>,
+    /// Every scope it knows.
+    pub scopes: Vec<String>,
 }
 
 /// How much is looked up, so that nobody's questions starve anybody's requests.
@@ -42,11 +86,19 @@ pub struct Bounds {
     pub looks: u32,
     /// For how long it reads. The same then.
     pub patience: Duration,
+    /// How many tokens there may be signed at once, each for a quarter of a millisecond.
+    pub signed_at_once: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { at_once: 4, turn: Duration::from_secs(2), looks: 4096, patience: Duration::from_secs(5) }
+        Self {
+            at_once: 4,
+            turn: Duration::from_secs(2),
+            looks: 4096,
+            patience: Duration::from_secs(5),
+            signed_at_once: 2,
+        }
     }
 }
 
@@ -56,23 +108,24 @@ pub struct Operations {
     books: Arc<dyn Books>,
     pub(crate) bounds: Bounds,
     turns: Arc<Semaphore>,
+    signing: Arc<Semaphore>,
 }
 
-/// One request, and who makes it.
+/// One request of somebody, or of anybody where the operation is open to all.
 pub(crate) struct Question {
     pub(crate) introduction: Introduction,
-    pub(crate) caller: Introduced,
     pub(crate) asked: Asked,
+    pub(crate) body: Bytes,
 }
 
 impl Question {
-    fn of(introduction: Introduction, query: &str) -> Result<Self, Declined> {
-        let asked = Asked::of(query)?;
-        let Some(caller) = introduction.caller.clone() else {
-            tracing::error!(operation = %introduction.operation, "is open to everybody, and has nothing to say to nobody");
-            return Err(Declined::Failed);
-        };
-        Ok(Self { introduction, caller, asked })
+    /// Who makes it. What is told only to somebody is told to nobody where a document says that anybody may ask.
+    pub(crate) fn caller(&self) -> Result<&Introduced, Declined> {
+        self.introduction.caller.as_ref().ok_or_else(|| {
+            let operation = &self.introduction.operation;
+            tracing::error!(%operation, "is open to everybody, and has nothing to say to nobody");
+            Declined::Failed
+        })
     }
 
     /// A number that is part of the path.
@@ -85,7 +138,8 @@ impl Question {
 impl Operations {
     /// For whoever introduces callers with this key.
     pub fn new(key: Arc<IntroductionKey>, books: Arc<dyn Books>, bounds: Bounds) -> Self {
-        Self { key, books, bounds, turns: Arc::new(Semaphore::new(bounds.at_once)) }
+        let (turns, signing) = (Semaphore::new(bounds.at_once), Semaphore::new(bounds.signed_at_once));
+        Self { key, books, bounds, turns: Arc::new(turns), signing: Arc::new(signing) }
     }
 
     /// Answers on `listener` until `shutdown` resolves and what was asked before is answered.
@@ -102,43 +156,60 @@ impl Operations {
         Router::new().fallback(answer).with_state(Arc::new(self))
     }
 
-    async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
-        let target = uri.path_and_query().map_or("/", |it| it.as_str());
-        let text = headers.get(INTRODUCTION).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        let introduced = self.key.recognise(text, method.as_str(), target, self.books.clock().tick());
-        let introduction = match introduced {
-            Ok(introduction) => introduction,
-            Err(cause) => {
-                tracing::warn!(%cause, "somebody asked the gateway's own socket");
-                return StatusCode::UNAUTHORIZED.into_response();
-            }
+    async fn answer(&self, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let Some(introduction) = self.introduced(&head.method, &head.uri, &head.headers) else {
+            return StatusCode::UNAUTHORIZED.into_response();
         };
-        let answered = match Question::of(introduction, uri.query().unwrap_or_default()) {
+        let body = to_bytes(body, BODY).await.map_err(|_| Declined::Parameter("body".to_owned()));
+        let asked = Asked::of(head.uri.query().unwrap_or_default());
+        match body.and_then(|body| Ok(Question { introduction, asked: asked?, body })) {
             Ok(question) => self.carry_out(question).await,
-            Err(declined) => Err(declined),
-        };
-        match answered {
-            Ok(mut response) => {
-                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                response
-            }
-            Err(declined) => (StatusCode::BAD_REQUEST, [(DECLINED, declined.spoken())]).into_response(),
+            Err(declined) => spoken(&declined),
         }
     }
 
-    async fn carry_out(&self, question: Question) -> Result<Response, Declined> {
-        match question.introduction.verb {
-            NativeVerb::ListAudit => audit_list::answer(self, &question).await.map(IntoResponse::into_response),
-            NativeVerb::ListEntries => entries::list(self, &question).await,
-            NativeVerb::GetEntry => entries::get(self, &question).await,
-            NativeVerb::ProveEntry => entries::prove(self, &question).await,
-            NativeVerb::NewestCheckpoint => checkpoints::newest(self, &question).await,
-            NativeVerb::ProveGrowth => checkpoints::prove(self, &question).await,
+    /// What the edge says of a request; nothing where somebody came without it.
+    fn introduced(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Introduction> {
+        let target = uri.path_and_query().map_or("/", |it| it.as_str());
+        let text = headers.get(INTRODUCTION).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let introduced = self.key.recognise(text, method.as_str(), target, self.books.clock().tick());
+        introduced.inspect_err(|cause| tracing::warn!(%cause, "somebody asked the gateway's own socket")).ok()
+    }
+
+    async fn carry_out(&self, question: Question) -> Response {
+        if question.introduction.verb == NativeVerb::ExchangeKey {
+            let Exchanged { answer, about } = exchange::answer(self, question).await;
+            let mut response = answer.unwrap_or_else(|it| spoken(&it));
+            response.headers_mut().extend(about.and_then(|it| Some((ABOUT_NAME, it.as_str().parse().ok()?))));
+            return response;
         }
+        self.tell(&question).await.unwrap_or_else(|it| spoken(&it))
+    }
+
+    async fn tell(&self, question: &Question) -> Result<Response, Declined> {
+        let mut response = match question.introduction.verb {
+            NativeVerb::ListAudit => audit_list::answer(self, question).await.map(IntoResponse::into_response)?,
+            NativeVerb::ListEntries => entries::list(self, question).await?,
+            NativeVerb::GetEntry => entries::get(self, question).await?,
+            NativeVerb::ProveEntry => entries::prove(self, question).await?,
+            NativeVerb::NewestCheckpoint => checkpoints::newest(self, question).await?,
+            NativeVerb::ProveGrowth => checkpoints::prove(self, question).await?,
+            NativeVerb::IssuerKeys => return Ok(issuer::keys(self)),
+            NativeVerb::IssuerMetadata => return issuer::metadata(self, question),
+            // It is about a key even where it is declined.
+            NativeVerb::ExchangeKey => return Err(Declined::Failed),
+        };
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(response)
     }
 
     pub(crate) fn log(&self) -> &Log {
         self.books.log()
+    }
+
+    pub(crate) fn books(&self) -> &dyn Books {
+        &*self.books
     }
 
     /// Looks something up on a thread that may wait for the disk, when it is its turn.
@@ -146,22 +217,38 @@ impl Operations {
         &self,
         look: impl FnOnce(&dyn Books) -> Result<T, Declined> + Send + 'static,
     ) -> Result<T, Declined> {
-        let turn = timeout(self.bounds.turn, Arc::clone(&self.turns).acquire_owned()).await;
+        self.take_turn(&self.turns, look).await
+    }
+
+    /// Signs something on a thread that may be busy, when it is its turn. Who reads the log keeps nobody from signing.
+    pub(crate) async fn sign<T: Send + 'static>(
+        &self,
+        sign: impl FnOnce(&dyn Books) -> Result<T, Declined> + Send + 'static,
+    ) -> Result<T, Declined> {
+        self.take_turn(&self.signing, sign).await
+    }
+
+    async fn take_turn<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        take: impl FnOnce(&dyn Books) -> Result<T, Declined> + Send + 'static,
+    ) -> Result<T, Declined> {
+        let turn = timeout(self.bounds.turn, Arc::clone(turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Declined::Busy) };
         let books = Arc::clone(&self.books);
-        let looked = tokio::task::spawn_blocking(move || {
+        let taken = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            look(&*books)
+            take(&*books)
         });
-        looked.await.unwrap_or_else(|cause| {
-            tracing::error!(%cause, "a look-up ended badly");
+        taken.await.unwrap_or_else(|cause| {
+            tracing::error!(%cause, "an operation ended badly");
             Err(Declined::Failed)
         })
     }
 
     /// Enters who read what, and makes certain of it: before it is shown, so that nothing is read that is not entered.
     pub(crate) async fn enter(&self, question: &Question, read: &Reading) -> Result<(), Declined> {
-        let Question { introduction, caller, .. } = question;
+        let (introduction, caller) = (&question.introduction, question.caller()?);
         let log = self.books.log();
         log.writable().map_err(|_| Declined::Unrecorded)?;
         let facts = json!({
@@ -185,8 +272,13 @@ impl Operations {
     }
 }
 
+/// Why nothing was done, for the edge.
+fn spoken(declined: &Declined) -> Response {
+    (StatusCode::BAD_REQUEST, [(DECLINED, declined.spoken())]).into_response()
+}
+
 async fn answer(State(operations): State<Arc<Operations>>, request: Request) -> Response {
-    operations.answer(request.method(), request.uri(), request.headers()).await
+    operations.answer(request).await
 }
 
 #[cfg(test)]

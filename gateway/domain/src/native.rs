@@ -37,17 +37,29 @@ pub enum NativeVerb {
     /// The proof that an older checkpoint is its beginning.
     #[serde(rename = "checkpoints.prove")]
     ProveGrowth,
+    /// An access token for an access key that is shown whole.
+    #[serde(rename = "tokens.exchange")]
+    ExchangeKey,
+    /// The keys that access tokens are signed with.
+    #[serde(rename = "issuer.keys")]
+    IssuerKeys,
+    /// What the issuer of access tokens offers.
+    #[serde(rename = "issuer.metadata")]
+    IssuerMetadata,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
         Self::ProveEntry,
         Self::NewestCheckpoint,
         Self::ProveGrowth,
+        Self::ExchangeKey,
+        Self::IssuerKeys,
+        Self::IssuerMetadata,
     ];
 
     /// As documents write it.
@@ -59,6 +71,9 @@ impl NativeVerb {
             Self::ProveEntry => "entries.prove",
             Self::NewestCheckpoint => "checkpoints.newest",
             Self::ProveGrowth => "checkpoints.prove",
+            Self::ExchangeKey => "tokens.exchange",
+            Self::IssuerKeys => "issuer.keys",
+            Self::IssuerMetadata => "issuer.metadata",
         }
     }
 
@@ -74,6 +89,15 @@ pub enum Declined {
     /// A parameter fits the document, and makes no sense all the same.
     #[error("parameter `{0}` makes no sense here")]
     Parameter(String),
+    /// A secret was shown where others could read it.
+    #[error("a secret was shown over plain HTTP")]
+    PlainHttp,
+    /// What the body shows is not believed.
+    #[error("what the body shows is not believed")]
+    Unproven,
+    /// What the body shows was wrong too often.
+    #[error("what the body shows was wrong too often: {0} s")]
+    TooOften(u64),
     /// There is no such thing, or it is another tenant's.
     #[error("there is no such thing for this tenant")]
     NotFound,
@@ -93,6 +117,9 @@ impl Declined {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Parameter(_) => "invalid_parameter",
+            Self::PlainHttp => "https_required",
+            Self::Unproven => "invalid_credentials",
+            Self::TooOften(_) => "too_many_tries",
             Self::NotFound => "not_found",
             Self::Busy => "busy",
             Self::Unrecorded => "unavailable",
@@ -100,20 +127,25 @@ impl Declined {
         }
     }
 
-    /// As it is passed from room to room: the token, and the parameter where there is one.
+    /// As it is passed from room to room: the token, and the parameter or the seconds where there are any.
     pub fn spoken(&self) -> String {
         match self {
             Self::Parameter(name) => format!("{} {name}", self.reason()),
-            Self::NotFound | Self::Busy | Self::Unrecorded | Self::Failed => self.reason().to_owned(),
+            Self::TooOften(seconds) => format!("{} {seconds}", self.reason()),
+            Self::PlainHttp | Self::Unproven | Self::NotFound | Self::Busy | Self::Unrecorded | Self::Failed => {
+                self.reason().to_owned()
+            }
         }
     }
 
     /// What was passed so; nothing where it was something else.
     pub fn heard(text: &str) -> Option<Self> {
-        if let Some(("invalid_parameter", name)) = text.split_once(' ') {
-            return Some(Self::Parameter(name.to_owned()));
+        match text.split_once(' ') {
+            Some(("invalid_parameter", name)) => return Some(Self::Parameter(name.to_owned())),
+            Some(("too_many_tries", seconds)) => return seconds.parse().ok().map(Self::TooOften),
+            Some(_) | None => {}
         }
-        let all = [Self::NotFound, Self::Busy, Self::Unrecorded, Self::Failed];
+        let all = [Self::PlainHttp, Self::Unproven, Self::NotFound, Self::Busy, Self::Unrecorded, Self::Failed];
         all.into_iter().find(|it| it.reason() == text)
     }
 
@@ -125,6 +157,9 @@ impl Declined {
                 message: format!("`{name}` makes no sense in this request").into(),
                 param: Some(name.clone()),
             },
+            Self::PlainHttp => Told::new(self.reason(), "This API is served over HTTPS only."),
+            Self::Unproven => Told::new(self.reason(), "Missing or invalid credentials."),
+            Self::TooOften(_) => Told::new(self.reason(), "Too many failed attempts. Retry later."),
             Self::NotFound => Told::new(self.reason(), "Resource not found."),
             Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
             Self::Unrecorded => Told::new(self.reason(), "The service is temporarily unavailable."),
@@ -139,11 +174,19 @@ mod tests {
 
     #[test]
     fn what_is_spoken_is_heard() {
-        let all = [Declined::NotFound, Declined::Busy, Declined::Unrecorded, Declined::Failed];
-        for it in all.into_iter().chain([Declined::Parameter("cursor".to_owned())]) {
+        let all = [
+            Declined::PlainHttp,
+            Declined::Unproven,
+            Declined::NotFound,
+            Declined::Busy,
+            Declined::Unrecorded,
+            Declined::Failed,
+        ];
+        let more = [Declined::Parameter("cursor".to_owned()), Declined::TooOften(12)];
+        for it in all.into_iter().chain(more) {
             assert_eq!(Declined::heard(&it.spoken()), Some(it));
         }
-        for strange in ["", "invalid_parameter", "nothing", "busy "] {
+        for strange in ["", "invalid_parameter", "nothing", "busy ", "too_many_tries", "too_many_tries x"] {
             assert_eq!(Declined::heard(strange), None, "{strange:?}");
         }
     }

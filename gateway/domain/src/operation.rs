@@ -16,6 +16,14 @@ pub struct Api {
     pub operations: Vec<Arc<Operation>>,
 }
 
+impl Api {
+    /// Every scope that its operations ask for, as often as they do.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        let alternatives = self.operations.iter().flat_map(|it| &it.requirement.0);
+        alternatives.flat_map(|it| &it.0).flat_map(|(_, scopes)| scopes)
+    }
+}
+
 /// One method and path template of an API.
 #[derive(Clone, Debug)]
 pub struct Operation {

@@ -159,7 +159,13 @@ impl Answer {
             | Self::TooLarge { .. }
             | Self::NotSigned
             | Self::BodyCut
-            | Self::Declined(Declined::Parameter(_) | Declined::NotFound) => Blame::Caller,
+            | Self::Declined(
+                Declined::Parameter(_)
+                | Declined::PlainHttp
+                | Declined::Unproven
+                | Declined::TooOften(_)
+                | Declined::NotFound,
+            ) => Blame::Caller,
         }
     }
 
@@ -167,9 +173,9 @@ impl Answer {
     pub fn step(&self) -> &'static str {
         match self {
             Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
-            Self::Unidentified(_) => "identify",
-            Self::Shielded(_) => "shield",
-            Self::Unauthenticated(_) => "authenticate",
+            Self::Unidentified(_) | Self::Declined(Declined::PlainHttp) => "identify",
+            Self::Shielded(_) | Self::Declined(Declined::TooOften(_)) => "shield",
+            Self::Unauthenticated(_) | Self::Declined(Declined::Unproven) => "authenticate",
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) => "authorize",
             Self::Invalid(_)

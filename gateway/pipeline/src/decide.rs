@@ -118,7 +118,7 @@ impl Gateway {
         let known = match known {
             Stray::Known(index, caller) => Some((index, passage.trail.keep(*caller))),
             Stray::Refused(standing) => {
-                passage.trail.refused = Some(standing);
+                passage.trail.shown = Some(standing);
                 None
             }
             Stray::Nobody => None,

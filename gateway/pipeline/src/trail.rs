@@ -66,8 +66,8 @@ pub struct Trail {
     /// What seals what the entry says of the caller.
     pub(crate) subject: Option<Arc<SubjectKey>>,
     pub(crate) method: Option<&'static str>,
-    /// Whose key was shown and refused: entries speak of its owner all the same.
-    pub(crate) refused: Option<Arc<Standing>>,
+    /// Whose key was shown, and refused or judged by the operation itself: entries speak of its owner all the same.
+    pub(crate) shown: Option<Arc<Standing>>,
     pub(crate) remaining: Option<u32>,
     pub(crate) permit: Option<Permit>,
     pub(crate) refusal: Option<Refusal>,
@@ -118,7 +118,7 @@ impl Trail {
             standing: None,
             subject: None,
             method: None,
-            refused: None,
+            shown: None,
             remaining: None,
             permit: None,
             refusal: None,
@@ -159,17 +159,23 @@ impl Trail {
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
     }
 
-    /// Whom the entry speaks of: the caller, or whose key was shown and refused.
+    /// Whom the entry speaks of: the caller, or whose key was shown.
     pub(crate) fn whose(&self) -> Option<&Arc<Standing>> {
-        self.standing.as_ref().or(self.refused.as_ref())
+        self.standing.as_ref().or(self.shown.as_ref())
     }
 
     /// Notes whose key was refused, if it is one that is known. Gives what is to be answered.
     pub(crate) async fn suspect(&mut self, answer: Answer) -> Answer {
         if let Answer::Unauthenticated(unproven) = &answer {
-            self.refused.clone_from(&unproven.why.standing);
+            self.shown.clone_from(&unproven.why.standing);
         }
         self.bind().await.map_or_else(Answer::from, |()| answer)
+    }
+
+    /// Notes whose key was shown to an operation that judges it itself. Whoever cannot be spoken of is not answered.
+    pub async fn speak_of(&mut self, standing: Arc<Standing>) -> Result<(), Unwritable> {
+        self.shown = Some(standing);
+        self.bind().await
     }
 
     /// Finds the key that seals what the entry says of them: whoever cannot be spoken of so is not answered for.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use authn::{SecretFiles, Secrets, SystemRandom};
 use catalog::{Catalog, Profile};
-use domain::{Clock, Requirement, Scope};
+use domain::Clock;
 use identity::{ApiTerms, Identity, Terms};
 use store::Sqlite;
 
@@ -51,12 +51,8 @@ fn api_terms(profile: &Profile) -> ApiTerms {
         prefixes: keys.map(|it| it.prefixes.clone()).unwrap_or_default(),
         imported: keys.is_some_and(|it| it.imported),
         access_keys: profile.credentials.sigv4.is_some(),
-        scopes: profile.api.operations.iter().flat_map(|it| scopes(&it.requirement)).cloned().collect(),
+        scopes: profile.api.scopes().cloned().collect(),
         tiers: profile.limits.tiers.keys().cloned().collect(),
         default_tier: profile.limits.default_tier.name.clone(),
     }
-}
-
-fn scopes(requirement: &Requirement) -> impl Iterator<Item = &Scope> {
-    requirement.0.iter().flat_map(|it| &it.0).flat_map(|(_, scopes)| scopes)
 }

@@ -6,11 +6,13 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as 
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Books, Bounds, IntroductionKey, Operations};
+use admin::{Books, Bounds, IntroductionKey, Offered, Operations};
 use anyhow::Context as _;
 use audit::Log;
-use authn::SystemRandom;
-use domain::Clock;
+use authn::{Keyring, Secrets, SystemRandom};
+use domain::{Clock, Native, NativeVerb, Operation, Random};
+use identity::Issuer;
+use limits::Limiter;
 use pipeline::Gateway;
 use tokio::net::UnixListener;
 
@@ -31,7 +33,7 @@ pub(crate) struct Inside {
 impl Inside {
     /// Binds the socket anew. What lies there is of a process that is gone: one that lived would hold the lock of the log,
     /// and this one could not have come so far.
-    pub(crate) fn open(data: &Path, gateway: &Arc<Gateway>) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: &Path, gateway: &Arc<Gateway>, issuer: &Arc<Issuer>) -> anyhow::Result<Self> {
         let folder = data.join(FOLDER);
         let socket = folder.join(SOCKET);
         let listener = bind(&folder, &socket).with_context(|| {
@@ -40,7 +42,11 @@ impl Inside {
         let key = Arc::new(IntroductionKey::draw(&SystemRandom));
         let path = socket.to_str().context("`data` is not text, and names a socket")?;
         let inward = Inward::over(path, Arc::clone(&key), Arc::clone(&gateway.clock))?;
-        let operations = Operations::new(key, Arc::new(Own(Arc::clone(gateway))), Bounds::default());
+        let operations = Operations::new(
+            key,
+            Arc::new(Own { gateway: Arc::clone(gateway), issuer: Arc::clone(issuer) }),
+            Bounds::default(),
+        );
         Ok(Self { operations, listener, inward })
     }
 }
@@ -61,15 +67,55 @@ fn bind(folder: &Path, socket: &Path) -> io::Result<UnixListener> {
 }
 
 /// What this gateway keeps.
-struct Own(Arc<Gateway>);
+struct Own {
+    gateway: Arc<Gateway>,
+    issuer: Arc<Issuer>,
+}
 
 impl Books for Own {
     fn log(&self) -> &Log {
-        &self.0.log
+        &self.gateway.log
     }
 
     fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
+        &*self.gateway.clock
+    }
+
+    fn keyring(&self) -> Arc<Keyring> {
+        self.gateway.keyring.load_full()
+    }
+
+    fn secrets(&self) -> &Secrets {
+        &self.gateway.secrets
+    }
+
+    fn limiter(&self) -> &Limiter {
+        &self.gateway.limiter
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    fn random(&self) -> &dyn Random {
+        &*self.gateway.random
+    }
+
+    fn offered(&self, api: &str) -> Option<Offered> {
+        let configuration = self.gateway.configuration();
+        let profile = configuration.catalog.profiles().iter().find(|it| it.api.name.as_str() == api)?;
+        let keys = |it: &&Arc<Operation>| it.native == Native::Served(NativeVerb::IssuerKeys);
+        let keys = profile.api.operations.iter().find(keys);
+        let issuer = profile.token_issuer.clone()?;
+        let mut scopes: Vec<String> = profile.api.scopes().map(ToString::to_string).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Some(Offered {
+            api: profile.api.name.clone(),
+            keys: keys.map(|it| format!("{issuer}{}", it.template)),
+            issuer,
+            scopes,
+        })
     }
 }
 

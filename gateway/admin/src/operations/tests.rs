@@ -1,13 +1,18 @@
+mod tokens;
+
 use std::fs;
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 
 use audit::note::Signer;
 use audit::{
     AuditSettings, AuthSection, Author, Custody, DecisionSection, Entry, Notice, Outcome, RequestSection, Subjects,
     view,
 };
-use axum::body::{Body, to_bytes};
+use authn::{MasterKey, Peppers, SystemRandom};
+use axum::body::Body;
 use domain::{FixedClock, Random, Timestamp};
+use limits::LimitsSettings;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +35,10 @@ impl Random for Fixed {
 struct Kept {
     log: Log,
     clock: Arc<FixedClock>,
+    keyring: Mutex<Arc<Keyring>>,
+    secrets: Arc<Secrets>,
+    limiter: Limiter,
+    issuer: Issuer,
     /// Somebody's introduction is looked at.
     asked: Notify,
 }
@@ -42,6 +51,35 @@ impl Books for Kept {
     fn clock(&self) -> &dyn Clock {
         self.asked.notify_one();
         &*self.clock
+    }
+
+    fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring.lock().unwrap())
+    }
+
+    fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    fn random(&self) -> &dyn Random {
+        &SystemRandom
+    }
+
+    fn offered(&self, api: &str) -> Option<Offered> {
+        (api == "library").then(|| Offered {
+            api: "library".parse().unwrap(),
+            issuer: "https://books.example.org".to_owned(),
+            keys: Some("https://books.example.org/oauth/jwks".to_owned()),
+            scopes: vec!["audit:read".to_owned(), "read".to_owned()],
+        })
     }
 }
 
@@ -70,7 +108,18 @@ impl Room {
         let (log, _) =
             Log::open(&folder.path().join("audit"), settings, custody, author, Arc::clone(&clock) as _).unwrap();
         let key = Arc::new(IntroductionKey::draw(&Fixed(1)));
-        Self { kept: Arc::new(Kept { log, clock, asked: Notify::new() }), key, bounds, folder }
+        let secrets = Peppers::new([(1, [7; 32])]).map(|it| Secrets::new(it, MasterKey::from_bytes([9; 32]).unwrap()));
+        let secrets = Arc::new(secrets.unwrap());
+        let kept = Kept {
+            log,
+            clock,
+            keyring: Mutex::default(),
+            issuer: Issuer::new(Arc::clone(&secrets) as _),
+            secrets,
+            limiter: Limiter::new(&LimitsSettings::default()),
+            asked: Notify::new(),
+        };
+        Self { kept: Arc::new(kept), key, bounds, folder }
     }
 
     /// Enters that somebody asked for something; `number` makes the id of the request.
@@ -154,6 +203,8 @@ fn introduction(tenant: &str) -> Introduction {
         api: "library".to_owned(),
         operation: "listAudit".to_owned(),
         parameters: [].into(),
+        source: "203.0.113.9".parse().unwrap(),
+        tls: true,
         caller: Some(Introduced { tenant: tenant.to_owned(), key: "key_reader".to_owned(), scopes: Vec::new() }),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey};
-use domain::{Clock, Declined, Native, NativeVerb};
+use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey};
+use domain::{Arrival, Clock, Declined, KeyId, Native, NativeVerb};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -68,7 +68,7 @@ impl Inward {
         let mut head: Parts = std::mem::replace(request, blank).into();
         respell(&mut head.uri, arrival, &without_signature(arrival.query()))?;
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
-        let introduction = introduction(passing.forward()?, &arrival.id.text(), verb);
+        let introduction = introduction(passing.forward()?, arrival, verb);
         let text = self.key.introduce(&introduction, head.method.as_str(), target, self.clock.tick());
         let text = text.ok_or_else(|| Error::explain(ErrorType::InternalError, "no introduction"))?;
         let mut headers = HeaderMap::with_capacity(8);
@@ -86,15 +86,17 @@ impl Inward {
     }
 }
 
-fn introduction(forward: &Forward, request: &str, verb: NativeVerb) -> Introduction {
+fn introduction(forward: &Forward, arrival: &Arrival, verb: NativeVerb) -> Introduction {
     let call = forward.call();
     let parameters = call.operation.parameters.iter().cloned().zip(call.parameters.iter().cloned());
     Introduction {
-        request: request.to_owned(),
+        request: arrival.id.text(),
         verb,
         api: call.operation.api.to_string(),
         operation: call.operation.id.to_string(),
         parameters: parameters.collect(),
+        source: arrival.source.address,
+        tls: arrival.source.tls,
         caller: forward.caller().map(|it| Introduced {
             tenant: it.standing.tenant.to_string(),
             key: it.standing.key.to_string(),
@@ -109,6 +111,11 @@ pub(crate) fn verb(forward: &Forward) -> Option<NativeVerb> {
         Native::Served(verb) => Some(verb),
         Native::No | Native::Unserved => None,
     }
+}
+
+/// The key that the answer is about, where it is about one.
+pub(crate) fn about(response: &ResponseHeader) -> Option<KeyId> {
+    response.headers.get(ABOUT)?.to_str().ok()?.parse().ok()
 }
 
 /// Why nothing was done, where the answer of the gateway's own says so. What is no success and gives no reason is a fault.

@@ -247,10 +247,11 @@ impl ProxyHttp for Edge {
             // No upgrade is ever asked for.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "protocol switched unasked").into_up());
         }
-        if inward::verb(passing.forward()?).is_some()
-            && let Some(declined) = inward::declined(response)
-        {
-            return passing.end(declined);
+        if inward::verb(passing.forward()?).is_some() {
+            passing.speak_of(inward::about(response), &self.gateway.keyring.load_full()).await?;
+            if let Some(declined) = inward::declined(response) {
+                return passing.end(declined);
+            }
         }
         passing.shape(response);
         passing.record(response, session.body_bytes_read() as u64).await

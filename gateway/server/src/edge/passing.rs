@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use authn::Keyring;
 use authn::sigv4::BodyHash;
 use bytes::{Bytes, BytesMut};
 use catalog::{Catalog, Profile};
-use domain::{Arrival, Call, Caller};
+use domain::{Arrival, Call, Caller, KeyId};
 use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::response::Parts as RespParts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -138,6 +139,16 @@ impl Passing {
     pub(crate) fn end<T>(&mut self, answer: Answer) -> pingora::Result<T> {
         self.fault = Some(answer);
         Err(Error::explain(ErrorType::HTTPStatus(400), "request ended by the gateway"))
+    }
+
+    /// Has the entry speak of the owner of this key, if it is one that is known.
+    pub(crate) async fn speak_of(&mut self, key: Option<KeyId>, keys: &Keyring) -> pingora::Result<()> {
+        let standing = key.and_then(|it| keys.by_id(&it).map(|it| Arc::clone(it.standing())));
+        let Some((trail, standing)) = self.trail.as_mut().zip(standing) else { return Ok(()) };
+        match trail.speak_of(standing).await {
+            Ok(()) => Ok(()),
+            Err(unwritable) => self.end(unwritable.into()),
+        }
     }
 
     /// Enters a strict operation before the head of its answer is passed on; where that cannot be, ends the request.

@@ -27,6 +27,9 @@ const DRAIN: u64 = 64 * 1024;
 /// When to come back after a fault of ours or of an upstream.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 
+/// A 401 names a way to be let in (RFC 9110 section 11.6.1): the one that a token is good for.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+
 /// Which status a refusal is. The only place that says so.
 fn status(answer: &Answer) -> StatusCode {
     match answer {
@@ -54,6 +57,9 @@ fn status(answer: &Answer) -> StatusCode {
         Answer::NotServed(_) | Answer::Unrecordable(_) | Answer::Held(_) => StatusCode::SERVICE_UNAVAILABLE,
         Answer::Declined(why) => match why {
             Declined::Parameter(_) => StatusCode::BAD_REQUEST,
+            Declined::PlainHttp => StatusCode::FORBIDDEN,
+            Declined::Unproven => StatusCode::UNAUTHORIZED,
+            Declined::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Declined::NotFound => StatusCode::NOT_FOUND,
             Declined::Busy | Declined::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Declined::Failed => StatusCode::INTERNAL_SERVER_ERROR,
@@ -86,6 +92,12 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
+        Answer::Declined(Declined::Unproven) => {
+            headers.insert(WWW_AUTHENTICATE, BEARER);
+        }
+        Answer::Declined(Declined::TooOften(seconds)) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+        }
         Answer::NotServed(_)
         | Answer::Unrecordable(_)
         | Answer::Held(_)
@@ -103,7 +115,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::TooLarge { .. }
         | Answer::NotSigned
         | Answer::BodyCut
-        | Answer::Declined(Declined::Parameter(_) | Declined::NotFound | Declined::Failed)
+        | Answer::Declined(Declined::Parameter(_) | Declined::PlainHttp | Declined::NotFound | Declined::Failed)
         | Answer::Upstream(_)
         | Answer::Internal(_) => {}
     }
