@@ -156,6 +156,25 @@ fn an_older_copy_of_the_log_is_found_out() {
 }
 
 #[test]
+fn a_log_that_is_wiped_with_what_was_said_of_it_is_not_begun_anew_in_silence() {
+    let mut world = World::start();
+    let log = world.gateway.entries().folder().to_owned();
+    let anchor = log.with_file_name("secrets").join("audit.newest");
+    let started = |world: &World| {
+        let mut starts = world.gateway.entries().whole().into_iter().filter(|it| it["action"] == "start");
+        starts.next_back().map(|it| (it["before"].clone(), it.get("anchor").cloned()))
+    };
+    assert_eq!(started(&world), Some(("nothing".into(), None)));
+    // With the first checkpoint, and not after a while.
+    until("the newest checkpoint outside of the log", SOON, || anchor.exists().then_some(()));
+    assert!(world.gateway.stop().success());
+    std::fs::remove_dir_all(&log).expect("the log");
+    std::fs::remove_file(&anchor).expect("what was said of it");
+    world.gateway.start_again();
+    assert_eq!(started(&world), Some(("nothing".into(), Some("missing".into()))));
+}
+
+#[test]
 fn a_log_that_was_written_anew_with_its_own_key_is_refused() {
     let mut world = World::start();
     let witness = Witness::of(&world, "witness");

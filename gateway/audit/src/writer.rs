@@ -29,10 +29,10 @@ pub(crate) struct Writer {
     sequencer: Sequencer,
     clock: Arc<dyn Clock>,
     told: watch::Sender<u64>,
-    /// When entries were last synced, when a checkpoint was last signed, and when one was last kept.
+    /// When entries were last synced, when a checkpoint was last signed, and when one was last kept: the first of a run is.
     synced: Tick,
     stated: Tick,
-    kept: Tick,
+    kept: Option<Tick>,
     /// When the disk was last looked at.
     looked: Tick,
     held: Held,
@@ -81,7 +81,7 @@ impl Writer {
         let losses = Losses::of(sequencer.log(), sequencer.size(), &sequencer.key());
         let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
         let losses = losses.ok();
-        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: now, looked: now, held, losses, low }
+        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: None, looked: now, held, losses, low }
     }
 
     /// Writes until the log is closed. Gives how many entries are lost, because they could not be written before the end.
@@ -135,11 +135,11 @@ impl Writer {
             self.until_done(Sequencer::settle)?;
         }
         if state {
-            let keep = closed || now.since(self.kept) >= KEEP;
+            let keep = closed || self.kept.is_none_or(|it| now.since(it) >= KEEP);
             self.until_done(|it| it.state(keep))?;
             self.stated = now;
             if keep {
-                self.kept = now;
+                self.kept = Some(now);
             }
             // What is signed for is durable, and what is durable was synced just before.
             self.shared.signed.send_replace(*self.told.borrow());

@@ -82,7 +82,11 @@ fn anchored(settings: &Settings, found: &Examined) -> Finding {
         }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
             let says = format!("`{}` is missing: nothing says how much was signed for", file.display());
-            return warning("anchor", &says, "a gateway writes it at its start, and enters that it was missing");
+            return warning(
+                "anchor",
+                &says,
+                "a gateway writes it at its start, or with the first checkpoint that it signs, and enters that it was missing",
+            );
         }
         Err(cause) => format!("`{}`: {cause}", file.display()),
     };
