@@ -89,6 +89,16 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
         std::fs::write(copy.join(file), bytes).expect("a file of the test");
         assert_eq!(verdict(&world, &copy, &witness.vkey), None, "{file} at {place}");
     }
+    // What is no write-ahead file by its name is none, to both.
+    for stray in ["x.wal", "2.wal"] {
+        std::fs::copy(log.join(&ahead), log.join("wal").join(stray)).expect("a stray file");
+    }
+    assert_eq!(verdict(&world, &log, &witness.vkey), Some(good));
+    // A pipe that nobody writes to keeps neither waiting.
+    std::fs::remove_file(log.join("checkpoint.cosigned")).expect("a cosigned checkpoint");
+    let made = Command::new("mkfifo").arg(log.join("checkpoint.cosigned")).status();
+    assert!(made.is_ok_and(|it| it.success()), "a pipe");
+    assert_eq!(verdict(&world, &log, &witness.vkey), None);
 }
 
 #[test]
@@ -133,6 +143,8 @@ fn either_key_verifies_a_log_over_the_change_of_its_key() {
             ours["keys"].as_array().expect("keys").iter().filter_map(|it| it["vkey"].as_str()).collect();
         assert_eq!(keys, [older, newer]);
     }
+    let neither = world.gateway.command(&["audit", "prove"]);
+    assert!(neither.errors.contains("SEQ") && neither.errors.contains("--since"), "{neither:?}");
     let changes: Vec<Value> = world
         .gateway
         .entries()

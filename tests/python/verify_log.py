@@ -90,7 +90,7 @@ def read_vkey(text, kind=1):
 
 def read_note(file):
     """The text, and of each line below it who signed, the id of the key and the signature."""
-    return split_note(file.read_bytes(), file.name)
+    return split_note(content(file), file.name)
 
 
 def split_note(note, name):
@@ -183,9 +183,16 @@ def leaf(entry):
 def there(path):
     """What is in a file; nothing where there is none, which a gateway that runs may have taken away."""
     try:
-        return path.read_bytes()
+        return content(path)
     except FileNotFoundError:
         return b""
+
+
+def content(path):
+    """What is in a file, which is no pipe that nobody writes to."""
+    if path.exists() and not path.is_file():
+        raise Wrong(f"{path} is no file")
+    return path.read_bytes()
 
 
 def bundle(path, data, width=256):
@@ -242,12 +249,13 @@ def entries_of(log, number):
             break  # after a power cut what it should hold is in the write-ahead files still
         yield from found
         number += 256
-    for path in sorted((log / "wal").glob("*.wal")):
-        first = int(path.stem)
-        for place, entry in enumerate(ahead(path), first):
-            if place == number:
-                yield entry
-                number += 1
+    files = [it for it in sorted((log / "wal").glob("*.wal"), reverse=True) if re.fullmatch("[0-9]{20}", it.stem)]
+    rest = True
+    while rest:
+        having = (list(ahead(it))[number - int(it.stem) :] for it in files if int(it.stem) <= number)
+        rest = next(filter(None, having), None)
+        yield from rest or []
+        number += len(rest or [])
 
 
 def decode(data, at=0):

@@ -1,9 +1,11 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// How the names of drafts end.
 const DRAFT: &str = "new";
@@ -95,11 +97,28 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// What stands in a file; nothing where there is none.
+/// What stands in a file; nothing where there is none. Waits for nobody: whoever puts a pipe in the place of a file is refused.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
+    let unwaiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut file = match OpenOptions::new().read(true).custom_flags(unwaiting).open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        let what = format!("`{}` is no file", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or_default());
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// The same, and empty where something lies there that is no file: whoever reads on finds it damaged.
+pub(crate) fn read_whatever(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => Ok(Some(Vec::new())),
+        other => other,
     }
 }
 

@@ -63,7 +63,7 @@ impl Entries {
         let (index, within) = (self.next / FULL as u64, self.next % FULL as u64);
         let path = self.log.join(bundle_path(index, FULL));
         let within = usize::try_from(within).unwrap_or_default();
-        if let Some(bytes) = disk::read(&path)? {
+        if let Some(bytes) = disk::read_whatever(&path)? {
             // Empty after a power cut: then the entries are in the write-ahead file still.
             if let Some(entries) = read_bundle(&bytes) {
                 self.read.extend(entries.into_iter().skip(within).map(<[u8]>::to_vec));
@@ -87,7 +87,7 @@ impl Entries {
     /// Reads what write-ahead files have of this number and those after it.
     fn read_ahead(&mut self) -> io::Result<bool> {
         for (first, path) in wal::files(&self.log)?.into_iter().rev().filter(|(first, _)| *first <= self.next) {
-            let Some(bytes) = disk::read(&path)? else { continue };
+            let Some(bytes) = disk::read_whatever(&path)? else { continue };
             let skipped = usize::try_from(self.next - first).unwrap_or(usize::MAX);
             self.read.extend(Frames::of(&bytes).skip(skipped).map(|(_, entry)| entry.to_vec()));
             if !self.read.is_empty() {

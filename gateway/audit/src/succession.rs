@@ -143,7 +143,7 @@ pub(crate) fn kept_notes(log: &Path) -> Result<Vec<(String, Option<String>)>, Re
 
 /// A note of a log by the name of its file, if it is there.
 pub(crate) fn note(log: &Path, file: String) -> Result<Option<(String, Option<String>)>, ReadError> {
-    Ok(disk::read(&log.join(&file))?.map(|bytes| (file, String::from_utf8(bytes).ok())))
+    Ok(disk::read_whatever(&log.join(&file))?.map(|bytes| (file, String::from_utf8(bytes).ok())))
 }
 
 #[cfg(test)]

@@ -126,7 +126,8 @@ pub(crate) fn files(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     };
     for it in found {
         let path = it?.path();
-        let number = path.file_name().and_then(|it| it.to_str()?.strip_suffix(".wal")?.parse().ok());
+        let name = path.file_name().and_then(|it| it.to_str()?.strip_suffix(".wal"));
+        let number = name.filter(|it| it.len() == 20).and_then(|it| it.parse().ok());
         files.extend(number.map(|it: u64| (it, path)));
     }
     files.sort();

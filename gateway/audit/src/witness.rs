@@ -161,8 +161,15 @@ impl Witness {
         // INVARIANT: held from the look at what was cosigned last until the next is on the disk, so that of two who ask at
         // once the second is held to what the first was told.
         let mut last = log.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is refused here may be all the evidence there is.
-        goes_on(&last, &asked).inspect_err(|cause| tracing::warn!(%cause, note = asked.note, "not cosigned"))?;
+        goes_on(&last, &asked).inspect_err(|cause| {
+            if matches!(cause, Uncosigned::Conflict(size) if *size <= asked.stated.size) {
+                // Whoever begins does not know what was cosigned last, and asks again.
+                tracing::info!(%cause, "not cosigned");
+            } else {
+                // What is refused here may be all the evidence there is.
+                tracing::warn!(%cause, note = asked.note, "not cosigned");
+            }
+        })?;
         if *last != asked.stated {
             disk::put_durably(&log.file, asked.note.as_bytes()).map_err(Uncosigned::Io)?;
             *last = asked.stated;

@@ -18,6 +18,9 @@ use crate::watch::{Astray, Locks, Vigil};
 /// How long the writer waits before it tries a failed write again.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How often it is said that the log cannot be written, for the same reason.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// How often the writer looks whether everything is where it was written.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -40,6 +43,8 @@ pub(crate) struct Writer {
     losses: Option<Losses>,
     /// The disk was full, and the reserve is not back yet.
     low: bool,
+    /// Why the log cannot be written, and when that was last said.
+    said: Option<(String, Tick)>,
 }
 
 /// What the writer holds on to in the folder of the log.
@@ -81,7 +86,20 @@ impl Writer {
         let losses = Losses::of(sequencer.log(), sequencer.size(), &sequencer.key());
         let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
         let losses = losses.ok();
-        Self { shared, sequencer, clock, told, synced: now, stated: now, kept: None, looked: now, held, losses, low }
+        Self {
+            shared,
+            sequencer,
+            clock,
+            told,
+            synced: now,
+            stated: now,
+            kept: None,
+            looked: now,
+            held,
+            losses,
+            low,
+            said: None,
+        }
     }
 
     /// Writes until the log is closed. Gives how many entries are lost, because they could not be written before the end.
@@ -214,7 +232,7 @@ impl Writer {
     fn until_done(&mut self, act: impl Fn(&mut Sequencer) -> io::Result<()>) -> Result<(), GivenUp> {
         while let Err(cause) = self.at_disk(|it| it.in_place().and_then(|()| act(&mut it.sequencer))) {
             self.shared.fail(&cause.to_string());
-            tracing::error!(%cause, "audit log cannot be written");
+            self.say(&cause);
             if cause.kind() == io::ErrorKind::StorageFull && self.held.reserve.spend() {
                 // Enough to finish what was begun, and to say so. Nothing new is taken until there is space again.
                 self.low = true;
@@ -226,10 +244,20 @@ impl Writer {
             }
             std::thread::sleep(RETRY);
         }
+        self.said = None;
         if !self.low && self.held.vigil.astray.is_none() {
             self.shared.recover();
         }
         Ok(())
+    }
+
+    /// Says why the log cannot be written: when that begins, when it is for another reason, and now and then.
+    fn say(&mut self, cause: &io::Error) {
+        let (cause, now) = (cause.to_string(), self.clock.tick());
+        if self.said.as_ref().is_none_or(|(said, at)| *said != cause || AGAIN <= now.since(*at)) {
+            tracing::error!(cause, "audit log cannot be written");
+            self.said = Some((cause, now));
+        }
     }
 
     /// Looks now and then whether everything is where it was written, and whether the reserve can be had back.

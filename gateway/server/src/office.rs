@@ -319,14 +319,13 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
     let author = Author { node: settings.node.clone(), boot: boot_id() };
     let unanchored = !files.audit_newest.exists() && (begun || folder.join("checkpoint").exists());
-    let anchor = Some(files.audit_newest);
+    let custody = Custody { signer, subjects, anchor: Some(files.audit_newest) };
     let last = audit::written_last(&folder).unwrap_or_default();
-    let (log, recovered) =
-        Log::open(&folder, settings.audit.clone(), Custody { signer, subjects, anchor }, author, Arc::clone(clock))?;
+    let (log, recovered) = Log::open(&folder, settings.audit.clone(), custody, author, Arc::clone(clock))?;
     let Recovered { torn, before, unwritten, .. } = recovered;
     let now = clock.now().wall;
-    let start = Notice::start(now, before, torn);
-    let start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
+    let mut start = Notice::start(now, before, torn);
+    start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
     let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
     if unanchored {
         tracing::warn!(
@@ -336,8 +335,7 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     retaining::begin(&log, last, recovered.next, now);
     log.note_lost(&recovered.lost);
     if before == Before::Crash {
-        let requests = recovered.lost.len();
-        tracing::warn!(lost = requests, unwritten, "the run before this one did not end as it should");
+        tracing::warn!(lost = recovered.lost.len(), unwritten, "the run before this one did not end as it should");
     }
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");

@@ -1,6 +1,7 @@
 //! The room as its callers see it, each file one of its promises.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
+mod ahead;
 mod anchor;
 mod damage;
 mod doctor;

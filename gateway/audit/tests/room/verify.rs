@@ -19,12 +19,12 @@ fn cosigner(seed: u8) -> Cosigner {
     Cosigner::from_seed("witness.example", &[seed; 32]).unwrap()
 }
 
-fn grounds() -> Grounds {
+pub(crate) fn grounds() -> Grounds {
     Grounds::only(signer().verifier())
 }
 
 /// One run of a gateway: its beginning, so many requests, and its end.
-fn run(folder: &Path, boot: &str, requests: usize, before: Before) {
+pub(crate) fn run(folder: &Path, boot: &str, requests: usize, before: Before) {
     let (log, _) = open_as(folder, AuditSettings::default(), boot).unwrap();
     log.note(&Notice::start(THEN, before, 0));
     append(&log, requests);
@@ -38,18 +38,18 @@ fn append(log: &Log, requests: usize) {
 }
 
 /// A log of 700 entries in one run.
-fn whole() -> TempDir {
+pub(crate) fn whole() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), "00", 698, Before::Nothing);
     folder
 }
 
-fn told(folder: &Path, grounds: &Grounds) -> Verified {
+pub(crate) fn told(folder: &Path, grounds: &Grounds) -> Verified {
     verify(folder, grounds).unwrap()
 }
 
 #[track_caller]
-fn faults(folder: &Path, grounds: &Grounds, expected: &[&str]) {
+pub(crate) fn faults(folder: &Path, grounds: &Grounds, expected: &[&str]) {
     let found = told(folder, grounds);
     let says: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
     assert_eq!(says.len(), expected.len(), "{says:#?}");
@@ -59,7 +59,7 @@ fn faults(folder: &Path, grounds: &Grounds, expected: &[&str]) {
 }
 
 /// Changes a byte of the entry with this number, in its bundle.
-fn alter(folder: &Path, seq: usize) {
+pub(crate) fn alter(folder: &Path, seq: usize) {
     let file = folder.join(format!("tile/entries/{:03}", seq / 256));
     let mut bytes = fs::read(&file).unwrap();
     let mut at = 0;
@@ -72,7 +72,7 @@ fn alter(folder: &Path, seq: usize) {
 }
 
 /// Leaves in the write-ahead file only what is in no whole bundle, as after a day of use.
-fn seal(folder: &Path) {
+pub(crate) fn seal(folder: &Path) {
     let (file, later) = (folder.join("wal/00000000000000000000.wal"), folder.join("wal/00000000000000000512.wal"));
     let bytes = fs::read(&file).unwrap();
     let mut at = 0;
@@ -181,76 +181,6 @@ fn a_bundle_that_cannot_be_read_hides_no_other_fault() {
             "entry 300 is not the one that was signed for",
         ],
     );
-}
-
-/// Where the entries of the only write-ahead file begin, each with its head.
-fn frames(bytes: &[u8]) -> Vec<usize> {
-    let (mut all, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        all.push(at);
-        at += 12 + usize::try_from(u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())).unwrap();
-    }
-    all
-}
-
-#[test]
-fn what_was_changed_in_a_write_ahead_file_is_named_and_hides_no_other_fault() {
-    let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), "00", 57, Before::Nothing);
-    let file = folder.path().join("wal/00000000000000000000.wal");
-    let good = fs::read(&file).unwrap();
-    let at = frames(&good);
-    let says = |seq| format!("entry {seq} in `wal/00000000000000000000.wal` was changed");
-    let held = |changed: &[usize], named: &[u64]| {
-        let mut bytes = good.clone();
-        for it in changed {
-            bytes[*it] ^= 1;
-        }
-        fs::write(&file, bytes).unwrap();
-        let named: Vec<String> = named.iter().map(|it| says(*it)).collect();
-        faults(folder.path(), &grounds(), &named.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(told(folder.path(), &grounds()).entries, 59);
-    };
-    held(&[], &[]);
-    // Of the length each byte, of the part of the hash, of the entry; and in two places, side by side too, and the last.
-    for byte in [0, 1, 2, 3, 4, 11, 12, 40] {
-        held(&[at[5] + byte], &[5]);
-        held(&[at[5] + byte, at[30] + 20], &[5, 30]);
-        held(&[at[5] + byte, at[6] + byte, at[58] + 20], &[5, 6, 58]);
-    }
-    // A cut end stays one.
-    fs::write(&file, &good[..at[58] + 30]).unwrap();
-    faults(folder.path(), &grounds(), &["59 entries are signed for, and there are 58: entry 58 is missing"]);
-    let torn = [&*good, &good[..50]].concat();
-    fs::write(&file, torn).unwrap();
-    faults(folder.path(), &grounds(), &[]);
-}
-
-#[test]
-fn a_write_ahead_file_that_was_changed_before_what_only_it_has_is_not_good() {
-    let folder = whole();
-    let file = folder.path().join("wal/00000000000000000000.wal");
-    let mut bytes = fs::read(&file).unwrap();
-    let at = frames(&bytes)[100];
-    bytes[at + 20] ^= 1;
-    fs::write(&file, bytes).unwrap();
-    faults(folder.path(), &grounds(), &["entry 100 in `wal/00000000000000000000.wal` was changed"]);
-}
-
-#[test]
-fn without_its_tile_a_changed_entry_of_a_write_ahead_file_is_named_all_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), "00", 57, Before::Nothing);
-    fs::remove_dir_all(folder.path().join("tile")).unwrap();
-    let file = folder.path().join("wal/00000000000000000000.wal");
-    let mut bytes = fs::read(&file).unwrap();
-    let at = frames(&bytes);
-    for entry in [5, 30] {
-        bytes[at[entry] + 20] ^= 1;
-    }
-    fs::write(&file, bytes).unwrap();
-    let expected = ["the entries up to 59 are not those of", "entry 5 in `wal/", "entry 30 in `wal/"];
-    faults(folder.path(), &grounds(), &expected);
 }
 
 #[test]

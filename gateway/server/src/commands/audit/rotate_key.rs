@@ -69,10 +69,12 @@ fn finish(log: &Path, settings: &Settings, output: Output) -> anyhow::Result<()>
         audit::note::Signer::from_seed(newer.name(), &kept).context("the older key cannot be used")?.verifier();
     // Whoever knows only one of the keys comes to the other by a checkpoint that both have signed: one must be there for good.
     let keys = Keys::of_log(log, &vkey).with_context(|| log.display().to_string())?;
-    anyhow::ensure!(
-        keys.all().any(|(key, _)| *key == before),
-        "no checkpoint is kept that both keys have signed; help: restart the gateway, then `portcullis audit seal`"
-    );
+    if !keys.all().any(|(key, _)| *key == before) {
+        let both = audit::newest(log).is_ok_and(|(note, _)| [&before, &vkey].iter().all(|it| it.open(&note).is_ok()));
+        let help =
+            if both { "`portcullis audit seal` keeps one" } else { "restart the gateway, which signs with both" };
+        anyhow::bail!("no checkpoint is kept that both keys have signed; help: {help}");
+    }
     enter(settings, "retire", &before, &vkey)?;
     forget_seed(&files.audit_before)?;
     let words = format!("from the next start on the log is signed with this key alone\n{vkey}");
