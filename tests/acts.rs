@@ -3,10 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Request, World, program, until};
+use acceptance::{Answer, Request, World, program, until};
 use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
+const LIST: &str = "/v2/compute/instances";
 const SOON: Duration = Duration::from_secs(30);
 
 /// The entries of a class, once there are so many.
@@ -243,4 +244,37 @@ fn who_was_to_be_erased_is_named_nowhere_afterwards() {
     let data = world.gateway.data().display().to_string();
     let found = || Command::new("grep").args(["-rlaF", name, &data]).output().expect("a search").stdout;
     until("the name to be nowhere", SOON, || found().is_empty().then_some(()));
+}
+
+#[test]
+fn a_request_is_followed_step_by_step_in_the_log() {
+    let world = World::with(|settings, _| settings.log = "info,pipeline=debug");
+    let key = world.key("novastraxis", &["compute"]);
+    let steps = |answer: &Answer| -> Vec<Value> {
+        let id = answer.says("x-request-id").rsplit('_').next().unwrap_or_default().to_owned();
+        until("the last step", Duration::from_secs(10), || {
+            let log = world.gateway.process().log();
+            let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+            let own: Vec<Value> = lines.filter(|it| it["span"]["id"] == id.as_str()).collect();
+            own.iter().any(|it| it["fields"]["message"] == "settled").then_some(own)
+        })
+    };
+    let told = |steps: &[Value]| -> Vec<String> {
+        steps.iter().filter_map(|it| it["fields"]["message"].as_str().map(str::to_owned)).collect()
+    };
+    let permitted = steps(&world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200));
+    let expected = ["begun", "identified", "authenticated", "within the limit", "permitted", "sent on"];
+    assert_eq!(told(&permitted), [&expected[..], &["answered by the upstream", "settled"]].concat());
+    let last = permitted.last().expect("a step");
+    assert_eq!((&last["span"]["tenant"], &last["span"]["key"]), (&json!(key.tenant), &json!(key.id)), "{last:#}");
+    assert_eq!(
+        (&last["span"]["operation"], &last["fields"]["status"]),
+        (&json!("listInstances"), &json!(200)),
+        "{last:#}"
+    );
+    let refused = steps(&world.ask(&Request::get(NSX, LIST).bearer("nsx_live_nobodyhasthiskey")).expect(401));
+    assert_eq!(told(&refused), ["begun", "identified", "refused", "settled"]);
+    assert_eq!(refused[2]["fields"]["reason"], "unknown", "{refused:#?}");
+    let log = world.gateway.process().log();
+    assert!(!log.contains(&key.text) && !log.contains(LIST), "whose path it is, is sealed in the entry");
 }

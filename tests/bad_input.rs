@@ -196,20 +196,6 @@ fn no_tunnel_is_dug_and_methods_that_nobody_documented_are_told_which_are() {
 }
 
 #[test]
-fn no_two_keys_are_one_object() {
-    let world = World::start();
-    let key = world.key("cloudnexus", &["storage:write"]).text;
-    let put = |name: &str| {
-        let request = Request::new("PUT", "api.cloudnexus.io", &format!("/v2/objects/bk_prod-assets/{name}"));
-        world.ask(&request.bearer(&key).body("application/octet-stream", b"a")).status
-    };
-    for folded in ["a//b", "a%2f%2fb", "a%2F/b", "/a/b", "%2fa"] {
-        assert_eq!(put(folded), 400, "{folded}");
-    }
-    assert_eq!([put("a/b"), put("a%2Fb")], [200, 200], "a slash of a key may be encoded");
-}
-
-#[test]
 fn a_path_has_one_spelling_or_none() {
     let world = World::start();
     let key = world.key("novastraxis", &["compute"]);
@@ -342,19 +328,16 @@ fn two_framings_never_reach_the_cloud_together() {
         ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n".to_owned(), chunked.clone()),
         ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n".to_owned(), chunked.clone()),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n".to_owned(), chunked.clone()),
-        ("Transfer-Encoding: identity, chunked\r\n".to_owned(), chunked.clone()),
+        ("Transfer-Encoding: identity, chunked\r\n".to_owned(), chunked),
         (format!("Content-Length: {0}\r\nContent-Length: {0}\r\n", GOOD.len()), GOOD.to_owned()),
-        ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\nConnection: keep-alive\r\n".to_owned(), chunked),
     ] {
         let bytes = head(&post, &key, &format!("{json}{framing}")) + &body + &hidden;
         let (answer, _) = send(&world, bytes.as_bytes());
         assert!([201, 400].contains(&answer.status), "{framing:?}: {answer}");
         if answer.status == 201 {
             let seen = world.clouds.saw("novastraxis", answer.says("x-request-id")).expect("a sighting");
-            let names = ["content-length", "transfer-encoding"];
-            let lines = seen["headers"].as_array().expect("headers").iter();
-            let framings: Vec<&Value> =
-                lines.filter(|it| names.contains(&it[0].as_str().unwrap_or_default())).collect();
+            let frames = |it: &&Value| it[0] == "content-length" || it[0] == "transfer-encoding";
+            let framings: Vec<&Value> = seen["headers"].as_array().expect("headers").iter().filter(frames).collect();
             assert_eq!(framings.len(), 1, "{framing:?} became {framings:?}");
             assert_eq!(seen["body_bytes"], GOOD.len(), "{seen:#}");
         }

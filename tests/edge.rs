@@ -71,39 +71,6 @@ fn one_id_names_a_request_everywhere() {
 }
 
 #[test]
-fn a_request_is_followed_step_by_step_in_the_log() {
-    let world = World::with(|settings, _| settings.log = "info,pipeline=debug");
-    let key = world.key("novastraxis", &["compute"]);
-    let steps = |answer: &Answer| -> Vec<Value> {
-        let id = answer.says("x-request-id").rsplit('_').next().unwrap_or_default().to_owned();
-        until("the last step", Duration::from_secs(10), || {
-            let log = world.gateway.process().log();
-            let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
-            let own: Vec<Value> = lines.filter(|it| it["span"]["id"] == id.as_str()).collect();
-            own.iter().any(|it| it["fields"]["message"] == "settled").then_some(own)
-        })
-    };
-    let told = |steps: &[Value]| -> Vec<String> {
-        steps.iter().filter_map(|it| it["fields"]["message"].as_str().map(str::to_owned)).collect()
-    };
-    let permitted = steps(&world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200));
-    let expected = ["begun", "identified", "authenticated", "within the limit", "permitted", "sent on"];
-    assert_eq!(told(&permitted), [&expected[..], &["answered by the upstream", "settled"]].concat());
-    let last = permitted.last().expect("a step");
-    assert_eq!((&last["span"]["tenant"], &last["span"]["key"]), (&json!(key.tenant), &json!(key.id)), "{last:#}");
-    assert_eq!(
-        (&last["span"]["operation"], &last["fields"]["status"]),
-        (&json!("listInstances"), &json!(200)),
-        "{last:#}"
-    );
-    let refused = steps(&world.ask(&Request::get(NSX, LIST).bearer("nsx_live_nobodyhasthiskey")).expect(401));
-    assert_eq!(told(&refused), ["begun", "identified", "refused", "settled"]);
-    assert_eq!(refused[2]["fields"]["reason"], "unknown", "{refused:#?}");
-    let log = world.gateway.process().log();
-    assert!(!log.contains(&key.text) && !log.contains(LIST), "whose path it is, is sealed in the entry");
-}
-
-#[test]
 fn a_trace_goes_on_or_begins() {
     let world = World::start();
     let key = world.key("novastraxis", &["compute"]);

@@ -182,3 +182,17 @@ fn the_account_that_is_named_is_the_one_of_the_key() {
         assert_eq!(world.gateway.entries().of(answer.says("x-request-id"))["status"], status);
     }
 }
+
+#[test]
+fn no_two_keys_are_one_object() {
+    let world = World::start();
+    let key = world.key("cloudnexus", &["storage:write"]).text;
+    let put = |name: &str| {
+        let request = Request::new("PUT", "api.cloudnexus.io", &format!("/v2/objects/bk_prod-assets/{name}"));
+        world.ask(&request.bearer(&key).body("application/octet-stream", b"a")).status
+    };
+    for folded in ["a//b", "a%2f%2fb", "a%2F/b", "/a/b", "%2fa"] {
+        assert_eq!(put(folded), 400, "{folded}");
+    }
+    assert_eq!([put("a/b"), put("a%2Fb")], [200, 200], "a slash of a key may be encoded");
+}

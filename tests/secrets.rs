@@ -29,8 +29,6 @@ const PATIENT: &str = "[limits.shield]\nfailures = 1000000\n";
 fn world(change: impl FnOnce(&mut acceptance::Settings)) -> (World, Receivers) {
     let mut world = World::with(|settings, _| {
         settings.more.insert_str(0, PATIENT);
-        // As much as there is.
-        settings.log = "trace";
         change(settings);
     });
     let receivers = Receivers::of(&mut world);

@@ -153,14 +153,12 @@ fn a_changed_log_is_found_out() {
     let mut changed = good.clone();
     let middle = good.len() / 2;
     changed[middle] ^= 1;
-    for changed in [changed, good[..middle].to_vec(), Vec::new()] {
+    let cut = "are signed for, and there are";
+    for (changed, named) in [(changed, "was changed"), (good[..middle].to_vec(), cut), (Vec::new(), cut)] {
         std::fs::write(&file, changed).expect("the log");
         let verdict = world.gateway.command(&["audit", "verify"]);
         assert_eq!(verdict.code, 1, "{verdict:?}");
-        assert!(
-            verdict.out.contains("BROKEN: ") && verdict.out.contains("are signed for, and there are"),
-            "{verdict:?}"
-        );
+        assert!(verdict.out.contains("BROKEN: ") && verdict.out.contains(named), "{verdict:?}");
     }
 }
 

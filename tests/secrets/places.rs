@@ -41,7 +41,8 @@ impl Receivers {
             ready["port"],
             world.gateway.authority().display()
         );
-        std::fs::write(&file, format!("log = \"debug\"\n{settings}\n{rows}")).expect("settings");
+        std::fs::write(&file, format!("{}\n{rows}", settings.replacen("log = \"info\"", "log = \"debug\"", 1)))
+            .expect("settings");
         world.gateway.restart();
         Self { folder, _process: process }
     }

@@ -339,8 +339,11 @@ async fn what_is_read_is_entered_first_and_what_cannot_be_is_not_shown() {
     let _ = room.page("acme", "action=other").await;
     let other = room.entries("audit.read").pop().unwrap();
     assert_ne!(other["facts"]["query_digest"], read["facts"]["query_digest"]);
-    // Without its lock the log takes nothing more, as soon as that is noticed.
-    fs::remove_file(room.kept.log.folder().join("LOCK")).unwrap();
+    // Where somebody else has its lock the log takes nothing more, as soon as that is noticed.
+    let folder = room.kept.log.folder();
+    let other = fs::File::create(folder.join("OTHER")).unwrap();
+    other.lock().unwrap();
+    fs::rename(folder.join("OTHER"), folder.join("LOCK")).unwrap();
     let refused = timeout(Duration::from_mins(1), async {
         loop {
             let answered = room.ask("acme", "/audit").await;
