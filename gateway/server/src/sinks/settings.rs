@@ -136,12 +136,15 @@ impl SinkSettings {
         (sinks, faults)
     }
 
-    /// What is wrong with the files that it names.
-    pub(crate) fn unusable(&self) -> Option<Fault> {
+    /// What is wrong with the files that it names. Where the gateway keeps what it lives by it writes nothing for others.
+    pub(crate) fn unusable(&self, data: &Path) -> Option<Fault> {
         let cause = match &self.place {
             Place::File { path, .. } => {
                 let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                (!folder.is_dir()).then(|| format!("`{}` is no folder", folder.display()))
+                let real = |it: &Path| it.canonicalize().unwrap_or_else(|_| it.to_owned());
+                let cause = if folder.is_dir() { "lies in the folder `data`" } else { "is no folder" };
+                let bad = !folder.is_dir() || real(folder).starts_with(real(data));
+                bad.then(|| format!("`{}` {cause}", folder.display()))
             }
             Place::Stdout => None,
             Place::Https { url, ca, secret_file, .. } => {
@@ -409,10 +412,16 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         let unusable = |text: &str| {
             let read = Settings::parse(&at("p.toml"), text).unwrap();
-            read.sinks[0].unusable().map(|it| it.message)
+            read.sinks[0].unusable(&at("data")).map(|it| it.message)
         };
         assert_eq!(unusable(&FILE.replace("out/", "")), None);
         assert!(unusable(FILE).unwrap().ends_with("out` is no folder"));
+        std::fs::create_dir_all(at("data/secrets")).unwrap();
+        std::os::unix::fs::symlink(at("data/secrets"), at("link")).unwrap();
+        for path in ["data/a.jsonl", "data/secrets/audit.key", "link/audit.key"] {
+            let said = unusable(&FILE.replace("out/a.jsonl", path)).unwrap();
+            assert!(said.ends_with("lies in the folder `data`"), "{said}");
+        }
         let local = HTTPS.replace("https:", "http:").replace("c.example", "localhost");
         assert!(unusable(&local).unwrap().contains("No such file"));
         std::fs::write(at("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
