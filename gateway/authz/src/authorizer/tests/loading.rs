@@ -99,3 +99,141 @@ fn the_action_that_was_meant_is_one_of_the_same_api() {
     assert_eq!(help("getPrat").unwrap(), "did you mean `Example::Action::\"getPart\"`?");
     assert_eq!(help("somethingElse"), None);
 }
+
+#[test]
+fn every_fault_is_found_at_once_and_stands_where_it_is() {
+    let broken = grant("permit (principal, action, resource)\nwhen { tru };;");
+    let own = guardrail(concat!(
+        "@id(\"lets-through\")\npermit (principal, action, resource);\n",
+        "@id(\"odd\") @reason(\"because\") forbid (principal, action, resource);\n",
+        "@id(\"lets-through\") forbid (principal, action, resource);\n",
+        "forbid (principal, action, resource);\n",
+    ));
+    let listing = listed(&faults(&[broken, own]));
+    assert!(listing.contains("apis/example/access.cedar:2:14: unexpected token `;`"), "{listing}");
+    assert!(listing.contains("guardrails/own.cedar:5:1: policy without an id"), "{listing}");
+    let own = guardrail(concat!(
+        "@id(\"lets-through\")\npermit (principal, action, resource);\n",
+        "@id(\"odd\") @reason(\"because\") forbid (principal, action, resource);\n",
+        "@id(\"lets-through\") forbid (principal, action, resource);\n",
+    ));
+    let listing = listed(&faults(&[own]));
+    assert!(listing.contains("guardrails/own.cedar:1:1: guardrail `lets-through` permits"), "{listing}");
+    assert!(
+        listing.contains("guardrails/own.cedar:3:1: guardrail `odd` gives the unknown reason `because`"),
+        "{listing}"
+    );
+    assert!(
+        listing.contains("guardrails/own.cedar:4:1: id `lets-through` is taken at guardrails/own.cedar:1"),
+        "{listing}"
+    );
+}
+
+#[track_caller]
+fn fault(policy: &str, place: &str, expected: &str) {
+    let listing = listed(&faults(&[grant(policy)]));
+    assert!(listing.contains(&format!("apis/example/access.cedar{place}")), "{listing}");
+    assert!(listing.contains(expected), "{listing}");
+}
+
+#[test]
+fn what_the_schema_does_not_know_is_a_fault_with_its_column() {
+    let all = r#"permit (principal, action in Example::Action::"all", resource)"#;
+    fault("@id(\"a\") permit (principal, action == Example::Action::\"getThng\", resource);", ":1:39: ", "getThng");
+    fault(&format!("@id(\"a\") {all} when {{ principal.name == 1 }};"), ":1:", "name");
+    fault(&format!("@id(\"a\") {all} when {{ context.input.x }};"), ":1:", "input");
+    fault(&format!("@id(\"a\") {all} when {{ 1 == \"x\" }};"), ":1:", "");
+    // A policy that can never apply is only a warning to Cedar.
+    let never = r#"@id("a") permit (principal is Gw::Anonymous, action == Example::Action::"getThing", resource);"#;
+    fault(never, ":1:1", "unable to find an applicable action");
+    fault(&format!("@id(\"a\") {all} when {{ false }};"), ":1:1", "");
+}
+
+#[test]
+fn a_policy_of_an_api_must_stay_within_it() {
+    fault(r#"@id("a") permit (principal, action, resource);"#, ":1:1", "reaches beyond the API `example`");
+    fault(r#"@id("a") permit (principal, action in Gw::Action::"read", resource);"#, ":1:1", "reaches beyond");
+    fault(r#"@id("ceiling.x") permit (principal, action in Example::Action::"read", resource);"#, ":1:1", "generates");
+    fault(
+        r#"@id("a") @kind("x") forbid (principal, action in Example::Action::"read", resource);"#,
+        ":1:1",
+        "reserved",
+    );
+    fault(
+        r#"@id("a") @reason("no_permit") forbid (principal, action in Example::Action::"read", resource);"#,
+        ":1:1",
+        "gives a reason",
+    );
+    fault(
+        r#"@id("a") permit (principal == ?principal, action in Example::Action::"read", resource);"#,
+        "",
+        "has no link",
+    );
+}
+
+#[test]
+fn a_text_that_would_exhaust_the_stack_is_a_fault_with_its_column() {
+    let deep = format!(
+        "@id(\"a\") permit (principal, action, resource) when {{ {}1{} }};",
+        "(".repeat(2_000),
+        ")".repeat(2_000)
+    );
+    fault(&deep, ":1:", "nested more than 40 deep");
+    let long = format!("{} when {{ true{} }};", ALL.trim_end_matches(';'), " && true".repeat(10_000));
+    fault(&long, ":1:", "a policy longer than 10240 bytes");
+    fault(&" ".repeat(1024 * 1024 + 1), "", "longer than 1048576 bytes");
+}
+
+#[test]
+fn the_longest_chain_is_decided_on_a_small_stack_and_a_longer_one_is_a_fault() {
+    let chain = |length: usize| {
+        format!("{} when {{ context.source.tls{} }};", ALL.trim_end_matches(';'), " && true".repeat(length))
+    };
+    let bench = Bench::with(&[grant(&chain(390))]);
+    let small = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let decided = small.spawn(move || bench.ask("getThing", &["t1"], &caller(standing("t", &["things:read"]))).is_ok());
+    assert!(decided.unwrap().join().unwrap());
+    fault(&chain(1_000), ":1:1: ", "chains more than 400 operators");
+}
+
+#[test]
+fn cases_that_do_not_hold_keep_the_policies_out() {
+    let case = |decision: &str, reason: &str, operation: &str| {
+        let text = format!(
+            r#"[{{ "name": "a key reads",
+  "request": {{ "principal": "Gw::ApiKey::\"k\"", "action": "Example::Action::\"{operation}\"", "resource": "Example::Thing::\"x\"" }},
+  "entities": [], "decision": "{decision}", "reason": [{reason}], "num_errors": 0 }}]"#
+        );
+        let cases = Some(CasesSource { file: "apis/example/access.cases.json".into(), text });
+        Authorizer::load(&[Fronted::new(api())], &[PolicySource { cases, ..grant(ALL) }])
+            .map(|_| ())
+            .map_err(|it| listed(&it))
+    };
+    assert_eq!(case("allow", "\"all\"", "getThing"), Ok(()));
+    for (decision, reason, operation, expected) in [
+        ("deny", "\"all\"", "getThing", "access.cases.json:1:12: case `a key reads`: decision is allow"),
+        ("allow", "", "getThing", "reason is [\"all\"], not []"),
+        ("allow", "\"al\"", "getThing", "no policy has the id `al`"),
+        ("allow", "\"all\"", "getThng", "is no action"),
+        ("allow", "\"all\"", "listThings", "is never asked by"),
+        ("allow", "\"all\" ,,", "getThing", "access.cases.json:3:"),
+    ] {
+        let listing = case(decision, reason, operation).unwrap_err();
+        assert!(listing.contains(expected), "{listing}");
+    }
+}
+
+#[test]
+fn an_api_whose_names_do_not_fit_is_a_fault() {
+    let named =
+        |namespace: &str| Fronted::new(Arc::new(Api { namespace: namespace.to_owned(), ..api().as_ref().clone() }));
+    for bad in ["Gw", "", "a b", "A::B", "__cedar", "1"] {
+        let listing = listed(&Authorizer::load(&[named(bad)], &[]).unwrap_err());
+        assert!(listing.contains("cannot be a Cedar namespace"), "{bad}: {listing}");
+    }
+    let listing = listed(&Authorizer::load(&[named("A"), named("A")], &[]).unwrap_err());
+    assert!(listing.contains("namespace `A` is another API's"), "{listing}");
+    let operations = vec![Arc::new(crate::sample::operation("read", "/x"))];
+    let taken = Fronted::new(Arc::new(Api { operations, ..api().as_ref().clone() }));
+    assert!(listed(&Authorizer::load(&[taken], &[]).unwrap_err()).contains("operationId `read`"));
+}
