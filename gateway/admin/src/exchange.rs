@@ -65,7 +65,7 @@ fn exchange(books: &dyn Books, question: &Question) -> Exchanged {
             books.limiter().failed_credential(source, now.tick);
             books.limiter().failed_try(&id, now.tick);
             let about = why.standing.as_ref().map(|it| it.key.clone());
-            tracing::info!(key = about.as_ref().map(KeyId::as_str), %why, "an access key was not exchanged");
+            tracing::debug!(key = about.as_ref().map(KeyId::as_str), %why, "an access key was not exchanged");
             Exchanged { answer: Err(Declined::Unproven), about }
         }
     }

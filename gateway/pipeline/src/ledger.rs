@@ -1,8 +1,9 @@
 //! How the log of entries stands, as it is measured: whoever looks at numbers alone must see that it cannot be written.
 
 use audit::Log;
-use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry};
+
+use crate::meters::registered;
 
 /// The meters of the log.
 pub(crate) struct Ledger {
@@ -37,9 +38,4 @@ impl Ledger {
         self.held.set(log.may_be_strict().is_err().into());
         self.astray.set(log.missing().is_some().into());
     }
-}
-
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

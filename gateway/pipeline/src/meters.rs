@@ -205,7 +205,8 @@ fn whole(count: f64) -> u64 {
     count.round() as u64
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+/// Shows a meter among the others.
+pub(crate) fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }
