@@ -143,6 +143,10 @@ impl Office {
     async fn watch_files(self: &Arc<Self>, mut hang_up: Signal, mut stopped: watch::Receiver<bool>) {
         let (notice, mut changes) = mpsc::channel(1);
         let mut watcher = watch_anew(&self.settings, &notice, None);
+        // What changed between being read at the start and being watched.
+        if self.settings_now().map_or(true, |it| diary::configuration_digest(&it) != self.digest_now()) {
+            let _ = notice.try_send(());
+        }
         loop {
             tokio::select! {
                 () = told(&mut stopped) => return,

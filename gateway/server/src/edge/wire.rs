@@ -28,7 +28,7 @@ const WRITE_BUFFER: usize = 4096;
 
 /// How long, and for how many bytes, a connection is still listened to after the last answer: the system resets one that
 /// is closed with something unread in it, and with the reset the caller loses the answer.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
 pub(crate) const LINGER_BYTES: usize = 4 * 1024 * 1024;
 const LINGER_PIECE: usize = 8 * 1024;
 
