@@ -174,6 +174,7 @@ fn a_link_above_the_profiles_is_followed_when_it_is_switched() {
             let done = Command::new("cp").arg("-r").arg(&settings.apis).arg(folder.join(set).join("apis")).status();
             assert!(done.is_ok_and(|it| it.success()), "the profiles cannot be copied");
         }
+        std::fs::write(folder.join("two/apis/README"), "other contents").expect("a file of the test");
         std::os::unix::fs::symlink("one", folder.join("current")).expect("a link of the test");
         settings.apis = folder.join("current/apis");
     });

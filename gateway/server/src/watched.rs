@@ -32,12 +32,12 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
         }
     })?;
     for folder in &folders {
-        watcher.watch(folder, RecursiveMode::Recursive)?;
         // A deployment puts another folder in its place, or switches a link above it, which a watch on the folder itself
-        // would not outlive.
+        // would not outlive. They come first, so that no switch goes between the two.
         for above in folder.ancestors().skip(1) {
             let _ = watcher.watch(above, RecursiveMode::NonRecursive);
         }
+        watcher.watch(folder, RecursiveMode::Recursive)?;
     }
     // Editors replace the file, which a watch on the file itself would not outlive. What else happens in its folder is no
     // news: the log of the gateway may lie there, and each reload writes a line of it.
