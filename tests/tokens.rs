@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use acceptance::{Answer, Key, Request, World, until};
+use acceptance::{Answer, Key, Request, World, node, until};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -201,4 +201,16 @@ fn a_token_opens_what_its_key_opens_in_its_own_tenant_until_the_key_or_the_signe
     world.gateway.catch_up();
     let _ = get("/compute/instances", &foreign).expect(401);
     let _ = get("/compute/instances", &token(&world, &other)).expect(200);
+}
+
+#[test]
+fn a_relying_party_learns_of_the_issuer_what_its_metadata_say() {
+    let world = World::start();
+    for host in ["api.novastraxis.com", "api.cloudnexus.io", NX] {
+        let issuer = format!("https://{host}");
+        let found = node(&world, "discovery.mjs", &[("ISSUER", &issuer)]);
+        let found: Value = serde_json::from_str(&found.out).expect("metadata");
+        assert_eq!(found["issuer"], issuer, "{found:#}");
+        assert!(found["jwks_uri"].as_str().is_some_and(|it| it.starts_with(&issuer)), "{found:#}");
+    }
 }
