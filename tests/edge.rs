@@ -104,7 +104,10 @@ fn hop_by_hop_headers_end_at_the_gateway() {
     let key = world.key("novastraxis", &["compute"]);
     let request = Request::get(NSX, LIST)
         .bearer(&key.text)
-        .header("Connection", "x-mine, x-portcullis-tenant, authorization, x-request-id, traceparent")
+        .header(
+            "Connection",
+            "x-mine, x-portcullis-tenant, x-portcullis-identity, authorization, x-request-id, traceparent",
+        )
         .header("Connection", "upgrade, te, close")
         .header("X-Mine", "1")
         .header("Upgrade", "websocket")
@@ -117,7 +120,9 @@ fn hop_by_hop_headers_end_at_the_gateway() {
     for gone in ["x-mine", "upgrade", "te", "keep-alive", "proxy-connection", "proxy-authorization", "authorization"] {
         assert!(lines(&seen, gone).is_empty(), "`{gone}` went on: {seen:#}");
     }
-    for ours in ["x-portcullis-tenant", "x-request-id", "traceparent", "x-forwarded-for", "host"] {
+    for ours in
+        ["x-portcullis-tenant", "x-portcullis-identity", "x-request-id", "traceparent", "x-forwarded-for", "host"]
+    {
         assert_eq!(lines(&seen, ours).len(), 1, "`{ours}` was taken out by its caller: {seen:#}");
     }
 }

@@ -26,6 +26,9 @@ fn nobody_can_say_for_the_gateway_who_is_calling() {
         "x_portcullis_tenant",
         "X-Portcullis_Tenant",
         "X_Portcullis_Caller",
+        "X-Portcullis-Identity",
+        "x_portcullis_identity",
+        "X-Portcullis_Identity",
         "X-Portcullis-Anything-Else",
         "X-Forwarded-For",
         "X-Forwarded-Proto",
@@ -55,6 +58,7 @@ fn nobody_can_say_for_the_gateway_who_is_calling() {
     assert_eq!(lines(&seen, "x-portcullis-tenant"), [key.tenant.as_str()]);
     assert_eq!(lines(&seen, "x-portcullis-caller"), [key.id.as_str()]);
     assert_eq!(lines(&seen, "x-portcullis-scopes"), ["compute"]);
+    assert_eq!(lines(&seen, "x-portcullis-identity").len(), 1);
     assert_eq!(lines(&seen, "x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(lines(&seen, "x-forwarded-proto"), ["https"]);
     let entry = world.gateway.entries().of(answer.says("x-request-id"));

@@ -65,7 +65,7 @@ impl Answer {
     #[track_caller]
     pub fn json(&self) -> Value {
         let kind = self.says("content-type");
-        let json = ["application/json", "application/problem+json"];
+        let json = ["application/json", "application/problem+json", "application/jwk-set+json"];
         assert!(json.iter().any(|it| kind.starts_with(it)), "not JSON but `{kind}`: {self}");
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("broken JSON ({error}): {self}"))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,16 +18,19 @@ pub(crate) const UPSTREAM_KEY: (&str, &str) = ("GATEWAYUPSTREAMKEY", "upstream-s
 pub struct Clouds {
     process: Running,
     ports: BTreeMap<String, SocketAddr>,
+    identity_keys: PathBuf,
 }
 
 impl Clouds {
-    /// Starts them with their data in `folder`, quick enough for tests.
+    /// Starts them with their data in `folder`, quick enough for tests. They believe nobody before they [know](Self::know)
+    /// a gateway.
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
-        let ports = folder.join("ports.json");
+        let (ports, identity_keys) = (folder.join("ports.json"), folder.join("identity-keys.json"));
         let mut command = Command::new(program("cloud"));
         command.arg("--data").arg(folder.join("clouds")).arg("--ports-file").arg(&ports).arg("--until-stdin-closes");
         command.args(["--s3-access-key", UPSTREAM_KEY.0, "--s3-secret-key", UPSTREAM_KEY.1]);
+        command.arg("--identity-keys").arg(&identity_keys);
         command.args(["--provisioning", "50ms", "--working", "20ms", "--chunk", "5ms"]);
         let mut process = Running::start("clouds", folder, &mut command);
         // They write the file whole or not at all, and only once every port listens.
@@ -36,7 +39,13 @@ impl Clouds {
             std::fs::read_to_string(&ports).ok()
         });
         let ports = serde_json::from_str(&text).expect("the ports of the clouds");
-        Self { process, ports }
+        Self { process, ports, identity_keys }
+    }
+
+    /// Has them believe the gateway that publishes these keys.
+    #[track_caller]
+    pub fn know(&self, keys: &str) {
+        std::fs::write(&self.identity_keys, keys).expect("a file in the test's own folder");
     }
 
     /// Where one of them listens.

@@ -49,6 +49,7 @@ impl World {
         );
         change(&mut settings, folder.path());
         let gateway = Gateway::start(folder.path(), &settings);
+        clouds.know(&gateway.ask_admin("/identity/jwks").expect(200).text());
         Self { gateway, clouds, tenants: Mutex::default(), folder }
     }
 

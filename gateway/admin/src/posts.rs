@@ -1,8 +1,10 @@
-//! What is counted, whether the process lives, and whether it should be sent requests.
+//! What is counted, whether the process lives, whether it should be sent requests, and by which key the APIs behind know
+//! what they are told.
 
 use std::fmt;
 use std::sync::Arc;
 
+use authn::upstream::IdentityKeySet;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -31,6 +33,9 @@ pub trait Posts: Send + Sync {
 
     /// Everything readiness depends on, as it is now.
     fn conditions(&self) -> Vec<Condition>;
+
+    /// What identity tokens are verified with.
+    fn identity_keys(&self) -> IdentityKeySet;
 }
 
 /// Answers on `listener` until `shutdown` resolves.
@@ -48,6 +53,7 @@ pub fn router(posts: Arc<dyn Posts>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/identity/jwks", get(identity_keys))
         .with_state(posts)
 }
 
@@ -71,6 +77,11 @@ async fn metrics(State(posts): State<Arc<dyn Posts>>) -> Response {
     }
 }
 
+async fn identity_keys(State(posts): State<Arc<dyn Posts>>) -> Response {
+    // RFC 7517 section 8.5.
+    ([(CONTENT_TYPE, "application/jwk-set+json")], Json(posts.identity_keys())).into_response()
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.ok { "ok" } else { "NOT OK" };
@@ -80,6 +91,7 @@ impl fmt::Display for Condition {
 
 #[cfg(test)]
 mod tests {
+    use authn::upstream::IdentityKey;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use prometheus::IntCounter;
@@ -96,6 +108,10 @@ mod tests {
 
         fn conditions(&self) -> Vec<Condition> {
             vec![Condition { name: "audit", ok: self.1, detail: "disk is full".to_owned() }]
+        }
+
+        fn identity_keys(&self) -> IdentityKeySet {
+            IdentityKey::from_seed(&[7; 32]).unwrap().public()
         }
     }
 
@@ -123,5 +139,15 @@ mod tests {
         let (status, body) = get("/metrics", true).await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("seen_total 0"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn the_key_of_identity_tokens_is_published_and_only_its_public_half() {
+        let (status, body) = get("/identity/jwks", false).await;
+        assert_eq!(status, StatusCode::OK);
+        let set: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let mut members: Vec<&String> = set["keys"][0].as_object().unwrap().keys().collect();
+        members.sort();
+        assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x"]);
     }
 }

@@ -14,6 +14,7 @@ pub mod sigv4;
 #[cfg(test)]
 mod testing;
 pub mod token;
+pub mod upstream;
 mod whole;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ pub use host::{Host, Unidentified};
 pub use load::{Sketch, Unsound};
 pub use profile::{
     ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, SigV4, Surface, Timeouts,
-    upstream,
+    UpstreamIdentity, upstream,
 };
 pub use validate::{Invalid, InvalidKind, Wrong};
 pub use version::{DEPRECATION, SUNSET, VersionNotice};

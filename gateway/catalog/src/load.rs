@@ -188,6 +188,7 @@ impl Draft {
             surfaces,
             upstream: settings.upstream,
             upstream_timeouts: settings.timeouts,
+            upstream_identity: settings.upstream_identity,
             credentials: settings.credentials,
             tenant_header: settings.tenant_header,
             limits: settings.limits,

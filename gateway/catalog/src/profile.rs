@@ -29,6 +29,8 @@ pub struct Profile {
     pub upstream: Upstream,
     /// How long the upstream may take.
     pub upstream_timeouts: Timeouts,
+    /// What the upstream is told of callers.
+    pub upstream_identity: UpstreamIdentity,
     /// What its callers may show.
     pub credentials: Credentials,
     /// Who issues the access tokens that its documents name, and for whom: its public origin. `None` where none does.
@@ -77,6 +79,16 @@ pub struct Timeouts {
     pub between_bytes: Duration,
     /// From arrival to the last byte; streams are exempt.
     pub total: Duration,
+}
+
+/// What an upstream is told of callers besides the headers that name them, which whoever reaches it could write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamIdentity {
+    /// A token that the gateway has signed.
+    #[default]
+    Token,
+    /// Nothing.
+    None,
 }
 
 /// Which kinds of credential an API takes.

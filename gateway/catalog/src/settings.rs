@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 use self::credentials::Shown;
 pub(crate) use self::surface::SurfaceSettings;
 use self::surface::{Dialects, Written};
-use crate::profile::{self, Credentials, LimitsProfile, ResourceTenant, Timeouts};
+use crate::profile::{self, Credentials, LimitsProfile, ResourceTenant, Timeouts, UpstreamIdentity};
 use crate::validate::UnknownQuery;
 use crate::version::{self, VersionNotice};
 use crate::written::{Place, Placed, Readable, Section, Sheet, Unreadable, one_of};
@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) surfaces: Vec<SurfaceSettings>,
     pub(crate) upstream: Upstream,
     pub(crate) timeouts: Timeouts,
+    pub(crate) upstream_identity: UpstreamIdentity,
     pub(crate) credentials: Credentials,
     pub(crate) tenant_header: Option<HeaderName>,
     pub(crate) limits: LimitsProfile,
@@ -115,7 +116,7 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
     let versions = read_versions(root);
     let resource_tenant = root.section("resource").and_then(|it| it.required::<ResourceTenant>("tenant"));
     let surfaces: Vec<Option<Written>> = root.sections("surface").iter().map(Written::read).collect();
-    let total = upstream.as_ref().map_or(TOTAL, |(_, timeouts)| timeouts.total);
+    let total = upstream.as_ref().map_or(TOTAL, |it| it.timeouts.total);
 
     if let Some(name) = name.as_ref().filter(|it| it.value.as_str() != folder) {
         let message = format!("`name` is `{}`, but the folder is `{folder}`", name.value);
@@ -129,7 +130,7 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         hosts: if root.knows_all() && !surfaces.is_empty() { Written::hosts(&surfaces) } else { None },
     };
     let surfaces = surface::finish(root, surfaces, dialects?, shown.as_ref()?);
-    let (upstream, timeouts) = upstream?;
+    let Behind { upstream, timeouts, identity: upstream_identity } = upstream?;
     let shown = shown?;
     Some(Settings {
         name: name?,
@@ -140,6 +141,7 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         surfaces: surfaces?,
         upstream,
         timeouts,
+        upstream_identity,
         credentials: shown.credentials,
         tenant_header: shown.tenant_header,
         limits: limits?,
@@ -148,13 +150,22 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
     })
 }
 
-fn read_upstream(section: &Section<'_>) -> Option<(Upstream, Timeouts)> {
+/// The `[upstream]` table.
+struct Behind {
+    upstream: Upstream,
+    timeouts: Timeouts,
+    identity: UpstreamIdentity,
+}
+
+fn read_upstream(section: &Section<'_>) -> Option<Behind> {
     let url = section.required::<Upstream>("url");
     let connect = section.value_or("connect", CONNECT);
     let first_byte = section.value_or("first_byte", FIRST_BYTE);
     let between_bytes = section.value_or("between_bytes", BETWEEN_BYTES);
     let total = section.value_or("total", TOTAL);
-    Some((url?.value, Timeouts { connect, first_byte, between_bytes, total }))
+    let identity = section.value_or("identity", UpstreamIdentity::default());
+    let timeouts = Timeouts { connect, first_byte, between_bytes, total };
+    Some(Behind { upstream: url?.value, timeouts, identity })
 }
 
 fn read_versions(root: &Section<'_>) -> Option<Vec<Arc<VersionNotice>>> {
@@ -188,6 +199,12 @@ impl Readable for Namespace {
 impl Readable for Upstream {
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         profile::upstream(&String::read(value)?).map_err(|why| Unreadable::Text(why.to_string()))
+    }
+}
+
+impl Readable for UpstreamIdentity {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        one_of(value, &[("token", Self::Token), ("none", Self::None)])
     }
 }
 
@@ -247,6 +264,18 @@ mod tests {
             let expected = format!("`hosts`: `{bad}` is not a host name: write it in lower case and without a port");
             check(host, &format!("\"{bad}\""), &expected);
         }
+    }
+
+    #[test]
+    fn an_upstream_is_told_who_calls_unless_the_profile_says_otherwise() {
+        let (folder, text) = SHIPPED[0];
+        let told = |line: &str| {
+            let text = text.replace("[upstream]\n", &format!("[upstream]\n{line}\n"));
+            Reading::of(Path::new("api.toml"), folder, &text).settings.unwrap().upstream_identity
+        };
+        assert_eq!([told(""), told("identity = \"token\"")], [UpstreamIdentity::Token; 2]);
+        assert_eq!(told("identity = \"none\""), UpstreamIdentity::None);
+        check("[upstream]\n", "[upstream]\nidentity = \"no\"\n", "`identity`: `no` is not one of `token`, `none`");
     }
 
     #[test]

@@ -126,3 +126,25 @@ pub struct Upstream {
     /// Whether TLS is spoken, verified against `host`.
     pub tls: bool,
 }
+
+impl Upstream {
+    /// Scheme, host and port as one text, always with the port: what tells it from every other.
+    pub fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        format!("{scheme}://{open}{}{close}:{}", self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let origin = |host: &str, port, tls| Upstream { host: host.to_owned(), port, tls }.origin();
+        assert_eq!(origin("api.example.com", 443, true), "https://api.example.com:443");
+        assert_eq!(origin("127.0.0.1", 9101, false), "http://127.0.0.1:9101");
+        assert_eq!(origin("::1", 80, false), "http://[::1]:80");
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use authn::upstream::{IdentityKey, IdentityTokens};
 use authn::{SecretFiles, Secrets, SystemRandom};
 use catalog::{Catalog, Profile};
 use domain::Clock;
@@ -32,6 +33,13 @@ pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::
     let identity = Identity::new(Arc::new(store.clone()), vault, Arc::new(SystemRandom), clock, settings.keys.clone());
     identity.check_secrets(&secrets.marks()).await?;
     Ok(Desk { identity, secrets, store })
+}
+
+/// Who tells the APIs behind who calls, in the name of this gateway. The key is made where it was never there.
+pub(crate) fn identity_tokens(settings: &Settings) -> anyhow::Result<IdentityTokens> {
+    let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).identity)?;
+    let tokens = IdentityTokens::new(IdentityKey::from_seed(&seed)?, format!("portcullis/{}", settings.node))?;
+    Ok(tokens)
 }
 
 /// Where the keys are kept that seal what entries say of people.

@@ -11,6 +11,7 @@ use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::note::Signer;
 use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
+use authn::upstream::{IdentityKeySet, IdentityTokens};
 use authn::{KeyringBuilder, SecretFiles, SystemRandom};
 use domain::{Clock, Random, SystemClock};
 use identity::{Identity, Issuer};
@@ -55,6 +56,8 @@ pub(crate) struct Office {
     identity: Identity,
     /// Who makes access tokens.
     pub(crate) issuer: Arc<Issuer>,
+    /// Who tells the APIs behind who calls.
+    pub(crate) identity_tokens: Arc<IdentityTokens>,
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
     version: AtomicU64,
@@ -77,6 +80,7 @@ impl Office {
         keys.token_keys(following::key_set(&token_keys));
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
+        let identity_tokens = desk::identity_tokens(&settings)?;
         let log = open_log(&settings, &clock)?;
         let hosts = hosts(&configuration);
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
@@ -112,6 +116,7 @@ impl Office {
             certificate: Arc::new(certificate),
             identity: desk.identity,
             issuer: Arc::new(issuer),
+            identity_tokens: Arc::new(identity_tokens),
             store: desk.store,
             version: AtomicU64::new(version),
             heard: AtomicU64::new(heard),
@@ -250,6 +255,10 @@ impl Office {
 impl Posts for Office {
     fn registry(&self) -> &prometheus::Registry {
         self.gateway.measured()
+    }
+
+    fn identity_keys(&self) -> IdentityKeySet {
+        self.identity_tokens.keys()
     }
 
     fn conditions(&self) -> Vec<Condition> {

@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::edge::{Edge, Gate, Guard, Inward};
+use crate::edge::{Edge, Gate, Guard, Inward, Vouching};
 use crate::inside::Inside;
 use crate::office::Office;
 use crate::settings::Settings;
@@ -145,21 +145,22 @@ async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
 
 /// Puts the edge together: pingora inside the guard, the guard inside the gate.
 fn gate(office: &Office, inward: Inward) -> Arc<Gate> {
-    let connections = &office.settings.connections;
+    let (connections, gateway) = (&office.settings.connections, &office.gateway);
+    let (clock, random) = (Arc::clone(&gateway.clock), Arc::clone(&gateway.random));
     let edge = Edge {
-        gateway: Arc::clone(&office.gateway),
+        gateway: Arc::clone(gateway),
         peers: Arc::clone(&office.peers),
         inward: Arc::new(inward),
         signers: Arc::clone(&office.signers),
+        vouching: Arc::new(Vouching::with(Arc::clone(&office.identity_tokens), clock, random)),
         bounds: connections.clone(),
     };
     // One try: what may be tried again without doing it twice is for a retry policy to say, and there is none.
     let conf = ServerConf { max_retries: 1, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(edge.clone(), Arc::new(conf));
     proxy.handle_init_modules();
-    let clock = Arc::clone(&office.gateway.clock);
-    let guard = Guard::new(Arc::new(proxy), edge, connections.clone(), Arc::clone(&clock));
-    Arc::new(Gate::new(Arc::new(guard), connections.clone(), Arc::clone(&office.gateway)))
+    let guard = Guard::new(Arc::new(proxy), edge, connections.clone(), Arc::clone(&gateway.clock));
+    Arc::new(Gate::new(Arc::new(guard), connections.clone(), Arc::clone(gateway)))
 }
 
 fn signals() -> std::io::Result<(Signal, Signal, Signal)> {

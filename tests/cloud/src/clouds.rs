@@ -25,7 +25,7 @@ impl Clouds {
     /// The clouds as they stand at `clock`, with nobody's data yet.
     pub(crate) fn new(settings: &Settings, clock: Arc<AheadClock>) -> anyhow::Result<Self> {
         let blobs = Arc::new(Blobs::in_folder(&settings.data.join("blobs"))?);
-        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, settings.pace()));
+        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, settings.pace(), settings.believed()));
         let shelf = Arc::new(Shelf::new(Arc::clone(&blobs), Arc::clone(&shared.clock)));
         let key = UpstreamKey { id: settings.s3_access_key.clone(), secret: settings.s3_secret()? };
         let served = serve_all(&shared, &blobs, &shelf, &key);

@@ -146,7 +146,7 @@ mod tests {
     fn control() -> Control {
         let clock = Arc::new(AheadClock::default());
         let volumes = Operation { name: "listVolumes", method: "GET", path: "/compute/volumes" };
-        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, Pace::default()));
+        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, Pace::default(), None));
         Control { shared, clock, apis: BTreeMap::from([("cloudnx", vec![volumes]), ("novastack", Vec::new())]) }
     }
 

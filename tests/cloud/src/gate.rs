@@ -1,5 +1,5 @@
-//! What every request passes on its way into an API and out: it is written down, struck by a fault if one is armed, and
-//! a refusal is worded in the API's dialect.
+//! What every request passes on its way into an API and out: it is written down, turned away where the gateway does not
+//! vouch for it, struck by a fault if one is armed, and a refusal is worded in the API's dialect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,11 @@ use http_body_util::BodyExt;
 
 use crate::dialect::Dialect;
 use crate::faults::{Ailment, Fault, Faults};
+use crate::objects;
 use crate::pace::Pace;
 use crate::refused::{Kind, Refused};
 use crate::seen::Seen;
+use crate::vouched::Believed;
 use crate::wire::{Script, Then, Wire};
 
 /// What all APIs share.
@@ -32,12 +34,14 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     /// What came.
     pub(crate) seen: Seen,
+    /// Who is believed; everybody where nobody is named.
+    pub(crate) believed: Option<Believed>,
 }
 
 impl Shared {
     /// Nothing armed and nothing seen.
-    pub(crate) fn new(clock: Arc<dyn Clock>, pace: Pace) -> Self {
-        Self { clock, pace, faults: Faults::default(), seen: Seen::default() }
+    pub(crate) fn new(clock: Arc<dyn Clock>, pace: Pace, believed: Option<Believed>) -> Self {
+        Self { clock, pace, faults: Faults::default(), seen: Seen::default(), believed }
     }
 }
 
@@ -66,10 +70,13 @@ impl Gate {
         let note = self.shared.seen.note(&parts, self.shared.clock.now().wall, self.api, self.operation);
         let id = request_id(&parts.headers).unwrap_or_else(|| format!("{:032x}", note.number()));
         let wire = parts.extensions.remove::<Wire>();
+        let believed = self.shared.believed.as_ref().map_or(Ok(()), |it| it.check(&parts));
         let request = Request::from_parts(parts, note.watch(body));
-        let response = match self.shared.faults.strike(self.api, self.operation) {
-            None => answer(request).await,
-            Some(fault) => strike(&fault, wire, request, answer).await,
+        let response = match believed.map(|()| self.shared.faults.strike(self.api, self.operation)) {
+            Err(refused) if self.dialect.is_none() => objects::denied(&refused),
+            Err(refused) => refused.into_response(),
+            Ok(None) => answer(request).await,
+            Ok(Some(fault)) => strike(&fault, wire, request, answer).await,
         };
         let response = self.worded(response, &id);
         note.answered(response.status().as_u16());

@@ -1,7 +1,7 @@
 //! The clouds behind the gateway, as a test double: every operation that the gateway forwards, answered for real.
 //!
 //! It promises what the five references document, per tenant and the same every time. It does not know who is asking,
-//! only for which tenant: the gateway has answered everything else before.
+//! only for which tenant: the gateway has answered everything else before, and where its key is known signs for it.
 
 mod blobs;
 mod clock;
@@ -31,6 +31,7 @@ mod surface;
 mod tenants;
 #[cfg(test)]
 mod testing;
+mod vouched;
 mod wire;
 
 use std::sync::Arc;

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
+use crate::vouched::Origin;
 use crate::wire::{Wire, WiredStream};
 
 /// How long an answer may still take when the clouds are told to stop.
@@ -68,9 +69,13 @@ fn connection(
     let wire = Wire::default();
     // Small chunks of a stream must leave at once.
     let _ = tcp.set_nodelay(true);
+    let here = tcp.local_addr().ok().map(|it| Origin(format!("http://{it}")));
     let io = TokioIo::new(WiredStream::new(tcp, wire.clone()));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(wire.clone());
+        if let Some(here) = &here {
+            request.extensions_mut().insert(here.clone());
+        }
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))

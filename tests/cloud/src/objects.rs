@@ -66,7 +66,8 @@ async fn answer(s3: &S3Service, request: Request) -> Response {
     }
 }
 
-fn denied(refused: &Refused) -> Response {
+/// What S3 says to whom it does not know.
+pub(crate) fn denied(refused: &Refused) -> Response {
     let body = format!("<Error><Code>AccessDenied</Code><Message>{}</Message></Error>", refused.message);
     (StatusCode::FORBIDDEN, [("content-type", "application/xml")], body).into_response()
 }

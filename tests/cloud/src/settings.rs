@@ -2,16 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use domain::clock::SystemClock;
 
 use crate::pace::{Pace, duration};
+use crate::vouched::Believed;
 
 /// A test double: the clouds behind the gateway.
 ///
-/// One loopback port per API and one for control. Believes the header `X-Portcullis-Tenant`, so it must never be
-/// reachable from anywhere but the gateway.
+/// One loopback port per API and one for control. Believes the header `X-Portcullis-Tenant`, and asks for the gateway's
+/// signature only where it is told of its key: it must never be reachable from anywhere but the gateway.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cloud", version)]
 pub struct Settings {
@@ -57,6 +60,11 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub s3_secret_key_file: Option<PathBuf>,
 
+    /// The keys by which the gateway is known, as it publishes them: whatever it does not vouch for is refused. They may
+    /// be there only later.
+    #[arg(long, value_name = "FILE")]
+    pub identity_keys: Option<PathBuf>,
+
     /// How long an instance is provisioned before it runs.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub provisioning: Duration,
@@ -73,6 +81,11 @@ const ANY: &str = "127.0.0.1:0";
 impl Settings {
     pub(crate) fn pace(&self) -> Pace {
         Pace { provisioning: self.provisioning, working: self.working, chunk: self.chunk }
+    }
+
+    /// Who is believed, where not everybody is.
+    pub(crate) fn believed(&self) -> Option<Believed> {
+        self.identity_keys.clone().map(|it| Believed::of(it, Arc::new(SystemClock::default())))
     }
 
     /// The upstream key's secret, from wherever it was given.

@@ -19,6 +19,7 @@ use crate::objects::UpstreamKey;
 use crate::objects::shelf::Shelf;
 use crate::pace::Pace;
 use crate::surface::Served;
+use crate::vouched::Believed;
 
 /// All the APIs under one clock.
 pub(crate) struct Bench {
@@ -36,9 +37,14 @@ pub(crate) const WORKING: Duration = Duration::from_mins(1);
 impl Bench {
     /// At noon of the day of the references' last sample.
     pub(crate) fn new() -> Self {
+        Self::believing(None)
+    }
+
+    /// The same, where not everybody is believed.
+    pub(crate) fn believing(believed: Option<Believed>) -> Self {
         let clock = Arc::new(FixedClock::at("2026-04-26T12:00:00Z".parse().unwrap()));
         let pace = Pace { provisioning: PROVISIONING, working: WORKING, chunk: Duration::from_millis(20) };
-        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, pace));
+        let shared = Arc::new(Shared::new(Arc::clone(&clock) as Arc<dyn Clock>, pace, believed));
         let folder = tempfile::tempdir().unwrap();
         let blobs = Arc::new(Blobs::in_folder(&folder.path().join("blobs")).unwrap());
         let shelf = Arc::new(Shelf::new(Arc::clone(&blobs), Arc::clone(&shared.clock)));

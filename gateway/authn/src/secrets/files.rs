@@ -1,4 +1,4 @@
-//! Peppers, the master key and the seed of the audit log as files: made at first use, refused when anyone but their owner may read them.
+//! Peppers, the master key and the seeds of keys that sign, as files: made at first use, refused when anyone but their owner may read them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -27,6 +27,8 @@ pub struct SecretFiles {
     pub audit_before: PathBuf,
     /// Where it is said how much was signed for. No secret, but to be kept where only the gateway can write.
     pub audit_newest: PathBuf,
+    /// The file of the seed that identity tokens are signed with.
+    pub identity: PathBuf,
 }
 
 /// A secret could not be read or made.
@@ -71,6 +73,7 @@ impl SecretFiles {
             audit: folder.join("audit.key"),
             audit_before: folder.join("audit.before.key"),
             audit_newest: folder.join("audit.newest"),
+            identity: folder.join("identity.key"),
             peppers: folder,
         }
     }

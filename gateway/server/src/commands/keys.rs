@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::with_desk;
+use crate::desk;
 use crate::settings::Settings;
 
-/// What can be done with the keys that sign access tokens.
+/// What can be done with the keys that sign tokens.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// List the keys that sign access tokens, did so or will
@@ -22,6 +23,8 @@ pub(crate) enum Keys {
         #[arg(long)]
         now: bool,
     },
+    /// Print by which key the APIs behind know what they are told of callers: a set of keys (RFC 7517)
+    Identity,
 }
 
 #[derive(Serialize)]
@@ -65,6 +68,10 @@ impl Keys {
                 let shown = Shown::from(identity.replace_token_key().await?);
                 let words = format!("key `{}` signs tokens; no token that was made before is good any more", shown.kid);
                 output.one(&shown, &words)
+            }
+            Self::Identity => {
+                let keys = desk::identity_tokens(settings)?.keys();
+                output.one(&keys, &serde_json::to_string(&keys)?)
             }
         })
     }

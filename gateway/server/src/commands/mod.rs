@@ -58,7 +58,7 @@ enum Command {
     /// Make, list, rotate, revoke and import keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),
-    /// List and rotate the keys that sign access tokens
+    /// List and rotate the keys that sign access tokens, and print the one that identity tokens are signed with
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Look after the audit log

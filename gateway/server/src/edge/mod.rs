@@ -11,6 +11,7 @@ mod passing;
 mod reply;
 pub(crate) mod settings;
 mod signers;
+mod vouching;
 mod wire;
 
 use std::os::fd::RawFd;
@@ -38,6 +39,7 @@ pub(crate) use self::inward::Inward;
 pub(crate) use self::outbound::Peers;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
+pub(crate) use self::vouching::Vouching;
 use self::wire::{Link, Refuser};
 
 /// How much later than its own deadline a request is cut off: time to say that it is late.
@@ -53,6 +55,7 @@ pub(crate) struct Edge {
     pub(crate) peers: Arc<Peers>,
     pub(crate) inward: Arc<Inward>,
     pub(crate) signers: Arc<Signers>,
+    pub(crate) vouching: Arc<Vouching>,
     pub(crate) bounds: settings::ConnectionSettings,
 }
 
@@ -231,7 +234,7 @@ impl ProxyHttp for Edge {
         passing.begin_body(verb.is_none() && self.signers.sign_for(passing)?, request)?;
         match verb {
             Some(verb) => self.inward.introduce(request, passing, verb),
-            None => outbound::rewrite(request, passing, &self.signers),
+            None => outbound::rewrite(request, passing, &self.signers, &self.vouching),
         }
     }
 

@@ -19,6 +19,7 @@ use pipeline::{Configuration, Forward};
 
 use super::passing::{OURS, Passing, REQUEST_ID};
 use super::signers::Signers;
+use super::vouching::Vouching;
 
 // Names made once: making one from text costs more than sending it.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,12 +32,17 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How many headers the gateway adds: room made once is half the price of room made twice.
-const INTRODUCED: usize = 8;
+const INTRODUCED: usize = 9;
 
 /// Rewrites the head that pingora is about to send.
-pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, signers: &Signers) -> pingora::Result<()> {
+pub(crate) fn rewrite(
+    request: &mut RequestHeader,
+    passing: &Passing,
+    signers: &Signers,
+    vouching: &Vouching,
+) -> pingora::Result<()> {
     let forward = passing.forward()?;
-    let Some(arrival) = &passing.arrival else {
+    let (Some(arrival), Some(configuration)) = (&passing.arrival, &passing.configuration) else {
         return Err(Error::explain(ErrorType::InternalError, "no arrival"));
     };
     let query = without_signature(arrival.query());
@@ -47,12 +53,11 @@ pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, signers: &
     let mut head: ReqParts = std::mem::replace(request, blank).into();
     respell(&mut head.uri, arrival, &query)?;
     strip(&mut head.headers);
-    if let Some(configuration) = &passing.configuration {
-        end_sessions(&mut head.headers, &configuration.catalog.profile(forward.call()).credentials.session_cookies);
-    }
+    end_sessions(&mut head.headers, &configuration.catalog.profile(forward.call()).credentials.session_cookies);
     head.headers.reserve(INTRODUCED);
     insert(&mut head.headers, HOST, &arrival.host)?;
     introduce(&mut head.headers, arrival, forward)?;
+    vouching.vouch(&mut head.headers, forward, configuration)?;
     trace(&mut head.headers, arrival, passing)?;
     signers.sign(&mut head.headers, forward, arrival, &query)?;
     *request = head.into();
@@ -310,6 +315,9 @@ mod tests {
             "x-portcullis-tenant",
             "x_portcullis_tenant",
             "x-portcullis.tenant",
+            "x-portcullis-identity",
+            "x_portcullis_identity",
+            "x-portcullis_identity",
             "x-forwarded-for",
             "x_forwarded_port",
             "forwarded",

@@ -1,8 +1,11 @@
 //! What the gate refuses although it is signed by the right key, row by row, and what the library behind it makes of it.
 
+use domain::Upstream;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::*;
+use crate::SystemRandom;
+use crate::upstream::{About, IdentityKey, IdentityTokens};
 
 /// Whether the library takes a token that is good for our issuer, its clock aside: that we hold to ours.
 fn library_accepts(token: &str, key: &PublicKey) -> bool {
@@ -275,4 +278,32 @@ fn a_known_token_ends_as_well() {
     for (seconds, good) in [(9, true), (14, true), (15, false)] {
         assert_eq!(ask_at(&token, &gate.ring, NOW + SECOND * seconds).is_ok(), good, "{seconds}");
     }
+}
+
+#[test]
+fn what_the_apis_behind_are_told_of_a_caller_opens_nothing_here() {
+    let key = key();
+    let seed = [7; 32];
+    let tokens = || IdentityTokens::new(IdentityKey::from_seed(&seed).unwrap(), ISSUER.to_owned()).unwrap();
+    let ring = Keyring::build([tenant("acme")], [key.clone()]);
+    let caller = Caller {
+        standing: Arc::clone(ring.by_id(&key.id).unwrap().standing()),
+        method: AuthMethod::ApiKey,
+        in_allowlist: true,
+        retires: None,
+    };
+    let upstream = Upstream { host: "api.novastraxis.com".to_owned(), port: 443, tls: true };
+    let api = "novastraxis".parse().unwrap();
+    let about = About { caller: &caller, api: &api, upstream: &upstream };
+    let token = tokens().token(&about, NOW, &SystemRandom).unwrap();
+    // Even where the key that signs it is taken for one of the issuer's.
+    let published = serde_json::to_vec(&tokens().keys()).unwrap();
+    let keys = KeySet::from_json(&published).unwrap();
+    for ring in [ring.with_token_keys(KeySet::default()), ring.with_token_keys(keys)] {
+        let refused = refuses(token.to_str().unwrap(), &ring, BadToken::WrongType);
+        assert!(refused.standing.is_none() && refused.guessed());
+    }
+    // And whatever the issuer signs is none, if it is called so.
+    let gate = Gate::new();
+    gate.refuses(&gate.headed("typ", json!("gateway-identity+jwt")), true, BadToken::WrongType);
 }

@@ -1,0 +1,142 @@
+//! What the APIs behind are told of a caller, signed, so that they need not believe whoever merely reaches them.
+//!
+//! An identity token is good for a minute, at one upstream. It is no access token, and the gate of requests refuses it;
+//! nothing of what the caller showed is in it. One serves all requests of a caller to an upstream for half of its life, so
+//! that a busy caller costs one signature in half a minute: it proves who calls, not which request.
+
+mod kept;
+mod key;
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{ApiName, Caller, Random, Scope, Timestamp, Upstream, keyformat};
+use http::HeaderValue;
+use serde::Serialize;
+
+pub use key::{BadIdentityKey, IdentityKey, IdentityKeySet};
+
+use kept::KeptTokens;
+
+/// How long a token is good, unless the key of its caller ends before.
+pub const LIFETIME: Duration = Duration::from_mins(1);
+
+/// What the header calls a token. Nothing else that is signed here is called so.
+const TYPE: &str = "gateway-identity+jwt";
+
+/// How many digits name a token: 131 bits.
+const JTI: usize = 22;
+
+/// Whom a token is about, and for whom it is.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// The API that is called.
+    pub api: &'a ApiName,
+    /// Where the request is sent.
+    pub upstream: &'a Upstream,
+}
+
+/// A token cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no identity token can be written for this caller")]
+pub struct Unwritable;
+
+/// Who makes identity tokens, and keeps those that are still good for a while.
+pub struct IdentityTokens {
+    key: IdentityKey,
+    /// The header, which is the same for all, as it is sent.
+    head: String,
+    issuer: String,
+    kept: KeptTokens,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    alg: &'static str,
+    kid: &'a str,
+    typ: &'static str,
+}
+
+/// What a token says.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    aud: String,
+    sub: &'a str,
+    key: &'a str,
+    tenant: &'a str,
+    api: &'a str,
+    scopes: Vec<&'a str>,
+    tier: &'a str,
+    auth_method: &'static str,
+    jti: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl IdentityTokens {
+    /// Signs with this key, in this name.
+    pub fn new(key: IdentityKey, issuer: String) -> Result<Self, Unwritable> {
+        let head = part(&Head { alg: "EdDSA", kid: key.kid(), typ: TYPE })?;
+        Ok(Self { key, head, issuer, kept: KeptTokens::default() })
+    }
+
+    /// What its tokens are verified with.
+    pub fn keys(&self) -> IdentityKeySet {
+        self.key.public()
+    }
+
+    /// The value of the header that says who calls, with at least half of its life before it. Another standing, be it of
+    /// the same key, another upstream and another kind of credential have another.
+    pub fn token(&self, about: &About<'_>, now: Timestamp, random: &dyn Random) -> Result<HeaderValue, Unwritable> {
+        if let Some(kept) = self.kept.find(about, now) {
+            return Ok(kept);
+        }
+        let iat = now.seconds();
+        let ends = about.caller.standing.expires.map_or(now + LIFETIME, |it| it.min(now + LIFETIME));
+        // A key may have ended since the request was decided; what was decided is sent all the same.
+        let exp = ends.seconds().max(iat + 1);
+        let token = self.sign(&self.claims(about, (iat, exp), random))?;
+        let half = Duration::from_secs(exp.abs_diff(iat)) / 2;
+        let since = Timestamp::from_seconds(iat);
+        self.kept.keep(about, token.clone(), (since, since + half));
+        Ok(token)
+    }
+
+    fn claims<'a>(&'a self, about: &About<'a>, (iat, exp): (i64, i64), random: &dyn Random) -> Claims<'a> {
+        let standing = &about.caller.standing;
+        Claims {
+            iss: &self.issuer,
+            aud: about.upstream.origin(),
+            sub: standing.owner.as_deref().unwrap_or(standing.key.as_str()),
+            key: standing.key.as_str(),
+            tenant: standing.tenant.as_str(),
+            api: about.api.as_str(),
+            scopes: standing.scopes.iter().map(Scope::as_str).collect(),
+            tier: standing.tier.as_str(),
+            auth_method: about.caller.method.as_str(),
+            jti: keyformat::draw_id("", JTI, random),
+            iat,
+            exp,
+        }
+    }
+
+    fn sign(&self, claims: &Claims<'_>) -> Result<HeaderValue, Unwritable> {
+        let content = format!("{}.{}", self.head, part(claims)?);
+        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(content.as_bytes()));
+        let mut token = HeaderValue::try_from(format!("{content}.{signature}")).map_err(|_| Unwritable)?;
+        // Whoever has it may be this caller for a minute, where nobody asks how they came by it.
+        token.set_sensitive(true);
+        Ok(token)
+    }
+}
+
+fn part(of: &impl Serialize) -> Result<String, Unwritable> {
+    serde_json::to_vec(of).map(|it| URL_SAFE_NO_PAD.encode(it)).map_err(|_| Unwritable)
+}
+
+#[cfg(test)]
+mod tests;
