@@ -17,5 +17,5 @@ mod page;
 mod posts;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
-pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations};
+pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED};
 pub use posts::{Condition, Posts, router, serve};

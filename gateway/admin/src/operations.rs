@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use audit::{Log, Notice, Reading};
 use authn::{Keyring, Secrets};
 use axum::Router;
@@ -12,7 +13,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use domain::{ApiName, Clock, Declined, NativeVerb, Random};
-use identity::Issuer;
+use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
 use serde_json::json;
 use tokio::net::UnixListener;
@@ -27,6 +28,10 @@ use crate::{audit_list, checkpoints, entries, exchange, issuer};
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
 
+/// The header of an answer that is not as the API words its refusals, but as a standard has it: why it was refused, as one
+/// token, for the entry.
+pub const REFUSED: &str = "x-portcullis-refused";
+
 /// The header of an answer that names the key that was shown in the body, for the entry of the request.
 pub const ABOUT: &str = "x-portcullis-about";
 
@@ -36,6 +41,7 @@ const ABOUT_NAME: HeaderName = HeaderName::from_static(ABOUT);
 const BODY: usize = 16 * 1024;
 
 /// What answers are made from.
+#[async_trait]
 pub trait Books: Send + Sync {
     /// The log.
     fn log(&self) -> &Log;
@@ -54,6 +60,16 @@ pub trait Books: Send + Sync {
 
     /// Who makes tokens.
     fn issuer(&self) -> &Issuer;
+
+    /// Who makes, changes and ends what is kept of people, clients and keys.
+    fn identity(&self) -> &Identity;
+
+    /// What keys and people of each API may be.
+    fn terms(&self) -> Terms;
+
+    /// Has everything in force here that was published before. Until then a token that was just made may be unknown, and a
+    /// grant that was just ended may be good.
+    async fn come_into_force(&self) -> Result<(), Declined>;
 
     /// Where randomness comes from.
     fn random(&self) -> &dyn Random;
@@ -116,6 +132,8 @@ pub(crate) struct Question {
     pub(crate) introduction: Introduction,
     pub(crate) asked: Asked,
     pub(crate) body: Bytes,
+    /// What goes on of its head: see [`NativeVerb::hears`].
+    pub(crate) headers: HeaderMap,
 }
 
 impl Question {
@@ -163,7 +181,7 @@ impl Operations {
         };
         let body = to_bytes(body, BODY).await.map_err(|_| Declined::Parameter("body".to_owned()));
         let asked = Asked::of(head.uri.query().unwrap_or_default());
-        match body.and_then(|body| Ok(Question { introduction, asked: asked?, body })) {
+        match body.and_then(|body| Ok(Question { introduction, asked: asked?, body, headers: head.headers })) {
             Ok(question) => self.carry_out(question).await,
             Err(declined) => spoken(&declined),
         }

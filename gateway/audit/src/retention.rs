@@ -30,14 +30,17 @@ pub(crate) const KEPT: &str = "kept";
 const STEP: u64 = 256;
 
 /// Classes that are kept longer; one that ends with a dot stands for all that begin with it.
-const LONGER: [&str; 10] = [
+const LONGER: [&str; 13] = [
     "audit.control",
     "config.",
+    "group.change",
+    "identity.change",
     "key.change",
     "legal_hold.",
     "posture.",
     "retention.",
     "review.",
+    "role.change",
     "subject.erased",
     "tenant.change",
     "waiver.",

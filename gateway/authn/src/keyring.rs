@@ -32,6 +32,7 @@ pub struct Keyring {
     by_digest: Shards,
     by_access_key: Arc<HashMap<Arc<str>, Arc<Entry>>>,
     by_id: Ids,
+    granted: Ids,
     token_keys: Arc<KeySet>,
     tenants: Arc<HashMap<TenantId, Tenant>>,
     renewals: Arc<Mutex<HashMap<KeyId, KeySecret>>>,
@@ -69,17 +70,21 @@ impl Keyring {
     #[must_use]
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Self {
         let mut next = KeyringBuilder { ring: self.clone(), shared: HashSet::new() };
-        let (mut tenants, mut keys) = (HashMap::new(), HashMap::new());
+        let (mut tenants, mut keys, mut gone) = (HashMap::new(), HashMap::new(), Vec::new());
         for change in changes {
             match change {
                 Change::Tenant(tenant) => drop(tenants.insert(tenant.id.clone(), tenant)),
                 Change::Key(key) => drop(keys.insert(key.id.clone(), key)),
-                // Who signs tokens is known by the set that the ring was given.
-                Change::TokenKey(_) => {}
+                Change::KeyGone(id) => gone.push(id),
+                // Who signs tokens is known by the set that the ring was given, and of all else it knows nothing.
+                Change::TokenKey(_) | Change::Record(_) | Change::RecordGone(..) => {}
             }
         }
         next.change_tenants(tenants);
         next.change_keys(keys);
+        for id in &gone {
+            next.forget_grant(id);
+        }
         next.ring
     }
 
@@ -89,7 +94,7 @@ impl Keyring {
         Self { token_keys: Arc::new(keys), ..self.clone() }
     }
 
-    /// How many keys there are, dead ones included.
+    /// How many keys there are, dead ones included. Grants are no keys.
     pub fn len(&self) -> usize {
         self.by_digest.len() + self.by_access_key.len()
     }
@@ -170,7 +175,7 @@ impl Keyring {
     }
 
     fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.by_digest.entries().chain(self.by_access_key.values())
+        self.by_digest.entries().chain(self.by_access_key.values()).chain(self.granted.entries())
     }
 
     fn lock_renewals(&self) -> MutexGuard<'_, HashMap<KeyId, KeySecret>> {
@@ -197,6 +202,7 @@ impl KeyringBuilder {
             by_digest: Shards::new(),
             by_access_key: Arc::default(),
             by_id: Ids::new(),
+            granted: Ids::new(),
             token_keys: Arc::default(),
             tenants: Arc::default(),
             renewals: Arc::default(),
@@ -209,7 +215,7 @@ impl KeyringBuilder {
         match change {
             Change::Tenant(tenant) => drop(Arc::make_mut(&mut self.ring.tenants).insert(tenant.id.clone(), tenant)),
             Change::Key(key) => self.put_key(*key, None),
-            Change::TokenKey(_) => {}
+            Change::TokenKey(_) | Change::KeyGone(_) | Change::Record(_) | Change::RecordGone(..) => {}
         }
     }
 
@@ -261,8 +267,8 @@ impl KeyringBuilder {
                 let found = self.ring.by_digest.find(digest).is_some_and(|it| *it.id() == record.id);
                 found || self.ring.by_digest.all_under(*pepper)
             }
-            // Access keys have one id for life.
-            KeySecret::AccessKey { .. } => true,
+            // Access keys have one id for life, and grants are found by their own.
+            KeySecret::AccessKey { .. } | KeySecret::Granted(_) => true,
         }
     }
 
@@ -300,6 +306,20 @@ impl KeyringBuilder {
                 }
                 Arc::make_mut(&mut self.ring.by_access_key).insert(id, entry);
             }
+            Proof::Granted(_) => {
+                if let Some(former) = self.ring.granted.find(entry.id()) {
+                    entry.inherit_uses(former);
+                }
+                self.ring.granted.put(entry);
+            }
+        }
+    }
+
+    /// Only grants are forgotten: there is one for every login, while keys are looked up long after they have ended.
+    fn forget_grant(&mut self, id: &KeyId) {
+        if self.ring.granted.find(id).is_some() {
+            self.ring.granted.remove(id);
+            self.ring.by_id.remove(id);
         }
     }
 

@@ -94,6 +94,14 @@ impl Vault for Secrets {
         Ok(KeySecret::AccessKey { access_key_id: access_key_id.to_owned(), sealed })
     }
 
+    fn seal(&self, kind: &str, name: &str, secret: &[u8]) -> Result<Vec<u8>, SealFault> {
+        self.master.seal_bytes(&format!("{kind}:{name}"), secret)
+    }
+
+    fn unseal(&self, kind: &str, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealFault> {
+        self.master.unseal_bytes(&format!("{kind}:{name}"), sealed)
+    }
+
     fn keep_token_key(&self, kid: &str, pkcs8: &[u8]) -> Result<Vec<u8>, SealFault> {
         self.master.seal_bytes(&token_key(kid), pkcs8)
     }

@@ -69,6 +69,7 @@ pub(crate) fn standing(tenant: &str, scopes: &[&str]) -> Standing {
         tier: "standard".parse().unwrap(),
         expires: None,
         suspended: false,
+        grant: None,
     }
 }
 

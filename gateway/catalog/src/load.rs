@@ -4,12 +4,13 @@ mod clash;
 mod serve;
 mod sketch;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Api, ApiName, AuthMethod, BadName, Fault, Faults, Operation, OperationId, Upstream};
+use domain::{Api, ApiName, AuthMethod, BadName, Fault, Faults, Operation, OperationId, RoleName, Scope, Upstream};
 use hashbrown::HashMap;
 
 use crate::catalog::{Catalog, Kept};
@@ -17,8 +18,9 @@ use crate::dialect::Dialect;
 use crate::marks::KeyMarks;
 use crate::openapi::{self, Documented};
 use crate::profile::{Credentials, Profile, Surface};
-use crate::settings::{DocumentSettings, Outline, Reading, Settings};
+use crate::settings::{DocumentSettings, Outline, Reading, Settings, WrittenRole};
 use crate::version;
+use crate::written::Placed;
 
 pub use sketch::{Sketch, Unsound};
 
@@ -179,7 +181,9 @@ impl Draft {
                 upstream: it.upstream,
             })
             .collect();
+        let roles = roles(settings.roles, &operations);
         let profile = Profile {
+            roles,
             token_issuer: token_issuer(&operations, &surfaces),
             api: Arc::new(Api { name: settings.name.value, namespace: settings.namespace, operations }),
             title: settings.title,
@@ -199,6 +203,15 @@ impl Draft {
         };
         Some((profile, kept))
     }
+}
+
+/// What each role may do.
+fn roles(written: Vec<WrittenRole>, operations: &[Arc<Operation>]) -> BTreeMap<RoleName, Vec<Scope>> {
+    let asked = || operations.iter().flat_map(|it| &it.requirement.0).flat_map(|it| &it.0).flat_map(|it| &it.1);
+    let scopes = |it: Option<Vec<Placed<Scope>>>| -> BTreeSet<Scope> {
+        it.map_or_else(|| asked().cloned().collect(), |it| it.into_iter().map(|it| it.value).collect())
+    };
+    written.into_iter().map(|it| (it.name.value, scopes(it.scopes).into_iter().collect())).collect()
 }
 
 /// The scheme and the first host, where an operation may be asked for with an access token.

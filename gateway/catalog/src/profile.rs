@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Api, CountedBy, PathMode, Tier, TierName, Upstream};
+use domain::{Api, CountedBy, PathMode, RoleName, Scope, Tier, TierName, Upstream};
 use http::HeaderName;
 use http::uri::Scheme;
 
@@ -41,6 +41,8 @@ pub struct Profile {
     pub limits: LimitsProfile,
     /// How the tenant of a resource is known.
     pub resource_tenant: ResourceTenant,
+    /// What each of its roles may do, sorted. A tenant gives them to its people.
+    pub roles: BTreeMap<RoleName, Vec<Scope>>,
     /// Versions that are on their way out, or gone.
     pub versions: Vec<Arc<VersionNotice>>,
     /// Its folder.

@@ -5,6 +5,7 @@
 
 mod credentials;
 mod limits;
+mod roles;
 mod surface;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use http::HeaderName;
 use toml::de::{DeTable, DeValue};
 
 use self::credentials::Shown;
+pub(crate) use self::roles::WrittenRole;
 pub(crate) use self::surface::SurfaceSettings;
 use self::surface::{Dialects, Written};
 use crate::profile::{self, Credentials, LimitsProfile, ResourceTenant, Timeouts, UpstreamIdentity};
@@ -47,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitsProfile,
     pub(crate) resource_tenant: ResourceTenant,
     pub(crate) versions: Vec<Arc<VersionNotice>>,
+    pub(crate) roles: Vec<WrittenRole>,
 }
 
 /// What was read of one `api.toml`, whatever is wrong with it.
@@ -114,6 +117,7 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
     let dialects = Dialects::read(root);
     let limits = root.section("limits").and_then(|it| limits::read(&it));
     let versions = read_versions(root);
+    let roles = roles::read(root);
     let resource_tenant = root.section("resource").and_then(|it| it.required::<ResourceTenant>("tenant"));
     let surfaces: Vec<Option<Written>> = root.sections("surface").iter().map(Written::read).collect();
     let total = upstream.as_ref().map_or(TOTAL, |it| it.timeouts.total);
@@ -147,6 +151,7 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         limits: limits?,
         resource_tenant: resource_tenant?.value,
         versions: versions?,
+        roles: roles?,
     })
 }
 

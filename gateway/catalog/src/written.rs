@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::{ApiName, BadName, Fault, Faults, TierName, Timestamp};
+use domain::{ApiName, BadName, Fault, Faults, RoleName, Scope, TierName, Timestamp};
 use http::HeaderName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -310,6 +310,8 @@ macro_rules! readable_names {
 
 readable_names! {
     ApiName: "the name of an API",
+    RoleName: "the name of a role",
+    Scope: "a scope",
     TierName: "the name of a tier",
 }
 

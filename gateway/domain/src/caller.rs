@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{KeyId, LineageId, Overlap, Scope, TenantId, TierName, Timestamp};
+use crate::{Grant, KeyId, LineageId, Overlap, Scope, TenantId, TierName, Timestamp};
 
 /// The one who showed a good credential. Only `authn` makes one.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Standing {
     pub expires: Option<Timestamp>,
     /// Whether the key, its owner or its tenant is suspended.
     pub suspended: bool,
+    /// What was granted, where it is a grant and no key that a request can show.
+    pub grant: Option<Grant>,
 }
 
 /// How a caller was authenticated.
@@ -48,8 +50,10 @@ pub enum AuthMethod {
     ApiKey,
     /// An access key that signed the request (AWS Signature Version 4).
     SigV4,
-    /// An access token of an issuer, made for a key.
+    /// An access token of an issuer, made for a key or a grant.
     AccessToken,
+    /// The cookie of a login session.
+    Session,
 }
 
 impl AuthMethod {
@@ -59,6 +63,7 @@ impl AuthMethod {
             Self::ApiKey => "api_key",
             Self::SigV4 => "sigv4",
             Self::AccessToken => "access_token",
+            Self::Session => "session",
         }
     }
 }

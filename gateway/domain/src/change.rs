@@ -1,6 +1,6 @@
 //! What changes while the gateway runs, and how it is numbered.
 
-use crate::{KeyRecord, Tenant, TokenKey};
+use crate::{KeyId, KeyRecord, Record, Tenant, TokenKey};
 
 /// The number of the last change that has been taken in. Grows by at least one with every change; zero is before the
 /// first.
@@ -15,4 +15,10 @@ pub enum Change {
     Key(Box<KeyRecord>),
     /// A key that signs tokens was made, came into use or ended.
     TokenKey(Box<TokenKey>),
+    /// A key that had ended long ago is kept no more.
+    KeyGone(KeyId),
+    /// Something else was made or changed. Nobody follows it: whoever needs it reads it.
+    Record(Box<Record>),
+    /// It is kept no more: its kind and its id.
+    RecordGone(&'static str, String),
 }

@@ -41,6 +41,24 @@ pub enum DeedClass {
     /// A key was made, rotated, revoked or imported.
     #[serde(rename = "key.change")]
     Key,
+    /// A user, a client or a service account was made, changed or ended.
+    #[serde(rename = "identity.change")]
+    Identity,
+    /// Somebody was given a role, or it was taken from them.
+    #[serde(rename = "role.change")]
+    Role,
+    /// A team was made, changed or ended.
+    #[serde(rename = "group.change")]
+    Group,
+    /// A login session or another grant began.
+    #[serde(rename = "session.start")]
+    SessionStart,
+    /// A login session or another grant ended.
+    #[serde(rename = "session.end")]
+    SessionEnd,
+    /// Somebody was locked out, or let in again.
+    #[serde(rename = "auth.lockout")]
+    Lockout,
     /// Entries were read.
     #[serde(rename = "audit.read")]
     Read,
@@ -61,6 +79,12 @@ impl DeedClass {
         match self {
             Self::Tenant => "tenant.change",
             Self::Key => "key.change",
+            Self::Identity => "identity.change",
+            Self::Role => "role.change",
+            Self::Group => "group.change",
+            Self::SessionStart => "session.start",
+            Self::SessionEnd => "session.end",
+            Self::Lockout => "auth.lockout",
             Self::Read => "audit.read",
             Self::Erasure => "subject.erased",
             Self::Hold => "legal_hold.change",

@@ -5,7 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiName, KeyId, LineageId, Scope, TenantId, TierName, Timestamp};
+use crate::{ApiName, Grant, KeyId, LineageId, Scope, TenantId, TierName, Timestamp};
 
 /// One API key or access key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,8 @@ pub enum KeySecret {
         /// AES-256-GCM under the master key, the access key id as additional data: nonce, ciphertext, tag.
         sealed: Vec<u8>,
     },
+    /// Nothing: no request can show it. Tokens that the issuer makes name it, and it lives and ends as a key does.
+    Granted(Grant),
 }
 
 impl fmt::Debug for KeySecret {
@@ -87,6 +89,7 @@ impl fmt::Debug for KeySecret {
             Self::Minted { .. } => "Minted",
             Self::Imported { .. } => "Imported",
             Self::AccessKey { .. } => "AccessKey",
+            Self::Granted(_) => "Granted",
         })
     }
 }

@@ -75,6 +75,8 @@ names! {
     LineageId is a "lineage id";
     /// One permission a credential carries, spelled as the OpenAPI document spells it.
     Scope is a "scope";
+    /// A named set of scopes that a tenant gives its people.
+    RoleName is a "role name";
     /// A named set of rate limits.
     TierName is a "tier name";
 }

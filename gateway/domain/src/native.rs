@@ -77,6 +77,22 @@ impl NativeVerb {
         }
     }
 
+    /// Which headers of a request it needs to hear besides those of the body, in lower case. No other goes on to it, and what
+    /// is named here is no credential of the request in the sense of the API.
+    pub fn hears(self) -> &'static [&'static str] {
+        match self {
+            Self::ListAudit
+            | Self::ListEntries
+            | Self::GetEntry
+            | Self::ProveEntry
+            | Self::NewestCheckpoint
+            | Self::ProveGrowth
+            | Self::ExchangeKey
+            | Self::IssuerKeys
+            | Self::IssuerMetadata => &[],
+        }
+    }
+
     /// The one that a document writes so.
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)

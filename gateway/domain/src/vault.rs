@@ -15,6 +15,12 @@ pub trait Vault: Send + Sync {
     /// What is kept of the secret half of an access key.
     fn keep_access_key(&self, access_key_id: &str, secret: &str) -> Result<KeySecret, SealFault>;
 
+    /// What is kept of a secret that must be had again, under a name that no other secret of its kind has.
+    fn seal(&self, kind: &str, name: &str, secret: &[u8]) -> Result<Vec<u8>, SealFault>;
+
+    /// The secret of this kind and name, as it was before it was kept.
+    fn unseal(&self, kind: &str, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealFault>;
+
     /// What is kept of the private half of a key that signs tokens.
     fn keep_token_key(&self, kid: &str, pkcs8: &[u8]) -> Result<Vec<u8>, SealFault>;
 

@@ -130,6 +130,7 @@ impl Identity {
             KeySecret::Minted { .. } => "minted",
             KeySecret::Imported { .. } => "imported",
             KeySecret::AccessKey { .. } => "access_key",
+            KeySecret::Granted(_) => "grant",
         };
         let deed = self.deed(DeedClass::Key, action).on(&key.id).of(&key.tenant).with("api", &key.api);
         let deed = deed.with("kind", kind).with("tier", &key.tier);

@@ -3,6 +3,8 @@
 //! [`Identity`] holds every verb that changes them. Each verb reads, decides and publishes on the version it has read;
 //! when somebody else was faster, it decides again. Knows what a key must be and nothing of how a request shows one.
 
+mod grants;
+mod kept;
 mod keys;
 mod publish;
 mod settings;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use domain::{Clock, Random, Vault};
 use tokio::sync::Mutex;
 
+pub use grants::{RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
 };
@@ -25,11 +28,13 @@ pub use shown::{PlainKey, Shown};
 pub use signing::{
     AccessToken, BadTokenKey, Issuer, Jwk, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError, draw_token_key,
 };
-pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
+pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
 pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};
 pub use terms::{ApiTerms, Terms, Unfit};
 
-/// Who makes, changes and ends tenants and keys. Tokens are made by the [`Issuer`], of the keys that this one looks after.
+/// Who makes, changes and ends tenants and keys. Clones are the same one, under whatever name they act.
+/// Tokens are made by the [`Issuer`], of the keys that this one looks after.
+#[derive(Clone)]
 pub struct Identity {
     registry: Arc<dyn Registry>,
     vault: Arc<dyn Vault>,
@@ -39,7 +44,7 @@ pub struct Identity {
     /// Who acts through this one, as deeds name them.
     actor: String,
     /// Verbs of one process wait for each other here rather than deciding twice.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Identity {
@@ -51,7 +56,7 @@ impl Identity {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        Self { registry, vault, random, clock, settings, actor: "gateway".to_owned(), turn: Mutex::new(()) }
+        Self { registry, vault, random, clock, settings, actor: "gateway".to_owned(), turn: Arc::default() }
     }
 
     /// With deeds in the name of this actor, where they would be in that of the gateway itself.

@@ -35,6 +35,15 @@ pub trait Registry: Send + Sync {
     /// The key that is recognised by this secret.
     async fn holder(&self, secret: &KeySecret) -> Result<Option<KeyId>, StoreFault>;
 
+    /// What is kept under this kind and id.
+    async fn record(&self, kind: &str, id: &str) -> Result<Option<String>, StoreFault>;
+
+    /// What is sought, in the order in which it was first kept.
+    async fn records(&self, sought: &Sought<'_>) -> Result<Vec<String>, StoreFault>;
+
+    /// Forgets a part of what may be forgotten: records past their time, and grants that ended a day ago.
+    async fn sweep(&self, now: Timestamp) -> Result<(), StoreFault>;
+
     /// Every key that signs tokens, did so or will, in the order in which they were made.
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreFault>;
 
@@ -89,6 +98,23 @@ pub struct KeyFilter {
     pub tenant: Option<TenantId>,
     /// Those of this API.
     pub api: Option<ApiName>,
+    /// Those of this user or service account.
+    pub owner: Option<String>,
+    /// Grants, where keys would be meant.
+    pub grants: bool,
+}
+
+/// Which records are meant.
+#[derive(Clone, Debug)]
+pub struct Sought<'a> {
+    /// Of this kind.
+    pub kind: &'a str,
+    /// Those of this tenant.
+    pub tenant: Option<&'a TenantId>,
+    /// Those that are found by this name and value.
+    pub by: Option<(&'a str, &'a str)>,
+    /// The part of them.
+    pub page: Page<String>,
 }
 
 /// What a follower of the log has missed.

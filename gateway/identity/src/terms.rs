@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ApiName, Scope, TierName, Timestamp, keyformat};
+use domain::{ApiName, RoleName, Scope, TierName, Timestamp, keyformat};
 
 /// The terms of every API of the catalog.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct ApiTerms {
     pub tiers: BTreeSet<TierName>,
     /// The tier of keys that name none.
     pub default_tier: TierName,
+    /// What each of its roles may do.
+    pub roles: BTreeMap<RoleName, Vec<Scope>>,
 }
 
 /// What was asked for cannot be, whatever is kept already.
@@ -118,6 +120,7 @@ mod tests {
             scopes: ["compute", "data"].map(|it| it.parse().unwrap()).into(),
             tiers: ["standard"].map(|it| it.parse().unwrap()).into(),
             default_tier: "standard".parse().unwrap(),
+            roles: BTreeMap::new(),
         }])
     }
 

@@ -42,6 +42,7 @@ mod tests {
             tier: "standard".parse().unwrap(),
             expires: None,
             suspended: false,
+            grant: None,
         }
     }
 

@@ -186,6 +186,23 @@ impl Trail {
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
     }
 
+    /// Notes that the gateway itself turned the request away in the words of a standard, and why, as one token.
+    pub fn refused_inside(&mut self, why: &str) {
+        if self.refusal.is_some() {
+            return;
+        }
+        debug!(parent: &self.span, step = "answer", reason = why, "refused");
+        self.refusal = Some(Refusal {
+            outcome: Outcome::Refuse,
+            step: "answer",
+            reason: "refused_by_issuer",
+            detail: why.to_owned(),
+            blame: Blame::Caller,
+            policies: Vec::new(),
+            bundle: None,
+        });
+    }
+
     /// Whom the entry speaks of: the caller, or whose key was shown.
     pub(crate) fn whose(&self) -> Option<&Arc<Standing>> {
         self.standing.as_ref().or(self.shown.as_ref())

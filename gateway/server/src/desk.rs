@@ -62,5 +62,6 @@ fn api_terms(profile: &Profile) -> ApiTerms {
         scopes: profile.api.scopes().cloned().collect(),
         tiers: profile.limits.tiers.keys().cloned().collect(),
         default_tier: profile.limits.default_tier.name.clone(),
+        roles: profile.roles.clone(),
     }
 }

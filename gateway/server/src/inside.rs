@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use admin::{Books, Bounds, IntroductionKey, Offered, Operations};
 use anyhow::Context as _;
+use async_trait::async_trait;
 use audit::Log;
 use authn::{Keyring, Secrets, SystemRandom};
-use domain::{Clock, Native, NativeVerb, Operation, Random};
-use identity::Issuer;
+use domain::{Clock, Declined, Native, NativeVerb, Operation, Random};
+use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
-use pipeline::Gateway;
 use tokio::net::UnixListener;
 
+use crate::desk;
 use crate::edge::Inward;
+use crate::office::Office;
 
 /// The folder of the socket, and the socket. Short, because the path of a socket may not be long.
 const FOLDER: &str = "run";
@@ -33,7 +35,7 @@ pub(crate) struct Inside {
 impl Inside {
     /// Binds the socket anew. What lies there is of a process that is gone: one that lived would hold the lock of the log,
     /// and this one could not have come so far.
-    pub(crate) fn open(data: &Path, gateway: &Arc<Gateway>, issuer: &Arc<Issuer>) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: &Path, office: &Arc<Office>) -> anyhow::Result<Self> {
         let folder = data.join(FOLDER);
         let socket = folder.join(SOCKET);
         let listener = bind(&folder, &socket).with_context(|| {
@@ -41,12 +43,8 @@ impl Inside {
         })?;
         let key = Arc::new(IntroductionKey::draw(&SystemRandom));
         let path = socket.to_str().context("`data` is not text, and names a socket")?;
-        let inward = Inward::over(path, Arc::clone(&key), Arc::clone(&gateway.clock))?;
-        let operations = Operations::new(
-            key,
-            Arc::new(Own { gateway: Arc::clone(gateway), issuer: Arc::clone(issuer) }),
-            Bounds::default(),
-        );
+        let inward = Inward::over(path, Arc::clone(&key), Arc::clone(&office.gateway.clock))?;
+        let operations = Operations::new(key, Arc::new(Own(Arc::clone(office))), Bounds::default());
         Ok(Self { operations, listener, inward })
     }
 }
@@ -67,42 +65,55 @@ fn bind(folder: &Path, socket: &Path) -> io::Result<UnixListener> {
 }
 
 /// What this gateway keeps.
-struct Own {
-    gateway: Arc<Gateway>,
-    issuer: Arc<Issuer>,
-}
+struct Own(Arc<Office>);
 
+#[async_trait]
 impl Books for Own {
     fn log(&self) -> &Log {
-        &self.gateway.log
+        &self.0.gateway.log
     }
 
     fn clock(&self) -> &dyn Clock {
-        &*self.gateway.clock
+        &*self.0.gateway.clock
     }
 
     fn keyring(&self) -> Arc<Keyring> {
-        self.gateway.keyring.load_full()
+        self.0.gateway.keyring.load_full()
     }
 
     fn secrets(&self) -> &Secrets {
-        &self.gateway.secrets
+        &self.0.gateway.secrets
     }
 
     fn limiter(&self) -> &Limiter {
-        &self.gateway.limiter
+        &self.0.gateway.limiter
     }
 
     fn issuer(&self) -> &Issuer {
-        &self.issuer
+        &self.0.issuer
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    fn terms(&self) -> Terms {
+        desk::terms(&self.0.gateway.configuration().catalog)
+    }
+
+    async fn come_into_force(&self) -> Result<(), Declined> {
+        self.0.come_into_force().await.map_err(|cause| {
+            tracing::error!(%cause, "what was published cannot be taken in");
+            Declined::Busy
+        })
     }
 
     fn random(&self) -> &dyn Random {
-        &*self.gateway.random
+        &*self.0.gateway.random
     }
 
     fn offered(&self, api: &str) -> Option<Offered> {
-        let configuration = self.gateway.configuration();
+        let configuration = self.0.gateway.configuration();
         let profile = configuration.catalog.profiles().iter().find(|it| it.api.name.as_str() == api)?;
         let keys = |it: &&Arc<Operation>| it.native == Native::Served(NativeVerb::IssuerKeys);
         let keys = profile.api.operations.iter().find(keys);

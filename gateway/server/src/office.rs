@@ -53,7 +53,7 @@ pub(crate) struct Office {
     cosigning: Option<Cosigning>,
     /// Who looks through what was entered.
     scanning: Scanning,
-    identity: Identity,
+    pub(crate) identity: Identity,
     /// Who makes access tokens.
     pub(crate) issuer: Arc<Issuer>,
     /// Who tells the APIs behind who calls.
@@ -63,6 +63,8 @@ pub(crate) struct Office {
     version: AtomicU64,
     /// When the registry was last heard, as ticks of the clock.
     heard: AtomicU64,
+    /// Changes are taken in one after the other.
+    following: tokio::sync::Mutex<()>,
 }
 
 impl Office {
@@ -120,6 +122,7 @@ impl Office {
             store: desk.store,
             version: AtomicU64::new(version),
             heard: AtomicU64::new(heard),
+            following: tokio::sync::Mutex::default(),
         })
     }
 
@@ -179,7 +182,8 @@ impl Office {
         };
         let noted = async {
             self.identity.note_uses(&uses).await?;
-            self.identity.renew_digests(&renewals).await
+            self.identity.renew_digests(&renewals).await?;
+            self.identity.registry().sweep(self.gateway.clock.now().wall).await
         };
         if let Err(cause) = noted.await {
             tracing::error!(%cause, "uses of keys could not be written down");

@@ -98,7 +98,7 @@ async fn run(
         admin: listeners.admin.local_addr()?,
     };
     let (stop, stopped) = watch::channel(false);
-    let Inside { operations, listener, inward } = Inside::open(&settings.data, &office.gateway, &office.issuer)?;
+    let Inside { operations, listener, inward } = Inside::open(&settings.data, &office)?;
     let gate = gate(&office, inward);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&office.certificate))?));
     // Signals are taken before anybody is told that there is something to send them to.

@@ -1,5 +1,7 @@
 //! What every backend must keep of its promises, whatever it is made of.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use domain::{
     Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, TokenKey, TokenKeyStage, Version,
 };
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
+
+pub(crate) use records::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
@@ -164,7 +168,7 @@ pub(crate) async fn lists_keep_the_order_of_making_from_page_to_page(on: Fresh) 
     publish(&on, &[made(&key(9)), made(&key(3)), made(&globex), made(&other), made(&key(1))]).await;
 
     let page = |after: Option<u8>, limit| Page { after: after.map(|it| key(it).id), limit };
-    let (all, acme) = (KeyFilter::default(), KeyFilter { tenant: Some(key(1).tenant), api: None });
+    let (all, acme) = (KeyFilter::default(), KeyFilter { tenant: Some(key(1).tenant), ..KeyFilter::default() });
     let narrow = KeyFilter { api: Some(key(1).api), ..acme.clone() };
     assert_eq!(ids(&on, &all, &page(None, 3)).await, ["key_9", "key_3", "key_4"]);
     assert_eq!(ids(&on, &all, &page(Some(4), 3)).await, ["key_5", "key_1"]);
@@ -176,7 +180,7 @@ pub(crate) async fn lists_keep_the_order_of_making_from_page_to_page(on: Fresh) 
 }
 
 pub(crate) async fn only_keys_that_work_hold_a_name_and_a_place(on: Fresh) {
-    let acme = KeyFilter { tenant: Some(key(1).tenant), api: Some(key(1).api) };
+    let acme = KeyFilter { tenant: Some(key(1).tenant), api: Some(key(1).api), ..KeyFilter::default() };
     let successor = KeyRecord { lineage: key(1).lineage, ..key(2) };
     let named = |number: u8| KeyRecord { name: "same".to_owned(), ..key(number) };
     publish(&on, &[Change::Tenant(tenant("acme")), made(&key(1)), made(&successor)]).await;

@@ -4,6 +4,7 @@ mod deeds;
 mod follow;
 mod publish;
 mod read;
+mod records;
 mod rows;
 mod tokenkeys;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, TokenKey, Version};
-use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, StoreFault};
+use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
 use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -114,6 +115,7 @@ fn migrator() -> Migrator {
         migration(2, "overlaps", include_str!("../migrations/0002_overlaps.sql")),
         migration(3, "deeds", include_str!("../migrations/0003_deeds.sql")),
         migration(4, "token keys", include_str!("../migrations/0004_token_keys.sql")),
+        migration(5, "grants and records", include_str!("../migrations/0005_grants_and_records.sql")),
     ])
 }
 
@@ -169,6 +171,18 @@ impl Registry for Sqlite {
 
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreFault> {
         tokenkeys::all(&self.pool).await.map_err(fault("reading the keys that sign tokens"))
+    }
+
+    async fn record(&self, kind: &str, id: &str) -> Result<Option<String>, StoreFault> {
+        records::one(&self.pool, kind, id).await.map_err(fault("reading a record"))
+    }
+
+    async fn records(&self, sought: &Sought<'_>) -> Result<Vec<String>, StoreFault> {
+        records::some(&self.pool, sought).await.map_err(fault("reading records"))
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<(), StoreFault> {
+        records::sweep(&self.pool, now).await.map_err(fault("forgetting what has had its time"))
     }
 
     async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault> {

@@ -43,6 +43,7 @@ struct Kept {
     asked: Notify,
 }
 
+#[async_trait]
 impl Books for Kept {
     fn log(&self) -> &Log {
         &self.log
@@ -71,6 +72,18 @@ impl Books for Kept {
 
     fn random(&self) -> &dyn Random {
         &SystemRandom
+    }
+
+    fn identity(&self) -> &Identity {
+        panic!("nothing here changes what is kept of anybody")
+    }
+
+    fn terms(&self) -> Terms {
+        Terms::default()
+    }
+
+    async fn come_into_force(&self) -> Result<(), Declined> {
+        Ok(())
     }
 
     fn offered(&self, api: &str) -> Option<Offered> {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use domain::{
-    ApiName, Digest, KeyId, KeyRecord, KeySecret, LineageId, Overlap, Scope, Standing, Tenant, TenantId, TierName,
-    Timestamp,
+    ApiName, Digest, Grant, KeyId, KeyRecord, KeySecret, LineageId, Overlap, Scope, Standing, Tenant, TenantId,
+    TierName, Timestamp,
 };
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
@@ -54,6 +54,8 @@ pub(crate) enum Proof {
     Digest { digest: DigestKey, pepper: u16, legacy: bool },
     /// By a signature made with this sealed secret.
     AccessKey(Box<AccessKey>),
+    /// By tokens that name it.
+    Granted(Box<Grant>),
 }
 
 /// The halves of an access key.
@@ -123,7 +125,7 @@ impl Entry {
     pub(crate) fn sealed(&self) -> Option<&[u8]> {
         match &self.proof {
             Proof::AccessKey(key) => Some(&key.sealed),
-            Proof::Digest { .. } => None,
+            Proof::Digest { .. } | Proof::Granted(_) => None,
         }
     }
 
@@ -172,6 +174,10 @@ impl Entry {
                 tier: self.rights.tier.clone(),
                 expires: (self.expires != NEVER).then(|| Timestamp::from_nanos(self.expires)),
                 suspended: self.rights.suspended,
+                grant: match &self.proof {
+                    Proof::Granted(grant) => Some(Grant::clone(grant)),
+                    Proof::Digest { .. } | Proof::AccessKey(_) => None,
+                },
             })
         })
     }
@@ -241,6 +247,7 @@ impl Proof {
             Self::AccessKey(key) => {
                 Self::AccessKey(Box::new(AccessKey { id: Arc::clone(&key.id), sealed: key.sealed.clone() }))
             }
+            Self::Granted(grant) => Self::Granted(grant.clone()),
         }
     }
 }
@@ -253,6 +260,7 @@ impl From<KeySecret> for Proof {
             KeySecret::AccessKey { access_key_id, sealed } => {
                 Self::AccessKey(Box::new(AccessKey { id: access_key_id.into(), sealed }))
             }
+            KeySecret::Granted(grant) => Self::Granted(Box::new(grant)),
         }
     }
 }

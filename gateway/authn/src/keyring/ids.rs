@@ -33,6 +33,10 @@ impl Ids {
         }
     }
 
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.0.iter().flat_map(|it| it.iter()).map(|it| &it.0)
+    }
+
     pub(super) fn remove(&mut self, id: &KeyId) {
         if let Some(shard) = self.0.get_mut(place(id)) {
             Arc::make_mut(shard).remove(id);

@@ -1,8 +1,8 @@
 //! What one profile says that another, or its own documents, contradict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Fault, Faults, Operation};
+use domain::{Fault, Faults, Operation, Scope};
 
 use super::Draft;
 
@@ -13,6 +13,27 @@ pub(super) fn find(drafts: &[Draft], faults: &mut Faults) {
     for draft in drafts {
         faults.extend(operation_ids(draft));
         open_doors(draft, faults);
+        roles(draft, faults);
+    }
+}
+
+/// A role gives scopes that operations ask for: one that no document knows is a slip of the pen.
+fn roles(draft: &Draft, faults: &mut Faults) {
+    // What a document that could not be read asks for, nobody knows.
+    let Some(settings) = draft.settings.as_ref().filter(|_| draft.documents.iter().all(Option::is_some)) else {
+        return;
+    };
+    let asked: BTreeSet<&Scope> = draft
+        .operations()
+        .flat_map(|(_, it)| &it.operation.requirement.0)
+        .flat_map(|it| &it.0)
+        .flat_map(|it| &it.1)
+        .collect();
+    for scope in settings.roles.iter().filter_map(|it| it.scopes.as_ref()).flatten() {
+        if !asked.contains(&scope.value) {
+            let message = format!("no operation asks for scope `{}`", scope.value);
+            faults.push(scope.place.fault(&draft.file, message));
+        }
     }
 }
 

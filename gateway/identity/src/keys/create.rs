@@ -164,7 +164,8 @@ impl Identity {
         let mut names = HashSet::new();
         let mut tenants: Vec<(&TenantId, u64)> = Vec::new();
         for record in records {
-            let filter = KeyFilter { tenant: Some(record.tenant.clone()), api: Some(record.api.clone()) };
+            let (tenant, api) = (Some(record.tenant.clone()), Some(record.api.clone()));
+            let filter = KeyFilter { tenant, api, ..KeyFilter::default() };
             let repeated = !names.insert((&record.tenant, &record.api, &record.name));
             if repeated || self.registry.named(&filter, &record.name, now).await?.is_some() {
                 return Err(CreateKeyError::NameTaken(record.tenant.clone(), record.name.clone()));

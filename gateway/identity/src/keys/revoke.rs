@@ -63,6 +63,9 @@ fn newer(secret: &KeySecret, kept: &KeySecret) -> bool {
     match (secret, kept) {
         (KeySecret::Minted { pepper: new, .. }, KeySecret::Minted { pepper: old, .. })
         | (KeySecret::Imported { pepper: new, .. }, KeySecret::Imported { pepper: old, .. }) => old < new,
-        (KeySecret::Minted { .. } | KeySecret::Imported { .. } | KeySecret::AccessKey { .. }, _) => false,
+        (
+            KeySecret::Minted { .. } | KeySecret::Imported { .. } | KeySecret::AccessKey { .. } | KeySecret::Granted(_),
+            _,
+        ) => false,
     }
 }

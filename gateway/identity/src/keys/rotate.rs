@@ -22,6 +22,9 @@ pub enum RotateKeyError {
     /// Another has taken its place already.
     #[error("key `{0}` was rotated already; help: rotate the key that took its place, or revoke this one")]
     Rotated(KeyId),
+    /// Nobody holds it.
+    #[error("`{0}` is a grant, which has no secret to rotate; help: end it")]
+    Grant(KeyId),
     /// Its API no longer takes such a key.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -77,6 +80,7 @@ impl Identity {
             // An imported key is followed by one of our own.
             KeySecret::Minted { .. } | KeySecret::Imported { .. } => KeyKind::ApiKey,
             KeySecret::AccessKey { .. } => KeyKind::AccessKey,
+            KeySecret::Granted(_) => return Err(RotateKeyError::Grant(old.id.clone())),
         };
         let terms = terms.of(&old.api)?;
         let (kept, secret) = self.mint(kind(Some(asked), terms)?, terms)?;

@@ -52,6 +52,7 @@ fn a_kind_is_what_the_api_takes() {
         scopes: std::collections::BTreeSet::new(),
         tiers: std::collections::BTreeSet::new(),
         default_tier: "standard".parse().unwrap(),
+        roles: std::collections::BTreeMap::new(),
     };
     assert_eq!(kind(None, &terms(&["nx_"], false)), Ok(KeyKind::ApiKey));
     assert_eq!(kind(None, &terms(&["nx_"], true)), Ok(KeyKind::ApiKey));

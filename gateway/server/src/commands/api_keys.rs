@@ -115,7 +115,7 @@ impl Listed {
     fn of(record: &KeyRecord, now: Timestamp) -> Self {
         let access_key_id = match &record.secret {
             KeySecret::AccessKey { access_key_id, .. } => Some(access_key_id.clone()),
-            KeySecret::Minted { .. } | KeySecret::Imported { .. } => None,
+            KeySecret::Minted { .. } | KeySecret::Imported { .. } | KeySecret::Granted(_) => None,
         };
         Self {
             id: record.id.to_string(),
@@ -156,7 +156,7 @@ impl ApiKeys {
                 {
                     bail!("there is no tenant with the id `{unknown}`; help: `portcullis tenants list` shows ids");
                 }
-                let keys = keys(identity, &KeyFilter { tenant, api }).await?;
+                let keys = keys(identity, &KeyFilter { tenant, api, ..KeyFilter::default() }).await?;
                 output.list(&keys.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
             }
             Self::Rotate { id, overlap } => {
@@ -245,7 +245,7 @@ fn shown_once(made: &Issued) -> String {
     let scopes = if scopes.is_empty() { "none".to_owned() } else { scopes.join(", ") };
     let half = match &record.secret {
         KeySecret::AccessKey { access_key_id, .. } => format!("access key id: {access_key_id}\nsecret access key: "),
-        KeySecret::Minted { .. } | KeySecret::Imported { .. } => String::new(),
+        KeySecret::Minted { .. } | KeySecret::Imported { .. } | KeySecret::Granted(_) => String::new(),
     };
     format!(
         "{half}{}\n\nThis is the only time it is shown. Key `{}` of tenant `{}` at {}; scopes: {scopes}; tier: {}.",
@@ -327,6 +327,7 @@ mod tests {
             scopes: scopes.iter().map(|it| it.parse().unwrap()).collect(),
             tiers: std::iter::once("t".parse().unwrap()).collect(),
             default_tier: "t".parse().unwrap(),
+            roles: std::collections::BTreeMap::new(),
         };
         let terms = Terms::new([api("one", &["read", "run"]), api("two", &["read", "sum"])]);
         let only = |scopes: &[&str]| {

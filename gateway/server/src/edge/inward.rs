@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey};
+use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey, REFUSED};
 use domain::{Arrival, Clock, Declined, KeyId, Native, NativeVerb};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
@@ -77,6 +77,12 @@ impl Inward {
                 headers.append(name.clone(), value.clone());
             }
         }
+        for name in verb.hears() {
+            let name = HeaderName::from_static(name);
+            for value in head.headers.get_all(&name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
         headers.insert(HOST, HeaderValue::from_static(NAME));
         insert(&mut headers, INTRODUCTION.parse().map_err(|_| Error::new(ErrorType::InternalError))?, &text)?;
         head.headers = headers;
@@ -118,9 +124,14 @@ pub(crate) fn about(response: &ResponseHeader) -> Option<KeyId> {
     response.headers.get(ABOUT)?.to_str().ok()?.parse().ok()
 }
 
+/// Why an answer is a refusal, where it is worded already as a standard has it.
+pub(crate) fn refused(response: &ResponseHeader) -> Option<String> {
+    response.headers.get(REFUSED).and_then(|it| it.to_str().ok()).map(str::to_owned)
+}
+
 /// Why nothing was done, where the answer of the gateway's own says so. What is no success and gives no reason is a fault.
 pub(crate) fn declined(response: &ResponseHeader) -> Option<Answer> {
-    if response.status.is_success() {
+    if response.status.is_success() || response.status.is_redirection() || response.headers.contains_key(REFUSED) {
         return None;
     }
     let said = response.headers.get(DECLINED).and_then(|it| Declined::heard(it.to_str().ok()?));

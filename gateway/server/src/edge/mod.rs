@@ -266,6 +266,9 @@ impl ProxyHttp for Edge {
             if let Some(declined) = inward::declined(response) {
                 return passing.end(declined);
             }
+            if let Some((trail, why)) = passing.trail.as_mut().zip(inward::refused(response)) {
+                trail.refused_inside(&why);
+            }
         }
         passing.shape(response);
         passing.record(response, session.body_bytes_read() as u64).await

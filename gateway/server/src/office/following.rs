@@ -54,17 +54,29 @@ impl Office {
 
     /// Takes in what other processes have changed. Out of touch, the last known keys stay in force, and it shows.
     async fn follow_keys(&self) {
-        let seen = self.version.load(Ordering::Acquire);
-        match self.take_in(seen).await {
-            Ok(version) => {
-                self.version.store(version, Ordering::Release);
-                self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
-            }
-            Err(cause) => tracing::error!(%cause, "keys cannot be followed"),
+        if let Err(cause) = self.come_into_force().await {
+            tracing::error!(%cause, "keys cannot be followed");
         }
         if let Err(cause) = self.diary.enter_deeds().await {
             tracing::error!(%cause, "what commands have done cannot be entered");
         }
+    }
+
+    /// Takes in whatever was published before this was called.
+    pub(crate) async fn come_into_force(&self) -> Result<(), identity::StoreFault> {
+        let _following = self.following.lock().await;
+        let newest = self.identity.registry().version().await?;
+        loop {
+            let seen = self.version.load(Ordering::Acquire);
+            let version = self.take_in(seen).await?;
+            self.version.store(version, Ordering::Release);
+            // There is only so much at a time; and where nothing comes, the registry was replaced by an older one.
+            if newest <= version || version == seen {
+                break;
+            }
+        }
+        self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
+        Ok(())
     }
 
     async fn take_in(&self, seen: Version) -> Result<Version, identity::StoreFault> {

@@ -1,6 +1,6 @@
 //! Handing over everything once, and then what has changed.
 
-use domain::{Change, Version};
+use domain::{Change, KeyId, Version};
 use futures::TryStreamExt;
 use identity::News;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -68,8 +68,16 @@ async fn keys_between(on: &mut SqliteConnection, after: Version, upto: Version) 
         key_line!(),
         " FROM keys WHERE id IN (SELECT key FROM changes WHERE ?1 < version AND version <= ?2) ORDER BY seq"
     );
-    let lines: Vec<String> = sqlx::query_scalar(sql).bind(number(after)).bind(number(upto)).fetch_all(on).await?;
-    lines.iter().map(|it| rows::key(it).map(|key| Change::Key(Box::new(key)))).collect()
+    let lines: Vec<String> = sqlx::query_scalar(sql).bind(number(after)).bind(number(upto)).fetch_all(&mut *on).await?;
+    let mut changes: Vec<Change> =
+        lines.iter().map(|it| rows::key(it).map(|key| Change::Key(Box::new(key)))).collect::<Result<_, _>>()?;
+    let sql = "SELECT DISTINCT key FROM changes WHERE ?1 < version AND version <= ?2 AND key IS NOT NULL \
+               AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.id = changes.key)";
+    let gone: Vec<String> = sqlx::query_scalar(sql).bind(number(after)).bind(number(upto)).fetch_all(on).await?;
+    for id in gone {
+        changes.push(Change::KeyGone(rows::parsed::<KeyId>(&id)?));
+    }
+    Ok(changes)
 }
 
 /// A version as SQLite counts; beyond its reach there is nothing.

@@ -7,7 +7,7 @@ use identity::{PublishFault, SecretsChanged, StoreFault};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::follow::number;
-use super::{deeds, fault, read, tokenkeys};
+use super::{deeds, fault, read, records, tokenkeys};
 
 /// Takes the right to write at once: a transaction that reads first and asks for it later may be told to begin again.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -37,28 +37,61 @@ pub(super) async fn publish(
 }
 
 async fn write_change(on: &mut SqliteConnection, version: Version, change: &Change) -> Result<(), sqlx::Error> {
-    let (tenant, key, token_key) = match change {
+    let (column, value) = match change {
         Change::Tenant(tenant) => {
             write_tenant(on, tenant).await?;
-            (Some(tenant.id.as_str()), None, None)
+            (Column::Tenant, tenant.id.as_str())
         }
         Change::Key(key) => {
             write_key(on, key).await?;
-            (None, Some(key.id.as_str()), None)
+            (Column::Key, key.id.as_str())
         }
         Change::TokenKey(key) => {
             tokenkeys::write(on, key).await?;
-            (None, None, Some(key.kid.as_str()))
+            (Column::TokenKey, key.kid.as_str())
+        }
+        Change::KeyGone(id) => {
+            sqlx::query("DELETE FROM keys WHERE id = ?1").bind(id.as_str()).execute(&mut *on).await?;
+            (Column::Key, id.as_str())
+        }
+        Change::Record(record) => {
+            records::write(on, record).await?;
+            (Column::Record, record.kind)
+        }
+        Change::RecordGone(kind, id) => {
+            records::forget(on, kind, id).await?;
+            (Column::Record, *kind)
         }
     };
-    sqlx::query("INSERT INTO changes (version, tenant, key, token_key) VALUES (?1, ?2, ?3, ?4)")
-        .bind(number(version))
-        .bind(tenant)
-        .bind(key)
-        .bind(token_key)
-        .execute(on)
-        .await
-        .map(drop)
+    log_change(on, version, column, value).await
+}
+
+/// What a line of the log is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Tenant,
+    Key,
+    TokenKey,
+    Record,
+}
+
+pub(super) async fn log_change(
+    on: &mut SqliteConnection,
+    version: Version,
+    column: Column,
+    value: &str,
+) -> Result<(), sqlx::Error> {
+    if column == Column::Record {
+        // Nobody follows those, and only the newest number counts.
+        sqlx::query("DELETE FROM changes WHERE record IS NOT NULL").execute(&mut *on).await?;
+    }
+    let sql = match column {
+        Column::Tenant => "INSERT INTO changes (version, tenant) VALUES (?1, ?2)",
+        Column::Key => "INSERT INTO changes (version, key) VALUES (?1, ?2)",
+        Column::TokenKey => "INSERT INTO changes (version, token_key) VALUES (?1, ?2)",
+        Column::Record => "INSERT INTO changes (version, record) VALUES (?1, ?2)",
+    };
+    sqlx::query(sql).bind(number(version)).bind(value).execute(on).await.map(drop)
 }
 
 async fn write_tenant(on: &mut SqliteConnection, tenant: &Tenant) -> Result<(), sqlx::Error> {
@@ -78,12 +111,13 @@ async fn write_tenant(on: &mut SqliteConnection, tenant: &Tenant) -> Result<(), 
 /// Whose a key is and where it comes from never changes; when it was last used is noted elsewhere.
 async fn write_key(on: &mut SqliteConnection, key: &KeyRecord) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO keys (id, lineage, api, tenant, created, rotated_from, last_used, name, owner, form, digest, \
-               pepper, access_key_id, sealed, scopes, tier, ip_allow, expires, overlap_until, revoked, overlap_since) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
+               pepper, access_key_id, sealed, scopes, tier, ip_allow, expires, overlap_until, revoked, overlap_since, \
+               granted) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) \
                ON CONFLICT (id) DO UPDATE SET name = ?8, owner = ?9, form = ?10, digest = ?11, pepper = ?12, \
                access_key_id = ?13, sealed = ?14, scopes = ?15, tier = ?16, ip_allow = ?17, expires = ?18, \
-               overlap_until = ?19, revoked = ?20, overlap_since = ?21";
-    let kept = Kept::of(&key.secret);
+               overlap_until = ?19, revoked = ?20, overlap_since = ?21, granted = ?22";
+    let kept = Kept::of(&key.secret).map_err(|it| sqlx::Error::Encode(it.into()))?;
     sqlx::query(sql)
         .bind(key.id.as_str())
         .bind(key.lineage.as_str())
@@ -106,6 +140,7 @@ async fn write_key(on: &mut SqliteConnection, key: &KeyRecord) -> Result<(), sql
         .bind(key.overlap.map(|it| it.until.nanos()))
         .bind(key.revoked.map(Timestamp::nanos))
         .bind(key.overlap.map(|it| it.since.nanos()))
+        .bind(kept.granted)
         .execute(on)
         .await
         .map(drop)
@@ -118,24 +153,22 @@ struct Kept<'a> {
     pepper: Option<u16>,
     access_key_id: Option<&'a str>,
     sealed: Option<&'a [u8]>,
+    granted: Option<String>,
 }
 
 impl<'a> Kept<'a> {
-    fn of(secret: &'a KeySecret) -> Self {
-        let digested = |form, digest: &'a Digest, pepper| Self {
-            form,
-            digest: Some(digest),
-            pepper: Some(pepper),
-            access_key_id: None,
-            sealed: None,
-        };
-        match secret {
+    fn of(secret: &'a KeySecret) -> serde_json::Result<Self> {
+        let none = || Self { form: 0, digest: None, pepper: None, access_key_id: None, sealed: None, granted: None };
+        let digested =
+            |form, digest: &'a Digest, pepper| Self { form, digest: Some(digest), pepper: Some(pepper), ..none() };
+        Ok(match secret {
             KeySecret::Minted { digest, pepper } => digested(1, digest, *pepper),
             KeySecret::Imported { digest, pepper } => digested(2, digest, *pepper),
             KeySecret::AccessKey { access_key_id, sealed } => {
-                Self { form: 3, digest: None, pepper: None, access_key_id: Some(access_key_id), sealed: Some(sealed) }
+                Self { form: 3, access_key_id: Some(access_key_id), sealed: Some(sealed), ..none() }
             }
-        }
+            KeySecret::Granted(grant) => Self { form: 4, granted: Some(serde_json::to_string(grant)?), ..none() },
+        })
     }
 }
 

@@ -50,13 +50,16 @@ pub(super) async fn keys(
         "SELECT ",
         key_line!(),
         " FROM keys WHERE (?1 IS NULL OR (SELECT seq FROM keys WHERE id = ?1) < seq)",
-        " AND (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR api = ?3) ORDER BY seq LIMIT ?4"
+        " AND (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR api = ?3) AND (?5 IS NULL OR owner = ?5)",
+        " AND (form = 4) = ?6 ORDER BY seq LIMIT ?4"
     );
     let lines: Vec<String> = sqlx::query_scalar(sql)
         .bind(page.after.as_ref().map(KeyId::as_str))
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(filter.api.as_ref().map(ApiName::as_str))
         .bind(page.limit)
+        .bind(filter.owner.as_deref())
+        .bind(filter.grants)
         .fetch_all(pool)
         .await?;
     lines.iter().map(|it| rows::key(it)).collect()
@@ -69,7 +72,7 @@ pub(super) async fn tenant_called(pool: &SqlitePool, name: &str) -> Result<Optio
 }
 
 pub(super) async fn count_lineages(pool: &SqlitePool, tenant: &TenantId, now: Timestamp) -> Result<u64, sqlx::Error> {
-    let sql = concat!("SELECT count(DISTINCT lineage) FROM keys WHERE tenant = ?1 AND ", works!());
+    let sql = concat!("SELECT count(DISTINCT lineage) FROM keys WHERE tenant = ?1 AND form <> 4 AND ", works!());
     let count: i64 = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(now.nanos()).fetch_one(pool).await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
@@ -83,7 +86,7 @@ pub(super) async fn named(
     let sql = concat!(
         "SELECT ",
         key_line!(),
-        " FROM keys WHERE name = ?1 AND ",
+        " FROM keys WHERE name = ?1 AND form <> 4 AND ",
         works!(),
         " AND (?3 IS NULL OR tenant = ?3) AND (?4 IS NULL OR api = ?4) ORDER BY seq DESC LIMIT 1"
     );
@@ -105,6 +108,7 @@ pub(super) async fn holder(pool: &SqlitePool, secret: &KeySecret) -> Result<Opti
         KeySecret::AccessKey { access_key_id, .. } => {
             sqlx::query_scalar("SELECT id FROM keys WHERE access_key_id = ?1").bind(access_key_id.as_str())
         }
+        KeySecret::Granted(_) => return Ok(None),
     };
     let found: Option<String> = query.fetch_optional(pool).await?;
     found.map(|it| parsed(&it)).transpose()

@@ -25,8 +25,8 @@ macro_rules! tenant_line {
 macro_rules! key_line {
     () => {
         "format('%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\
-         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, form, \
-         hex(digest), pepper, access_key_id, hex(sealed), scopes, tier, ip_allow, created, expires, rotated_from, \
+         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, \
+         form, hex(digest), pepper, access_key_id, hex(sealed), granted, scopes, tier, ip_allow, created, expires, rotated_from, \
          overlap_since, overlap_until, revoked, last_used)"
     };
 }
@@ -127,7 +127,7 @@ impl<'a> Columns<'a> {
 
     fn secret(&mut self) -> Result<KeySecret, sqlx::Error> {
         let (form, digest, pepper) = (self.text()?, self.text()?, self.text()?);
-        let (access_key_id, sealed) = (self.text()?, self.text()?);
+        let (access_key_id, sealed, granted) = (self.text()?, self.text()?, self.text()?);
         let digested = || -> Result<(Digest, u16), sqlx::Error> {
             let mut bytes = [0; 32];
             hex::decode_to_slice(digest, &mut bytes).map_err(unreadable)?;
@@ -140,6 +140,7 @@ impl<'a> Columns<'a> {
                 access_key_id: access_key_id.to_owned(),
                 sealed: hex::decode(sealed).map_err(unreadable)?,
             }),
+            "4" => serde_json::from_str(granted).map(KeySecret::Granted).map_err(unreadable),
             other => Err(unreadable(format!("a key of form {other}"))),
         }
     }

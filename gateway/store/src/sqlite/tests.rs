@@ -30,6 +30,9 @@ keeps! {
     deeds_are_kept_with_their_change_and_until_they_are_forgotten
     keys_that_sign_tokens_are_kept_followed_and_one_at_a_time
     of_many_that_write_at_once_each_gets_through_alone
+    grants_are_kept_among_keys_and_listed_apart
+    records_are_found_by_id_tenant_and_name
+    what_has_had_its_time_is_swept_and_the_end_of_a_grant_is_news
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub(crate) fn api(name: &str, prefixes: &[&str]) -> ApiTerms {
         scopes: ["compute", "data", "network"].map(|it| it.parse().unwrap()).into(),
         tiers: ["standard", "enterprise"].map(|it| it.parse().unwrap()).into(),
         default_tier: "standard".parse().unwrap(),
+        roles: std::collections::BTreeMap::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use authn::{Keyring, SystemRandom};
 use domain::{Change, Deed, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
 use identity::{
     CreateKeyError, Identity, KeyFilter, News, Page, PublishFault, Registry, RotateKeyError, SecretsChanged, Settings,
-    StoreFault,
+    Sought, StoreFault,
 };
 use store::Sqlite;
 
@@ -91,6 +91,18 @@ impl Registry for Raced {
     async fn token_keys(&self) -> Result<Vec<domain::TokenKey>, StoreFault> {
         self.store.token_keys().await
     }
+    async fn record(&self, kind: &str, id: &str) -> Result<Option<String>, StoreFault> {
+        self.store.record(kind, id).await
+    }
+
+    async fn records(&self, sought: &Sought<'_>) -> Result<Vec<String>, StoreFault> {
+        self.store.records(sought).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<(), StoreFault> {
+        self.store.sweep(now).await
+    }
+
     async fn publish(&self, seen: Version, changes: &[Change], deeds: &[Deed]) -> Result<Version, PublishFault> {
         use std::sync::atomic::Ordering::Relaxed;
         if self.left.fetch_update(Relaxed, Relaxed, |it| it.checked_sub(1)).is_ok() {

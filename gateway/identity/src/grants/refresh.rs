@@ -1,0 +1,211 @@
+//! Refresh tokens: a chain of secrets that all come from one seed, so that each is known again however old it is.
+//!
+//! A token names its grant and its place in the chain, and is proved by an HMAC of that place under the seed. Whoever shows
+//! one from before the last is a thief or was robbed, and the grant ends (RFC 9700 section 4.14.2). For half a minute after a
+//! turn the token before is given the very same successor, because callers ask twice when an answer is lost, or ask from
+//! several tabs at once.
+
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{Change, DeedClass, KeyId, KeyRecord, Timestamp};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::ended;
+use crate::kept::Kept;
+use crate::publish::Decision;
+use crate::store::StoreFault;
+use crate::{Identity, Shown};
+
+/// How long a token is good after the turn that made its successor.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a seed is sealed as.
+const SEALED_AS: &str = "refresh seed";
+
+/// The longest token there can be, in bytes.
+const LONGEST: usize = 256;
+
+/// The refresh tokens of one grant.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Chain {
+    /// The grant.
+    grant: KeyId,
+    /// The seed, sealed under the master key.
+    seed: Vec<u8>,
+    /// Who alone may show its tokens; `None` for whoever holds them.
+    client: Option<String>,
+    /// How it goes on.
+    renewal: Renewal,
+    /// The place of the token that is good now.
+    place: u64,
+    /// When it came to that place.
+    turned: Timestamp,
+    /// When all of it ends.
+    until: Timestamp,
+}
+
+impl Kept for Chain {
+    const KIND: &'static str = "refresh";
+
+    fn id(&self) -> &str {
+        self.grant.as_str()
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        // As long as the grant is kept.
+        Some(self.until + Duration::from_hours(24))
+    }
+}
+
+/// How refresh tokens follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Renewal {
+    /// Each is good once and brings the next: for whoever cannot keep a secret.
+    Turning,
+    /// One for all of the life of the grant: for a client that authenticates itself.
+    Lasting,
+}
+
+/// What a refresh token was good for.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The grant, which is alive.
+    pub grant: KeyRecord,
+    /// The token to be shown the next time.
+    pub token: Shown,
+}
+
+/// A refresh token is good for nothing. Whoever shows it is told no more than that.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// No token of ours.
+    #[error("it is no refresh token of this issuer")]
+    Unknown,
+    /// Of another client.
+    #[error("it was given to another client")]
+    OtherClient,
+    /// Its time is over, or its grant was ended.
+    #[error("it has ended")]
+    Ended,
+    /// It was used before, and not just now. Its grant is ended with that.
+    #[error("it was used before: its grant is ended")]
+    Reused,
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// A token as it is shown: `<grant>.<place>.<proof>`.
+struct Spelled<'a> {
+    grant: KeyId,
+    place: u64,
+    proof: &'a str,
+}
+
+impl<'a> Spelled<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        if LONGEST < text.len() {
+            return None;
+        }
+        let mut parts = text.split('.');
+        let (grant, place, proof) = (parts.next()?, parts.next()?, parts.next()?);
+        // One spelling for one token.
+        let canonical = place == "0" || !place.starts_with('0') && place.bytes().all(|it| it.is_ascii_digit());
+        if parts.next().is_some() || !canonical {
+            return None;
+        }
+        Some(Self { grant: grant.parse().ok()?, place: place.parse().ok()?, proof })
+    }
+}
+
+impl Identity {
+    /// Begins the refresh tokens of a grant that is about to be published: the change that goes with it, and the first one.
+    pub(crate) fn begin_chain(
+        &self,
+        grant: &KeyRecord,
+        client: Option<&str>,
+        renewal: Renewal,
+        now: Timestamp,
+    ) -> Result<(Change, Shown), StoreFault> {
+        let mut seed = Zeroizing::new([0; 32]);
+        self.random.fill(&mut *seed);
+        let sealed = self.vault.seal(SEALED_AS, grant.id.as_str(), &*seed).map_err(unsealed)?;
+        let chain = Chain {
+            grant: grant.id.clone(),
+            seed: sealed,
+            client: client.map(str::to_owned),
+            renewal,
+            place: 0,
+            turned: now,
+            until: grant.expires.unwrap_or(now),
+        };
+        Ok((chain.kept()?, spell(&grant.id, 0, &*seed)))
+    }
+
+    /// What a refresh token is good for, shown by this client, if it is good.
+    pub async fn refresh(&self, text: &str, client: Option<&str>) -> Result<Refreshed, RefreshError> {
+        let shown = &Spelled::read(text).ok_or(RefreshError::Unknown)?;
+        let now = self.clock.now().wall;
+        let turned = self.settle(|| Box::pin(self.turn(shown, client, now))).await?;
+        turned.ok_or(RefreshError::Reused)
+    }
+
+    /// `None` where the grant was ended because the token was used before.
+    async fn turn(
+        &self,
+        shown: &Spelled<'_>,
+        client: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Decision<Option<Refreshed>>, RefreshError> {
+        let chain: Chain = self.find(shown.grant.as_str()).await?.ok_or(RefreshError::Unknown)?;
+        let seed = self.vault.unseal(SEALED_AS, chain.grant.as_str(), &chain.seed).map_err(unsealed)?;
+        let genuine = verify_slices_are_equal(prove(shown.place, &seed).as_bytes(), shown.proof.as_bytes()).is_ok();
+        if !genuine || chain.place < shown.place {
+            return Err(RefreshError::Unknown);
+        }
+        if chain.client.as_deref() != client {
+            return Err(RefreshError::OtherClient);
+        }
+        let grant = self.registry.key(&chain.grant).await?.ok_or(RefreshError::Ended)?;
+        let Some(end) = ended(&grant, now) else { return Err(RefreshError::Ended) };
+        let in_grace = shown.place + 1 == chain.place && now < chain.turned + GRACE;
+        if shown.place < chain.place && !in_grace {
+            let deed =
+                self.deed(DeedClass::SessionEnd, "reuse").of(&grant.tenant).on(&grant.id).with("api", &grant.api);
+            return Ok(Decision { changes: vec![end], deeds: vec![deed], outcome: None });
+        }
+        let turns = chain.renewal == Renewal::Turning && shown.place == chain.place;
+        let place = if turns { chain.place + 1 } else { chain.place };
+        let changes = if turns { vec![Chain { place, turned: now, ..chain }.kept()?] } else { Vec::new() };
+        let token = spell(&grant.id, place, &seed);
+        Ok(Decision { changes, deeds: Vec::new(), outcome: Some(Refreshed { grant, token }) })
+    }
+
+    /// The grant that a refresh token of this client belongs to, whether or not it is good any more. For whoever ends it.
+    pub async fn grant_behind(&self, text: &str, client: Option<&str>) -> Result<Option<KeyRecord>, StoreFault> {
+        let Some(shown) = Spelled::read(text) else { return Ok(None) };
+        let Some(chain) = self.find::<Chain>(shown.grant.as_str()).await? else { return Ok(None) };
+        let seed = self.vault.unseal(SEALED_AS, chain.grant.as_str(), &chain.seed).map_err(unsealed)?;
+        let genuine = verify_slices_are_equal(prove(shown.place, &seed).as_bytes(), shown.proof.as_bytes()).is_ok();
+        if genuine && chain.client.as_deref() == client { self.registry.key(&chain.grant).await } else { Ok(None) }
+    }
+}
+
+fn spell(grant: &KeyId, place: u64, seed: &[u8]) -> Shown {
+    Shown::new(format!("{grant}.{place}.{}", prove(place, seed)))
+}
+
+fn prove(place: u64, seed: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, seed);
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, &place.to_be_bytes()))
+}
+
+fn unsealed(cause: domain::SealFault) -> StoreFault {
+    StoreFault { doing: "opening what refresh tokens are made from", source: cause.into() }
+}
