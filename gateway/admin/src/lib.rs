@@ -15,8 +15,10 @@ mod introduction;
 mod issuer;
 mod operations;
 mod page;
+mod people;
 mod posts;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
 pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED};
+pub use people::SessionCookies;
 pub use posts::{Condition, Posts, router, serve};
