@@ -10,12 +10,15 @@ mod checkpoints;
 mod cursor;
 mod entries;
 mod exchange;
+mod html;
 mod introduction;
 mod issuer;
 mod operations;
 mod page;
+mod people;
 mod posts;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
 pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED};
+pub use people::SessionCookies;
 pub use posts::{Condition, Posts, router, serve};

@@ -6,11 +6,12 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as 
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Books, Bounds, IntroductionKey, Offered, Operations};
+use admin::{Books, Bounds, IntroductionKey, Offered, Operations, SessionCookies};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use audit::Log;
 use authn::{Keyring, Secrets, SystemRandom};
+use catalog::{Profile, Sessions};
 use domain::{Clock, Declined, Native, NativeVerb, Operation, Random};
 use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
@@ -126,8 +127,18 @@ impl Books for Own {
             keys: keys.map(|it| format!("{issuer}{}", it.template)),
             issuer,
             scopes,
+            session: sessions(profile),
         })
     }
+}
+
+/// Where an API keeps sessions of browsers. Their refresh tokens go to what stands beside the operation that renews them.
+fn sessions(profile: &Profile) -> Option<SessionCookies> {
+    let renews = |it: &&Arc<Operation>| it.native == Native::Served(NativeVerb::RenewSession);
+    let path = &profile.api.operations.iter().find(renews)?.template;
+    let Sessions { access, refresh, origins } = profile.credentials.session.clone()?;
+    let (refresh_path, _) = path.rsplit_once('/')?;
+    Some(SessionCookies { access, refresh, refresh_path: refresh_path.to_owned(), origins })
 }
 
 #[cfg(test)]
