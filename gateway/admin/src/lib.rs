@@ -10,6 +10,7 @@ mod checkpoints;
 mod cursor;
 mod entries;
 mod exchange;
+mod html;
 mod introduction;
 mod issuer;
 mod operations;
