@@ -28,7 +28,9 @@ input:focus-visible,button:focus-visible{outline:3px solid #1a73e8;outline-offse
 /// What a browser may do with a page, but for where its forms lead.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-    format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    )
 });
 
 /// A piece of a page in which everything is escaped that this program has not written itself.
@@ -175,8 +177,7 @@ mod tests {
     fn what_others_write_is_text_wherever_it_stands() {
         let Markup(made) = Markup::new().raw("<p>").text(SCRIPT).raw("</p>");
         assert_eq!(made, "<p>&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;\u{fffd}</p>");
-        let field =
-            Field { name: "user", label: SCRIPT, kind: "text", hints: "autofocus", value: SCRIPT, fault: true };
+        let field = Field { name: "user", label: SCRIPT, kind: "text", hints: "autofocus", value: SCRIPT, fault: true };
         let Markup(made) = Markup::new().field(&field).hidden("continue", SCRIPT).fault(SCRIPT);
         assert!(!made.contains("<script") && !made.contains("\"'"), "{made}");
     }

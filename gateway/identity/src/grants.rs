@@ -40,8 +40,7 @@ impl Identity {
         terms: &ApiTerms,
         now: Timestamp,
     ) -> Result<KeyRecord, StoreFault> {
-        let drawn = keyformat::draw_id("grt_", 16, &*self.random);
-        let id: KeyId = drawn.parse().map_err(|it| StoreFault { doing: "drawing an id", source: Box::new(it) })?;
+        let id = self.draw_grant_id()?;
         Ok(KeyRecord {
             lineage: id.founds(),
             id,
@@ -60,6 +59,12 @@ impl Identity {
             revoked: None,
             last_used: None,
         })
+    }
+
+    /// A new id of a grant.
+    pub(crate) fn draw_grant_id(&self) -> Result<KeyId, StoreFault> {
+        let drawn = keyformat::draw_id("grt_", 16, &*self.random);
+        drawn.parse().map_err(|it| StoreFault { doing: "drawing an id", source: Box::new(it) })
     }
 
     /// Every grant of an owner, ended ones included.

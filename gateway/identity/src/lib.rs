@@ -3,6 +3,7 @@
 //! [`Identity`] holds every verb that changes them. Each verb reads, decides and publishes on the version it has read;
 //! when somebody else was faster, it decides again. Knows what a key must be and nothing of how a request shows one.
 
+mod clients;
 mod grants;
 mod kept;
 mod keys;
@@ -19,6 +20,10 @@ use std::sync::Arc;
 use domain::{Clock, Random, Vault};
 use tokio::sync::Mutex;
 
+pub use clients::{
+    ChangeClientError, Client, ClientAuth, ClientGrant, CreateClientError, MadeClient, NewClient, PERSONAL_SCOPES,
+    UnfitClient,
+};
 pub use grants::{RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
