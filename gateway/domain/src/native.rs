@@ -15,6 +15,16 @@ pub enum Native {
     Served(NativeVerb),
 }
 
+impl Native {
+    /// How the gateway answers, where it does.
+    pub fn served(self) -> Option<NativeVerb> {
+        match self {
+            Self::Served(verb) => Some(verb),
+            Self::No | Self::Unserved => None,
+        }
+    }
+}
+
 /// What the gateway can do for a caller by itself. A document names it, so that any API may offer it under a path and with
 /// words of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,11 +56,32 @@ pub enum NativeVerb {
     /// What the issuer of access tokens offers.
     #[serde(rename = "issuer.metadata")]
     IssuerMetadata,
+    /// A token for a client, by one of the ways in which it may come to one.
+    #[serde(rename = "oauth.token")]
+    CreateToken,
+    /// The end of a token, and of all that came of the same grant.
+    #[serde(rename = "oauth.revoke")]
+    RevokeToken,
+    /// What a token is good for.
+    #[serde(rename = "oauth.introspect")]
+    IntrospectToken,
+    /// A request for a user's consent, left here beforehand.
+    #[serde(rename = "oauth.par")]
+    PushRequest,
+    /// The request for a user's consent.
+    #[serde(rename = "oauth.authorize")]
+    Authorize,
+    /// The user's answer to it.
+    #[serde(rename = "oauth.consent")]
+    Consent,
+    /// What a client may know of the user that it acts for.
+    #[serde(rename = "oauth.userinfo")]
+    UserInfo,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -60,6 +91,13 @@ impl NativeVerb {
         Self::ExchangeKey,
         Self::IssuerKeys,
         Self::IssuerMetadata,
+        Self::CreateToken,
+        Self::RevokeToken,
+        Self::IntrospectToken,
+        Self::PushRequest,
+        Self::Authorize,
+        Self::Consent,
+        Self::UserInfo,
     ];
 
     /// As documents write it.
@@ -74,6 +112,13 @@ impl NativeVerb {
             Self::ExchangeKey => "tokens.exchange",
             Self::IssuerKeys => "issuer.keys",
             Self::IssuerMetadata => "issuer.metadata",
+            Self::CreateToken => "oauth.token",
+            Self::RevokeToken => "oauth.revoke",
+            Self::IntrospectToken => "oauth.introspect",
+            Self::PushRequest => "oauth.par",
+            Self::Authorize => "oauth.authorize",
+            Self::Consent => "oauth.consent",
+            Self::UserInfo => "oauth.userinfo",
         }
     }
 
@@ -89,7 +134,33 @@ impl NativeVerb {
             | Self::ProveGrowth
             | Self::ExchangeKey
             | Self::IssuerKeys
-            | Self::IssuerMetadata => &[],
+            | Self::IssuerMetadata
+            | Self::UserInfo => &[],
+            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest => &["authorization"],
+            Self::Authorize | Self::Consent => &["cookie", "origin", "sec-fetch-site"],
+        }
+    }
+
+    /// Whether it looks at a request itself, from its first parameter to the last byte of its body, and says what is wrong
+    /// with it as a standard has it. Its document then describes, and refuses nothing but what is too long.
+    pub fn words_refusals(self) -> bool {
+        match self {
+            Self::CreateToken
+            | Self::RevokeToken
+            | Self::IntrospectToken
+            | Self::PushRequest
+            | Self::Authorize
+            | Self::Consent => true,
+            Self::ListAudit
+            | Self::ListEntries
+            | Self::GetEntry
+            | Self::ProveEntry
+            | Self::NewestCheckpoint
+            | Self::ProveGrowth
+            | Self::ExchangeKey
+            | Self::IssuerKeys
+            | Self::IssuerMetadata
+            | Self::UserInfo => false,
         }
     }
 
