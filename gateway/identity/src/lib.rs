@@ -1,4 +1,4 @@
-//! Tenants, their keys, the life of a key, and the tokens that are made for keys.
+//! Tenants, their keys and people, the life of a key and of a session, and the tokens that are made for them.
 //!
 //! [`Identity`] holds every verb that changes them. Each verb reads, decides and publishes on the version it has read;
 //! when somebody else was faster, it decides again. Knows what a key must be and nothing of how a request shows one.
@@ -9,7 +9,9 @@ mod consents;
 mod grants;
 mod kept;
 mod keys;
+mod people;
 mod publish;
+mod sessions;
 mod settings;
 mod shown;
 mod signing;
@@ -32,6 +34,11 @@ pub use grants::{RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
 };
+pub use people::{
+    Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError, Enrolment, FactorError,
+    Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError, TooBusy, WeakPassword,
+};
+pub use sessions::{BeginSessionError, SESSION_LIFETIME, Session, SessionShown};
 pub use settings::Settings;
 pub use shown::{PlainKey, Shown};
 pub use signing::{
@@ -51,6 +58,8 @@ pub struct Identity {
     random: Arc<dyn Random>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    people: PeopleSettings,
+    passwords: Arc<people::Passwords>,
     /// Who acts through this one, as deeds name them.
     actor: String,
     /// Verbs of one process wait for each other here rather than deciding twice.
@@ -66,7 +75,17 @@ impl Identity {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        Self { registry, vault, random, clock, settings, actor: "gateway".to_owned(), turn: Arc::default() }
+        let people = PeopleSettings::default();
+        let passwords = Arc::new(people::Passwords::new(people.hashes_at_once));
+        let (actor, turn) = ("gateway".to_owned(), Arc::default());
+        Self { registry, vault, random, clock, settings, people, passwords, actor, turn }
+    }
+
+    /// With these settings of people, where they would be the default ones.
+    #[must_use]
+    pub fn with_people(self, people: PeopleSettings) -> Self {
+        let passwords = Arc::new(people::Passwords::new(people.hashes_at_once));
+        Self { people, passwords, ..self }
     }
 
     /// With deeds in the name of this actor, where they would be in that of the gateway itself.

@@ -38,7 +38,7 @@ impl Default for Settings {
     }
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(crate) fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     let read: Option<jiff::SignedDuration> = text.parse().ok();
     read.and_then(|it| Duration::try_from(it).ok())

@@ -76,6 +76,12 @@ impl Terms {
 }
 
 impl ApiTerms {
+    /// What somebody with these roles may do here; sorted, without repeats. A role that the API does not have adds nothing.
+    pub fn scopes_of(&self, roles: &[RoleName]) -> Vec<Scope> {
+        let scopes: BTreeSet<&Scope> = roles.iter().filter_map(|it| self.roles.get(it)).flatten().collect();
+        scopes.into_iter().cloned().collect()
+    }
+
     /// The tier, if the API has it.
     pub(crate) fn tier(&self, tier: &TierName) -> Result<TierName, Unfit> {
         let unknown = || Unfit::UnknownTier(tier.clone(), self.api.clone(), listed(&self.tiers));

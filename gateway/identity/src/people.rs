@@ -1,0 +1,92 @@
+//! People: who they are, where they belong, and how they show that it is them.
+//!
+//! A user signs in by one name whichever tenant they work for, and has roles in each. What a user is called is kept here and
+//! shown to those who may see it; entries name users by their ids alone.
+
+mod browser;
+mod change;
+mod create;
+mod factor;
+mod password;
+mod pool;
+mod settings;
+mod signin;
+mod totp;
+mod user;
+
+use domain::{RoleName, TenantId, Timestamp};
+
+pub use browser::BrowserSession;
+pub use change::ChangePersonError;
+pub use create::{BadRole, CreatePersonError, NewPerson};
+pub use factor::{Enrolment, FactorError};
+pub use password::WeakPassword;
+pub use pool::TooBusy;
+pub use settings::PeopleSettings;
+pub use signin::{Authenticated, CodeWanted, SignIn, SignInError};
+
+pub(crate) use pool::Passwords;
+pub(crate) use user::User;
+
+use crate::Identity;
+use crate::store::{Page, StoreFault};
+
+/// A user, as others may see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The id, `usr_...`: what entries, tokens and grants call them.
+    pub id: String,
+    /// By what they sign in.
+    pub name: String,
+    /// Where mail reaches them, if they have said so. They sign in by it as well.
+    pub email: Option<String>,
+    /// What people call them.
+    pub display: Option<String>,
+    /// Whether they may not sign in for now.
+    pub suspended: bool,
+    /// Whether a second factor is asked of them.
+    pub second_factor: bool,
+    /// When they were made known.
+    pub created: Timestamp,
+}
+
+/// Where a user belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// What they are there; never empty.
+    pub roles: Vec<RoleName>,
+}
+
+impl Identity {
+    /// One user.
+    pub async fn person(&self, user: &str) -> Result<Option<Person>, StoreFault> {
+        Ok(self.find::<User>(user).await?.map(Person::from))
+    }
+
+    /// The user who signs in by this name or address, however it is capitalised.
+    pub async fn person_called(&self, name: &str) -> Result<Option<Person>, StoreFault> {
+        Ok(self.user_called(name).await?.map(Person::from))
+    }
+
+    /// Where a user belongs, by the ids of the tenants.
+    pub async fn memberships(&self, user: &str) -> Result<Vec<Membership>, StoreFault> {
+        Ok(self.find::<User>(user).await?.map(|it| it.memberships()).unwrap_or_default())
+    }
+
+    /// Users in the order in which they were made: those of one tenant, or all.
+    pub async fn people(&self, tenant: Option<&TenantId>, page: &Page<String>) -> Result<Vec<Person>, StoreFault> {
+        let by = tenant.map(|it| (user::BY_TENANT, it.as_str()));
+        Ok(self.list::<User>(None, by, page).await?.into_iter().map(Person::from).collect())
+    }
+
+    pub(crate) async fn user_called(&self, name: &str) -> Result<Option<User>, StoreFault> {
+        self.find_by(user::BY_NAME, &user::folded(name)).await
+    }
+
+    /// How many passwords were hashed so far, right, wrong or nobody's.
+    pub fn passwords_hashed(&self) -> u64 {
+        self.passwords.hashed()
+    }
+}

@@ -1,0 +1,160 @@
+//! The issuer's own session of a browser: who has signed in there, for as long as they are there.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{Change, DeedClass, Timestamp, keyformat};
+use serde::{Deserialize, Serialize};
+
+use super::Authenticated;
+use super::user::User;
+use crate::kept::Kept;
+use crate::publish::Decision;
+use crate::store::{Page, StoreFault};
+use crate::{Identity, Shown};
+
+/// How long one lasts at most.
+const LASTS: Duration = Duration::from_hours(12);
+
+/// How long it lasts when nobody comes back.
+const IDLE: Duration = Duration::from_mins(30);
+
+/// How far apart two notes of somebody coming back are at least.
+const GRAIN: Duration = Duration::from_mins(1);
+
+/// How many digits its secret has: 256 bits.
+const SECRET: usize = 43;
+
+/// How many of one user are looked at for one page.
+const PAGE: u32 = 100;
+
+/// Somebody who has signed in at the issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserSession {
+    /// The user, `usr_...`.
+    pub user: String,
+    /// When they showed who they are.
+    pub authenticated: Timestamp,
+    /// How they did, as `amr` has it (RFC 8176).
+    pub methods: Vec<String>,
+}
+
+/// A browser session as it is kept: under the digest of its secret.
+#[derive(Clone, Serialize, Deserialize)]
+struct KeptSession {
+    id: String,
+    user: String,
+    authenticated: Timestamp,
+    methods: Vec<String>,
+    seen: Timestamp,
+}
+
+impl Kept for KeptSession {
+    const KIND: &'static str = "browser_session";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn found_by(&self) -> Vec<(&'static str, String)> {
+        vec![("user", self.user.clone())]
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        Some(self.ends())
+    }
+}
+
+impl KeptSession {
+    fn ends(&self) -> Timestamp {
+        (self.authenticated + LASTS).min(self.seen + IDLE)
+    }
+}
+
+impl Identity {
+    /// Who has signed in with the browser that shows this value.
+    pub async fn browser_session(&self, cookie_value: &str) -> Result<Option<BrowserSession>, StoreFault> {
+        if cookie_value.len() != SECRET {
+            return Ok(None);
+        }
+        let id = &mark(cookie_value);
+        let Some(session) = self.standing_session(id).await? else { return Ok(None) };
+        let now = self.clock.now().wall;
+        if session.seen + GRAIN <= now {
+            self.settle(|| Box::pin(self.note_seen(id, now))).await?;
+        }
+        let KeptSession { user, authenticated, methods, .. } = session;
+        Ok(Some(BrowserSession { user, authenticated, methods }))
+    }
+
+    /// The session of this id, unless it is over or its user may not sign in.
+    async fn standing_session(&self, id: &str) -> Result<Option<KeptSession>, StoreFault> {
+        let Some(session) = self.find::<KeptSession>(id).await? else { return Ok(None) };
+        let user = self.find::<User>(&session.user).await?;
+        let stands = user.is_some_and(|it| it.suspended.is_none()) && self.clock.now().wall < session.ends();
+        Ok(stands.then_some(session))
+    }
+
+    async fn note_seen(&self, id: &str, now: Timestamp) -> Result<Decision<()>, StoreFault> {
+        let session = self.standing_session(id).await?;
+        let changes = session.map(|it| KeptSession { seen: now, ..it }.kept()).transpose()?;
+        Ok(Decision { changes: changes.into_iter().collect(), deeds: Vec::new(), outcome: () })
+    }
+
+    /// Begins a session for the browser of somebody who has just shown who they are: the value of its cookie. Always a new
+    /// one, whatever the browser had before.
+    pub async fn begin_browser_session(&self, who: &Authenticated) -> Result<Shown, StoreFault> {
+        let secret = keyformat::draw_id("", SECRET, &*self.random);
+        let session = &KeptSession {
+            id: mark(&secret),
+            user: who.user.clone(),
+            authenticated: who.at,
+            methods: who.methods.clone(),
+            seen: who.at,
+        };
+        self.settle(|| {
+            Box::pin(async move {
+                let deed = self.deed(DeedClass::SessionStart, "sign_in").on(&session.user).with("kind", "browser");
+                let deed = deed.with("methods", session.methods.join(" "));
+                Ok::<_, StoreFault>(Decision { changes: vec![session.kept()?], deeds: vec![deed], outcome: () })
+            })
+        })
+        .await?;
+        Ok(Shown::new(secret))
+    }
+
+    /// Ends the session of the browser that shows this value, if it has one.
+    pub async fn end_browser_session(&self, cookie_value: &str) -> Result<(), StoreFault> {
+        let id = &mark(cookie_value);
+        self.settle(|| {
+            Box::pin(async move {
+                let session = self.find::<KeptSession>(id).await?;
+                let deed = |it: &KeptSession| {
+                    self.deed(DeedClass::SessionEnd, "sign_out").on(&it.user).with("kind", "browser")
+                };
+                let deeds = session.iter().map(deed).collect();
+                let changes = session.iter().map(Kept::gone).collect();
+                Ok::<_, StoreFault>(Decision { changes, deeds, outcome: () })
+            })
+        })
+        .await
+    }
+
+    /// The changes that end every browser session of a user.
+    pub(super) async fn end_browser_sessions(&self, user: &str) -> Result<Vec<Change>, StoreFault> {
+        let (mut changes, mut page) = (Vec::new(), Page { after: None, limit: PAGE });
+        loop {
+            let some: Vec<KeptSession> = self.list(None, Some(("user", user)), &page).await?;
+            let Some(last) = some.last() else { return Ok(changes) };
+            page.after = Some(last.id.clone());
+            changes.extend(some.iter().map(Kept::gone));
+        }
+    }
+}
+
+/// What is kept of a secret of 256 bits: nobody finds the one from the other.
+pub(super) fn mark(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes()))
+}

@@ -1,0 +1,220 @@
+//! What becomes of users: suspended, resumed, deleted, given another password or other roles.
+
+use domain::{Change, Deed, DeedClass, RoleName, TenantId};
+
+use super::create::{known_roles, sorted};
+use super::password::{self, WeakPassword};
+use super::pool::TooBusy;
+use super::user::{Failures, User};
+use super::{BadRole, Person};
+use crate::Identity;
+use crate::kept::Kept;
+use crate::publish::{Decision, Entered};
+use crate::store::StoreFault;
+use crate::terms::{Terms, Unfit, label};
+
+/// A user could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePersonError {
+    /// There is none.
+    #[error("there is no user `{0}`")]
+    Unknown(String),
+    /// What people shall call them cannot be.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The password cannot be.
+    #[error(transparent)]
+    Password(#[from] WeakPassword),
+    /// The password that was shown is not the one they have.
+    #[error("the password that was shown is not the one they have")]
+    Wrong,
+    /// A role cannot be given.
+    #[error(transparent)]
+    Role(#[from] BadRole),
+    /// As many passwords wait to be hashed as may.
+    #[error(transparent)]
+    Busy(#[from] TooBusy),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+impl Entered for ChangePersonError {
+    fn entered(&self) -> String {
+        match self {
+            // What was typed in the place of an id may be a name.
+            Self::Unknown(_) => "there is no such user".to_owned(),
+            Self::Unfit(_) => "that cannot be what people call them".to_owned(),
+            Self::Password(_) | Self::Wrong | Self::Role(_) | Self::Busy(_) | Self::Store(_) => self.to_string(),
+        }
+    }
+}
+
+/// What is done with a user.
+#[derive(Clone, Copy)]
+enum Act<'a> {
+    Suspend,
+    Resume,
+    Rename(&'a str),
+}
+
+impl Act<'_> {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspend_user",
+            Self::Resume => "resume_user",
+            Self::Rename(_) => "rename_user",
+        }
+    }
+}
+
+impl Identity {
+    /// From now on they cannot sign in, and whatever they had signed in to is over. Suspending twice is suspending once.
+    pub async fn suspend_person(&self, id: &str) -> Result<Person, ChangePersonError> {
+        self.change_person(id, Act::Suspend).await
+    }
+
+    /// They may sign in again.
+    pub async fn resume_person(&self, id: &str) -> Result<Person, ChangePersonError> {
+        self.change_person(id, Act::Resume).await
+    }
+
+    /// What people call them from now on.
+    pub async fn rename_person(&self, id: &str, display: &str) -> Result<Person, ChangePersonError> {
+        let display = label(display)?;
+        self.change_person(id, Act::Rename(&display)).await
+    }
+
+    async fn change_person(&self, id: &str, act: Act<'_>) -> Result<Person, ChangePersonError> {
+        let verb = self.settle(|| Box::pin(self.act_on(id, act)));
+        self.told(self.deed(DeedClass::Identity, act.as_str()).on(id), verb).await
+    }
+
+    async fn act_on(&self, id: &str, act: Act<'_>) -> Result<Decision<Person>, ChangePersonError> {
+        let was = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+        let (user, ended) = match act {
+            Act::Suspend => {
+                let suspended = was.suspended.or(Some(self.clock.now().wall));
+                (User { suspended, ..was.clone() }, self.end_all(id, None).await?)
+            }
+            Act::Resume => (User { suspended: None, ..was.clone() }, (Vec::new(), Vec::new())),
+            Act::Rename(display) => {
+                (User { display: Some(display.to_owned()), ..was.clone() }, (Vec::new(), Vec::new()))
+            }
+        };
+        let (mut changes, mut deeds) = ended;
+        deeds.insert(0, self.deed(DeedClass::Identity, act.as_str()).on(id).with("changed", user != was));
+        changes.push(user.kept()?);
+        Ok(Decision { changes, deeds, outcome: user.into() })
+    }
+
+    /// They sign in with this password from now on, and whatever they had signed in to is over. Lets in who was locked out.
+    /// `current` is what a user shows who does it for themself.
+    pub async fn set_password(
+        &self,
+        id: &str,
+        password: &str,
+        current: Option<&str>,
+    ) -> Result<Person, ChangePersonError> {
+        let verb = self.give_password(id, password, current);
+        self.told(self.deed(DeedClass::Identity, "set_password").on(id), verb).await
+    }
+
+    async fn give_password(
+        &self,
+        id: &str,
+        password: &str,
+        current: Option<&str>,
+    ) -> Result<Person, ChangePersonError> {
+        let unknown = || ChangePersonError::Unknown(id.to_owned());
+        let user = self.find::<User>(id).await?.ok_or_else(unknown)?;
+        let names = [user.name.as_str(), user.email.as_deref().unwrap_or_default()];
+        password::check(password, self.people.password_min, &names)?;
+        if let Some(current) = current
+            && !self.passwords.verify(current, user.password.as_deref()).await?
+        {
+            return Err(ChangePersonError::Wrong);
+        }
+        let (hash, before) = (&self.hashed(password).await?, &user.password);
+        self.settle(|| {
+            Box::pin(async move {
+                let user = self.find::<User>(id).await?.ok_or_else(unknown)?;
+                if current.is_some() && user.password != *before {
+                    return Err(ChangePersonError::Wrong);
+                }
+                let (mut changes, mut deeds) = self.end_all(id, None).await?;
+                deeds.insert(0, self.deed(DeedClass::Identity, "set_password").on(id));
+                deeds.extend(self.released(&user));
+                let user = User { password: Some(hash.clone()), failures: Failures::default(), ..user };
+                changes.push(user.kept()?);
+                Ok(Decision { changes, deeds, outcome: user.into() })
+            })
+        })
+        .await
+    }
+
+    /// What they are in a tenant from now on; nothing where there are no roles. What they had signed in to there is over, so
+    /// that nothing goes on with the roles from before.
+    pub async fn set_roles(
+        &self,
+        id: &str,
+        tenant: &TenantId,
+        roles: &[RoleName],
+        terms: &Terms,
+    ) -> Result<Person, ChangePersonError> {
+        let roles = &sorted(roles);
+        let deed = self.role_deed(id, tenant, roles);
+        let verb = async {
+            known_roles(roles, terms)?;
+            self.settle(|| Box::pin(self.give_roles(id, tenant, roles))).await
+        };
+        self.told(deed, verb).await
+    }
+
+    async fn give_roles(
+        &self,
+        id: &str,
+        tenant: &TenantId,
+        roles: &[RoleName],
+    ) -> Result<Decision<Person>, ChangePersonError> {
+        self.known_tenant(tenant).await?.map_err(ChangePersonError::Role)?;
+        let mut user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+        let before = if roles.is_empty() {
+            user.roles.remove(tenant)
+        } else {
+            user.roles.insert(tenant.clone(), roles.to_vec())
+        };
+        let changed = before.unwrap_or_default() != roles;
+        let (mut changes, mut deeds) =
+            if changed { self.end_all(id, Some(tenant)).await? } else { (Vec::new(), Vec::new()) };
+        deeds.insert(0, self.role_deed(id, tenant, roles).with("changed", changed));
+        changes.push(user.kept()?);
+        Ok(Decision { changes, deeds, outcome: user.into() })
+    }
+
+    /// They are known no more, and whatever they had signed in to is over. Their id is never used again.
+    pub async fn delete_person(&self, id: &str) -> Result<Person, ChangePersonError> {
+        let deed = self.deed(DeedClass::Identity, "delete_user").on(id);
+        let refused = deed.clone();
+        let verb = self.settle(|| {
+            let deed = deed.clone();
+            Box::pin(async move {
+                let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+                let (mut changes, mut deeds) = self.end_all(id, None).await?;
+                deeds.insert(0, deed);
+                changes.push(user.gone());
+                Ok(Decision { changes, deeds, outcome: user.into() })
+            })
+        });
+        self.told(refused, verb).await
+    }
+
+    /// The changes that end whatever a user has signed in to, in one tenant or everywhere, and what is entered of them.
+    async fn end_all(&self, user: &str, tenant: Option<&TenantId>) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let (mut changes, deeds) = self.end_grants(user, tenant).await?;
+        if tenant.is_none() {
+            changes.extend(self.end_browser_sessions(user).await?);
+        }
+        Ok((changes, deeds))
+    }
+}
