@@ -3,32 +3,83 @@
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json, Response};
-use domain::Declined;
-use serde_json::{Value, json};
+use domain::{Declined, NativeVerb};
+use identity::{ClientAuth, ClientGrant, PERSONAL_SCOPES};
+use serde_json::{Map, Value, json};
 
-use crate::operations::{Operations, Question};
+use crate::operations::{Offered, Operations, Question};
 
 /// How long an answer may be kept by whoever asked: far shorter than a key is known before it signs.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// With what a client may sign its assertions.
+const ASSERTED_WITH: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 /// The public halves of the keys, as a set (RFC 7517).
 pub(crate) fn keys(operations: &Operations) -> Response {
     public(json!({ "keys": operations.books().issuer().jwks() }))
 }
 
-/// What is offered (RFC 8414), and nothing that is not: no grant is, where tokens are given for access keys alone.
+/// What is offered (RFC 8414, OpenID Connect Discovery), and nothing that is not: where an API gives tokens for access keys
+/// alone, there is no grant. Both addresses are told the same.
 pub(crate) fn metadata(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let offered = operations.books().offered(&question.introduction.api).ok_or(Declined::Failed)?;
-    let mut told = json!({
-        "issuer": offered.issuer,
-        "scopes_supported": offered.scopes,
-        "response_types_supported": [],
-        "grant_types_supported": [],
-    });
-    if let (Some(uri), Some(told)) = (offered.keys, told.as_object_mut()) {
-        told.insert("jwks_uri".to_owned(), uri.into());
+    Ok(public(Value::Object(told(&offered))))
+}
+
+fn told(offered: &Offered) -> Map<String, Value> {
+    let mut told = Map::new();
+    let mut tell = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
+    tell("issuer", offered.issuer.clone().into());
+    for (name, verb) in [
+        ("jwks_uri", NativeVerb::IssuerKeys),
+        ("token_endpoint", NativeVerb::CreateToken),
+        ("revocation_endpoint", NativeVerb::RevokeToken),
+        ("introspection_endpoint", NativeVerb::IntrospectToken),
+        ("pushed_authorization_request_endpoint", NativeVerb::PushRequest),
+        ("authorization_endpoint", NativeVerb::Authorize),
+        ("userinfo_endpoint", NativeVerb::UserInfo),
+    ] {
+        if let Some(place) = offered.place(verb) {
+            tell(name, place.into());
+        }
+        let lists_methods =
+            matches!(verb, NativeVerb::CreateToken | NativeVerb::RevokeToken | NativeVerb::IntrospectToken);
+        if lists_methods && offered.place(verb).is_some() {
+            // Whoever keeps no secret is told nothing of tokens.
+            let known = |it: &ClientAuth| *it != ClientAuth::None || verb != NativeVerb::IntrospectToken;
+            let methods: Vec<&str> = ClientAuth::ALL.iter().filter(|it| known(it)).map(|it| it.as_str()).collect();
+            tell(&format!("{name}_auth_methods_supported"), methods.into());
+            tell(&format!("{name}_auth_signing_alg_values_supported"), ASSERTED_WITH.into());
+        }
     }
-    Ok(public(told))
+    let (tokens, users) = (offered.place(NativeVerb::CreateToken), offered.place(NativeVerb::Authorize));
+    let grants = ClientGrant::ALL.iter().filter(|it| match it {
+        ClientGrant::ClientCredentials => tokens.is_some(),
+        ClientGrant::AuthorizationCode | ClientGrant::RefreshToken => tokens.and(users).is_some(),
+    });
+    tell("grant_types_supported", grants.map(|it| it.as_str()).collect::<Vec<_>>().into());
+    let mut scopes = offered.scopes.clone();
+    if users.is_some() {
+        scopes.extend(PERSONAL_SCOPES.map(str::to_owned));
+        scopes.sort_unstable();
+        scopes.dedup();
+        tell("response_types_supported", json!(["code"]));
+        tell("response_modes_supported", json!(["query"]));
+        tell("code_challenge_methods_supported", json!(["S256"]));
+        tell("prompt_values_supported", json!(["none", "login", "consent"]));
+        tell("authorization_response_iss_parameter_supported", true.into());
+        tell("request_parameter_supported", false.into());
+        tell("request_uri_parameter_supported", false.into());
+        tell("subject_types_supported", json!(["public"]));
+        tell("id_token_signing_alg_values_supported", json!(["RS256"]));
+        let claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "name", "email"];
+        tell("claims_supported", json!(claims));
+    } else {
+        tell("response_types_supported", json!([]));
+    }
+    tell("scopes_supported", scopes.into());
+    told
 }
 
 fn public(told: Value) -> Response {

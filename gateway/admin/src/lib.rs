@@ -13,6 +13,7 @@ mod exchange;
 mod html;
 mod introduction;
 mod issuer;
+mod oauth;
 mod operations;
 mod page;
 mod people;

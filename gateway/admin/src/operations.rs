@@ -24,7 +24,7 @@ use crate::asked::Asked;
 use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
 use crate::people::{self, SessionCookies};
-use crate::{audit_list, checkpoints, entries, exchange, issuer};
+use crate::{audit_list, checkpoints, entries, exchange, issuer, oauth};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
@@ -86,12 +86,19 @@ pub struct Offered {
     pub api: ApiName,
     /// In whose name tokens are made: the public origin of the API.
     pub issuer: String,
-    /// Where the keys are that they are signed with, if it says so.
-    pub keys: Option<String>,
+    /// Where each operation of the issuer is that its documents have.
+    pub places: Vec<(NativeVerb, String)>,
     /// Every scope it knows.
     pub scopes: Vec<String>,
     /// Where it keeps sessions of browsers, if it has any.
     pub session: Option<SessionCookies>,
+}
+
+impl Offered {
+    /// Where an operation is, if there is one.
+    pub fn place(&self, verb: NativeVerb) -> Option<&str> {
+        self.places.iter().find(|(it, _)| *it == verb).map(|(_, place)| place.as_str())
+    }
 }
 
 /// How much is looked up, so that nobody's questions starve anybody's requests.
@@ -134,6 +141,8 @@ pub struct Operations {
 pub(crate) struct Question {
     pub(crate) introduction: Introduction,
     pub(crate) asked: Asked,
+    /// The query as it stands, for those that look at their requests themselves.
+    pub(crate) query: String,
     pub(crate) body: Bytes,
     /// What goes on of its head: see [`NativeVerb::hears`].
     pub(crate) headers: HeaderMap,
@@ -183,8 +192,10 @@ impl Operations {
             return StatusCode::UNAUTHORIZED.into_response();
         };
         let body = to_bytes(body, BODY).await.map_err(|_| Declined::Parameter("body".to_owned()));
-        let asked = Asked::of(head.uri.query().unwrap_or_default());
-        match body.and_then(|body| Ok(Question { introduction, asked: asked?, body, headers: head.headers })) {
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        let read = if introduction.verb.words_refusals() { "" } else { &query };
+        let asked = Asked::of(read);
+        match body.and_then(|body| Ok(Question { introduction, asked: asked?, query, body, headers: head.headers })) {
             Ok(question) => self.carry_out(question).await,
             Err(declined) => spoken(&declined),
         }
@@ -199,8 +210,13 @@ impl Operations {
     }
 
     async fn carry_out(&self, question: Question) -> Response {
-        if question.introduction.verb == NativeVerb::ExchangeKey {
-            let Exchanged { answer, about } = exchange::answer(self, question).await;
+        let verb = question.introduction.verb;
+        if verb == NativeVerb::ExchangeKey || verb.words_refusals() {
+            // They are about a key even where they are declined.
+            let Exchanged { answer, about } = match verb {
+                NativeVerb::ExchangeKey => exchange::answer(self, question).await,
+                _ => oauth::answer(self, &question).await,
+            };
             let mut response = answer.unwrap_or_else(|it| spoken(&it));
             response.headers_mut().extend(about.and_then(|it| Some((ABOUT_NAME, it.as_str().parse().ok()?))));
             return response;
@@ -218,8 +234,6 @@ impl Operations {
             NativeVerb::ProveGrowth => checkpoints::prove(self, question).await?,
             NativeVerb::IssuerKeys => return Ok(issuer::keys(self)),
             NativeVerb::IssuerMetadata => return issuer::metadata(self, question),
-            // It is about a key even where it is declined.
-            NativeVerb::ExchangeKey => return Err(Declined::Failed),
             NativeVerb::SignIn
             | NativeVerb::RenewSession
             | NativeVerb::SignOut
@@ -236,6 +250,14 @@ impl Operations {
             | NativeVerb::RemoveFactor
             | NativeVerb::LoginPage
             | NativeVerb::SubmitLogin => people::answer(self, question).await?,
+            NativeVerb::ExchangeKey
+            | NativeVerb::CreateToken
+            | NativeVerb::RevokeToken
+            | NativeVerb::IntrospectToken
+            | NativeVerb::PushRequest
+            | NativeVerb::Authorize
+            | NativeVerb::Consent
+            | NativeVerb::UserInfo => return Err(Declined::Failed),
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

@@ -4,6 +4,7 @@
 //! reader would find a way to understand it. And a token never stands instead of the key it was made for: it names that
 //! key, and whoever is recognised by it has that key's standing as it is now, cut to the scopes of the token.
 
+mod assertion;
 mod claims;
 mod json;
 mod jwk;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use domain::{Standing, Timestamp};
 
+pub use assertion::{Asserted, Hint, assertion, claimed_subject, hint};
 pub use keys::{Alg, BadKeySet, KeySet, Numbers, PublicKey};
 pub use refusal::BadToken;
 
@@ -41,6 +43,39 @@ const TYPE: &str = "at+jwt";
 pub struct TokenRules<'a> {
     /// Who must have issued them, and for whom: the public origin of the API, `https://api.novastraxis.com`.
     pub issuer: &'a str,
+}
+
+/// What a token is good for now.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// What the key or grant behind it may do by it.
+    pub standing: Arc<Standing>,
+    /// Of whom it speaks.
+    pub subject: String,
+    /// Who shows it.
+    pub client: String,
+    /// Its own name.
+    pub jti: String,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// Looks at a token that is not the credential of the request. Nothing where it opens nothing.
+pub fn examine(text: &str, rules: TokenRules<'_>, now: Timestamp, keyring: &Keyring) -> Option<Examined> {
+    let known = recall_or_verify(text, rules, now, keyring).ok()?;
+    let claims = known.claims();
+    let entry = keyring.by_id(&claims.key)?;
+    let alive = *entry.tenant() == claims.tenant && entry.alive(now).is_ok() && !entry.standing().suspended;
+    alive.then(|| Examined {
+        standing: known.standing(entry),
+        subject: claims.subject.clone(),
+        client: claims.client.clone(),
+        jti: claims.jti.clone(),
+        issued: claims.issued,
+        expires: claims.expires,
+    })
 }
 
 /// Finds the key that a token was made for, and what of its standing the token gives. Whether the key still opens

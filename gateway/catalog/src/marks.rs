@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, BuildError};
-use domain::looks;
+use domain::{keyformat, looks};
 use percent_encoding::percent_decode_str;
 
 use crate::profile::Profile;
@@ -47,7 +47,8 @@ pub(crate) struct KeyMarks {
 impl KeyMarks {
     pub(crate) fn of(profiles: &[Profile]) -> Result<Self, BuildError> {
         let keys = profiles.iter().filter_map(|it| it.credentials.api_key.as_ref());
-        let prefixes: Vec<&str> = keys.flat_map(|it| &it.prefixes).map(String::as_str).collect();
+        let prefixes = keys.flat_map(|it| &it.prefixes).map(String::as_str);
+        let prefixes: Vec<&str> = prefixes.chain([keyformat::CLIENT_SECRET]).collect();
         let others = prefixes.iter().copied().chain(OTHERS);
         let secrets = AhoCorasickBuilder::new().ascii_case_insensitive(true).build(others)?;
         let access_keys = profiles.iter().any(|it| it.credentials.sigv4.is_some());

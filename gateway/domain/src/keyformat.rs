@@ -11,6 +11,9 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const BODY: usize = 43;
 const CHECKSUM: usize = 6;
 
+/// What the secrets of OAuth clients begin with. They open no API: only the issuer takes them.
+pub const CLIENT_SECRET: &str = "pcs_live_";
+
 /// Writes a key whose body says `bits`. They are all zero afterwards.
 pub fn write(prefix: &str, bits: &mut [u8; 32]) -> String {
     let mut key = String::with_capacity(prefix.len() + BODY + CHECKSUM);

@@ -15,6 +15,16 @@ pub enum Native {
     Served(NativeVerb),
 }
 
+impl Native {
+    /// How the gateway answers, where it does.
+    pub fn served(self) -> Option<NativeVerb> {
+        match self {
+            Self::Served(verb) => Some(verb),
+            Self::No | Self::Unserved => None,
+        }
+    }
+}
+
 /// What the gateway can do for a caller by itself. A document names it, so that any API may offer it under a path and with
 /// words of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,11 +104,32 @@ pub enum NativeVerb {
     /// What was filled in there.
     #[serde(rename = "login.submit")]
     SubmitLogin,
+    /// A token for a client, by one of the ways in which it may come to one.
+    #[serde(rename = "oauth.token")]
+    CreateToken,
+    /// The end of a token, and of all that came of the same grant.
+    #[serde(rename = "oauth.revoke")]
+    RevokeToken,
+    /// What a token is good for.
+    #[serde(rename = "oauth.introspect")]
+    IntrospectToken,
+    /// A request for a user's consent, left here beforehand.
+    #[serde(rename = "oauth.par")]
+    PushRequest,
+    /// The request for a user's consent.
+    #[serde(rename = "oauth.authorize")]
+    Authorize,
+    /// The user's answer to it.
+    #[serde(rename = "oauth.consent")]
+    Consent,
+    /// What a client may know of the user that it acts for.
+    #[serde(rename = "oauth.userinfo")]
+    UserInfo,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 32] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -124,6 +155,13 @@ impl NativeVerb {
         Self::RemoveFactor,
         Self::LoginPage,
         Self::SubmitLogin,
+        Self::CreateToken,
+        Self::RevokeToken,
+        Self::IntrospectToken,
+        Self::PushRequest,
+        Self::Authorize,
+        Self::Consent,
+        Self::UserInfo,
     ];
 
     /// As documents write it.
@@ -154,6 +192,13 @@ impl NativeVerb {
             Self::RemoveFactor => "account.remove_factor",
             Self::LoginPage => "login.page",
             Self::SubmitLogin => "login.submit",
+            Self::CreateToken => "oauth.token",
+            Self::RevokeToken => "oauth.revoke",
+            Self::IntrospectToken => "oauth.introspect",
+            Self::PushRequest => "oauth.par",
+            Self::Authorize => "oauth.authorize",
+            Self::Consent => "oauth.consent",
+            Self::UserInfo => "oauth.userinfo",
         }
     }
 
@@ -181,10 +226,51 @@ impl NativeVerb {
             | Self::EnrolFactor
             | Self::ConfirmFactor
             | Self::RemoveFactor
-            | Self::LoginPage => &[],
-            Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin => {
+            | Self::LoginPage
+            | Self::UserInfo => &[],
+            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest => &["authorization"],
+            Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin | Self::Authorize | Self::Consent => {
                 &["cookie", "origin", "sec-fetch-site"]
             }
+        }
+    }
+
+    /// Whether it looks at a request itself, from its first parameter to the last byte of its body, and says what is wrong
+    /// with it as a standard has it. Its document then describes, and refuses nothing but what is too long.
+    pub fn words_refusals(self) -> bool {
+        match self {
+            Self::CreateToken
+            | Self::RevokeToken
+            | Self::IntrospectToken
+            | Self::PushRequest
+            | Self::Authorize
+            | Self::Consent => true,
+            Self::ListAudit
+            | Self::ListEntries
+            | Self::GetEntry
+            | Self::ProveEntry
+            | Self::NewestCheckpoint
+            | Self::ProveGrowth
+            | Self::ExchangeKey
+            | Self::IssuerKeys
+            | Self::IssuerMetadata
+            | Self::UserInfo
+            | Self::SignIn
+            | Self::RenewSession
+            | Self::SignOut
+            | Self::ListSessions
+            | Self::EndSession
+            | Self::ListPeople
+            | Self::CreatePerson
+            | Self::GetPerson
+            | Self::ChangePerson
+            | Self::DeletePerson
+            | Self::ChangePassword
+            | Self::EnrolFactor
+            | Self::ConfirmFactor
+            | Self::RemoveFactor
+            | Self::LoginPage
+            | Self::SubmitLogin => false,
         }
     }
 

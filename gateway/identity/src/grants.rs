@@ -2,11 +2,12 @@
 
 mod refresh;
 
-use domain::{ApiName, Change, Grant, KeyId, KeyRecord, KeySecret, Scope, TenantId, Timestamp, keyformat};
+use domain::{ApiName, Change, DeedClass, Grant, KeyId, KeyRecord, KeySecret, Scope, TenantId, Timestamp, keyformat};
 
 pub use refresh::{RefreshError, Refreshed, Renewal};
 
 use crate::Identity;
+use crate::publish::Decision;
 use crate::store::{KeyFilter, Page, StoreFault};
 use crate::terms::ApiTerms;
 
@@ -40,8 +41,7 @@ impl Identity {
         terms: &ApiTerms,
         now: Timestamp,
     ) -> Result<KeyRecord, StoreFault> {
-        let drawn = keyformat::draw_id("grt_", 16, &*self.random);
-        let id: KeyId = drawn.parse().map_err(|it| StoreFault { doing: "drawing an id", source: Box::new(it) })?;
+        let id = self.draw_grant_id()?;
         Ok(KeyRecord {
             lineage: id.founds(),
             id,
@@ -60,6 +60,28 @@ impl Identity {
             revoked: None,
             last_used: None,
         })
+    }
+
+    /// Ends a grant, and with it every token that names it. Ending twice is ending once.
+    pub async fn end_grant(&self, id: &KeyId, why: &str) -> Result<(), StoreFault> {
+        let now = self.clock.now().wall;
+        self.settle(|| {
+            Box::pin(async move {
+                let grant = self.registry.key(id).await?;
+                let Some((grant, end)) = grant.and_then(|it| ended(&it, now).map(|end| (it, end))) else {
+                    return Ok(Decision { changes: Vec::new(), deeds: Vec::new(), outcome: () });
+                };
+                let deed = self.deed(DeedClass::SessionEnd, why).of(&grant.tenant).on(id).with("api", &grant.api);
+                Ok(Decision { changes: vec![end], deeds: vec![deed], outcome: () })
+            })
+        })
+        .await
+    }
+
+    /// A new id of a grant.
+    pub(crate) fn draw_grant_id(&self) -> Result<KeyId, StoreFault> {
+        let drawn = keyformat::draw_id("grt_", 16, &*self.random);
+        drawn.parse().map_err(|it| StoreFault { doing: "drawing an id", source: Box::new(it) })
     }
 
     /// Every grant of an owner, ended ones included.

@@ -3,6 +3,9 @@
 //! [`Identity`] holds every verb that changes them. Each verb reads, decides and publishes on the version it has read;
 //! when somebody else was faster, it decides again. Knows what a key must be and nothing of how a request shows one.
 
+mod clients;
+mod codes;
+mod consents;
 mod grants;
 mod kept;
 mod keys;
@@ -15,12 +18,18 @@ mod signing;
 mod store;
 mod tenants;
 mod terms;
+mod waiting;
 
 use std::sync::Arc;
 
 use domain::{Clock, Random, Vault};
 use tokio::sync::Mutex;
 
+pub use clients::{
+    ChangeClientError, Client, ClientAuth, ClientGrant, CreateClientError, MadeClient, NewClient, PERSONAL_SCOPES,
+    UnfitClient,
+};
+pub use codes::{Allowed, Brought, CODE_LIFETIME, RedeemError, Redeemed};
 pub use grants::{RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
@@ -33,7 +42,8 @@ pub use sessions::{BeginSessionError, SESSION_LIFETIME, Session, SessionShown};
 pub use settings::Settings;
 pub use shown::{PlainKey, Shown};
 pub use signing::{
-    AccessToken, BadTokenKey, Issuer, Jwk, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError, draw_token_key,
+    AccessToken, BadTokenKey, Issuer, Jwk, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError,
+    draw_token_key,
 };
 pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
 pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};

@@ -10,7 +10,8 @@ mod schedule;
 
 use domain::{Change, Deed, DeedClass, Timestamp, TokenKey, TokenKeyStage};
 
-pub use issuer::{AccessToken, Issuer, NewToken, NoSigner, TOKEN_LIFETIME};
+pub use issuer::{AccessToken, Issuer, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME};
+pub(crate) use pair::digest_of;
 pub use pair::{BadTokenKey, Jwk, draw_token_key};
 
 use schedule::Step;

@@ -55,6 +55,8 @@ impl Gateway {
         } else if others.any(|(_, value)| catalog.holds_key(value)) {
             // Whatever else it was meant for: what stands there goes on to others.
             Err(Cause::Elsewhere.into())
+        } else if shows_to_itself(call) {
+            return Ok(None);
         } else {
             authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets)
         };
@@ -122,6 +124,12 @@ impl Gateway {
         }
         refused.map_or(Stray::Nobody, Stray::Refused)
     }
+}
+
+/// Whether what is shown in `Authorization` is meant for the operation: clients of the issuer show it who they are, which
+/// is no credential of an API.
+fn shows_to_itself(call: &Call) -> bool {
+    call.operation.native.served().is_some_and(|it| it.hears().contains(&AUTHORIZATION.as_str()))
 }
 
 fn rules<'a>(catalog: &'a Catalog, call: &'a Call) -> AuthRules<'a> {

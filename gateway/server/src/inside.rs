@@ -116,15 +116,13 @@ impl Books for Own {
     fn offered(&self, api: &str) -> Option<Offered> {
         let configuration = self.0.gateway.configuration();
         let profile = configuration.catalog.profiles().iter().find(|it| it.api.name.as_str() == api)?;
-        let keys = |it: &&Arc<Operation>| it.native == Native::Served(NativeVerb::IssuerKeys);
-        let keys = profile.api.operations.iter().find(keys);
         let issuer = profile.token_issuer.clone()?;
         let mut scopes: Vec<String> = profile.api.scopes().map(ToString::to_string).collect();
         scopes.sort_unstable();
         scopes.dedup();
         Some(Offered {
             api: profile.api.name.clone(),
-            keys: keys.map(|it| format!("{issuer}{}", it.template)),
+            places: profile.api.operations.iter().filter_map(|it| place(it, &issuer)).collect(),
             issuer,
             scopes,
             session: sessions(profile),
@@ -139,6 +137,11 @@ fn sessions(profile: &Profile) -> Option<SessionCookies> {
     let Sessions { access, refresh, origins } = profile.credentials.session.clone()?;
     let (refresh_path, _) = path.rsplit_once('/')?;
     Some(SessionCookies { access, refresh, refresh_path: refresh_path.to_owned(), origins })
+}
+
+/// Where an operation of the issuer's own is.
+fn place(operation: &Operation, issuer: &str) -> Option<(NativeVerb, String)> {
+    Some((operation.native.served()?, format!("{issuer}{}", operation.template)))
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Books for Kept {
         (api == "library").then(|| Offered {
             api: "library".parse().unwrap(),
             issuer: "https://books.example.org".to_owned(),
-            keys: Some("https://books.example.org/oauth/jwks".to_owned()),
+            places: vec![(NativeVerb::IssuerKeys, "https://books.example.org/oauth/jwks".to_owned())],
             scopes: vec!["audit:read".to_owned(), "read".to_owned()],
             session: None,
         })

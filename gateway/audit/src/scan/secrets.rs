@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::looks;
+use domain::{keyformat, looks};
 use percent_encoding::percent_decode_str;
 
 use super::Kind;
@@ -52,6 +52,7 @@ impl Shapes {
             ("bearer ".to_owned(), Kind::Authorization),
             ("basic ".to_owned(), Kind::Authorization),
             ("signature=".to_owned(), Kind::Signature),
+            (keyformat::CLIENT_SECRET.to_owned(), Kind::ApiKey),
         ];
         patterns.extend(prefixes.iter().map(|it| (it.clone(), Kind::ApiKey)));
         patterns.extend(cookies.iter().map(|it| (format!("{it}="), Kind::Session)));

@@ -10,8 +10,14 @@ const JTI_LEN: usize = 22;
 
 /// The claims of a token that was verified.
 pub(super) struct Claims {
-    /// The key that it was made for.
+    /// The key or grant that it was made for.
     pub(super) key: KeyId,
+    /// Of whom it speaks.
+    pub(super) subject: String,
+    /// Who shows it: the client, where one acts by a grant, or else the key.
+    pub(super) client: String,
+    /// Its own name.
+    pub(super) jti: String,
     /// Whose resources that key reached then.
     pub(super) tenant: TenantId,
     /// What it gives at most; sorted, without repeats.
@@ -20,8 +26,9 @@ pub(super) struct Claims {
     pub(super) issuer: String,
     /// When it ends.
     pub(super) expires: Timestamp,
+    /// When it was made.
+    pub(super) issued: Timestamp,
     audience: String,
-    issued: Timestamp,
     not_before: Option<Timestamp>,
 }
 
@@ -31,14 +38,21 @@ impl Claims {
     pub(super) fn parse(payload: &[u8]) -> Result<Self, BadToken> {
         let said = json::object(payload)
             .ok_or(BadToken::Malformed("has a payload that is no JSON object, each name once at any depth"))?;
-        text(&said, "sub")?;
+        let subject = text(&said, "sub")?.to_owned();
         let jti = text(&said, "jti")?;
         if jti.len() != JTI_LEN || !jti.bytes().all(|it| it.is_ascii_alphanumeric()) {
             return Err(BadToken::Claim("jti"));
         }
         let not_before = if said.contains_key("nbf") { Some(moment(&said, "nbf")?) } else { None };
+        let client = text(&said, "client_id")?;
+        // Where a client acts by a grant, the grant is what the token was made for.
+        let (name, key) =
+            if said.contains_key("grant") { ("grant", text(&said, "grant")?) } else { ("client_id", client) };
         Ok(Self {
-            key: text(&said, "client_id")?.parse().map_err(|_| BadToken::Claim("client_id"))?,
+            key: key.parse().map_err(|_| BadToken::Claim(name))?,
+            subject,
+            client: client.to_owned(),
+            jti: jti.to_owned(),
             tenant: text(&said, "tenant")?.parse().map_err(|_| BadToken::Claim("tenant"))?,
             scopes: scopes(said.get("scope")).ok_or(BadToken::Claim("scope"))?,
             issuer: text(&said, "iss")?.to_owned(),

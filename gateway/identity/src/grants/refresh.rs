@@ -187,6 +187,16 @@ impl Identity {
         Ok(Decision { changes, deeds: Vec::new(), outcome: Some(Refreshed { grant, token }) })
     }
 
+    /// The grant that a refresh token of this client keeps alive now. Looking at it does not use it.
+    pub async fn refreshes(&self, text: &str, client: &str) -> Result<Option<KeyRecord>, StoreFault> {
+        let now = self.clock.now().wall;
+        let Some(shown) = Spelled::read(text) else { return Ok(None) };
+        let Some(grant) = self.grant_behind(text, Some(client)).await? else { return Ok(None) };
+        let chain = self.find::<Chain>(shown.grant.as_str()).await?;
+        let current = chain.is_some_and(|it| it.place == shown.place);
+        Ok(Some(grant).filter(|it| current && ended(it, now).is_some()))
+    }
+
     /// The grant that a refresh token of this client belongs to, whether or not it is good any more. For whoever ends it.
     pub async fn grant_behind(&self, text: &str, client: Option<&str>) -> Result<Option<KeyRecord>, StoreFault> {
         let Some(shown) = Spelled::read(text) else { return Ok(None) };

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Random, Scope, Standing, Timestamp, TokenKey, TokenKeyStage, Vault, keyformat};
@@ -13,6 +14,9 @@ use crate::Shown;
 
 /// How long a token is good, unless its key ends before.
 pub const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
+
+/// How long an ID token is good: it is read as soon as it is given.
+const ID_TOKEN_LIFETIME: Duration = Duration::from_mins(5);
 
 /// How many digits name a token: 131 bits.
 const JTI: usize = 22;
@@ -39,6 +43,25 @@ pub struct NewToken<'a> {
     pub standing: &'a Standing,
     /// What it is to be good for; what of that the key may not do is left out.
     pub scopes: &'a [Scope],
+}
+
+/// What a client is to be told of the user who has let it act for them (OpenID Connect Core, section 2).
+#[derive(Clone, Copy, Debug)]
+pub struct NewIdToken<'a> {
+    /// In whose name.
+    pub issuer: &'a str,
+    /// The client.
+    pub client: &'a str,
+    /// The user.
+    pub user: &'a str,
+    /// When they showed who they are.
+    pub authenticated: Timestamp,
+    /// How they did.
+    pub methods: &'a [String],
+    /// What the client wants to see again.
+    pub nonce: Option<&'a str>,
+    /// The access token that is given with it.
+    pub access_token: &'a str,
 }
 
 /// A token that was just made.
@@ -79,11 +102,30 @@ struct Claims<'a> {
     aud: &'a str,
     sub: &'a str,
     client_id: &'a str,
+    /// What the token ends with, where that is not the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<&'a str>,
     tenant: &'a str,
     scope: String,
     jti: String,
     iat: i64,
     exp: i64,
+}
+
+/// What an ID token says.
+#[derive(Serialize)]
+struct IdClaims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    at_hash: String,
 }
 
 impl Issuer {
@@ -125,26 +167,53 @@ impl Issuer {
         let exp = (now + TOKEN_LIFETIME).min(standing.expires.unwrap_or(now + TOKEN_LIFETIME)).seconds();
         let expires_in = u64::try_from(exp - iat).ok().filter(|it| *it > 0).ok_or(NoSigner::Ended)?;
         let allowed = scopes.iter().filter(|it| standing.scopes.contains(it)).map(Scope::as_str);
+        let key = standing.key.as_str();
+        let client = standing.grant.as_ref().and_then(|it| it.client.as_deref());
         let claims = Claims {
             iss: issuer,
             aud: issuer,
-            sub: standing.owner.as_deref().unwrap_or(standing.key.as_str()),
-            client_id: standing.key.as_str(),
+            sub: standing.owner.as_deref().or(client).unwrap_or(key),
+            client_id: client.unwrap_or(key),
+            grant: client.map(|_| key),
             tenant: standing.tenant.as_str(),
             scope: allowed.collect::<Vec<_>>().join(" "),
             jti: keyformat::draw_id("", JTI, random),
             iat,
             exp,
         };
-        let head = Head { alg: "RS256", kid: signer.kid(), typ: "at+jwt" };
-        let content = format!("{}.{}", part(&head)?, part(&claims)?);
-        let signature = URL_SAFE_NO_PAD.encode(signer.sign(&content)?);
-        Ok(AccessToken { text: Shown::new(format!("{content}.{signature}")), expires_in })
+        Ok(AccessToken { text: Shown::new(signed(signer, "at+jwt", &claims)?), expires_in })
+    }
+
+    /// Makes an ID token. It opens nothing, and no gate takes it for an access token.
+    pub fn mint_id(&self, new: NewIdToken<'_>, now: Timestamp) -> Result<Shown, NoSigner> {
+        let keys = self.keys();
+        let signer = keys.signer.as_ref().ok_or(NoSigner::None)?;
+        let digest = digest(&SHA256, new.access_token.as_bytes());
+        let half = digest.as_ref().get(..digest.as_ref().len() / 2).unwrap_or_default();
+        let claims = IdClaims {
+            iss: new.issuer,
+            aud: new.client,
+            sub: new.user,
+            iat: now.seconds(),
+            exp: (now + ID_TOKEN_LIFETIME).seconds(),
+            auth_time: new.authenticated.seconds(),
+            amr: new.methods,
+            nonce: new.nonce,
+            at_hash: URL_SAFE_NO_PAD.encode(half),
+        };
+        Ok(Shown::new(signed(signer, "JWT", &claims)?))
     }
 
     fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn signed(signer: &Signer, typ: &'static str, claims: &impl Serialize) -> Result<String, BadTokenKey> {
+    let head = Head { alg: "RS256", kid: signer.kid(), typ };
+    let content = format!("{}.{}", part(&head)?, part(claims)?);
+    let signature = URL_SAFE_NO_PAD.encode(signer.sign(&content)?);
+    Ok(format!("{content}.{signature}"))
 }
 
 fn part(of: &impl Serialize) -> Result<String, BadTokenKey> {

@@ -80,7 +80,12 @@ impl Jwk {
 /// What of a key tells it from every other (RFC 7638): its required members, sorted, without spaces, digested.
 fn thumbprint(n: &str, e: &str) -> String {
     let members = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
+    digest_of(&members)
+}
+
+/// The SHA-256 of a text, in base64url.
+pub(crate) fn digest_of(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// What an element of DER with this tag holds, and what comes after it.

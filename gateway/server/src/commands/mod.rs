@@ -3,6 +3,7 @@
 mod api_keys;
 mod audit;
 mod check;
+mod clients;
 mod keys;
 mod output;
 mod routes;
@@ -58,6 +59,9 @@ enum Command {
     /// Make, list, rotate, revoke and import keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),
+    /// Make, list, suspend and delete OAuth clients, and rotate their secrets
+    #[command(subcommand)]
+    Clients(clients::Clients),
     /// List and rotate the keys that sign access tokens, and print the one that identity tokens are signed with
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -95,6 +99,7 @@ impl Cli {
             Command::Routes(command) => all().and_then(|it| command.run(&it, output)),
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Clients(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
             // Whoever runs one has no gateway.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey, REFUSED};
-use domain::{Arrival, Clock, Declined, KeyId, Native, NativeVerb};
+use domain::{Arrival, Clock, Declined, KeyId, NativeVerb};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -113,10 +113,7 @@ fn introduction(forward: &Forward, arrival: &Arrival, verb: NativeVerb) -> Intro
 
 /// How the gateway answers a request itself, where it does.
 pub(crate) fn verb(forward: &Forward) -> Option<NativeVerb> {
-    match forward.call().operation.native {
-        Native::Served(verb) => Some(verb),
-        Native::No | Native::Unserved => None,
-    }
+    forward.call().operation.native.served()
 }
 
 /// The key that the answer is about, where it is about one.

@@ -1,0 +1,122 @@
+//! The OAuth operations of the issuer: what clients ask by themselves, and what they send users here for.
+//!
+//! Each looks at its request itself and says what is wrong as the standards have it (RFC 6749 section 5.2), never in the
+//! words of the API. What was decided is in force before it is answered: a new token works at once, an ended one is dead.
+
+mod fault;
+mod form;
+mod introspect;
+mod proof;
+mod push;
+mod revoke;
+mod scopes;
+mod token;
+
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, PRAGMA};
+use axum::response::{IntoResponse, Json, Response};
+use domain::{Declined, KeyId, NativeVerb};
+use identity::{Identity, StoreFault};
+use serde_json::Value;
+
+use crate::exchange::Exchanged;
+use crate::operations::{Books, Offered, Operations, Question};
+
+pub(crate) use fault::{Code, Fault};
+pub(crate) use form::Form;
+
+/// Why an OAuth operation does not do what is asked: in the words of OAuth, or because the gateway cannot.
+pub(crate) enum Turned {
+    Fault(Fault),
+    Declined(Declined),
+}
+
+impl From<Fault> for Turned {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Declined> for Turned {
+    fn from(declined: Declined) -> Self {
+        Self::Declined(declined)
+    }
+}
+
+impl From<StoreFault> for Turned {
+    fn from(cause: StoreFault) -> Self {
+        tracing::error!(%cause, "an OAuth operation could not be done");
+        Self::Declined(Declined::Failed)
+    }
+}
+
+/// One request of an OAuth operation on its way.
+pub(crate) struct Act<'a> {
+    pub(crate) operations: &'a Operations,
+    pub(crate) question: &'a Question,
+    pub(crate) offered: Offered,
+    /// Whom the entry speaks of.
+    pub(crate) about: Option<KeyId>,
+}
+
+impl Act<'_> {
+    pub(crate) fn books(&self) -> &dyn Books {
+        self.operations.books()
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        self.operations.books().identity()
+    }
+
+    /// Where an operation of this issuer is, if it has it.
+    pub(crate) fn place(&self, verb: NativeVerb) -> Option<&str> {
+        self.offered.place(verb)
+    }
+}
+
+pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exchanged {
+    // The host refuses plain HTTP before that, unless its profile says otherwise; a secret never goes that way.
+    if !question.introduction.tls {
+        return Declined::PlainHttp.into();
+    }
+    let Some(offered) = operations.books().offered(&question.introduction.api) else {
+        return Declined::Failed.into();
+    };
+    let mut act = Act { operations, question, offered, about: None };
+    let answer = match question.introduction.verb {
+        NativeVerb::CreateToken => token::create(&mut act).await,
+        NativeVerb::RevokeToken => revoke::revoke(&mut act).await,
+        NativeVerb::IntrospectToken => introspect::introspect(&mut act).await,
+        NativeVerb::PushRequest => push::push(&mut act).await,
+        NativeVerb::ListAudit
+        | NativeVerb::ListEntries
+        | NativeVerb::GetEntry
+        | NativeVerb::ProveEntry
+        | NativeVerb::NewestCheckpoint
+        | NativeVerb::ProveGrowth
+        | NativeVerb::ExchangeKey
+        | NativeVerb::IssuerKeys
+        | NativeVerb::IssuerMetadata
+        | NativeVerb::Authorize
+        | NativeVerb::Consent
+        | NativeVerb::UserInfo => Err(Declined::Failed.into()),
+    };
+    let answer = match answer {
+        Ok(response) => Ok(response),
+        Err(Turned::Fault(fault)) => Ok(fault.answer(&act.offered.issuer)),
+        Err(Turned::Declined(declined)) => Err(declined),
+    };
+    Exchanged { answer, about: act.about }
+}
+
+/// An answer that nobody may keep.
+pub(crate) fn private(told: Value) -> Response {
+    let mut response = Json(told).into_response();
+    keep_nowhere(&mut response);
+    response
+}
+
+pub(crate) fn keep_nowhere(response: &mut Response) {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+}

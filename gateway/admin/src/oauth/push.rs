@@ -1,0 +1,35 @@
+//! `POST /oauth/par` (RFC 9126): a client leaves its request here, so that no browser can change it on the way.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::Declined;
+use serde_json::json;
+
+use super::{Act, Code, Fault, Form, Turned, private};
+
+/// How long a request waits: as long as somebody may take to log in.
+const WAITS: Duration = Duration::from_mins(10);
+
+/// What it is kept as.
+pub(super) const PUSHED: &str = "pushed";
+
+/// How the name of a request begins that was left here.
+pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+
+pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
+    let form = Form::of_body(act.question)?;
+    let client = act.client(&form).await?;
+    if form.has("request_uri") {
+        return Err(Fault::new(Code::InvalidRequest, "`request_uri` cannot be pushed").into());
+    }
+    let mut asked = form.without_proof();
+    asked.insert("client_id".to_owned(), client.id.clone());
+    let text = serde_json::to_string(&asked).map_err(|_| Declined::Failed)?;
+    let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;
+    let told = json!({ "request_uri": format!("{REQUEST_URI}{}", handle.reveal()), "expires_in": WAITS.as_secs() });
+    let mut response = private(told);
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}

@@ -1,0 +1,181 @@
+//! `POST /oauth/token`: tokens for a client, by one of the ways in which it may come to them.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use domain::{Declined, KeyId, Scope, Standing};
+use identity::{
+    AccessToken, Allowed, Brought, Client, ClientGrant, NewIdToken, NewToken, NoSigner, RedeemError, RefreshError,
+    Shown,
+};
+use serde_json::{Value, json};
+
+use super::{Act, Code, Fault, Form, Turned, private, scopes};
+use crate::operations::Books;
+
+/// What is to be made.
+struct Wanted {
+    standing: Arc<Standing>,
+    scopes: Vec<Scope>,
+    /// What a user has allowed, where the client is to be told of the user.
+    told: Option<Allowed>,
+    client: String,
+    issuer: String,
+}
+
+/// What was made.
+struct Made {
+    access: AccessToken,
+    id: Option<Shown>,
+    scopes: Vec<Scope>,
+}
+
+pub(super) async fn create(act: &mut Act<'_>) -> Result<Response, Turned> {
+    let form = Form::of_body(act.question)?;
+    let client = act.client(&form).await?;
+    match form.required("grant_type", "`grant_type` is missing")? {
+        "client_credentials" => for_itself(act, &form, &client).await,
+        "authorization_code" => for_code(act, &form, &client).await,
+        "refresh_token" => for_refresh(act, &form, &client).await,
+        _ => Err(Fault::new(Code::UnsupportedGrantType, "`grant_type` is not one that is taken").into()),
+    }
+}
+
+async fn for_itself(act: &mut Act<'_>, form: &Form, client: &Client) -> Result<Response, Turned> {
+    may(client, ClientGrant::ClientCredentials)?;
+    let standing = act.standing(&client.grant)?;
+    let scopes = scopes::within(form.get("scope"), &standing.scopes)?;
+    let made =
+        act.mint(Wanted { standing, scopes, told: None, client: client.id.clone(), issuer: issuer(act) }).await?;
+    Ok(told(&made, None))
+}
+
+async fn for_code(act: &mut Act<'_>, form: &Form, client: &Client) -> Result<Response, Turned> {
+    may(client, ClientGrant::AuthorizationCode)?;
+    let code = form.required("code", "`code` is missing")?;
+    let brought = Brought { code, redirect_uri: form.get("redirect_uri"), verifier: form.get("code_verifier") };
+    let redeemed = act.identity().redeem_code(brought, client, &act.books().terms()).await;
+    // Also where it was refused: what came of a code that was used before is dead by the time that this is answered.
+    act.books().come_into_force().await?;
+    let redeemed = redeemed.map_err(|why| unredeemed(&why))?;
+    act.about = Some(redeemed.grant.id.clone());
+    let standing = act.standing(&redeemed.grant.id)?;
+    let scopes = redeemed.grant.scopes.clone();
+    let told_of_user = scopes.iter().any(|it| it.as_str() == "openid").then_some(redeemed.allowed);
+    let wanted = Wanted { standing, scopes, told: told_of_user, client: client.id.clone(), issuer: issuer(act) };
+    let made = act.mint(wanted).await?;
+    Ok(told(&made, redeemed.refresh.as_ref()))
+}
+
+async fn for_refresh(act: &mut Act<'_>, form: &Form, client: &Client) -> Result<Response, Turned> {
+    may(client, ClientGrant::RefreshToken)?;
+    let text = form.required("refresh_token", "`refresh_token` is missing")?;
+    let refreshed = act.identity().refresh(text, Some(&client.id)).await;
+    // As above: reuse has ended the grant.
+    act.books().come_into_force().await?;
+    let refreshed = refreshed.map_err(|why| unrefreshed(&why))?;
+    act.about = Some(refreshed.grant.id.clone());
+    let standing = act.standing(&refreshed.grant.id)?;
+    let scopes = scopes::within(form.get("scope"), &standing.scopes)?;
+    let made =
+        act.mint(Wanted { standing, scopes, told: None, client: client.id.clone(), issuer: issuer(act) }).await?;
+    Ok(told(&made, Some(&refreshed.token)))
+}
+
+fn may(client: &Client, grant: ClientGrant) -> Result<(), Fault> {
+    let fault = Fault::new(Code::UnauthorizedClient, "this client may not use this grant type");
+    if client.may(grant) { Ok(()) } else { Err(fault) }
+}
+
+fn issuer(act: &Act<'_>) -> String {
+    act.offered.issuer.clone()
+}
+
+impl Act<'_> {
+    /// What a grant may do as it is in force here.
+    fn standing(&self, grant: &KeyId) -> Result<Arc<Standing>, Turned> {
+        let keyring = self.books().keyring();
+        let standing = keyring.by_id(grant).map(|it| Arc::clone(it.standing())).ok_or(Declined::Busy)?;
+        if standing.suspended { Err(ended().into()) } else { Ok(standing) }
+    }
+
+    async fn mint(&self, wanted: Wanted) -> Result<Made, Turned> {
+        let made = self.operations.sign(move |books| Ok(make(books, wanted))).await?;
+        made.map_err(|cause| match cause {
+            NoSigner::Ended => ended().into(),
+            NoSigner::None => Declined::Busy.into(),
+            NoSigner::Bad(cause) => {
+                tracing::error!(%cause, "no token could be made");
+                Declined::Failed.into()
+            }
+        })
+    }
+}
+
+fn make(books: &dyn Books, wanted: Wanted) -> Result<Made, NoSigner> {
+    let Wanted { standing, scopes, told, client, issuer } = wanted;
+    let now = books.clock().now().wall;
+    let new = NewToken { issuer: &issuer, standing: &standing, scopes: &scopes };
+    let access = books.issuer().mint(new, now, books.random())?;
+    let id = told.as_ref().map(|it| NewIdToken {
+        issuer: &issuer,
+        client: &client,
+        user: &it.user,
+        authenticated: it.authenticated,
+        methods: &it.methods,
+        nonce: it.nonce.as_deref(),
+        access_token: access.text.reveal(),
+    });
+    let id = id.map(|it| books.issuer().mint_id(it, now)).transpose()?;
+    Ok(Made { access, id, scopes })
+}
+
+fn told(made: &Made, refresh: Option<&Shown>) -> Response {
+    let mut body = json!({
+        "access_token": made.access.text.reveal(),
+        "token_type": "Bearer",
+        "expires_in": made.access.expires_in,
+        "scope": scopes::written(&made.scopes),
+    });
+    let more = [("refresh_token", refresh), ("id_token", made.id.as_ref())];
+    if let Some(body) = body.as_object_mut() {
+        let there = more.into_iter().filter_map(|(name, it)| Some((name.to_owned(), Value::from(it?.reveal()))));
+        body.extend(there);
+    }
+    private(body)
+}
+
+fn ended() -> Fault {
+    Fault::new(Code::InvalidGrant, "the grant has ended")
+}
+
+fn unredeemed(why: &RedeemError) -> Turned {
+    match why {
+        RedeemError::Store(_) | RedeemError::Unfit(_) => {
+            tracing::error!(%why, "a code could not be redeemed");
+            Declined::Failed.into()
+        }
+        RedeemError::Unknown
+        | RedeemError::OtherClient
+        | RedeemError::Expired
+        | RedeemError::OtherPlace
+        | RedeemError::Verifier
+        | RedeemError::Reused => {
+            tracing::debug!(%why, "a code was not redeemed");
+            Fault::new(Code::InvalidGrant, "the code, its verifier or its redirect URI is not good").into()
+        }
+    }
+}
+
+fn unrefreshed(why: &RefreshError) -> Turned {
+    match why {
+        RefreshError::Store(_) => {
+            tracing::error!(%why, "a token could not be refreshed");
+            Declined::Failed.into()
+        }
+        RefreshError::Unknown | RefreshError::OtherClient | RefreshError::Ended | RefreshError::Reused => {
+            tracing::debug!(%why, "a token was not refreshed");
+            Fault::new(Code::InvalidGrant, "the refresh token is not good").into()
+        }
+    }
+}

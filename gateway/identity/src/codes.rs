@@ -1,0 +1,241 @@
+//! Codes: what a client is handed over a browser once a user has let it act for them, and brings to the issuer for tokens.
+//!
+//! A code is good once, for a minute, and only with what it was made for. Who brings it a second time has it from somebody
+//! else, or somebody else has: whatever came of it is ended.
+
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use domain::{ApiName, Change, DeedClass, Grant, GrantKind, KeyId, KeyRecord, Scope, TenantId, Timestamp, keyformat};
+use serde::{Deserialize, Serialize};
+
+use crate::clients::{Client, ClientGrant};
+use crate::grants::{NewGrant, ended};
+use crate::kept::Kept;
+use crate::publish::Decision;
+use crate::signing::{TOKEN_LIFETIME, digest_of};
+use crate::store::StoreFault;
+use crate::terms::{ApiTerms, Terms, Unfit};
+use crate::{Identity, Renewal, Shown};
+
+/// How long a code is good.
+pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
+
+/// How long it is remembered after that, so that who brings it again is noticed.
+const REMEMBERED: Duration = Duration::from_hours(24);
+
+/// How long refresh tokens go on, however often they are used.
+const REFRESHED_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// How many digits a code has: 256 bits.
+const DIGITS: usize = 43;
+
+/// What a user has allowed, and everything that a code is good with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// The client that it was allowed.
+    pub client: String,
+    /// Where the user was sent back to.
+    pub redirect_uri: String,
+    /// What the verifier must come to (RFC 7636, `S256`).
+    pub challenge: String,
+    /// What the client wants to see again in the ID token.
+    pub nonce: Option<String>,
+    /// The user.
+    pub user: String,
+    /// Whose resources the client may reach.
+    pub tenant: TenantId,
+    /// At which API.
+    pub api: ApiName,
+    /// What it may do there.
+    pub scopes: Vec<Scope>,
+    /// When the user showed who they are.
+    pub authenticated: Timestamp,
+    /// How they did.
+    pub methods: Vec<String>,
+}
+
+/// What a client brings for tokens.
+#[derive(Clone, Copy)]
+pub struct Brought<'a> {
+    /// The code.
+    pub code: &'a str,
+    /// Where it says that the user was sent back to.
+    pub redirect_uri: Option<&'a str>,
+    /// What the challenge was made from.
+    pub verifier: Option<&'a str>,
+}
+
+/// What a code was good for.
+#[derive(Debug)]
+pub struct Redeemed {
+    /// What was allowed.
+    pub allowed: Allowed,
+    /// The grant by which the client acts.
+    pub grant: KeyRecord,
+    /// What keeps it alive, where the client may have that.
+    pub refresh: Option<Shown>,
+}
+
+/// A code is good for nothing. Whoever brings it is told no more than that.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeemError {
+    /// No code of ours.
+    #[error("it is no code of this issuer")]
+    Unknown,
+    /// Of another client.
+    #[error("it was given to another client")]
+    OtherClient,
+    /// Its minute is over.
+    #[error("it has expired")]
+    Expired,
+    /// Made for another place.
+    #[error("it was given for another redirect URI")]
+    OtherPlace,
+    /// Without what the challenge was made from.
+    #[error("the verifier is not what the challenge was made from")]
+    Verifier,
+    /// It was used before. What came of it is ended with that.
+    #[error("it was used before: what came of it is ended")]
+    Reused,
+    /// The API does not take tokens any more.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// A code, as it is kept: all but the code itself.
+#[derive(Clone, Serialize, Deserialize)]
+struct Code {
+    id: String,
+    allowed: Allowed,
+    until: Timestamp,
+    /// What came of it.
+    used: Option<KeyId>,
+}
+
+impl Kept for Code {
+    const KIND: &'static str = "code";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        Some(self.until + REMEMBERED)
+    }
+}
+
+impl Identity {
+    /// Makes a code for what a user has allowed.
+    pub async fn give_code(&self, allowed: &Allowed) -> Result<Shown, StoreFault> {
+        let code = Shown::new(keyformat::draw_id("", DIGITS, &*self.random));
+        let until = self.clock.now().wall + CODE_LIFETIME;
+        let kept = &Code { id: digest_of(code.reveal()), allowed: allowed.clone(), until, used: None };
+        self.settle(|| {
+            Box::pin(async move {
+                Ok::<_, StoreFault>(Decision { changes: vec![kept.kept()?], deeds: Vec::new(), outcome: () })
+            })
+        })
+        .await?;
+        Ok(code)
+    }
+
+    /// What a code is good for that this client brings, which has shown that it is the one.
+    pub async fn redeem_code(
+        &self,
+        brought: Brought<'_>,
+        client: &Client,
+        terms: &Terms,
+    ) -> Result<Redeemed, RedeemError> {
+        let now = self.clock.now().wall;
+        let terms = terms.of(&client.api)?;
+        let redeemed = self.settle(|| Box::pin(self.use_code(brought, client, terms, now))).await?;
+        redeemed.ok_or(RedeemError::Reused)
+    }
+
+    /// `None` where what came of it was ended, because it was used before.
+    async fn use_code(
+        &self,
+        brought: Brought<'_>,
+        client: &Client,
+        terms: &ApiTerms,
+        now: Timestamp,
+    ) -> Result<Decision<Option<Redeemed>>, RedeemError> {
+        let code: Code = self.find(&digest_of(brought.code)).await?.ok_or(RedeemError::Unknown)?;
+        if code.allowed.client != client.id {
+            return Err(RedeemError::OtherClient);
+        }
+        if let Some(grant) = &code.used {
+            let grant = self.registry.key(grant).await?;
+            let end = grant.as_ref().and_then(|it| ended(it, now));
+            let deed = self.deed(DeedClass::SessionEnd, "reuse").of(&client.tenant).on(&client.id).with("kind", "code");
+            return Ok(Decision { changes: end.into_iter().collect(), deeds: vec![deed], outcome: None });
+        }
+        fits(&code, brought, now)?;
+        let (grant, seeded) = self.begin_consented(&code.allowed, client, terms, now)?;
+        let (chain, refresh) = seeded.unzip();
+        let mut changes = vec![Change::Key(Box::new(grant.clone()))];
+        changes.push(Code { used: Some(grant.id.clone()), ..code.clone() }.kept()?);
+        changes.extend(chain);
+        let scopes: Vec<&str> = grant.scopes.iter().map(Scope::as_str).collect();
+        let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
+        let deed = deed.with("kind", "consent").with("client", &client.id).with("scopes", scopes.join(" "));
+        Ok(Decision { changes, deeds: vec![deed], outcome: Some(Redeemed { allowed: code.allowed, grant, refresh }) })
+    }
+
+    /// The grant for what was allowed, and its refresh tokens where the client may have them.
+    fn begin_consented(
+        &self,
+        allowed: &Allowed,
+        client: &Client,
+        terms: &ApiTerms,
+        now: Timestamp,
+    ) -> Result<(KeyRecord, Option<(Change, Shown)>), RedeemError> {
+        let refreshes = client.may(ClientGrant::RefreshToken);
+        let grant = Grant {
+            kind: GrantKind::Consent,
+            client: Some(client.id.clone()),
+            authenticated: Some(allowed.authenticated),
+            methods: allowed.methods.clone(),
+        };
+        let new = NewGrant {
+            api: &allowed.api,
+            tenant: &allowed.tenant,
+            owner: Some(&allowed.user),
+            name: client.name.clone(),
+            scopes: allowed.scopes.clone(),
+            grant,
+            expires: now + if refreshes { REFRESHED_FOR } else { TOKEN_LIFETIME },
+        };
+        let drafted = self.draft_grant(new, terms, now)?;
+        // However often a user lets the same client in, it has one allowance.
+        let lineage = format!("{}:{}:{}", allowed.user, client.id, allowed.tenant).parse();
+        let grant = KeyRecord { lineage: lineage.unwrap_or_else(|_| drafted.lineage.clone()), ..drafted };
+        let renewal = if client.is_public() { Renewal::Turning } else { Renewal::Lasting };
+        let chain = refreshes.then(|| self.begin_chain(&grant, Some(&client.id), renewal, now)).transpose()?;
+        Ok((grant, chain))
+    }
+}
+
+/// Whether a code is brought in time, and with all that it was made for.
+fn fits(code: &Code, brought: Brought<'_>, now: Timestamp) -> Result<(), RedeemError> {
+    let allowed = &code.allowed;
+    if code.until <= now {
+        return Err(RedeemError::Expired);
+    }
+    if brought.redirect_uri != Some(allowed.redirect_uri.as_str()) {
+        return Err(RedeemError::OtherPlace);
+    }
+    let verifier = brought.verifier.filter(|it| is_verifier(it)).ok_or(RedeemError::Verifier)?;
+    let same = verify_slices_are_equal(digest_of(verifier).as_bytes(), allowed.challenge.as_bytes());
+    same.map_err(|_| RedeemError::Verifier)
+}
+
+/// RFC 7636 section 4.1.
+fn is_verifier(text: &str) -> bool {
+    let unreserved = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_' | b'~');
+    (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
+}
