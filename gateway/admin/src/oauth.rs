@@ -88,18 +88,8 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
         NativeVerb::RevokeToken => revoke::revoke(&mut act).await,
         NativeVerb::IntrospectToken => introspect::introspect(&mut act).await,
         NativeVerb::PushRequest => push::push(&mut act).await,
-        NativeVerb::ListAudit
-        | NativeVerb::ListEntries
-        | NativeVerb::GetEntry
-        | NativeVerb::ProveEntry
-        | NativeVerb::NewestCheckpoint
-        | NativeVerb::ProveGrowth
-        | NativeVerb::ExchangeKey
-        | NativeVerb::IssuerKeys
-        | NativeVerb::IssuerMetadata
-        | NativeVerb::Authorize
-        | NativeVerb::Consent
-        | NativeVerb::UserInfo => Err(Declined::Failed.into()),
+        // What others answer.
+        _ => Err(Declined::Failed.into()),
     };
     let answer = match answer {
         Ok(response) => Ok(response),

@@ -51,15 +51,8 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
         NativeVerb::RemoveFactor => account::remove_factor(operations, question).await,
         NativeVerb::LoginPage => login::page(operations, question),
         NativeVerb::SubmitLogin => login::submit(operations, question).await,
-        NativeVerb::ListAudit
-        | NativeVerb::ListEntries
-        | NativeVerb::GetEntry
-        | NativeVerb::ProveEntry
-        | NativeVerb::NewestCheckpoint
-        | NativeVerb::ProveGrowth
-        | NativeVerb::ExchangeKey
-        | NativeVerb::IssuerKeys
-        | NativeVerb::IssuerMetadata => Err(Declined::Failed),
+        // What others answer.
+        _ => Err(Declined::Failed),
     }
 }
 

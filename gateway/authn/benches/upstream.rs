@@ -22,6 +22,7 @@ fn caller() -> Caller {
         tier: "standard".parse().unwrap(),
         expires: None,
         suspended: false,
+        grant: None,
     };
     Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None }
 }

@@ -26,6 +26,7 @@ fn standing(key: &str, tenant: &str) -> Standing {
         tier: "standard".parse().unwrap(),
         expires: None,
         suspended: false,
+        grant: None,
     }
 }
 
