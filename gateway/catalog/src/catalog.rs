@@ -12,6 +12,8 @@ use crate::host::{Host, Unidentified};
 use crate::load::{self, Unsound};
 use crate::marks::KeyMarks;
 use crate::profile::{Profile, Surface, Timeouts};
+use crate::selector::Selector;
+use crate::source::Source;
 use crate::validate::{Invalid, InvalidKind, Validator, Wrong};
 
 /// Every API the gateway fronts. Never changes: a reload makes a new one.
@@ -187,8 +189,16 @@ impl Catalog {
         profile.ok_or_else(|| Unsent::UnknownApi(api.to_owned()))
     }
 
-    /// The query parameters whose presence tells an operation from others of its path.
-    pub fn selectors(&self, operation: &Operation) -> &[String] {
+    /// What a call reads besides its own resource, where its document says that a header names such a thing.
+    pub fn source(&self, host: &Host, call: &Call, arrival: &Arrival) -> Result<Option<Source>, Invalid> {
+        let Some(reads) = self.kept(call).and_then(|it| it.validator.reads.as_ref()) else { return Ok(None) };
+        let source = reads.of(host, arrival)?;
+        self.validate_head(&source.call, &source.arrival).map_err(|it| it.about(reads.header.as_str()))?;
+        Ok(Some(source))
+    }
+
+    /// What tells an operation from others of its path: what must be there in the query, or among the headers.
+    pub fn selectors(&self, operation: &Operation) -> &[Selector] {
         let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
         kept.map_or(&[], |it| it.validator.selectors.as_slice())
     }

@@ -142,6 +142,7 @@ fn document(
         api_index,
         base_path: &written.base_path,
         unknown_query: written.unknown_query,
+        closed_headers: &written.closed_headers,
         long_lived_total: written.total,
     };
     openapi::load(&path, &surface).map(|it| it.operations).map_err(|it| faults.extend(it)).ok()

@@ -74,6 +74,7 @@ pub(crate) struct DocumentSettings {
     pub(crate) document: Placed<PathBuf>,
     pub(crate) base_path: String,
     pub(crate) unknown_query: UnknownQuery,
+    pub(crate) closed_headers: Vec<String>,
     pub(crate) total: Duration,
 }
 

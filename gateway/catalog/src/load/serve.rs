@@ -79,6 +79,7 @@ fn host(name: &str, claims: &[Claim<'_>], drafts: &[Draft], faults: &mut Faults)
         https_only: first.profile.https_only,
         fallback: fallback.index,
         dialect: Arc::clone(&fallback.settings.dialect),
+        selecting: router.selecting(),
         router,
         targets,
         surfaces,

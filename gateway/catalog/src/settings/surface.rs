@@ -33,6 +33,7 @@ pub(crate) struct Written {
     paths: PathMode,
     dialect: Placed<String>,
     unknown_query: UnknownQuery,
+    closed_headers: Vec<String>,
     sigv4_service: Option<Placed<String>>,
     upstream: Option<Upstream>,
 }
@@ -45,6 +46,7 @@ impl Written {
         let paths = section.value_or("paths", PathMode::Api);
         let dialect = section.optional::<String>("dialect");
         let unknown_query = section.value_or("unknown_query", UnknownQuery::Pass);
+        let closed_headers = section.list::<HeaderBeginning>("closed_headers");
         let sigv4_service = section.optional::<String>("sigv4_service");
         let upstream = section.optional::<Upstream>("upstream_url");
         if hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -58,6 +60,7 @@ impl Written {
             paths,
             dialect: dialect.unwrap_or_else(default),
             unknown_query,
+            closed_headers: closed_headers?.into_iter().map(|it| it.value.0).collect(),
             sigv4_service,
             upstream: upstream.map(|it| it.value),
         })
@@ -75,6 +78,7 @@ impl Written {
             document: self.document.clone(),
             base_path: self.base_path.clone(),
             unknown_query: self.unknown_query,
+            closed_headers: self.closed_headers.clone(),
             total,
         }
     }
@@ -141,6 +145,7 @@ pub(crate) fn finish(
 struct Document(PathBuf);
 struct HostName(String);
 struct BasePath(String);
+struct HeaderBeginning(String);
 
 impl Readable for Document {
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
@@ -175,6 +180,17 @@ impl Readable for BasePath {
             return Ok(Self(text));
         }
         Err(Unreadable::Text(format!("`{text}` is not a base path: write `/v2`, or nothing")))
+    }
+}
+
+impl Readable for HeaderBeginning {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let text = String::read(value)?;
+        let named = text.starts_with(|it: char| it.is_ascii_lowercase()) && text.ends_with('-');
+        if named && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-') {
+            return Ok(Self(text));
+        }
+        Err(Unreadable::Text(format!("`{text}` is not how headers begin: write it in lower case, such as `x-amz-`")))
     }
 }
 

@@ -55,7 +55,9 @@ fn status(answer: &Answer) -> StatusCode {
         Answer::Forbidden(_) => StatusCode::FORBIDDEN,
         Answer::Invalid(why) => match why.kind() {
             InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            InvalidKind::Parameter | InvalidKind::Body | InvalidKind::MediaType => StatusCode::BAD_REQUEST,
+            InvalidKind::Parameter | InvalidKind::Undocumented | InvalidKind::Body | InvalidKind::MediaType => {
+                StatusCode::BAD_REQUEST
+            }
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {
