@@ -15,7 +15,8 @@ mod issuer;
 mod operations;
 mod page;
 mod posts;
+mod presign;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
-pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations};
+pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, Shelf};
 pub use posts::{Condition, Posts, router, serve};

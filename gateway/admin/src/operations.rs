@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::asked::Asked;
 use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
-use crate::{audit_list, checkpoints, entries, exchange, issuer};
+use crate::{audit_list, checkpoints, entries, exchange, issuer, presign};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
@@ -58,6 +58,9 @@ pub trait Books: Send + Sync {
     /// Where randomness comes from.
     fn random(&self) -> &dyn Random;
 
+    /// Where the objects of an API are; nothing where it has none that are signed for.
+    fn shelf(&self, api: &str) -> Option<Shelf>;
+
     /// What an API offers of tokens; nothing where it takes none, or is not there any more.
     fn offered(&self, api: &str) -> Option<Offered>;
 }
@@ -73,6 +76,17 @@ pub struct Offered {
     pub keys: Option<String>,
     /// Every scope it knows.
     pub scopes: Vec<String>,
+}
+
+/// Where the objects of an API are, and what signatures there are made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelf {
+    /// The host.
+    pub host: String,
+    /// The region.
+    pub region: String,
+    /// The service.
+    pub service: String,
 }
 
 /// How much is looked up, so that nobody's questions starve anybody's requests.
@@ -197,6 +211,7 @@ impl Operations {
             NativeVerb::ProveGrowth => checkpoints::prove(self, question).await?,
             NativeVerb::IssuerKeys => return Ok(issuer::keys(self)),
             NativeVerb::IssuerMetadata => return issuer::metadata(self, question),
+            NativeVerb::PresignObject => presign::answer(self, question).await?,
             // It is about a key even where it is declined.
             NativeVerb::ExchangeKey => return Err(Declined::Failed),
         };

@@ -4,6 +4,7 @@
 //! asks anew for every request whether it still stands. No operation has its own. Reads no database and no clock.
 
 mod keyring;
+mod linked;
 mod presented;
 mod random;
 mod refusal;
@@ -22,6 +23,7 @@ use domain::{ApiName, Arrival, AuthMethod, Caller, TenantId, keyformat};
 use http::header::HeaderName;
 
 pub use keyring::{Entry, Keyring, KeyringBuilder};
+pub use linked::{Unlinkable, link};
 pub use random::SystemRandom;
 pub use refusal::{Cause, Kind, Unauthenticated};
 pub use replays::{Replays, Sight, Signature};

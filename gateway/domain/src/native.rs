@@ -46,11 +46,14 @@ pub enum NativeVerb {
     /// What the issuer of access tokens offers.
     #[serde(rename = "issuer.metadata")]
     IssuerMetadata,
+    /// An address by which whoever is given it gets or puts one object.
+    #[serde(rename = "objects.presign")]
+    PresignObject,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -60,6 +63,7 @@ impl NativeVerb {
         Self::ExchangeKey,
         Self::IssuerKeys,
         Self::IssuerMetadata,
+        Self::PresignObject,
     ];
 
     /// As documents write it.
@@ -74,6 +78,7 @@ impl NativeVerb {
             Self::ExchangeKey => "tokens.exchange",
             Self::IssuerKeys => "issuer.keys",
             Self::IssuerMetadata => "issuer.metadata",
+            Self::PresignObject => "objects.presign",
         }
     }
 
@@ -98,6 +103,9 @@ pub enum Declined {
     /// What the body shows was wrong too often.
     #[error("what the body shows was wrong too often: {0} s")]
     TooOften(u64),
+    /// No access key could sign for who asks.
+    #[error("no access key could sign for who asks")]
+    NoSigner,
     /// There is no such thing, or it is another tenant's.
     #[error("there is no such thing for this tenant")]
     NotFound,
@@ -120,6 +128,7 @@ impl Declined {
             Self::PlainHttp => "https_required",
             Self::Unproven => "invalid_credentials",
             Self::TooOften(_) => "too_many_tries",
+            Self::NoSigner => "no_signing_key",
             Self::NotFound => "not_found",
             Self::Busy => "busy",
             Self::Unrecorded => "unavailable",
@@ -132,9 +141,13 @@ impl Declined {
         match self {
             Self::Parameter(name) => format!("{} {name}", self.reason()),
             Self::TooOften(seconds) => format!("{} {seconds}", self.reason()),
-            Self::PlainHttp | Self::Unproven | Self::NotFound | Self::Busy | Self::Unrecorded | Self::Failed => {
-                self.reason().to_owned()
-            }
+            Self::PlainHttp
+            | Self::Unproven
+            | Self::NoSigner
+            | Self::NotFound
+            | Self::Busy
+            | Self::Unrecorded
+            | Self::Failed => self.reason().to_owned(),
         }
     }
 
@@ -145,7 +158,15 @@ impl Declined {
             Some(("too_many_tries", seconds)) => return seconds.parse().ok().map(Self::TooOften),
             Some(_) | None => {}
         }
-        let all = [Self::PlainHttp, Self::Unproven, Self::NotFound, Self::Busy, Self::Unrecorded, Self::Failed];
+        let all = [
+            Self::PlainHttp,
+            Self::Unproven,
+            Self::NoSigner,
+            Self::NotFound,
+            Self::Busy,
+            Self::Unrecorded,
+            Self::Failed,
+        ];
         all.into_iter().find(|it| it.reason() == text)
     }
 
@@ -160,6 +181,9 @@ impl Declined {
             Self::PlainHttp => Told::new(self.reason(), "This API is served over HTTPS only."),
             Self::Unproven => Told::new(self.reason(), "Missing or invalid credentials."),
             Self::TooOften(_) => Told::new(self.reason(), "Too many failed attempts. Retry later."),
+            Self::NoSigner => {
+                Told::new(self.reason(), "Only an access key, used with all of its permissions, can sign an address.")
+            }
             Self::NotFound => Told::new(self.reason(), "Resource not found."),
             Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
             Self::Unrecorded => Told::new(self.reason(), "The service is temporarily unavailable."),
@@ -177,6 +201,7 @@ mod tests {
         let all = [
             Declined::PlainHttp,
             Declined::Unproven,
+            Declined::NoSigner,
             Declined::NotFound,
             Declined::Busy,
             Declined::Unrecorded,

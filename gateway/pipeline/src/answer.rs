@@ -179,6 +179,7 @@ impl Answer {
                 | Declined::PlainHttp
                 | Declined::Unproven
                 | Declined::TooOften(_)
+                | Declined::NoSigner
                 | Declined::NotFound,
             ) => Blame::Caller,
         }
@@ -201,7 +202,7 @@ impl Answer {
             | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(Declined::Parameter(_)) => "validate",
-            Self::Declined(Declined::NotFound) => "answer",
+            Self::Declined(Declined::NotFound | Declined::NoSigner) => "answer",
             Self::NotServed(_) | Self::Upstream(_) | Self::Declined(Declined::Busy | Declined::Failed) => "forward",
             Self::Unrecordable(_) | Self::Held(_) | Self::Declined(Declined::Unrecorded) => "record",
             Self::Internal(_) => "internal",

@@ -65,7 +65,7 @@ fn status(answer: &Answer) -> StatusCode {
         }
         Answer::Declined(why) => match why {
             Declined::Parameter(_) => StatusCode::BAD_REQUEST,
-            Declined::PlainHttp => StatusCode::FORBIDDEN,
+            Declined::PlainHttp | Declined::NoSigner => StatusCode::FORBIDDEN,
             Declined::Unproven => StatusCode::UNAUTHORIZED,
             Declined::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Declined::NotFound => StatusCode::NOT_FOUND,
@@ -126,7 +126,9 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::NotSigned
         | Answer::BadChunks(_)
         | Answer::BodyCut
-        | Answer::Declined(Declined::Parameter(_) | Declined::PlainHttp | Declined::NotFound | Declined::Failed)
+        | Answer::Declined(
+            Declined::Parameter(_) | Declined::PlainHttp | Declined::NoSigner | Declined::NotFound | Declined::Failed,
+        )
         | Answer::Upstream(_)
         | Answer::Internal(_) => {}
     }
