@@ -240,10 +240,15 @@ fn without_user(target: &str) -> &str {
 /// know, and of a length beside a coding leaves only the coding, and closes the connection after that.
 fn frames_well(headers: &HeaderMap) -> bool {
     let numeral = |it: &HeaderValue| !it.is_empty() && it.as_bytes().iter().all(u8::is_ascii_digit);
-    let chunked = |it: &HeaderValue| it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     let once = |name| headers.get_all(name).iter().nth(1).is_none();
-    let lines = headers.get_all(CONTENT_LENGTH).iter().all(numeral) && once(CONTENT_LENGTH);
-    lines && headers.get_all(TRANSFER_ENCODING).iter().all(chunked) && once(TRANSFER_ENCODING)
+    headers.get_all(CONTENT_LENGTH).iter().all(numeral) && once(CONTENT_LENGTH) && codes_well(headers)
+}
+
+/// Whether the only transfer coding is `chunked`, said once: all others are read differently here and there.
+pub(crate) fn codes_well(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = |it: &HeaderValue| it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(chunked) && codings.next().is_none()
 }
 
 /// Whether everything that `Connection` names may be taken out. What delimits the body, names the host or names the

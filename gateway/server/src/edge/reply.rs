@@ -207,8 +207,12 @@ async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer, words: &
 /// Sends the answer to a request that failed on its way, if anything can still be sent.
 pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
     let nothing = FailToProxy { error_code: 0, can_reuse_downstream: false };
-    let heard = session.response_written().is_some() || session.as_downstream_mut().is_body_done();
-    let answer = passing.fault.take().or_else(|| answer_of(error, heard));
+    let whole = session.as_downstream_mut().is_body_done();
+    let heard = session.response_written().is_some() || whole;
+    // Nobody can answer a request that has not come: what is late then is its body.
+    let unsent = !whole && matches!((error.esource(), error.etype()), (ErrorSource::Upstream, ReadTimedout));
+    let cut = || unsent.then_some(Answer::BodyCut);
+    let answer = passing.fault.take().or_else(cut).or_else(|| answer_of(error, heard));
     let Some(answer) = answer else { return nothing };
     if let Some(trail) = &mut passing.trail {
         trail.refuse(&answer);
