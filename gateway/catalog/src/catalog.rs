@@ -23,6 +23,8 @@ pub struct Catalog {
     /// What is kept of each operation beside what other rooms may know; in the order of `profiles`.
     pub(crate) operations: Vec<HashMap<OperationId, Kept>>,
     pub(crate) hosts: HashMap<String, Host>,
+    /// What follows the first label of a host that stands for the first segment of a path, and the host it is a path of.
+    pub(crate) virtual_hosts: HashMap<String, String>,
     pub(crate) marks: KeyMarks,
     /// Stands for the profile of a call that another catalog made: takes no credential and leads nowhere.
     pub(crate) closed: Profile,
@@ -69,7 +71,22 @@ impl Catalog {
 
     /// The host of this name, which is lower case and without a port.
     pub fn host(&self, host: &str) -> Option<&Host> {
-        self.hosts.get(host)
+        self.hosts.get(host).or_else(|| self.virtually(host).map(|(_, it)| it))
+    }
+
+    /// The first segment of every path on this host, where the name of the host says it: `bucket.s3.example.org`.
+    pub fn first_segment<'n>(&self, host: &'n str) -> Option<&'n str> {
+        if self.hosts.contains_key(host) { None } else { self.virtually(host).map(|(it, _)| it) }
+    }
+
+    fn virtually<'n>(&self, host: &'n str) -> Option<(&'n str, &Host)> {
+        let (label, rest) = host.split_once('.').filter(|(label, _)| !label.is_empty())?;
+        Some((label, self.hosts.get(self.virtual_hosts.get(rest)?)?))
+    }
+
+    /// Every name that a host may be asked by; `*` stands for one label.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.hosts.keys().cloned().chain(self.virtual_hosts.keys().map(|it| format!("*.{it}")))
     }
 
     /// Every host that some API claims.

@@ -55,6 +55,7 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Unsound> {
     let all = all && drafts.len() == folders.len();
     clash::find(&drafts, &mut faults);
     let hosts = serve::hosts(&drafts, &mut faults);
+    let virtual_hosts = serve::virtual_hosts(&drafts, &mut faults);
     if !faults.is_empty() {
         faults.sort();
         faults.dedup();
@@ -65,7 +66,7 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Unsound> {
     let closed = profiles.first().map(closed).ok_or_else(|| Unsound::of(dir, "there is no API here"))?;
     let marks = KeyMarks::of(&profiles).map_err(|why| Unsound::of(dir, &format!("too many key prefixes: {why}")))?;
     let (unclaimed, flagged) = (Dialect::plain(), version::flagged());
-    Ok(Catalog { profiles, operations, hosts, marks, closed, unclaimed, flagged })
+    Ok(Catalog { profiles, operations, hosts, virtual_hosts, marks, closed, unclaimed, flagged })
 }
 
 /// The value, or one more fault.

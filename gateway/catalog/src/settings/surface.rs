@@ -14,6 +14,14 @@ use crate::dialect::Dialect;
 use crate::validate::UnknownQuery;
 use crate::written::{Place, Placed, Readable, Section, Unreadable, one_of};
 
+/// How a host begins whose first label stands for the first segment of the path.
+pub(crate) const ANY_LABEL: &str = "*.";
+
+/// Whether a host is one of those.
+pub(crate) fn is_virtual(host: &str) -> bool {
+    host.starts_with(ANY_LABEL)
+}
+
 /// One surface, read and found good.
 pub(crate) struct SurfaceSettings {
     pub(crate) document: Placed<PathBuf>,
@@ -51,6 +59,16 @@ impl Written {
         let upstream = section.optional::<Upstream>("upstream_url");
         if hosts.as_ref().is_some_and(Vec::is_empty) {
             section.fault(section.place(), "`hosts` is missing or empty: nobody could ask");
+        }
+        for host in hosts.iter().flatten().filter(|it| is_virtual(&it.value.0)) {
+            let based = hosts.iter().flatten().any(|it| !is_virtual(&it.value.0));
+            if paths != PathMode::Objects || !based {
+                section.fault_with(
+                    host.place,
+                    format!("`hosts`: `{}` is of no use here", host.value.0),
+                    "the label before a host stands for a bucket, where `paths` is \"objects\" and the host itself is listed",
+                );
+            }
         }
         let default = || Placed { value: "default".to_owned(), place: section.place() };
         Some(Self {
@@ -165,7 +183,7 @@ impl Readable for HostName {
         let is_label = |it: &str| {
             !it.is_empty() && it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
         };
-        if text.split('.').all(is_label) {
+        if text.strip_prefix(ANY_LABEL).unwrap_or(&text).split('.').all(is_label) {
             return Ok(Self(text));
         }
         Err(Unreadable::Text(format!("`{text}` is not a host name: write it in lower case and without a port")))

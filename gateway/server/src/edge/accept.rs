@@ -111,7 +111,8 @@ impl Head {
         }
         let target = self.target.clone().ok_or(Answer::BadHead("request target is not text"))?;
         let path = target.split('?').next().unwrap_or_default();
-        let path = host.normal_path(path)?;
+        let segment = self.host.as_deref().and_then(|it| catalog.first_segment(it));
+        let path = host.normal_path(&under(segment, path))?;
         Ok((
             host,
             Arrival {
@@ -330,6 +331,14 @@ mod tests {
         ] {
             assert_eq!(target(raw).as_deref(), Some(expected), "{raw}");
         }
+    }
+
+    #[test]
+    fn a_bucket_before_the_host_is_the_first_segment_of_its_paths() {
+        assert_eq!(under(Some("b"), "/"), "/b");
+        assert_eq!(under(Some("b"), "/k//l"), "/b/k//l");
+        assert_eq!(under(Some("b"), "*"), "*");
+        assert_eq!(under(None, "/k"), "/k");
     }
 
     #[test]
