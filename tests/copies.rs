@@ -1,5 +1,5 @@
 //! Whoever copies an object reads another: what that takes, and that no spelling of the request hides it.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what fails here must fail the test")]
+#![expect(clippy::unwrap_used, reason = "what fails here must fail the test")]
 
 use std::process::Command;
 

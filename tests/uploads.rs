@@ -1,5 +1,5 @@
 //! Bodies that come slowly: how slowly they may, and whose fault it is when they do not come.
-#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 use std::process::Command;
 
@@ -29,11 +29,18 @@ fn is_cut(world: &World, answer: &Answer) {
     assert_eq!(entry["decision"]["reason"], "body_cut", "{entry:#}");
 }
 
-fn head(method: &str, host: &str, target: &str, media_type: &str, key: &str, length: usize) -> String {
-    format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: {media_type}\r\n\
-         Content-Length: {length}\r\n\r\n"
-    )
+/// The head of a request whose body is to follow.
+fn head(request: &Request, length: usize) -> Vec<u8> {
+    request.clone().header("Content-Length", &length.to_string()).bytes()
+}
+
+fn chat(key: &str) -> Request {
+    Request::post(NVS, CHAT).bearer(key).header("Content-Type", "application/json")
+}
+
+fn object(key: &str, name: &str) -> Request {
+    let target = format!("/v2/objects/bk_prod-assets/{name}");
+    Request::new("PUT", NX, &target).bearer(key).header("Content-Type", "application/octet-stream")
 }
 
 #[test]
@@ -42,10 +49,9 @@ fn a_body_that_trickles_is_cut_in_the_words_of_its_api_whether_it_is_checked_or_
     let world = World::with(|settings, _| settings.more.push_str(slow));
     let (chats, objects) = (world.key("novastack", &["write"]), world.key("cloudnexus", &["storage:write"]));
     let mut checked = world.gateway.door().secure(NVS);
-    checked.send(head("POST", NVS, CHAT, "application/json", &chats.text, 100_000).as_bytes());
+    checked.send(&head(&chat(&chats.text), 100_000));
     let mut streamed = world.gateway.door().secure(NX);
-    let object = "/v2/objects/bk_prod-assets/slow";
-    streamed.send(head("PUT", NX, object, "application/octet-stream", &objects.text, 100_000).as_bytes());
+    streamed.send(&head(&object(&objects.text, "slow"), 100_000));
     for it in [&mut checked, &mut streamed] {
         it.send(b" ");
     }
@@ -61,8 +67,7 @@ fn a_body_that_stalls_is_cut_as_well() {
     let world = World::with(|settings, _| settings.more.push_str("[connections]\nidle_s = 1\n"));
     let objects = world.key("cloudnexus", &["storage:write"]);
     let mut connection = world.gateway.door().secure(NX);
-    let object = "/v2/objects/bk_prod-assets/stalled";
-    connection.send(head("PUT", NX, object, "application/octet-stream", &objects.text, 100_000).as_bytes());
+    connection.send(&head(&object(&objects.text, "stalled"), 100_000));
     connection.send(b"begun");
     is_cut(&world, &connection.answer("PUT"));
 }
@@ -75,11 +80,11 @@ fn an_upload_may_take_longer_than_the_api_behind_may_take_to_answer() {
         assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
         let file = apis.join("novastack/api.toml");
         let text = std::fs::read_to_string(&file).expect("a profile");
-        let hasty = ["first_byte", "between_bytes"].iter().fold(text, |text, name| {
-            let at = text.find(&format!("\n{name} = ")).expect("a time");
-            let end = text[at + 1..].find('\n').map_or(text.len(), |it| at + 1 + it);
-            format!("{}\n{name} = \"1s\"{}", &text[..at], &text[end..])
+        let hasty = text.lines().map(|line| match line.split_once(" = ") {
+            Some((name @ ("first_byte" | "between_bytes"), _)) => format!("{name} = \"1s\"\n"),
+            Some(_) | None => format!("{line}\n"),
         });
+        let hasty: String = hasty.collect();
         std::fs::write(&file, hasty).expect("a profile");
         settings.apis = apis;
     });
@@ -88,11 +93,11 @@ fn an_upload_may_take_longer_than_the_api_behind_may_take_to_answer() {
     let body = body.to_string();
     let (first, rest) = body.split_at(50_000);
     let mut connection = world.gateway.door().secure(NVS);
-    connection.send(head("POST", NVS, CHAT, "application/json", &key.text, body.len()).as_bytes());
+    connection.send(&head(&chat(&key.text), body.len()));
     connection.send(first.as_bytes());
     two_seconds(&world);
     connection.send(rest.as_bytes());
     let answer = connection.answer("POST");
     assert_ne!(answer.status, 504, "{answer}");
-    assert_eq!(world.clouds.saw("novastack", answer.says("x-request-id")).is_some(), true, "{answer}");
+    assert!(world.clouds.saw("novastack", answer.says("x-request-id")).is_some(), "{answer}");
 }
