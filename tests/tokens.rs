@@ -76,6 +76,36 @@ fn an_access_key_is_exchanged_for_a_token_that_everybody_can_verify_and_the_entr
 }
 
 #[test]
+fn an_address_is_signed_by_the_key_that_asks_and_works_until_the_key_is_gone() {
+    let world = World::start();
+    let scopes = ["storage:read", "storage:write", "s3:GetObject", "s3:PutObject"];
+    let key = world.key("cloudnx", &scopes);
+    let bearer = token(&world, &key);
+    let made = Request::post(NX, "/storage/buckets").bearer(&bearer).json(&json!({ "name": "linked" }));
+    let _ = world.permits("cloudnx", &made, 201);
+    let link = |method: &str| {
+        let order = json!({ "key": "a b/\u{fc}+.txt", "method": method, "expires_in": 600 });
+        let asked = Request::post(NX, "/storage/buckets/linked/presign").bearer(&bearer).json(&order);
+        let told = world.permits("cloudnx", &asked, 200).json();
+        assert_eq!(told["method"], method, "{told}");
+        let url = told["url"].as_str().expect("an address").to_owned();
+        assert!(url.contains(&format!("X-Amz-Credential={}%2F", key.text)), "{url}");
+        let target = url.strip_prefix("https://s3.cloudnx.in").expect("the object host").to_owned();
+        Request::new(method, "s3.cloudnx.in", &target)
+    };
+    let put = link("PUT").body("text/plain", "hello");
+    let entry = world.gateway.entries().of(world.permits("cloudnx", &put, 200).says("x-request-id"));
+    assert_eq!(entry["auth"]["key"], json!(key.id), "{entry:#}");
+    let get = link("GET");
+    assert_eq!(world.ask(&get).expect(200).text(), "hello");
+    let nowhere = json!({ "key": "../other", "method": "GET" });
+    let asked = Request::post(NX, "/storage/buckets/linked/presign").bearer(&bearer).json(&nowhere);
+    let _ = world.ask(&asked).expect(400);
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
+    let _ = until("the address to die", SOON, || Some(world.ask(&get)).filter(|it| it.status == 403));
+}
+
+#[test]
 fn whoever_is_not_believed_is_told_the_same_whatever_is_wrong() {
     let world = World::start();
     let key = world.key("cloudnx", &["compute:read"]);

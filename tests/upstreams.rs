@@ -86,3 +86,22 @@ fn a_protocol_that_is_switched_unasked_is_a_broken_answer() {
     let answer = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(502);
     assert_eq!(world.gateway.entries().of(answer.says("x-request-id"))["decision"]["outcome"], "fail");
 }
+
+#[test]
+fn a_body_in_a_coding_that_nobody_can_read_is_a_broken_answer() {
+    for (at, bytes) in [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\nContent-Type: application/json\r\n\r\n{}".as_slice(),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, foo\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let upstream = upstream_that_says(bytes);
+        let world = World::with(|settings, _| settings.upstreams.extend([("novastraxis".to_owned(), upstream)]));
+        let key = world.key("novastraxis", &["compute"]);
+        let answer = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(502);
+        assert_eq!(answer.says("refusal-reason"), "upstream_broken", "{at}: {answer}");
+        assert!(answer.header("transfer-encoding").is_none_or(|it| it == "chunked"), "{at}: {answer}");
+    }
+}

@@ -25,7 +25,7 @@ _resolve = socket.getaddrinfo
 
 def _to_the_gateway(host, port, *rest, **more):
     name = host.decode() if isinstance(host, bytes) else host
-    if name in HOSTS:
+    if name in HOSTS or name.endswith(".s3.cloudnx.in"):
         return _resolve(*_DOORS[int(port)], *rest, **more)
     if name not in ("127.0.0.1", "localhost"):
         raise socket.gaierror(socket.EAI_NONAME, f"a test asks for {name}, which is no API of the gateway")

@@ -116,6 +116,20 @@ assert code(hidden)[1] in (403, 404), hidden.response
 absent = refused(ClientError, s3.get_object, Bucket=bucket, Key="absent")
 assert code(absent) == ("NoSuchKey", 404), absent.response
 
+# The bucket before the host, which is the same bucket, signed in another form.
+virtual = client("ACCESS_KEY", addressing_style="virtual")
+virtual.put_object(Bucket=bucket, Key="folder/virtual host+", Body=b"virtual")
+assert s3.get_object(Bucket=bucket, Key="folder/virtual host+")["Body"].read() == b"virtual"
+assert virtual.get_object(Bucket=bucket, Key="double//slash")["Body"].read() == b"kept as it is"
+assert "in-parts" in [it["Key"] for it in virtual.list_objects_v2(Bucket=bucket)["Contents"]]
+virtual.copy_object(Bucket=bucket, Key="copied", CopySource={"Bucket": bucket, "Key": "plain.txt"})
+link = virtual.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "copied"}, ExpiresIn=60)
+assert link.startswith(f"https://{bucket}.s3.cloudnx.in/copied?") and browser.open(link).read() == b"hello", link
+elsewhere = refused(urllib.error.HTTPError, browser.open, link.replace(f"//{bucket}.", "//another-bucket."))
+assert elsewhere.code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in elsewhere.read(), elsewhere
+virtual.create_bucket(Bucket="virtual-bucket")
+virtual.delete_bucket(Bucket="virtual-bucket")
+
 # And away with it all.
 everything = [{"Key": it["Key"]} for it in s3.list_objects_v2(Bucket=bucket)["Contents"]]
 deleted = s3.delete_objects(Bucket=bucket, Delete={"Objects": everything})

@@ -18,8 +18,9 @@ mod operations;
 mod page;
 mod people;
 mod posts;
+mod presign;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
-pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED};
+pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED, Shelf};
 pub use people::SessionCookies;
 pub use posts::{Condition, Posts, router, serve};

@@ -24,7 +24,7 @@ use crate::asked::Asked;
 use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
 use crate::people::{self, SessionCookies};
-use crate::{audit_list, checkpoints, entries, exchange, issuer, oauth};
+use crate::{audit_list, checkpoints, entries, exchange, issuer, oauth, presign};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
@@ -75,6 +75,9 @@ pub trait Books: Send + Sync {
     /// Where randomness comes from.
     fn random(&self) -> &dyn Random;
 
+    /// Where the objects of an API are; nothing where it has none that are signed for.
+    fn shelf(&self, api: &str) -> Option<Shelf>;
+
     /// What an API offers of tokens; nothing where it takes none, or is not there any more.
     fn offered(&self, api: &str) -> Option<Offered>;
 }
@@ -99,6 +102,17 @@ impl Offered {
     pub fn place(&self, verb: NativeVerb) -> Option<&str> {
         self.places.iter().find(|(it, _)| *it == verb).map(|(_, place)| place.as_str())
     }
+}
+
+/// Where the objects of an API are, and what signatures there are made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelf {
+    /// The host.
+    pub host: String,
+    /// The region.
+    pub region: String,
+    /// The service.
+    pub service: String,
 }
 
 /// How much is looked up, so that nobody's questions starve anybody's requests.
@@ -234,6 +248,7 @@ impl Operations {
             NativeVerb::ProveGrowth => checkpoints::prove(self, question).await?,
             NativeVerb::IssuerKeys => return Ok(issuer::keys(self)),
             NativeVerb::IssuerMetadata => return issuer::metadata(self, question),
+            NativeVerb::PresignObject => presign::answer(self, question).await?,
             NativeVerb::SignIn
             | NativeVerb::RenewSession
             | NativeVerb::SignOut

@@ -5,6 +5,7 @@
 
 mod cookie;
 mod keyring;
+mod linked;
 mod presented;
 mod random;
 mod refusal;
@@ -25,6 +26,7 @@ use http::header::HeaderName;
 
 pub use cookie::{SessionRole, SessionRules, cookie, is_same_site};
 pub use keyring::{Entry, Keyring, KeyringBuilder};
+pub use linked::{Unlinkable, link};
 pub use random::SystemRandom;
 pub use refusal::{Cause, Kind, Unauthenticated};
 pub use replays::{Replays, Sight, Signature};

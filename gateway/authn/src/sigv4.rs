@@ -11,6 +11,7 @@ mod chunks;
 mod date;
 mod headers;
 mod keys;
+mod link;
 mod payload;
 mod presented;
 mod refusal;
@@ -23,6 +24,7 @@ use domain::PathMode;
 
 pub use chunks::{BadChunks, Checksum, ChunkReader, ChunkWriter, Chunks, Framing, MAX_SIGNED_CHUNK};
 pub use keys::{SigningKey, SigningKeys};
+pub use link::Link;
 pub use payload::{BodyHash, Payload, PayloadCheck};
 pub use presented::Presented;
 pub use refusal::{BadSignature, Malformed};

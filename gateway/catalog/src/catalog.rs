@@ -12,6 +12,8 @@ use crate::host::{Host, Unidentified};
 use crate::load::{self, Unsound};
 use crate::marks::KeyMarks;
 use crate::profile::{Profile, Surface, Timeouts};
+use crate::selector::Selector;
+use crate::source::Source;
 use crate::validate::{Invalid, InvalidKind, Validator, Wrong};
 
 /// Every API the gateway fronts. Never changes: a reload makes a new one.
@@ -21,6 +23,8 @@ pub struct Catalog {
     /// What is kept of each operation beside what other rooms may know; in the order of `profiles`.
     pub(crate) operations: Vec<HashMap<OperationId, Kept>>,
     pub(crate) hosts: HashMap<String, Host>,
+    /// What follows the first label of a host that stands for the first segment of a path, and the host it is a path of.
+    pub(crate) virtual_hosts: HashMap<String, String>,
     pub(crate) marks: KeyMarks,
     /// Stands for the profile of a call that another catalog made: takes no credential and leads nowhere.
     pub(crate) closed: Profile,
@@ -67,7 +71,22 @@ impl Catalog {
 
     /// The host of this name, which is lower case and without a port.
     pub fn host(&self, host: &str) -> Option<&Host> {
-        self.hosts.get(host)
+        self.hosts.get(host).or_else(|| self.virtually(host).map(|(_, it)| it))
+    }
+
+    /// The first segment of every path on this host, where the name of the host says it: `bucket.s3.example.org`.
+    pub fn first_segment<'n>(&self, host: &'n str) -> Option<&'n str> {
+        if self.hosts.contains_key(host) { None } else { self.virtually(host).map(|(it, _)| it) }
+    }
+
+    fn virtually<'n>(&self, host: &'n str) -> Option<(&'n str, &Host)> {
+        let (label, rest) = host.split_once('.').filter(|(label, _)| !label.is_empty())?;
+        Some((label, self.hosts.get(self.virtual_hosts.get(rest)?)?))
+    }
+
+    /// Every name that a host may be asked by; `*` stands for one label.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.hosts.keys().cloned().chain(self.virtual_hosts.keys().map(|it| format!("*.{it}")))
     }
 
     /// Every host that some API claims.
@@ -193,8 +212,16 @@ impl Catalog {
         profile.ok_or_else(|| Unsent::UnknownApi(api.to_owned()))
     }
 
-    /// The query parameters whose presence tells an operation from others of its path.
-    pub fn selectors(&self, operation: &Operation) -> &[String] {
+    /// What a call reads besides its own resource, where its document says that a header names such a thing.
+    pub fn source(&self, host: &Host, call: &Call, arrival: &Arrival) -> Result<Option<Source>, Invalid> {
+        let Some(reads) = self.kept(call).and_then(|it| it.validator.reads.as_ref()) else { return Ok(None) };
+        let source = reads.of(host, arrival)?;
+        self.validate_head(&source.call, &source.arrival).map_err(|it| it.about(reads.header.as_str()))?;
+        Ok(Some(source))
+    }
+
+    /// What tells an operation from others of its path: what must be there in the query, or among the headers.
+    pub fn selectors(&self, operation: &Operation) -> &[Selector] {
         let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
         kept.map_or(&[], |it| it.validator.selectors.as_slice())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Arrival, Blame, Call, NormalPath, Operation, PathMode, PathRefused, Told};
+use domain::{Arrival, Blame, Call, NormalPath, Operation, OperationId, PathMode, PathRefused, Told};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::dialect::Dialect;
@@ -25,6 +25,8 @@ pub struct Host {
     pub(crate) router: Router,
     /// What the router's targets stand for.
     pub(crate) targets: Vec<Target>,
+    /// The headers that tell operations apart.
+    pub(crate) selecting: Vec<HeaderName>,
     pub(crate) versions: Vec<Arc<VersionNotice>>,
     /// Which surfaces of which profiles are here: the fallback first.
     pub(crate) surfaces: Vec<(usize, usize)>,
@@ -132,11 +134,21 @@ impl Host {
         (version.is_deprecated(now) && !version.is_removed(now)).then(|| version.headers())
     }
 
+    /// Whether a header tells operations of this host apart.
+    pub fn selects_by(&self, header: &str) -> bool {
+        self.selecting.iter().any(|it| it.as_str().eq_ignore_ascii_case(header))
+    }
+
+    /// The method of an operation that is served here.
+    pub(crate) fn method_of(&self, id: &OperationId) -> Option<&Method> {
+        self.targets.iter().find(|it| it.operation.id == *id).map(|it| &it.operation.method)
+    }
+
     pub(crate) fn identify(&self, arrival: &Arrival) -> Result<Call, Unidentified> {
         if self.https_only && !arrival.source.tls {
             return Err(Unidentified::PlainHttp);
         }
-        let found = self.router.find(&arrival.method, &arrival.path, arrival.query());
+        let found = self.router.find(&arrival.method, &arrival.path, (arrival.query(), &arrival.headers));
         let Found { target, parameters } = found.map_err(|why| self.unidentified(why, arrival))?;
         let target = self.targets.get(target).ok_or(Unidentified::UnknownPath)?;
         match &target.version {
@@ -162,7 +174,7 @@ impl Host {
     fn neighbour(&self, allow: &str, arrival: &Arrival) -> Option<&Target> {
         let found = allow.split(',').find_map(|it| {
             let method: Method = it.trim().parse().ok()?;
-            self.router.find(&method, &arrival.path, arrival.query()).ok()
+            self.router.find(&method, &arrival.path, (arrival.query(), &arrival.headers)).ok()
         });
         self.targets.get(found?.target)
     }

@@ -13,7 +13,9 @@ mod marks;
 mod openapi;
 mod profile;
 mod router;
+mod selector;
 mod settings;
+mod source;
 mod validate;
 mod version;
 mod written;
@@ -26,5 +28,7 @@ pub use profile::{
     ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, Sessions, SigV4, Surface,
     Timeouts, UpstreamIdentity, upstream,
 };
+pub use selector::Selector;
+pub use source::Source;
 pub use validate::{Invalid, InvalidKind, Wrong};
 pub use version::{DEPRECATION, SUNSET, VersionNotice};

@@ -57,6 +57,7 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Unsound> {
     let all = all && drafts.len() == folders.len();
     clash::find(&drafts, &mut faults);
     let hosts = serve::hosts(&drafts, &mut faults);
+    let virtual_hosts = serve::virtual_hosts(&drafts, &mut faults);
     if !faults.is_empty() {
         faults.sort();
         faults.dedup();
@@ -67,7 +68,7 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Unsound> {
     let closed = profiles.first().map(closed).ok_or_else(|| Unsound::of(dir, "there is no API here"))?;
     let marks = KeyMarks::of(&profiles).map_err(|why| Unsound::of(dir, &format!("too many key prefixes: {why}")))?;
     let (unclaimed, flagged) = (Dialect::plain(), version::flagged());
-    Ok(Catalog { profiles, operations, hosts, marks, closed, unclaimed, flagged })
+    Ok(Catalog { profiles, operations, hosts, virtual_hosts, marks, closed, unclaimed, flagged })
 }
 
 /// The value, or one more fault.
@@ -144,6 +145,7 @@ fn document(
         api_index,
         base_path: &written.base_path,
         unknown_query: written.unknown_query,
+        closed_headers: &written.closed_headers,
         long_lived_total: written.total,
     };
     openapi::load(&path, &surface).map(|it| it.operations).map_err(|it| faults.extend(it)).ok()

@@ -18,8 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ApiName, Fault, Faults, Operation};
+use domain::{ApiName, Class, Fault, Faults, Operation};
 
+use crate::selector::Selector;
 use crate::validate::{UnknownQuery, Validator};
 use crate::written::Place;
 use node::Node;
@@ -38,6 +39,8 @@ pub(crate) struct Surface<'a> {
     pub(crate) base_path: &'a str,
     /// What becomes of query parameters the document does not name.
     pub(crate) unknown_query: UnknownQuery,
+    /// How headers begin that are refused where the document does not name them.
+    pub(crate) closed_headers: &'a [String],
     /// The deadline of operations that are neither streams nor streamed to.
     pub(crate) long_lived_total: Duration,
 }
@@ -54,8 +57,8 @@ pub(crate) struct Document {
 pub(crate) struct Documented {
     /// The operation.
     pub(crate) operation: Arc<Operation>,
-    /// Query parameters whose presence selects it.
-    pub(crate) selectors: Vec<String>,
+    /// What in a request selects it.
+    pub(crate) selectors: Vec<Selector>,
     /// Whether its last path parameter takes the rest of the path.
     pub(crate) rest: bool,
     /// Holds requests to the document.
@@ -124,7 +127,22 @@ fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<
             documented.push(read);
         }
     }
+    sources(page, &documented);
     documented
+}
+
+/// What is read besides is what an operation of the document that only reads would answer with.
+fn sources(page: &Page<'_>, documented: &[Documented]) {
+    for reads in documented.iter().filter_map(|it| it.validator.reads.as_ref()) {
+        let found = documented.iter().find(|it| it.operation.id == reads.operation);
+        if found.is_none_or(|it| it.operation.class != Class::Read || it.validator.reads.is_some()) {
+            let message = format!(
+                "header `{}` reads by `{}`, which is no operation here that reads",
+                reads.header, reads.operation
+            );
+            page.fault(reads.place, message);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use std::fmt;
 
 use domain::NormalPath;
 use hashbrown::HashMap;
-use http::Method;
+use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
-use crate::validate::query;
+use crate::selector::Selector;
 
 /// One operation as the router sees it.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct Route {
     pub(crate) template: String,
     /// Whether the last parameter takes the rest of the path.
     pub(crate) rest: bool,
-    /// Query parameters that must all be present.
-    pub(crate) selectors: Vec<String>,
+    /// What must all be there, in the query or among the headers.
+    pub(crate) selectors: Vec<Selector>,
     /// What [`Router::find`] gives back.
     pub(crate) target: usize,
 }
@@ -63,7 +63,8 @@ pub(crate) enum NotFound {
     UnknownPath,
     /// The path is known, the method is not; what to say in `Allow`.
     MethodNotAllowed(String),
-    /// Path and method are known, but only for query parameters that were not sent.
+    /// Path and method are known, but only for query parameters or headers that were not sent, or not for all the headers
+    /// that were.
     UnknownSubresource,
 }
 
@@ -85,7 +86,7 @@ struct Branch {
 struct Leaf {
     method: Method,
     /// Sorted, without repeats.
-    selectors: Vec<String>,
+    selectors: Vec<Selector>,
     target: usize,
 }
 
@@ -102,7 +103,9 @@ impl Router {
 
     fn add(&mut self, route: Route) -> Option<RouteClash> {
         let leaves = self.root.leaves_of(&route.template, route.rest);
-        let selectors: Vec<String> = BTreeSet::from_iter(route.selectors).into_iter().collect();
+        let mut selectors = route.selectors;
+        selectors.sort_by_key(Selector::to_string);
+        selectors.dedup();
         let same = leaves.iter().find(|it| it.method == route.method && it.selectors == selectors);
         let clash = same.map(|it| RouteClash {
             first: it.target,
@@ -118,22 +121,46 @@ impl Router {
         clash
     }
 
-    /// The route for a method, a path and the raw query.
-    pub(crate) fn find(&self, method: &Method, path: &NormalPath, query: &str) -> Result<Found, NotFound> {
+    /// The route for a method, a path, the raw query and the headers.
+    pub(crate) fn find(
+        &self,
+        method: &Method,
+        path: &NormalPath,
+        (query, headers): (&str, &HeaderMap),
+    ) -> Result<Found, NotFound> {
         let mut segments = Vec::new();
         let path = path.as_str();
         let leaves =
             self.root.walk(Some(path.strip_prefix('/').unwrap_or(path)), &mut segments).ok_or(NotFound::UnknownPath)?;
-        let mut known = leaves.iter().filter(|it| it.method == *method).peekable();
-        if known.peek().is_none() {
+        let known = || leaves.iter().filter(|it| it.method == *method);
+        if known().next().is_none() {
             let methods: BTreeSet<&str> = leaves.iter().map(|it| it.method.as_str()).collect();
             return Err(NotFound::MethodNotAllowed(Vec::from_iter(methods).join(", ")));
         }
-        let leaf = known
-            .find(|it| it.selectors.iter().all(|selector| query::names(query).any(|name| name == *selector)))
-            .ok_or(NotFound::UnknownSubresource)?;
+        let leaf = known().find(|it| it.selectors.iter().all(|it| it.is_met(query, headers)));
+        let leaf = leaf.ok_or(NotFound::UnknownSubresource)?;
+        // A header that makes another operation of the request does not pass as part of this one.
+        let others = known().flat_map(|it| &it.selectors).filter(|it| it.header().is_some());
+        let mut stray = others.filter(|it| !leaf.selectors.contains(it) && it.is_met(query, headers));
+        if stray.next().is_some() {
+            return Err(NotFound::UnknownSubresource);
+        }
         let decode = |it: &&str| percent_decode_str(it).decode_utf8_lossy().into_owned();
         Ok(Found { target: leaf.target, parameters: segments.iter().map(decode).collect() })
+    }
+
+    /// The headers that tell operations apart.
+    pub(crate) fn selecting(&self) -> Vec<HeaderName> {
+        let mut found = Vec::new();
+        let mut branches = vec![&self.root];
+        while let Some(branch) = branches.pop() {
+            branches.extend(branch.literals.values().chain(branch.parameter.as_deref()));
+            let leaves = branch.leaves.iter().chain(&branch.rest);
+            found.extend(leaves.flat_map(|it| &it.selectors).filter_map(Selector::header).cloned());
+        }
+        found.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        found.dedup();
+        found
     }
 
     /// The path with bare slashes where a parameter that takes the rest of it holds encoded ones; `None` where none does.
@@ -225,7 +252,8 @@ mod tests {
     fn route(target: usize, key: &str) -> Route {
         let (method, key) = key.split_once(' ').unwrap();
         let (template, selectors) = key.split_once('#').unwrap_or((key, ""));
-        let selectors = selectors.split('&').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let named = selectors.split('&').filter(|it| !it.is_empty());
+        let selectors = named.map(|it| Selector::parse(it).unwrap()).collect();
         Route { method: method.parse().unwrap(), template: template.to_owned(), rest: false, selectors, target }
     }
 
@@ -236,10 +264,20 @@ mod tests {
     /// Asks for `METHOD /path?query` and expects a target with its parameters.
     #[track_caller]
     fn check(router: &Router, asked: &str, expected: Result<(usize, &[&str]), NotFound>) {
+        check_with(router, asked, &[], expected);
+    }
+
+    /// The same, with headers.
+    #[track_caller]
+    fn check_with(router: &Router, asked: &str, headers: &[&str], expected: Result<(usize, &[&str]), NotFound>) {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|it| (it.parse::<HeaderName>().unwrap(), http::HeaderValue::from_static("/b/k")))
+            .collect();
         let (method, target) = asked.split_once(' ').unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = NormalPath::parse(path, PathMode::Objects).unwrap();
-        let found = router.find(&method.parse().unwrap(), &path, query);
+        let found = router.find(&method.parse().unwrap(), &path, (query, &headers));
         let expected = expected.map(|(target, parameters)| Found {
             target,
             parameters: parameters.iter().map(|it| (*it).to_owned()).collect(),
@@ -276,6 +314,33 @@ mod tests {
         check(&router, "PUT /b/k?%75ploadId=x&partNumber", Ok((1, &["b", "k"])));
         check(&router, "POST /b/k?uploads", Ok((2, &["b", "k"])));
         check(&router, "POST /b/k?acl", Err(NotFound::UnknownSubresource));
+    }
+
+    #[test]
+    fn a_header_selects_as_well_and_never_passes_as_part_of_another_operation() {
+        let copy = "x-amz-copy-source";
+        let router = router(&[
+            "PUT /{b}/{k+}",
+            "PUT /{b}/{k+}#partNumber&uploadId",
+            "PUT /{b}/{k+}#header:x-amz-copy-source",
+            "PUT /{b}/{k+}#partNumber&uploadId&header:x-amz-copy-source",
+            "PUT /{b}/{k+}#append",
+            "GET /{b}/{k+}",
+            "PUT /{b}/{k+}#append&tail",
+        ]);
+        let found = |target| Ok((target, &["b", "k"][..]));
+        check_with(&router, "PUT /b/k", &[], found(0));
+        check_with(&router, "PUT /b/k", &[copy], found(2));
+        check_with(&router, "PUT /b/k", &["X-Amz-Copy-Source"], found(2));
+        check_with(&router, "PUT /b/k?partNumber=1&uploadId=x", &[], found(1));
+        check_with(&router, "PUT /b/k?partNumber=1&uploadId=x", &[copy], found(3));
+        check_with(&router, "PUT /b/k?x-amz-copy-source=/b/k", &[], found(0));
+        check_with(&router, "PUT /b/k?append", &[], found(4));
+        check_with(&router, "PUT /b/k?append", &[copy], found(2));
+        check_with(&router, "PUT /b/k?append&tail", &[], found(6));
+        check_with(&router, "PUT /b/k?append&tail", &[copy], Err(NotFound::UnknownSubresource));
+        check_with(&router, "GET /b/k", &[copy], found(5));
+        assert_eq!(router.selecting(), [copy]);
     }
 
     #[test]
@@ -370,7 +435,7 @@ mod tests {
             let router = Router::build(routes).unwrap();
             for path in paths {
                 let path = NormalPath::parse(&path, PathMode::Objects).unwrap();
-                let found = router.find(&Method::GET, &path, "").ok().map(|it| (it.target, it.parameters));
+                let found = router.find(&Method::GET, &path, ("", &HeaderMap::new())).ok().map(|it| (it.target, it.parameters));
                 let expected = naive(&templates, path.as_str())
                     .map(|(at, it)| (at, it.into_iter().map(str::to_owned).collect::<Vec<_>>()));
                 prop_assert_eq!(found, expected, "{} among {:?}", path, templates);
@@ -382,7 +447,7 @@ mod tests {
             prop_assume!(!matches!(text.split(';').next(), Some("." | "..")));
             let encoded = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string();
             let path = NormalPath::parse(&format!("/a/{encoded}"), PathMode::Api).unwrap();
-            let found = router(&["GET /a/{x}"]).find(&Method::GET, &path, "").unwrap();
+            let found = router(&["GET /a/{x}"]).find(&Method::GET, &path, ("", &HeaderMap::new())).unwrap();
             prop_assert_eq!(found.parameters, vec![text]);
         }
     }

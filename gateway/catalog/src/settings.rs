@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 
 use self::credentials::Shown;
 pub(crate) use self::roles::WrittenRole;
-pub(crate) use self::surface::SurfaceSettings;
+pub(crate) use self::surface::{ANY_LABEL, SurfaceSettings, is_virtual};
 use self::surface::{Dialects, Written};
 use crate::profile::{self, Credentials, LimitsProfile, ResourceTenant, Timeouts, UpstreamIdentity};
 use crate::validate::UnknownQuery;
@@ -78,6 +78,7 @@ pub(crate) struct DocumentSettings {
     pub(crate) document: Placed<PathBuf>,
     pub(crate) base_path: String,
     pub(crate) unknown_query: UnknownQuery,
+    pub(crate) closed_headers: Vec<String>,
     pub(crate) total: Duration,
 }
 
@@ -265,7 +266,7 @@ mod tests {
         }
         check(namespace, "namespace = \"Gw\"", "`namespace`: `Gw` is the namespace of the gateway itself");
         let host = "\"api.novastraxis.com\"";
-        for bad in ["", "a..b", "*.a", "A.b", "a:443", "a/b", "a."] {
+        for bad in ["", "a..b", "*", "a.*", "*a.b", "A.b", "a:443", "a/b", "a."] {
             let expected = format!("`hosts`: `{bad}` is not a host name: write it in lower case and without a port");
             check(host, &format!("\"{bad}\""), &expected);
         }
@@ -281,6 +282,20 @@ mod tests {
         assert_eq!([told(""), told("identity = \"token\"")], [UpstreamIdentity::Token; 2]);
         assert_eq!(told("identity = \"none\""), UpstreamIdentity::None);
         check("[upstream]\n", "[upstream]\nidentity = \"no\"\n", "`identity`: `no` is not one of `token`, `none`");
+    }
+
+    #[test]
+    fn a_label_stands_for_a_bucket_where_there_are_objects_and_the_host_itself() {
+        let help = "`hosts`: `*.api.novastraxis.com` is of no use here";
+        let host = "\"api.novastraxis.com\"";
+        check(host, "\"api.novastraxis.com\", \"*.api.novastraxis.com\"", help);
+        let (folder, text) = SHIPPED[1];
+        let alone = text.replace("hosts = [\"s3.cloudnx.in\", \"*.s3.cloudnx.in\"]", "hosts = [\"*.s3.cloudnx.in\"]");
+        let reading = Reading::of(Path::new("api.toml"), folder, &alone);
+        assert_eq!(
+            reading.faults.iter().map(|it| it.message.as_str()).collect::<Vec<_>>(),
+            ["`hosts`: `*.s3.cloudnx.in` is of no use here"]
+        );
     }
 
     #[test]

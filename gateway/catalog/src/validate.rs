@@ -17,6 +17,8 @@ use http::HeaderName;
 use http::header::COOKIE;
 use serde::Deserialize;
 
+use crate::selector::Selector;
+use crate::source::Reads;
 pub(crate) use body::{BodyRule, MediaRule};
 pub use invalid::{Invalid, InvalidKind, Wrong};
 pub(crate) use media::Media;
@@ -44,10 +46,14 @@ pub(crate) struct Validator {
     pub(crate) headers: Vec<(HeaderName, Parameter)>,
     /// Parameters in cookies.
     pub(crate) cookies: Vec<Parameter>,
-    /// Query parameters that selected the operation.
-    pub(crate) selectors: Vec<String>,
-    /// What becomes of others.
+    /// What selected the operation.
+    pub(crate) selectors: Vec<Selector>,
+    /// What becomes of other query parameters.
     pub(crate) unknown_query: UnknownQuery,
+    /// How headers begin that are refused where they are not among `headers`.
+    pub(crate) closed_headers: Vec<String>,
+    /// What is read besides the resource itself.
+    pub(crate) reads: Option<Reads>,
     /// What the body must be.
     pub(crate) body: BodyRule,
 }
@@ -63,6 +69,7 @@ impl Validator {
         for (name, parameter) in &self.headers {
             check_header(parameter, name, arrival, &mut wrongs);
         }
+        self.check_closed(arrival, &mut wrongs);
         for parameter in &self.cookies {
             let values: Vec<Cow<'_, str>> = cookies(arrival, &parameter.name).collect();
             parameter.check(&values, &mut wrongs);
@@ -101,14 +108,39 @@ impl Validator {
     }
 
     fn unknown(&self, name: &str, wrongs: &mut Vec<Wrong>) {
-        if self.unknown_query == UnknownQuery::Reject && !self.selectors.iter().any(|it| it == name) {
+        let selects = |it: &Selector| matches!(it, Selector::Query(selector) if selector == name);
+        if self.unknown_query == UnknownQuery::Reject && !self.selectors.iter().any(selects) {
             let shown = if words::is_plain(name) { name } else { "query" };
-            wrongs.push(Wrong::parameter(shown, "is not a documented query parameter"));
+            wrongs.push(Wrong::undocumented(shown, "is not a documented query parameter"));
+        }
+    }
+
+    /// What a header would change that the document says nothing of, nobody has decided about.
+    fn check_closed(&self, arrival: &Arrival, wrongs: &mut Vec<Wrong>) {
+        if self.closed_headers.is_empty() {
+            return;
+        }
+        let closed = |it: &&HeaderName| self.closed_headers.iter().any(|closed| it.as_str().starts_with(closed));
+        let known = |name: &HeaderName| self.headers.iter().any(|(it, _)| it == name || is_of_family(name, it));
+        for name in arrival.headers.keys().filter(closed).filter(|it| !known(it)) {
+            let shown = if words::is_plain(name.as_str()) { name.as_str() } else { "headers" };
+            wrongs.push(Wrong::undocumented(shown, "is not a documented header of this operation"));
         }
     }
 }
 
+/// Whether a header is one of those that a documented name ending in `*` stands for.
+fn is_of_family(name: &HeaderName, documented: &HeaderName) -> bool {
+    documented.as_str().strip_suffix('*').is_some_and(|it| name.as_str().starts_with(it))
+}
+
 fn check_header(parameter: &Parameter, name: &HeaderName, arrival: &Arrival, wrongs: &mut Vec<Wrong>) {
+    if name.as_str().ends_with('*') {
+        for member in arrival.headers.keys().filter(|it| is_of_family(it, name)) {
+            check_header(parameter, member, arrival, wrongs);
+        }
+        return;
+    }
     let mut values = Vec::new();
     for value in arrival.headers.get_all(name) {
         match std::str::from_utf8(value.as_bytes()) {

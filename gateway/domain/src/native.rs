@@ -125,11 +125,14 @@ pub enum NativeVerb {
     /// What a client may know of the user that it acts for.
     #[serde(rename = "oauth.userinfo")]
     UserInfo,
+    /// An address by which whoever is given it gets or puts one object.
+    #[serde(rename = "objects.presign")]
+    PresignObject,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -162,6 +165,7 @@ impl NativeVerb {
         Self::Authorize,
         Self::Consent,
         Self::UserInfo,
+        Self::PresignObject,
     ];
 
     /// As documents write it.
@@ -199,6 +203,7 @@ impl NativeVerb {
             Self::Authorize => "oauth.authorize",
             Self::Consent => "oauth.consent",
             Self::UserInfo => "oauth.userinfo",
+            Self::PresignObject => "objects.presign",
         }
     }
 
@@ -227,6 +232,7 @@ impl NativeVerb {
             | Self::ConfirmFactor
             | Self::RemoveFactor
             | Self::LoginPage
+            | Self::PresignObject
             | Self::UserInfo => &[],
             Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest => &["authorization"],
             Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin | Self::Authorize | Self::Consent => {
@@ -270,6 +276,7 @@ impl NativeVerb {
             | Self::ConfirmFactor
             | Self::RemoveFactor
             | Self::LoginPage
+            | Self::PresignObject
             | Self::SubmitLogin => false,
         }
     }
@@ -310,6 +317,9 @@ pub enum Declined {
     /// What the body shows was wrong too often.
     #[error("what the body shows was wrong too often: {0} s")]
     TooOften(u64),
+    /// No access key could sign for who asks.
+    #[error("no access key could sign for who asks")]
+    NoSigner,
     /// There is no such thing, or it is another tenant's.
     #[error("there is no such thing for this tenant")]
     NotFound,
@@ -337,6 +347,7 @@ impl Declined {
             Self::Conflict(_) => "conflict",
             Self::WeakPassword => "weak_password",
             Self::TooOften(_) => "too_many_tries",
+            Self::NoSigner => "no_signing_key",
             Self::NotFound => "not_found",
             Self::Busy => "busy",
             Self::Unrecorded => "unavailable",
@@ -356,6 +367,7 @@ impl Declined {
             | Self::CrossSite
             | Self::Beyond
             | Self::WeakPassword
+            | Self::NoSigner
             | Self::NotFound
             | Self::Busy
             | Self::Unrecorded
@@ -378,6 +390,7 @@ impl Declined {
             Self::CrossSite,
             Self::Beyond,
             Self::WeakPassword,
+            Self::NoSigner,
             Self::NotFound,
             Self::Busy,
             Self::Unrecorded,
@@ -404,6 +417,9 @@ impl Declined {
                 Told::new(self.reason(), "The password is too short, too long, or one that others would guess.")
             }
             Self::TooOften(_) => Told::new(self.reason(), "Too many failed attempts. Retry later."),
+            Self::NoSigner => {
+                Told::new(self.reason(), "Only an access key, used with all of its permissions, can sign an address.")
+            }
             Self::NotFound => Told::new(self.reason(), "Resource not found."),
             Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
             Self::Unrecorded => Told::new(self.reason(), "The service is temporarily unavailable."),
@@ -425,6 +441,7 @@ mod tests {
             Declined::CrossSite,
             Declined::Beyond,
             Declined::WeakPassword,
+            Declined::NoSigner,
             Declined::NotFound,
             Declined::Busy,
             Declined::Unrecorded,

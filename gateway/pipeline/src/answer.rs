@@ -184,6 +184,7 @@ impl Answer {
                 | Declined::Conflict(_)
                 | Declined::WeakPassword
                 | Declined::TooOften(_)
+                | Declined::NoSigner
                 | Declined::NotFound,
             ) => Blame::Caller,
         }
@@ -207,7 +208,7 @@ impl Answer {
             | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(Declined::Parameter(_) | Declined::WeakPassword) => "validate",
-            Self::Declined(Declined::NotFound | Declined::Conflict(_)) => "answer",
+            Self::Declined(Declined::NotFound | Declined::NoSigner | Declined::Conflict(_)) => "answer",
             Self::NotServed(_) | Self::Upstream(_) | Self::Declined(Declined::Busy | Declined::Failed) => "forward",
             Self::Unrecordable(_) | Self::Held(_) | Self::Declined(Declined::Unrecorded) => "record",
             Self::Internal(_) => "internal",

@@ -8,7 +8,7 @@ use authn::PayloadCheck;
 use authn::sigv4::BadChunks;
 use authz::Permit;
 use bytes::Bytes;
-use catalog::{Host, Unidentified};
+use catalog::{Host, Source, Unidentified};
 use domain::{Arrival, Body, Call, Caller, Native, Standing, Tick};
 use limits::{Allowance, Counter, OverLimit};
 
@@ -60,6 +60,13 @@ struct Known {
     allowance: Option<Allowance>,
     /// What is left to check of the body.
     check: PayloadCheck,
+}
+
+/// What was permitted: how its body passes, and what it reads besides its own resource.
+struct Permitted {
+    permit: Permit,
+    flow: BodyFlow,
+    source: Option<Source>,
 }
 
 impl From<Answer> for Refused {
@@ -114,7 +121,9 @@ impl Gateway {
             Err(answer) => Err(answer),
         };
         match permitted {
-            Ok((permit, flow)) => Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, check })),
+            Ok(Permitted { permit, flow, source }) => {
+                Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, check }).reading(source))
+            }
             Err(answer) => Err(Refused { answer, call: Some(call), counted: None, caller, allowance }),
         }
     }
@@ -189,11 +198,16 @@ async fn permit(
     caller: Option<&Caller>,
     check: &PayloadCheck,
     passage: &mut Passage<'_>,
-) -> Result<(Permit, BodyFlow), Answer> {
+) -> Result<Permitted, Answer> {
     let Passage { configuration: Configuration { catalog, authorizer }, arrival, .. } = *passage;
     let permit = passage.trail.keep(authorizer.authorize(call, caller, arrival)?);
     passage.trail.may_go_on()?;
     catalog.validate_head(call, arrival)?;
+    // What is read on the way is asked for like everything else, and needs a permit of its own.
+    let source = catalog.source(passage.host, call, arrival)?;
+    if let Some(source) = &source {
+        authorizer.authorize(&source.call, caller, &source.arrival)?;
+    }
     let declared = passage.body.declared();
     let flow = match call.operation.body {
         Body::Streamed { max } if length(check).is_some_and(|it| it > max) => return Err(Answer::TooLarge { max }),
@@ -224,7 +238,7 @@ async fn permit(
         return Err(Answer::NotServed(call.operation.id.to_string()));
     }
     passage.trail.send_on().await?;
-    Ok((permit, flow))
+    Ok(Permitted { permit, flow, source })
 }
 
 /// How long a body in chunks is without them.

@@ -2,6 +2,7 @@
 
 use authn::PayloadCheck;
 use authz::Permit;
+use catalog::Source;
 use domain::{Call, Caller};
 use limits::Allowance;
 
@@ -39,6 +40,7 @@ pub struct Forward {
     allowance: Option<Allowance>,
     permit: Permit,
     body: BodyPlan,
+    source: Option<Source>,
 }
 
 impl Forward {
@@ -49,7 +51,12 @@ impl Forward {
         permit: Permit,
         body: BodyPlan,
     ) -> Self {
-        Self { call, caller, allowance, permit, body }
+        Self { call, caller, allowance, permit, body, source: None }
+    }
+
+    /// The same, which reads this besides its own resource.
+    pub(crate) fn reading(self, source: Option<Source>) -> Self {
+        Self { source, ..self }
     }
 
     /// What is asked.
@@ -70,6 +77,11 @@ impl Forward {
     /// Why it may.
     pub fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// What it reads besides its own resource.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// What becomes of the body.

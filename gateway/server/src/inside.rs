@@ -6,13 +6,13 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as 
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Books, Bounds, IntroductionKey, Offered, Operations, SessionCookies};
+use admin::{Books, Bounds, IntroductionKey, Offered, Operations, SessionCookies, Shelf};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use audit::Log;
 use authn::{Keyring, Secrets, SystemRandom};
 use catalog::{Profile, Sessions};
-use domain::{Clock, Declined, Native, NativeVerb, Operation, Random};
+use domain::{Clock, Declined, Native, NativeVerb, Operation, PathMode, Random};
 use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
 use tokio::net::UnixListener;
@@ -111,6 +111,15 @@ impl Books for Own {
 
     fn random(&self) -> &dyn Random {
         &*self.0.gateway.random
+    }
+
+    fn shelf(&self, api: &str) -> Option<Shelf> {
+        let configuration = self.0.gateway.configuration();
+        let profile = configuration.catalog.profiles().iter().find(|it| it.api.name.as_str() == api)?;
+        let region = profile.credentials.sigv4.as_ref()?.region.clone();
+        let mut objects = profile.surfaces.iter().filter(|it| it.paths == PathMode::Objects);
+        let (surface, service) = objects.find_map(|it| Some((it, it.sigv4_service.clone()?)))?;
+        Some(Shelf { host: surface.hosts.first()?.clone(), region, service })
     }
 
     fn offered(&self, api: &str) -> Option<Offered> {

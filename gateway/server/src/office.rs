@@ -366,7 +366,7 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 }
 
 fn hosts(configuration: &pipeline::Configuration) -> Vec<String> {
-    let mut hosts: Vec<String> = configuration.catalog.hosts().map(|it| it.name.clone()).collect();
+    let mut hosts: Vec<String> = configuration.catalog.names().collect();
     hosts.sort();
     hosts
 }

@@ -3,7 +3,6 @@
 mod billing;
 mod instances;
 mod orders;
-mod presign;
 mod resources;
 mod seed;
 mod storage;
@@ -17,20 +16,14 @@ use self::resources::{KINDS, World};
 use crate::dialect::Dialect;
 use crate::fields::Fields;
 use crate::gate::Shared;
-use crate::objects::UpstreamKey;
 use crate::objects::shelf::Shelf;
 use crate::query::Query;
 use crate::surface::{Served, Surface};
 use crate::tenants::{Tenant, Worlds};
 
 /// The API, for all tenants. Its buckets are those of the object host.
-pub(crate) fn serve(shared: &Arc<Shared>, shelf: &Arc<Shelf>, key: &UpstreamKey) -> Served {
-    let state = CloudNx {
-        shared: Arc::clone(shared),
-        worlds: Arc::default(),
-        shelf: Arc::clone(shelf),
-        key: Arc::new(key.clone()),
-    };
+pub(crate) fn serve(shared: &Arc<Shared>, shelf: &Arc<Shelf>) -> Served {
+    let state = CloudNx { shared: Arc::clone(shared), worlds: Arc::default(), shelf: Arc::clone(shelf) };
     let surface = Surface::new("cloudnx", Dialect::CloudNx, shared)
         .on("getBilling", "GET", "/auth/billing", billing::state)
         .on("listInvoices", "GET", "/auth/billing/invoices", billing::list)
@@ -41,11 +34,7 @@ pub(crate) fn serve(shared: &Arc<Shared>, shelf: &Arc<Shelf>, key: &UpstreamKey)
         .on("listBuckets", "GET", "/storage/buckets", storage::list)
         .on("createBucket", "POST", "/storage/buckets", storage::create)
         .on("getBucket", "GET", "/storage/buckets/{bucket}", storage::get)
-        .on("deleteBucket", "DELETE", "/storage/buckets/{bucket}", storage::delete)
-        .on("presignUrl", "POST", "/storage/buckets/{bucket}/presign", storage::presign)
-        .on("listBucketKeys", "GET", "/storage/buckets/{bucket}/access-keys", storage::list_keys)
-        .on("createBucketKey", "POST", "/storage/buckets/{bucket}/access-keys", storage::create_key)
-        .on("revokeBucketKey", "DELETE", "/storage/buckets/{bucket}/access-keys/{id}", storage::revoke_key);
+        .on("deleteBucket", "DELETE", "/storage/buckets/{bucket}", storage::delete);
     compute(surface).with(state)
 }
 
@@ -95,7 +84,6 @@ struct CloudNx {
     shared: Arc<Shared>,
     worlds: Arc<Worlds<World>>,
     shelf: Arc<Shelf>,
-    key: Arc<UpstreamKey>,
 }
 
 impl CloudNx {

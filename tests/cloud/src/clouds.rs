@@ -63,7 +63,7 @@ pub(crate) fn serve_all(
         novastraxis::serve(shared),
         cloudnexus::serve(shared, blobs),
         servers::serve(shared),
-        cloudnx::serve(shared, shelf, key),
+        cloudnx::serve(shared, shelf),
         objects::serve(shared, shelf, key),
         novastack::serve(shared, blobs),
     ]

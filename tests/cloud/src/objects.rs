@@ -90,9 +90,9 @@ const OPERATIONS: [Operation; 20] = [
     named("s3ListParts", "GET", "/{bucket}/{key}#uploadId"),
     named("s3GetObject", "GET", "/{bucket}/{key}"),
     named("s3HeadObject", "HEAD", "/{bucket}/{key}"),
-    named("s3UploadPartCopy", "PUT", "/{bucket}/{key}#partNumber&uploadId&x-amz-copy-source"),
+    named("s3UploadPartCopy", "PUT", "/{bucket}/{key}#partNumber&uploadId&header:x-amz-copy-source"),
     named("s3UploadPart", "PUT", "/{bucket}/{key}#partNumber&uploadId"),
-    named("s3CopyObject", "PUT", "/{bucket}/{key}#x-amz-copy-source"),
+    named("s3CopyObject", "PUT", "/{bucket}/{key}#header:x-amz-copy-source"),
     named("s3PutObject", "PUT", "/{bucket}/{key}"),
     named("s3AbortMultipartUpload", "DELETE", "/{bucket}/{key}#uploadId"),
     named("s3DeleteObject", "DELETE", "/{bucket}/{key}"),
@@ -110,7 +110,10 @@ fn operation<B>(request: &http::Request<B>) -> Option<&'static str> {
     };
     let fits = |it: &&Operation| {
         let (template, wanted) = it.path.split_once('#').unwrap_or((it.path, ""));
-        let asked = |name: &str| name.is_empty() || query.names(name) || request.headers().contains_key(name);
+        let asked = |name: &str| match name.strip_prefix("header:") {
+            Some(header) => request.headers().contains_key(header),
+            None => name.is_empty() || query.names(name),
+        };
         it.method == request.method().as_str() && template == place && wanted.split('&').all(asked)
     };
     OPERATIONS.iter().find(fits).map(|it| it.name)

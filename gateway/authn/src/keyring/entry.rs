@@ -129,6 +129,14 @@ impl Entry {
         }
     }
 
+    /// The id and the sealed secret, where this is an access key.
+    pub(crate) fn access_key(&self) -> Option<(&str, &[u8])> {
+        match &self.proof {
+            Proof::AccessKey(key) => Some((&key.id, &key.sealed)),
+            Proof::Digest { .. } => None,
+        }
+    }
+
     pub(crate) fn proof(&self) -> &Proof {
         &self.proof
     }

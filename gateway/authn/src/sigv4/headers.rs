@@ -59,6 +59,16 @@ pub(super) fn is_amz(name: &HeaderName) -> bool {
     name.as_str().starts_with(PREFIX)
 }
 
+/// Whether a host is that of the arrival with the first segment of the path before it, which is then not in the path that
+/// was signed: how stores are asked whose buckets have hosts of their own.
+fn names_first_segment(name: &str, arrival: &Arrival) -> bool {
+    let label = name.len().checked_sub(arrival.host.len()).and_then(|it| name.split_at_checked(it));
+    let label =
+        label.filter(|(_, rest)| rest.eq_ignore_ascii_case(&arrival.host)).and_then(|(it, _)| it.strip_suffix('.'));
+    let first = arrival.path.as_str().strip_prefix('/').and_then(|it| it.split('/').next());
+    label.is_some_and(|it| !it.is_empty() && first.is_some_and(|first| first == it.to_ascii_lowercase()))
+}
+
 /// The host as it was signed. It must name the host that was asked for, or what is signed is not what is routed.
 pub(super) fn host(arrival: &Arrival) -> Result<&[u8], Malformed> {
     // HTTP/2 has no such line: there the authority has become the host of the arrival.
@@ -69,7 +79,11 @@ pub(super) fn host(arrival: &Arrival) -> Result<&[u8], Malformed> {
         _ => text,
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    if name.eq_ignore_ascii_case(&arrival.host) { Ok(line.as_bytes()) } else { Err(Malformed::Host) }
+    if name.eq_ignore_ascii_case(&arrival.host) || names_first_segment(name, arrival) {
+        Ok(line.as_bytes())
+    } else {
+        Err(Malformed::Host)
+    }
 }
 
 /// One line for each signed header.

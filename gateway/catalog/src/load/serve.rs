@@ -10,7 +10,7 @@ use super::Draft;
 use crate::host::{Host, Target};
 use crate::openapi::Documented;
 use crate::router::{Route, RouteClash, Router};
-use crate::settings::{Settings, SurfaceSettings};
+use crate::settings::{ANY_LABEL, Settings, SurfaceSettings, is_virtual};
 use crate::written::Place;
 
 /// One surface that claims a host, and where it does.
@@ -40,7 +40,7 @@ pub(super) fn hosts(drafts: &[Draft], faults: &mut Faults) -> HashMap<String, Ho
     for (index, draft) in drafts.iter().enumerate() {
         let Some(profile) = &draft.settings else { continue };
         for (surface, settings) in profile.surfaces.iter().enumerate() {
-            for host in &settings.hosts {
+            for host in settings.hosts.iter().filter(|it| !is_virtual(&it.value)) {
                 let claim = Claim { index, draft, profile, surface, settings, place: host.place };
                 claims.entry(&host.value).or_default().push(claim);
             }
@@ -49,6 +49,24 @@ pub(super) fn hosts(drafts: &[Draft], faults: &mut Faults) -> HashMap<String, Ho
     let hosts =
         claims.into_iter().filter_map(|(name, claims)| Some((name.to_owned(), host(name, &claims, drafts, faults)?)));
     hosts.collect()
+}
+
+/// Hosts that stand for the first segment of a path, by what follows their first label, each with the host it is a path of.
+pub(super) fn virtual_hosts(drafts: &[Draft], faults: &mut Faults) -> HashMap<String, String> {
+    let mut found: HashMap<String, String> = HashMap::new();
+    for draft in drafts {
+        for settings in draft.settings.iter().flat_map(|it| &it.surfaces) {
+            let Some(base) = settings.hosts.iter().find(|it| !is_virtual(&it.value)) else { continue };
+            for host in &settings.hosts {
+                let Some(rest) = host.value.strip_prefix(ANY_LABEL) else { continue };
+                if found.insert(rest.to_owned(), base.value.clone()).is_some() {
+                    let message = format!("host `{}` is claimed twice", host.value);
+                    faults.push(host.place.fault(&draft.file, message));
+                }
+            }
+        }
+    }
+    found
 }
 
 fn host(name: &str, claims: &[Claim<'_>], drafts: &[Draft], faults: &mut Faults) -> Option<Host> {
@@ -79,6 +97,7 @@ fn host(name: &str, claims: &[Claim<'_>], drafts: &[Draft], faults: &mut Faults)
         https_only: first.profile.https_only,
         fallback: fallback.index,
         dialect: Arc::clone(&fallback.settings.dialect),
+        selecting: router.selecting(),
         router,
         targets,
         surfaces,

@@ -11,6 +11,7 @@ use super::parameter::Parameters;
 use super::path::PathKey;
 use super::schema::Schemas;
 use super::{Documented, Surface, body, security};
+use crate::selector::Selector;
 use crate::validate::{Parameter, Validator};
 use crate::written::Place;
 
@@ -58,6 +59,7 @@ impl<'a> Reader<'_, 'a> {
         let body = body::read(page, self.schemas, node);
         let parameters = Parameters::read(page, self.schemas, self.item, node);
         let rest = self.path.rest || self.rest(&parameters);
+        self.selected(method.place, &parameters);
         let path = self.in_order(method.place, parameters.path, parameters.lost);
         let requirement = security::requirement(page, node, method.place);
         let streams = page.flag(node, "x-portcullis-stream").unwrap_or_default();
@@ -86,10 +88,37 @@ impl<'a> Reader<'_, 'a> {
             cookies: parameters.cookies,
             selectors: self.path.selectors.clone(),
             unknown_query: self.surface.unknown_query,
+            closed_headers: self.surface.closed_headers.to_vec(),
+            reads: parameters.reads,
             body,
         };
         let selectors = self.path.selectors.clone();
         Some(Documented { operation: Arc::new(operation), selectors, rest, validator })
+    }
+
+    /// What selects the operation is what its requests have: a header is a required parameter, and a query parameter is not
+    /// what the document knows as a header.
+    fn selected(&self, place: Place, parameters: &Parameters) {
+        for selector in self.path.selectors.iter().filter(|_| !parameters.lost) {
+            let headers = &parameters.headers;
+            match selector {
+                Selector::Header(name) if !headers.iter().any(|(it, parameter)| it == name && parameter.required) => {
+                    let message = format!("selector `{selector}` is not among the required header `parameters`");
+                    self.page.fault(place, message);
+                }
+                Selector::Query(name) if !parameters.query.iter().any(|it| it.name == *name) => {
+                    let as_header = headers.iter().any(|(it, _)| it.as_str().eq_ignore_ascii_case(name));
+                    let help = if as_header {
+                        format!("a header is written `header:{name}`")
+                    } else {
+                        "add it, so that it is known what it may hold".to_owned()
+                    };
+                    let message = format!("selector `{selector}` is not among the query `parameters`");
+                    self.page.fault_with_help(place, message, help);
+                }
+                Selector::Header(_) | Selector::Query(_) => {}
+            }
+        }
     }
 
     /// Who answers: the gateway by the verb that is named, the gateway in time to come, or the API behind.

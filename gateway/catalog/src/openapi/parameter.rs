@@ -7,6 +7,7 @@ use http::HeaderName;
 use super::node::{Node, Tree};
 use super::page::Page;
 use super::schema::Schemas;
+use crate::source::Reads;
 use crate::validate::{Media, Parameter, Scalar, Shape};
 use crate::written::Place;
 
@@ -23,6 +24,9 @@ const KEYS: [&str; 11] = [
     "example",
     "examples",
 ];
+
+/// Says that a header names a path of the host which is read as well.
+const READS: &str = "x-portcullis-reads";
 
 /// The longest JSON text in a parameter, in bytes, unless the document says otherwise.
 const JSON: u64 = 2 * 1024;
@@ -52,6 +56,8 @@ pub(super) struct Parameters {
     pub(super) cookies: Vec<Parameter>,
     /// Path parameters marked to take the rest of the path.
     pub(super) rest: Vec<(Place, String)>,
+    /// What a header says is read besides the resource itself.
+    pub(super) reads: Option<Reads>,
     /// Whether there may be more: one of them, or its schema, is a reference that leads to nothing.
     pub(super) lost: bool,
 }
@@ -97,11 +103,33 @@ impl Parameters {
             In::Cookie => self.cookies.push(parameter),
             In::Header => match parameter.name.parse::<HeaderName>() {
                 Ok(header) if NOT_PARAMETERS.contains(&header.as_str()) => {}
-                Ok(header) => self.headers.push((header, parameter)),
+                Ok(header) => {
+                    self.reads = self.reads.take().or_else(|| reads(page, node, &header));
+                    self.headers.push((header, parameter));
+                }
                 Err(_) => page.fault(node.place, format!("`{}` cannot be a header", parameter.name)),
             },
         }
     }
+}
+
+/// What the extension of a header says that it names.
+fn reads(page: &Page<'_>, node: &Node, header: &HeaderName) -> Option<Reads> {
+    let said = node.get(READS)?;
+    for (key, _) in said.entries().iter().filter(|(it, _)| !["operation", "query"].contains(&it.text.as_str())) {
+        page.fault(key.place, format!("`{}` is not known here", key.text));
+    }
+    let operation = said.get("operation").and_then(Node::text).and_then(|it| it.parse().ok());
+    let query: Option<Vec<String>> =
+        said.get("query").map_or(&[][..], Node::items).iter().map(|it| it.text().map(str::to_owned)).collect();
+    let (Some(operation), Some(query)) = (operation, query) else {
+        page.fault(
+            said.place,
+            format!("`{READS}` must name an `operation`, and the `query` parameters it is asked with"),
+        );
+        return None;
+    };
+    Some(Reads { place: said.place, header: header.clone(), operation, query })
 }
 
 /// Where a parameter stands, its name, and what its reference leads to.

@@ -1,10 +1,12 @@
-//! The keys of `paths`: templates, and the query parameters that tell operations on one path apart.
+//! The keys of `paths`: templates, and the query parameters and headers that tell operations on one path apart.
 
 use domain::{NormalPath, PathMode};
+use http::HeaderName;
 
 use super::Surface;
 use super::node::Key;
 use super::page::Page;
+use crate::selector::Selector;
 use crate::validate::UnknownQuery;
 
 /// A path template and what selects it.
@@ -16,26 +18,24 @@ pub(super) struct PathKey {
     pub(super) parameters: Vec<String>,
     /// Whether the last parameter was spelled `{key+}`.
     pub(super) rest: bool,
-    /// Query parameters that must be present.
-    pub(super) selectors: Vec<String>,
+    /// What must be there, in the query or among the headers.
+    pub(super) selectors: Vec<Selector>,
 }
 
 impl PathKey {
     /// Reads `/{bucket}/{key}#uploads&partNumber`.
     pub(super) fn read(page: &Page<'_>, key: &Key, surface: &Surface<'_>) -> Option<Self> {
-        let (path, selectors) = key.text.split_once('#').unwrap_or((&key.text, ""));
-        let selectors: Vec<String> = selectors.split('&').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let (path, selectors) = key.text.split_once('#').map_or((&*key.text, None), |(path, it)| (path, Some(it)));
         if !path.starts_with('/') || path.contains('?') {
             page.fault(key.place, format!("path `{}` must begin with `/` and hold no `?`", key.text));
             return None;
         }
-        if !selectors.is_empty() && surface.unknown_query == UnknownQuery::Pass {
-            page.fault_with_help(
-                key.place,
-                format!("path `{}` is told apart by its query, but unknown query parameters pass", key.text),
-                "an undocumented one could turn this into another operation: write `unknown_query = \"reject\"`",
-            );
+        let selectors: Vec<_> = selectors.into_iter().flat_map(|it| it.split('&')).map(Selector::parse).collect();
+        for why in selectors.iter().filter_map(|it| it.as_ref().err()) {
+            page.fault(key.place, format!("path `{}` {why}", key.text));
         }
+        let selectors: Vec<Selector> = selectors.into_iter().collect::<Result<_, _>>().ok()?;
+        open_doors(page, key, &selectors, surface);
         let mut read = Self { template: surface.base_path.to_owned(), parameters: Vec::new(), rest: false, selectors };
         let mut segments = path.split('/').skip(1).peekable();
         while let Some(segment) = segments.next() {
@@ -83,8 +83,28 @@ impl PathKey {
     pub(super) fn shape(&self) -> (String, Vec<String>) {
         let blind = |it: &str| if it.starts_with('{') { "{}".to_owned() } else { it.to_owned() };
         let path: Vec<String> = self.template.split('/').map(blind).collect();
-        let mut selectors = self.selectors.clone();
+        let mut selectors: Vec<String> = self.selectors.iter().map(Selector::to_string).collect();
         selectors.sort();
         (path.join("/"), selectors)
+    }
+}
+
+/// What tells operations apart must not pass where no document speaks of it.
+fn open_doors(page: &Page<'_>, key: &Key, selectors: &[Selector], surface: &Surface<'_>) {
+    let by_query = selectors.iter().any(|it| it.header().is_none());
+    if by_query && surface.unknown_query == UnknownQuery::Pass {
+        page.fault_with_help(
+            key.place,
+            format!("path `{}` is told apart by its query, but unknown query parameters pass", key.text),
+            "an undocumented one could turn this into another operation: write `unknown_query = \"reject\"`",
+        );
+    }
+    let closed = |name: &HeaderName| surface.closed_headers.iter().any(|it| name.as_str().starts_with(it.as_str()));
+    if let Some(open) = selectors.iter().filter_map(Selector::header).find(|it| !closed(it)) {
+        page.fault_with_help(
+            key.place,
+            format!("path `{}` is told apart by header `{open}`, which passes where it is not documented", key.text),
+            "it could turn an operation into another one: name how it begins in `closed_headers`",
+        );
     }
 }

@@ -101,6 +101,7 @@ impl<'a> Survey<'_, 'a> {
         let stands = holder.get("in").and_then(Node::text);
         let known = match name {
             "x-portcullis-rest" => stands == Some("path"),
+            "x-portcullis-reads" => stands == Some("header"),
             "x-portcullis-max-bytes" if stands.is_some() => holder.get("content").is_some(),
             _ => METHODS.contains(&under) && EXTENSIONS.contains(&name),
         };

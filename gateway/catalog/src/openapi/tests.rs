@@ -28,8 +28,14 @@ paths:
 }
 
 fn surface(api: &ApiName) -> Surface<'_> {
-    let unknown_query = UnknownQuery::Reject;
-    Surface { api, api_index: 3, base_path: "/v2", unknown_query, long_lived_total: Duration::from_mins(1) }
+    Surface {
+        api,
+        api_index: 3,
+        base_path: "/v2",
+        unknown_query: UnknownQuery::Reject,
+        closed_headers: &[],
+        long_lived_total: Duration::from_mins(1),
+    }
 }
 
 fn read_text(text: &str) -> Result<Document, Faults> {
@@ -65,6 +71,8 @@ fn check_at(item: &str, at: &str, message: &str) {
     assert_eq!(found.len(), 1, "{item}: {found:?}");
 }
 
+const QUERY: &str =
+    "parameters: [{ name: q, in: query, schema: { type: string } }, { name: p, in: query, schema: { type: string } }]";
 const ID: &str = "parameters: [{ $ref: '#/components/parameters/Id' }]\n";
 
 #[test]
@@ -129,10 +137,10 @@ fn what_an_operation_does_not_say_follows_from_its_method_and_body() {
 
 #[test]
 fn a_path_may_take_the_rest_and_be_selected_by_its_query() {
-    let text = document(&format!("{ID}get: {{ operationId: a }}")).replace("/a/{id}", "/a/{id+}#q&p");
+    let text = document(&format!("{ID}get: {{ operationId: a, {QUERY} }}")).replace("/a/{id}", "/a/{id+}#q&p");
     let read = read_text(&text).unwrap().operations.remove(0);
     assert_eq!((read.operation.template.as_str(), read.rest), ("/v2/a/{id}", true));
-    assert_eq!(read.selectors, ["q", "p"]);
+    assert_eq!(read.selectors.iter().map(ToString::to_string).collect::<Vec<_>>(), ["q", "p"]);
     let marked =
         "parameters: [{ name: id, in: path, required: true, schema: { type: string }, x-portcullis-rest: true }]";
     assert!(only(&format!("{marked}\nget: {{ operationId: a }}")).rest);
@@ -140,7 +148,7 @@ fn a_path_may_take_the_rest_and_be_selected_by_its_query() {
 
 #[test]
 fn selectors_ask_that_unknown_query_parameters_are_refused() {
-    let text = document(&format!("{ID}get: {{ operationId: a }}")).replace("/a/{id}", "/a/{id}#q");
+    let text = document(&format!("{ID}get: {{ operationId: a, {QUERY} }}")).replace("/a/{id}", "/a/{id}#q");
     let api = "acme".parse().unwrap();
     let surface = Surface { unknown_query: UnknownQuery::Pass, ..surface(&api) };
     let faults = read(Path::new("a.yaml"), &text, &surface).unwrap_err();
@@ -149,6 +157,67 @@ fn selectors_ask_that_unknown_query_parameters_are_refused() {
         "a.yaml:12:3: path `/a/{id}#q` is told apart by its query, but unknown query parameters pass\n  help: an \
          undocumented one could turn this into another operation: write `unknown_query = \"reject\"`"
     );
+}
+
+/// Reads a document whose path has these selectors, on a surface that refuses headers beginning with `x-`.
+fn selected(selectors: &str, more: &str) -> Result<Document, Faults> {
+    let text = document(&format!("{ID}put: {{ operationId: a, {more} }}"));
+    let (api, closed) = ("acme".parse().unwrap(), ["x-".to_owned()]);
+    let surface = Surface { closed_headers: &closed, ..surface(&api) };
+    read(Path::new("a.yaml"), &text.replace("/a/{id}", &format!("/a/{{id}}#{selectors}")), &surface)
+}
+
+#[track_caller]
+fn unselected(selectors: &str, more: &str, expected: &[&str]) {
+    let faults = selected(selectors, more).expect_err(selectors);
+    assert_eq!(faults.iter().map(|it| it.message.as_str()).collect::<Vec<_>>(), expected, "{selectors}");
+}
+
+#[test]
+fn a_header_selects_where_it_is_written_as_one_and_required() {
+    let required = "parameters: [{ name: X-From, in: header, required: true, schema: { type: string } }]";
+    let read = selected("header:x-from", required).unwrap().operations.remove(0);
+    assert_eq!(read.selectors[0].to_string(), "header:x-from");
+    let message = "selector `header:x-from` is not among the required header `parameters`";
+    unselected("header:x-from", &required.replace("required: true, ", ""), &[message]);
+    unselected("header:x-from", "tags: []", &[message]);
+    // One that nobody could ask for: the name of a header, written as that of a query parameter.
+    unselected("x-from", required, &["selector `x-from` is not among the query `parameters`"]);
+    unselected("gone", "tags: []", &["selector `gone` is not among the query `parameters`"]);
+    let form = "has a selector `cookie:sid`, which is neither the name of a query parameter nor `header:` and that of a header";
+    unselected("cookie:sid", "tags: []", &[&*format!("path `/a/{{id}}#cookie:sid` {form}")]);
+    let always = "has a selector `header:host`, but that header is there for reasons of its own, or never";
+    unselected("header:host", "tags: []", &[&*format!("path `/a/{{id}}#header:host` {always}")]);
+    unselected("q&", QUERY, &["path `/a/{id}#q&` has an empty selector"]);
+    let from = required.replace("X-From", "From-Where");
+    let open = "path `/a/{id}#header:from-where` is told apart by header `from-where`, which passes where it is not documented";
+    unselected("header:from-where", &from, &[open]);
+}
+
+#[test]
+fn what_is_read_besides_is_what_another_operation_reads() {
+    let from = |reads: &str| {
+        format!(
+            "{ID}get: {{ operationId: read }}
+put:
+  operationId: a
+  parameters:
+    - {{ name: X-From, in: header, required: true, schema: {{ type: string }}, x-portcullis-reads: {reads} }}
+"
+        )
+    };
+    let read = read_text(&document(&from("{ operation: read, query: [v] }"))).unwrap().operations.remove(1);
+    let reads = read.validator.reads.unwrap();
+    assert_eq!((reads.header.as_str(), reads.operation.as_str(), &*reads.query[0]), ("x-from", "read", "v"));
+    for (bad, message) in [
+        ("{ operation: gone }", "header `x-from` reads by `gone`, which is no operation here that reads"),
+        ("{ operation: a }", "header `x-from` reads by `a`, which is no operation here that reads"),
+        ("read", "`x-portcullis-reads` must name an `operation`, and the `query` parameters it is asked with"),
+        ("{ operation: read, path: x }", "`path` is not known here"),
+    ] {
+        let faults = read_text(&document(&from(bad))).unwrap_err();
+        assert_eq!(faults.iter().map(|it| it.message.as_str()).collect::<Vec<_>>(), [message], "{bad}");
+    }
 }
 
 #[test]

@@ -14,6 +14,14 @@ use crate::dialect::Dialect;
 use crate::validate::UnknownQuery;
 use crate::written::{Place, Placed, Readable, Section, Unreadable, one_of};
 
+/// How a host begins whose first label stands for the first segment of the path.
+pub(crate) const ANY_LABEL: &str = "*.";
+
+/// Whether a host is one of those.
+pub(crate) fn is_virtual(host: &str) -> bool {
+    host.starts_with(ANY_LABEL)
+}
+
 /// One surface, read and found good.
 pub(crate) struct SurfaceSettings {
     pub(crate) document: Placed<PathBuf>,
@@ -33,6 +41,7 @@ pub(crate) struct Written {
     paths: PathMode,
     dialect: Placed<String>,
     unknown_query: UnknownQuery,
+    closed_headers: Vec<String>,
     sigv4_service: Option<Placed<String>>,
     upstream: Option<Upstream>,
 }
@@ -45,10 +54,21 @@ impl Written {
         let paths = section.value_or("paths", PathMode::Api);
         let dialect = section.optional::<String>("dialect");
         let unknown_query = section.value_or("unknown_query", UnknownQuery::Pass);
+        let closed_headers = section.list::<HeaderBeginning>("closed_headers");
         let sigv4_service = section.optional::<String>("sigv4_service");
         let upstream = section.optional::<Upstream>("upstream_url");
         if hosts.as_ref().is_some_and(Vec::is_empty) {
             section.fault(section.place(), "`hosts` is missing or empty: nobody could ask");
+        }
+        for host in hosts.iter().flatten().filter(|it| is_virtual(&it.value.0)) {
+            let based = hosts.iter().flatten().any(|it| !is_virtual(&it.value.0));
+            if paths != PathMode::Objects || !based {
+                section.fault_with(
+                    host.place,
+                    format!("`hosts`: `{}` is of no use here", host.value.0),
+                    "the label before a host stands for a bucket, where `paths` is \"objects\" and the host itself is listed",
+                );
+            }
         }
         let default = || Placed { value: "default".to_owned(), place: section.place() };
         Some(Self {
@@ -58,6 +78,7 @@ impl Written {
             paths,
             dialect: dialect.unwrap_or_else(default),
             unknown_query,
+            closed_headers: closed_headers?.into_iter().map(|it| it.value.0).collect(),
             sigv4_service,
             upstream: upstream.map(|it| it.value),
         })
@@ -75,6 +96,7 @@ impl Written {
             document: self.document.clone(),
             base_path: self.base_path.clone(),
             unknown_query: self.unknown_query,
+            closed_headers: self.closed_headers.clone(),
             total,
         }
     }
@@ -141,6 +163,7 @@ pub(crate) fn finish(
 struct Document(PathBuf);
 struct HostName(String);
 struct BasePath(String);
+struct HeaderBeginning(String);
 
 impl Readable for Document {
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
@@ -160,7 +183,7 @@ impl Readable for HostName {
         let is_label = |it: &str| {
             !it.is_empty() && it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
         };
-        if text.split('.').all(is_label) {
+        if text.strip_prefix(ANY_LABEL).unwrap_or(&text).split('.').all(is_label) {
             return Ok(Self(text));
         }
         Err(Unreadable::Text(format!("`{text}` is not a host name: write it in lower case and without a port")))
@@ -175,6 +198,17 @@ impl Readable for BasePath {
             return Ok(Self(text));
         }
         Err(Unreadable::Text(format!("`{text}` is not a base path: write `/v2`, or nothing")))
+    }
+}
+
+impl Readable for HeaderBeginning {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let text = String::read(value)?;
+        let named = text.starts_with(|it: char| it.is_ascii_lowercase()) && text.ends_with('-');
+        if named && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-') {
+            return Ok(Self(text));
+        }
+        Err(Unreadable::Text(format!("`{text}` is not how headers begin: write it in lower case, such as `x-amz-`")))
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Wrong {
 pub enum InvalidKind {
     /// A path, query or header parameter.
     Parameter,
+    /// A query parameter or a header that the document does not name, where others are refused.
+    Undocumented,
     /// The body, or a body where there should be none.
     Body,
     /// The body's `Content-Type` is missing or not a documented one.
@@ -54,6 +56,14 @@ impl Invalid {
     /// The fault the caller is told of.
     pub const fn first(&self) -> &Wrong {
         &self.first
+    }
+
+    /// The same, as faults of the one parameter that holds what is wrong.
+    pub(crate) fn about(mut self, parameter: &str) -> Self {
+        self.others.clear();
+        let message = format!("names something whose {}", self.first).into();
+        self.first = Wrong { kind: InvalidKind::Parameter, field: Some(parameter.to_owned()), message };
+        self
     }
 
     /// Every fault, the first one first.
@@ -92,6 +102,10 @@ impl Wrong {
         Self { kind: InvalidKind::Parameter, field: Some(name.to_owned()), message: message.into() }
     }
 
+    pub(crate) fn undocumented(name: &str, message: &'static str) -> Self {
+        Self { kind: InvalidKind::Undocumented, field: Some(name.to_owned()), message: message.into() }
+    }
+
     pub(crate) fn body(message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: InvalidKind::Body, field: None, message: message.into() }
     }
@@ -120,6 +134,7 @@ impl InvalidKind {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Parameter => "invalid_parameter",
+            Self::Undocumented => "undocumented_parameter",
             Self::Body => "invalid_body",
             Self::MediaType => "wrong_media_type",
             Self::TooLarge => "body_too_large",

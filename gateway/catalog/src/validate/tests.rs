@@ -22,7 +22,15 @@ fn operation(text: &str, unknown_query: UnknownQuery) -> Documented {
     std::fs::write(&file, document).unwrap();
     let api = "acme".parse().unwrap();
     let total = Duration::from_mins(1);
-    let surface = Surface { api: &api, api_index: 0, base_path: "", unknown_query, long_lived_total: total };
+    let closed = ["x-closed-".to_owned()];
+    let surface = Surface {
+        api: &api,
+        api_index: 0,
+        base_path: "",
+        unknown_query,
+        closed_headers: &closed,
+        long_lived_total: total,
+    };
     let read = openapi::load(Path::new(&file), &surface).unwrap_or_else(|it| panic!("{it:?}"));
     read.operations.into_iter().next().unwrap()
 }
@@ -171,6 +179,25 @@ fn unknown_query_parameters_pass_or_are_refused_as_the_profile_says() {
     assert_eq!(head(&reject, "/a/1?x=1", &[]), ["`x` is not a documented query parameter"]);
     // What is not plainly a name could be a secret in the wrong place.
     assert_eq!(head(&reject, "/a/1?my+key+is+hunter2", &[]), ["`query` is not a documented query parameter"]);
+}
+
+#[test]
+fn headers_that_begin_as_the_profile_says_are_refused_where_they_are_not_documented() {
+    let one = with_parameter("{ name: X-Closed-Size, in: header, schema: { type: integer } }");
+    assert_eq!(head(&one, "/a/1", &[("x-closed-size", "1"), ("x-open-acl", "x")]), [""; 0]);
+    let refused = ["`x-closed-acl` is not a documented header of this operation"];
+    assert_eq!(head(&one, "/a/1", &[("X-Closed-Acl", "public")]), refused);
+    assert_eq!(head(&one, "/a/1", &[("x-closed-acl", ""), ("x-closed-acl", "b")]), refused);
+    let family = with_parameter("{ name: X-Closed-Meta-*, in: header, schema: { type: string, maxLength: 3 } }");
+    assert_eq!(head(&family, "/a/1", &[("x-closed-meta-a", "abc")]), [""; 0]);
+    assert_eq!(
+        head(&family, "/a/1", &[("x-closed-meta-a", "abcd")]),
+        ["`X-Closed-Meta-*` must have at most 3 characters"]
+    );
+    assert_eq!(
+        head(&family, "/a/1", &[("x-closed-metal", "a")]),
+        ["`x-closed-metal` is not a documented header of this operation"]
+    );
 }
 
 #[test]

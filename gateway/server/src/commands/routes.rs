@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use catalog::Selector;
 use clap::Args;
 use domain::{Native, Operation, Requirement, Scope};
 use serde::Serialize;
@@ -27,6 +28,9 @@ struct Route {
     path: String,
     /// Query parameters that tell it from others of its path.
     query: Vec<String>,
+    /// Headers that do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<String>,
     operation: String,
     class: &'static str,
     /// What a key must be permitted, all of it; empty where anybody may ask.
@@ -42,8 +46,13 @@ impl Rows for Route {
 
     fn row(&self) -> Vec<String> {
         let Self { api, method, operation, class, answered_by, .. } = self;
-        let path =
-            if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query.join("&")) };
+        let mut path = self.path.clone();
+        if !self.query.is_empty() {
+            path = format!("{path}?{}", self.query.join("&"));
+        }
+        if !self.headers.is_empty() {
+            path = format!("{path} with {}", self.headers.join(", "));
+        }
         let (api, method, operation) = (api.clone(), method.clone(), operation.clone());
         vec![api, method, path, operation, (*class).to_owned(), self.needed(), answered_by.clone()]
     }
@@ -62,8 +71,8 @@ impl Routes {
         for profile in profiles.iter().filter(|it| self.api.as_deref().is_none_or(|api| it.api.name.as_str() == api)) {
             for operation in &profile.api.operations {
                 let upstream = configuration.catalog.upstream_of(operation);
-                let query = configuration.catalog.selectors(operation);
-                routes.push(Route::of(operation, query, &format!("{}:{}", upstream.host, upstream.port)));
+                let selectors = configuration.catalog.selectors(operation);
+                routes.push(Route::of(operation, selectors, &format!("{}:{}", upstream.host, upstream.port)));
             }
         }
         output.list(&routes)?;
@@ -72,13 +81,14 @@ impl Routes {
 }
 
 impl Route {
-    fn of(operation: &Operation, query: &[String], upstream: &str) -> Self {
+    fn of(operation: &Operation, selectors: &[Selector], upstream: &str) -> Self {
         let mut alternatives = alternatives(&operation.requirement).into_iter();
         Self {
             api: operation.api.to_string(),
             method: operation.method.to_string(),
             path: operation.template.clone(),
-            query: query.to_vec(),
+            query: selectors.iter().filter(|it| it.header().is_none()).map(ToString::to_string).collect(),
+            headers: selectors.iter().filter_map(Selector::header).map(ToString::to_string).collect(),
             operation: operation.id.to_string(),
             class: operation.class.as_str(),
             needs: alternatives.next().unwrap_or_default(),
@@ -146,9 +156,10 @@ mod tests {
         let part = routes.into_iter().find(|it| it.operation == "s3UploadPartCopy").unwrap();
         let shown = serde_json::to_value(&part).unwrap();
         assert_eq!(shown["needs"], serde_json::json!(["s3:PutObject", "s3:GetObject"]));
-        assert_eq!(shown["query"], serde_json::json!(["partNumber", "uploadId", "x-amz-copy-source"]));
+        assert_eq!(shown["query"], serde_json::json!(["partNumber", "uploadId"]));
+        assert_eq!(shown["headers"], serde_json::json!(["x-amz-copy-source"]));
         let row = part.row();
-        assert!(row.contains(&"/{bucket}/{key}?partNumber&uploadId&x-amz-copy-source".to_owned()), "{row:?}");
+        assert!(row.contains(&"/{bucket}/{key}?partNumber&uploadId with x-amz-copy-source".to_owned()), "{row:?}");
         assert!(row.contains(&"s3:PutObject and s3:GetObject".to_owned()), "{row:?}");
     }
 }

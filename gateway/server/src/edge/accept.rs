@@ -106,12 +106,13 @@ impl Head {
         if !frames_well(&self.headers) {
             return Err(Answer::BadHead("`Content-Length` or `Transfer-Encoding` leave open where the body ends"));
         }
-        if !nominates_well(&self.headers) {
+        if !nominates_well(&self.headers, |it| host.selects_by(it)) {
             return Err(Answer::BadHead("`Connection` names what is not of this hop"));
         }
         let target = self.target.clone().ok_or(Answer::BadHead("request target is not text"))?;
         let path = target.split('?').next().unwrap_or_default();
-        let path = host.normal_path(path)?;
+        let segment = self.host.as_deref().and_then(|it| catalog.first_segment(it));
+        let path = host.normal_path(&under(segment, path))?;
         Ok((
             host,
             Arrival {
@@ -131,6 +132,15 @@ impl Head {
     pub(crate) fn resource(&self) -> String {
         let path = self.target.as_deref().and_then(|it| it.split('?').next()).unwrap_or_default();
         NormalPath::parse(path, PathMode::Objects).map(|it| it.as_str().to_owned()).unwrap_or_default()
+    }
+}
+
+/// The path below the segment that the host names. Neither changes what was signed.
+fn under<'a>(segment: Option<&str>, path: &'a str) -> Cow<'a, str> {
+    match segment.filter(|_| path.starts_with('/')) {
+        Some(segment) if path == "/" => Cow::Owned(format!("/{segment}")),
+        Some(segment) => Cow::Owned(format!("/{segment}{path}")),
+        None => Cow::Borrowed(path),
     }
 }
 
@@ -231,22 +241,29 @@ fn without_user(target: &str) -> &str {
 /// know, and of a length beside a coding leaves only the coding, and closes the connection after that.
 fn frames_well(headers: &HeaderMap) -> bool {
     let numeral = |it: &HeaderValue| !it.is_empty() && it.as_bytes().iter().all(u8::is_ascii_digit);
-    let chunked = |it: &HeaderValue| it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     let once = |name| headers.get_all(name).iter().nth(1).is_none();
-    let lines = headers.get_all(CONTENT_LENGTH).iter().all(numeral) && once(CONTENT_LENGTH);
-    lines && headers.get_all(TRANSFER_ENCODING).iter().all(chunked) && once(TRANSFER_ENCODING)
+    headers.get_all(CONTENT_LENGTH).iter().all(numeral) && once(CONTENT_LENGTH) && codes_well(headers)
+}
+
+/// Whether the only transfer coding is `chunked`, said once: all others are read differently here and there.
+pub(crate) fn codes_well(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = |it: &HeaderValue| it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(chunked) && codings.next().is_none()
 }
 
 /// Whether everything that `Connection` names may be taken out. What delimits the body, names the host or names the
-/// sender may not; pingora itself refuses some of it, but only once the request is on its way.
-fn nominates_well(headers: &HeaderMap) -> bool {
+/// sender may not; pingora itself refuses some of it, but only once the request is on its way. Nor may what tells operations
+/// apart (`selects`): without it the API behind would do another than the one that was decided on.
+fn nominates_well(headers: &HeaderMap, selects: impl Fn(&str) -> bool) -> bool {
     const KEPT: [&str; 6] =
         ["host", "content-length", "transfer-encoding", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
     let lines = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
     let mut names = lines.flat_map(|it| it.split(|it| *it == b',')).map(<[u8]>::trim_ascii);
     let good = |name: &[u8]| {
         let token = name.iter().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(it));
-        token && !KEPT.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()))
+        let kept = KEPT.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()));
+        token && !kept && std::str::from_utf8(name).is_ok_and(|it| !selects(it))
     };
     let mut count = 0;
     names.all(|name| {
@@ -317,13 +334,30 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_before_the_host_is_the_first_segment_of_its_paths() {
+        assert_eq!(under(Some("b"), "/"), "/b");
+        assert_eq!(under(Some("b"), "/k//l"), "/b/k//l");
+        assert_eq!(under(Some("b"), "*"), "*");
+        assert_eq!(under(None, "/k"), "/k");
+    }
+
+    #[test]
     fn connection_names_only_what_is_of_this_hop() {
         let named = |value: &'static str| {
-            nominates_well(&HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static(value))]))
+            let headers = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static(value))]);
+            nominates_well(&headers, |it| it.eq_ignore_ascii_case("x-copy-source"))
         };
         assert!(named("close, X-Private, authorization") && named("") && named(" , keep-alive"));
-        for bad in ["Host", "close, content-length", "TRANSFER-ENCODING", "\"x\"", ":authority", "a,b,c,d,e,f,g,h,i,j"]
-        {
+        let selects = "close, X-Copy-Source";
+        for bad in [
+            "Host",
+            "close, content-length",
+            "TRANSFER-ENCODING",
+            "\"x\"",
+            ":authority",
+            "a,b,c,d,e,f,g,h,i,j",
+            selects,
+        ] {
             assert!(!named(bad), "{bad}");
         }
     }

@@ -7,6 +7,7 @@ mod gate;
 mod guard;
 mod inward;
 mod outbound;
+mod pace;
 mod passing;
 mod reply;
 pub(crate) mod settings;
@@ -37,6 +38,7 @@ pub(crate) use self::guard::Guard;
 use self::guard::WATCH;
 pub(crate) use self::inward::Inward;
 pub(crate) use self::outbound::Peers;
+use self::pace::Pace;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
 pub(crate) use self::vouching::Vouching;
@@ -94,8 +96,10 @@ impl Edge {
                 if deadline.is_none() {
                     session.set_write_timeout(Some(UNREAD));
                 }
+                session.set_read_timeout(Some(self.bounds.idle()));
                 body::invite(session, &forward).await?;
                 passing.go_on(configuration, arrival, forward);
+                passing.pace = Some(Pace::begin(self.gateway.clock.tick()));
                 Ok(false)
             }
             Err(refused) => {
@@ -196,6 +200,11 @@ impl ProxyHttp for Edge {
                 call.operation.deadline.is_none(),
             )?
         };
+        if passing.awaits_body() {
+            // pingora counts from here on, though nobody can answer a request that has not come yet.
+            let coming = passing.longest_body(&self.bounds);
+            peer.options.read_timeout = peer.options.read_timeout.map(|it| it.saturating_add(coming));
+        }
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
             let spent = self.gateway.clock.tick().since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
@@ -245,6 +254,15 @@ impl ProxyHttp for Edge {
         end: bool,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
+        let now = self.gateway.clock.tick();
+        let piece = chunk.as_ref().map_or(0, Bytes::len);
+        if passing.awaits_body() && !passing.pace.as_mut().is_none_or(|it| it.keeps(piece, now, &self.bounds)) {
+            return passing.end(Answer::BodyCut);
+        }
+        if let Some(patience) = passing.patience(end, &self.bounds) {
+            // Whoever stalls, here or there, is not waited for: where pingora does not see to it, the connection ends.
+            let _ = WATCH.try_with(|it| it.extend(Some(now + patience + GRACE)));
+        }
         passing.pass_body(chunk, end)
     }
 
@@ -254,12 +272,18 @@ impl ProxyHttp for Edge {
         response: &mut ResponseHeader,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
+        if passing.patience(true, &self.bounds).is_some() {
+            let _ = WATCH.try_with(|it| it.extend(None));
+        }
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
         }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // No upgrade is ever asked for.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "protocol switched unasked").into_up());
+        }
+        if !accept::codes_well(&response.headers) {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "unknown transfer coding").into_up());
         }
         if inward::verb(passing.forward()?).is_some() {
             passing.speak_of(inward::about(response), &self.gateway.keyring.load_full()).await?;

@@ -59,6 +59,10 @@ pub(crate) fn rewrite(
     introduce(&mut head.headers, arrival, forward)?;
     vouching.vouch(&mut head.headers, forward, configuration)?;
     trace(&mut head.headers, arrival, passing)?;
+    if let Some(source) = forward.source() {
+        // Read upstream as it was decided on here.
+        head.headers.insert(source.header.clone(), source.restated.clone());
+    }
     signers.sign(&mut head.headers, forward, arrival, &query)?;
     *request = head.into();
     request.set_send_end_stream(end_stream.unwrap_or(true));

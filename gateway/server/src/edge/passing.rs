@@ -1,6 +1,7 @@
 //! One request while it passes: what was decided, and what has yet to be done about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use authn::{Keyring, PayloadCheck};
 use bytes::Bytes;
@@ -12,9 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use limits::Allowance;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType};
-use pipeline::{Answer, Configuration, Ending, Forward, Trail};
+use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Trail};
 
 use super::content::Content;
+use super::pace::{self, Pace};
+use super::settings::ConnectionSettings;
 
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -36,6 +39,8 @@ pub(crate) struct Passing {
     pub(crate) arrival: Option<Arrival>,
     /// Why the gateway ended a request that was already on its way.
     pub(crate) fault: Option<Answer>,
+    /// How fast its body comes.
+    pub(crate) pace: Option<Pace>,
     forward: Option<Box<Forward>>,
     content: Content,
 }
@@ -65,6 +70,29 @@ impl Passing {
             caller: forward.and_then(Forward::caller),
             allowance: forward.and_then(Forward::allowance),
         }
+    }
+
+    /// Whether more of the body may come: it is neither read nor known to be none.
+    pub(crate) fn awaits_body(&self) -> bool {
+        self.forward.as_ref().is_some_and(|it| it.body().flow != BodyFlow::Settled)
+    }
+
+    /// The longest that the body may take, by what it says of its length or else by what it may have.
+    pub(crate) fn longest_body(&self, bounds: &ConnectionSettings) -> Duration {
+        let declared = self.arrival.as_ref().and_then(|it| it.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok());
+        let most = match self.forward.as_ref().map(|it| it.body().flow) {
+            Some(BodyFlow::Held { max } | BodyFlow::Streamed { max }) => max,
+            Some(BodyFlow::Settled) | None => 0,
+        };
+        pace::longest(declared.unwrap_or(most), bounds)
+    }
+
+    /// How long may be waited for the next piece of the body, or for the answer once all of it has come, where the operation
+    /// has no deadline.
+    pub(crate) fn patience(&self, whole: bool, bounds: &ConnectionSettings) -> Option<Duration> {
+        let call = self.forward.as_ref().map(|it| it.call()).filter(|it| it.operation.deadline.is_none())?;
+        let answer = || self.configuration.as_ref().map(|it| it.catalog.profile(call).upstream_timeouts.between_bytes);
+        if whole { answer() } else { Some(bounds.idle()) }
     }
 
     /// Begins to send the body, for the first time or again, and says in the head how it will be written. `rechunked` as

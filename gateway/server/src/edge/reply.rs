@@ -55,7 +55,9 @@ fn status(answer: &Answer) -> StatusCode {
         Answer::Forbidden(_) => StatusCode::FORBIDDEN,
         Answer::Invalid(why) => match why.kind() {
             InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            InvalidKind::Parameter | InvalidKind::Body | InvalidKind::MediaType => StatusCode::BAD_REQUEST,
+            InvalidKind::Parameter | InvalidKind::Undocumented | InvalidKind::Body | InvalidKind::MediaType => {
+                StatusCode::BAD_REQUEST
+            }
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {
@@ -63,7 +65,7 @@ fn status(answer: &Answer) -> StatusCode {
         }
         Answer::Declined(why) => match why {
             Declined::Parameter(_) | Declined::WeakPassword => StatusCode::BAD_REQUEST,
-            Declined::PlainHttp | Declined::CrossSite | Declined::Beyond => StatusCode::FORBIDDEN,
+            Declined::PlainHttp | Declined::CrossSite | Declined::Beyond | Declined::NoSigner => StatusCode::FORBIDDEN,
             Declined::Unproven | Declined::SecondFactor => StatusCode::UNAUTHORIZED,
             Declined::Conflict(_) => StatusCode::CONFLICT,
             Declined::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -132,6 +134,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             | Declined::CrossSite
             | Declined::Beyond
             | Declined::Conflict(_)
+            | Declined::NoSigner
             | Declined::NotFound
             | Declined::Failed,
         )
@@ -213,8 +216,12 @@ async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer, words: &
 /// Sends the answer to a request that failed on its way, if anything can still be sent.
 pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
     let nothing = FailToProxy { error_code: 0, can_reuse_downstream: false };
-    let heard = session.response_written().is_some() || session.as_downstream_mut().is_body_done();
-    let answer = passing.fault.take().or_else(|| answer_of(error, heard));
+    let whole = session.as_downstream_mut().is_body_done();
+    let heard = session.response_written().is_some() || whole;
+    // Nobody can answer a request that has not come: what is late then is its body.
+    let unsent = !whole && matches!((error.esource(), error.etype()), (ErrorSource::Upstream, ReadTimedout));
+    let cut = || unsent.then_some(Answer::BodyCut);
+    let answer = passing.fault.take().or_else(cut).or_else(|| answer_of(error, heard));
     let Some(answer) = answer else { return nothing };
     if let Some(trail) = &mut passing.trail {
         trail.refuse(&answer);

@@ -24,7 +24,13 @@ pub(crate) struct ConnectionSettings {
     /// How long a request may take to be decided, the reading of its body among it.
     #[serde(deserialize_with = "bound")]
     decide_s: u64,
-    /// How long a connection may stand idle between requests.
+    /// How many bytes a second a body must come with, on the whole, once its grace is over.
+    #[serde(deserialize_with = "bound")]
+    pub(crate) body_rate: u64,
+    /// How long a body may take besides.
+    #[serde(deserialize_with = "bound")]
+    body_grace_s: u64,
+    /// How long a connection may stand idle between requests, and a body between two pieces.
     #[serde(deserialize_with = "bound")]
     idle_s: u64,
     /// How old a connection may grow before it is asked to leave.
@@ -68,6 +74,8 @@ impl Default for ConnectionSettings {
             handshake_s: 10,
             head_s: 10,
             decide_s: 30,
+            body_rate: 1024,
+            body_grace_s: 10,
             idle_s: 60,
             age_s: 3600,
             requests: 1000,
@@ -89,6 +97,10 @@ impl ConnectionSettings {
 
     pub(crate) fn decide(&self) -> Duration {
         Duration::from_secs(self.decide_s)
+    }
+
+    pub(crate) fn body_grace(&self) -> Duration {
+        Duration::from_secs(self.body_grace_s)
     }
 
     pub(crate) fn idle(&self) -> Duration {

@@ -2,14 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::Timestamp;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::CloudNx;
-use super::presign::{Meant, presigned};
 use crate::fields::Fields;
-use crate::ids::Seed;
 use crate::objects::shelf::{Bucket, Room};
 use crate::paging::Cursor;
 use crate::query::Query;
@@ -84,84 +81,5 @@ pub(super) async fn delete(
         }
         room.buckets.remove(&name);
         Ok(Json(json!({ "id": name, "status": "deleted" })))
-    })
-}
-
-/// `POST /storage/buckets/{bucket}/presign`
-pub(super) async fn presign(
-    State(cloud): State<CloudNx>,
-    tenant: Tenant,
-    Path(name): Path<String>,
-    order: Fields,
-) -> Result<Json<Value>, Refused> {
-    let key = order.required_text("key")?;
-    let method = order.choice("method", &["GET", "PUT"])?.unwrap_or("GET");
-    let seconds = order.number("expires_in", 1..=604_800)?.unwrap_or(900);
-    cloud.shelf.within(&tenant, |room| find(room, &name).map(drop))?;
-    let now = cloud.shelf.now();
-    let url = presigned(&cloud.key, &Meant { method, bucket: &name, key, seconds }, now);
-    let expires = now + std::time::Duration::from_secs(seconds);
-    Ok(Json(json!({ "url": url, "method": method, "expires_at": expires })))
-}
-
-fn key_view(id: &str, bucket: &str, created: Timestamp) -> Value {
-    json!({
-        "access_key_id": id,
-        "status": "active",
-        "created_at": created,
-        "last_used_at": null,
-        "bucket": bucket,
-    })
-}
-
-/// `GET /storage/buckets/{bucket}/access-keys`
-pub(super) async fn list_keys(
-    State(cloud): State<CloudNx>,
-    tenant: Tenant,
-    Path(name): Path<String>,
-    query: Query,
-) -> Result<Json<Value>, Refused> {
-    let cursor = Cursor::asked(&query)?;
-    cloud.shelf.within(&tenant, |room| {
-        let piece = cursor.piece(find(room, &name)?.access_keys.iter(), |(id, _)| id);
-        let views: Vec<Value> = piece.items.into_iter().map(|(id, created)| key_view(id, &name, *created)).collect();
-        Ok(Json(json!({ "access_keys": views, "next_cursor": piece.next })))
-    })
-}
-
-/// `POST /storage/buckets/{bucket}/access-keys`
-pub(super) async fn create_key(
-    State(cloud): State<CloudNx>,
-    tenant: Tenant,
-    Path(name): Path<String>,
-) -> Result<(StatusCode, Json<Value>), Refused> {
-    let now = cloud.shelf.now();
-    cloud.shelf.within(&tenant, |room| {
-        find(room, &name)?;
-        let id = format!("CNX{}", room.ids.base36(12).to_ascii_uppercase() + &room.ids.base36(5).to_ascii_uppercase());
-        let mut seed = Seed::of(&format!("{} {id}", tenant.0));
-        let secret = format!("{:016x}{:016x}{:08x}", seed.number(), seed.number(), seed.below(1 << 32));
-        find(room, &name)?.access_keys.insert(id.clone(), now);
-        let view = json!({
-            "access_key_id": id,
-            "secret_access_key": secret,
-            "status": "active",
-            "created_at": now,
-            "bucket": name,
-        });
-        Ok((StatusCode::CREATED, Json(view)))
-    })
-}
-
-/// `DELETE /storage/buckets/{bucket}/access-keys/{access_key_id}`
-pub(super) async fn revoke_key(
-    State(cloud): State<CloudNx>,
-    tenant: Tenant,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<Value>, Refused> {
-    cloud.shelf.within(&tenant, |room| {
-        let gone = find(room, &name)?.access_keys.remove(&id);
-        gone.ok_or_else(|| Refused::not_found("Access key", &id))?;
-        Ok(Json(json!({ "id": id, "status": "revoked" })))
     })
 }

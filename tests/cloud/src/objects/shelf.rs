@@ -41,8 +41,6 @@ pub(crate) struct Bucket {
     pub(crate) objects: BTreeMap<String, Object>,
     /// Uploads that are not complete, by id.
     pub(crate) uploads: BTreeMap<String, Upload>,
-    /// The access keys of this bucket alone, by id.
-    pub(crate) access_keys: BTreeMap<String, Timestamp>,
 }
 
 /// One object, cheap to copy.
@@ -111,13 +109,7 @@ impl Shelf {
 impl Bucket {
     /// An empty bucket.
     pub(crate) fn new(created: Timestamp) -> Self {
-        Self {
-            created,
-            versioning: false,
-            objects: BTreeMap::new(),
-            uploads: BTreeMap::new(),
-            access_keys: BTreeMap::new(),
-        }
+        Self { created, versioning: false, objects: BTreeMap::new(), uploads: BTreeMap::new() }
     }
 }
 

@@ -1,0 +1,52 @@
+//! How fast a caller sends its body: an upload may take its time, but not for ever.
+
+use std::time::Duration;
+
+use domain::Tick;
+
+use super::settings::ConnectionSettings;
+
+/// One body on its way: since when, and how much of it has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    since: Tick,
+    received: u64,
+}
+
+impl Pace {
+    /// From now on a body is waited for.
+    pub(crate) fn begin(now: Tick) -> Self {
+        Self { since: now, received: 0 }
+    }
+
+    /// Notes a piece, and says whether the body is still fast enough.
+    pub(crate) fn keeps(&mut self, piece: usize, now: Tick, bounds: &ConnectionSettings) -> bool {
+        self.received = self.received.saturating_add(piece as u64);
+        now.since(self.since) <= longest(self.received, bounds)
+    }
+}
+
+/// The longest that so many bytes may take.
+pub(crate) fn longest(bytes: u64, bounds: &ConnectionSettings) -> Duration {
+    bounds.body_grace().saturating_add(Duration::from_secs(bytes / bounds.body_rate.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_its_grace_and_then_a_rate() {
+        let bounds = ConnectionSettings::default();
+        assert_eq!((bounds.body_rate, bounds.body_grace()), (1024, Duration::from_secs(10)));
+        let begun = Tick::from_nanos(7);
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut slow = Pace::begin(begun);
+        assert!(slow.keeps(1, after(10), &bounds) && slow.keeps(1022, after(10), &bounds));
+        assert!(!slow.keeps(0, after(11), &bounds));
+        assert!(slow.keeps(1, after(11), &bounds));
+        let mut steady = Pace::begin(begun);
+        assert!((1..10_000).all(|it| steady.keeps(1024, after(it), &bounds)));
+        assert_eq!(longest(u64::MAX, &bounds).as_secs(), 10 + u64::MAX / 1024);
+    }
+}
