@@ -118,7 +118,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
     let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
     let (mut torn, mut stopped) = (0, end_before(log, first));
     for (at, (number, path)) in files.iter().enumerate() {
-        let bytes = std::fs::read(path).map_err(failed(path))?;
+        let bytes = disk::read(path).map_err(failed(path))?.unwrap_or_default();
         let mut frames = Frames::of(&bytes);
         if sequencer.size() < *number {
             return Err(Unrecoverable::Damaged(path.clone()));

@@ -2,9 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::sequencer::MAX_ENTRY;
 use crate::tree::{self, FULL, Hash};
 
@@ -141,7 +141,7 @@ pub(crate) fn path(log: &Path, first: u64) -> PathBuf {
 
 /// Makes or opens the file that begins with this entry.
 pub(crate) fn open(log: &Path, first: u64) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path(log, first))?;
-    File::open(folder(log))?.sync_all()?;
+    let file = disk::open_own(&path(log, first), OpenOptions::new().create(true).append(true).read(true))?;
+    disk::sync_folder(&folder(log))?;
     Ok(file)
 }
