@@ -155,6 +155,12 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Changes a folder without a trace, so that its names are brought to the disk again although a sync of them has failed.
+pub(crate) fn touch(folder: &Path) -> io::Result<()> {
+    let (_, draft) = draft(&folder.join("touched"), b"")?;
+    fs::remove_file(draft)
+}
+
 fn sync_names(path: &Path) -> io::Result<()> {
     let above = path.parent().map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
     above.map_or(Ok(()), |it| File::open(it)?.sync_all())

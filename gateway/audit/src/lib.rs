@@ -8,6 +8,7 @@
 mod cbor;
 mod changes;
 pub mod cosignature;
+mod derived;
 mod disk;
 mod doctor;
 mod entry;
@@ -32,6 +33,7 @@ mod recover;
 mod reserve;
 mod retention;
 mod scan;
+mod sealing;
 mod sequencer;
 mod settings;
 mod shared;

@@ -3,20 +3,17 @@
 //! Everything is first in the write-ahead file; bundles and tiles are derived from it, and a write-ahead file goes only
 //! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
 use crate::note::{Signer, Verifier};
 use crate::recover::read_tile;
+use crate::sealing::Sealing;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
 use crate::watch::{Astray, Left};
-use crate::{disk, index, wal};
-
-/// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
-const WAL_BYTES: u64 = 16 * 1024 * 1024;
+use crate::{disk, wal};
 
 /// The longest entry: a bundle has two bytes for its length.
 pub const MAX_ENTRY: usize = 60 * 1024;
@@ -32,15 +29,16 @@ pub(crate) struct Sequencer {
     /// The entries of the bundle that is not whole yet, as the bundle will have them.
     bundle: Vec<u8>,
     wal: Wal,
+    /// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
+    wal_bytes: u64,
     /// Tiles and bundles that are whole and have yet to be put in place.
     derived: VecDeque<(PathBuf, Vec<u8>)>,
     /// Those that are in place, but perhaps not for certain.
-    unsynced: Vec<PathBuf>,
+    sealing: Sealing,
     /// What was put in place for the last checkpoint alone.
     begun: Vec<PathBuf>,
     /// How many entries the last checkpoint covers.
     stated: u64,
-    sealing: Option<JoinHandle<()>>,
     /// The newest checkpoint, as it was left.
     left: Option<Left>,
 }
@@ -82,11 +80,11 @@ impl Sequencer {
             levels,
             bundle: Vec::new(),
             wal,
+            wal_bytes: u64::MAX,
             derived: VecDeque::new(),
-            unsynced: Vec::new(),
+            sealing: Sealing::default(),
             begun: Vec::new(),
             stated,
-            sealing: None,
             left: None,
         }
     }
@@ -126,6 +124,11 @@ impl Sequencer {
     /// What the file says that others verify by.
     pub(crate) fn key_line(&self) -> String {
         format!("{}\n", self.signer.verifier())
+    }
+
+    /// Lets write-ahead files of so many bytes be followed by another from now on.
+    pub(crate) fn follow_after(&mut self, wal_bytes: u64) {
+        self.wal_bytes = wal_bytes;
     }
 
     /// Writes into this file from now on.
@@ -204,26 +207,48 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Whether what write-ahead files covered could not be made certain, so that [`Self::settle`] is to be called.
+    pub(crate) fn is_in_doubt(&mut self) -> bool {
+        self.sealing.has_failed()
+    }
+
+    /// Whether that was made up for since the last time.
+    pub(crate) fn take_mended(&mut self) -> bool {
+        self.sealing.take_mended()
+    }
+
     /// Puts whole tiles and bundles in place, and begins another write-ahead file when this one is long. To be called
     /// after [`Self::sync`].
     pub(crate) fn settle(&mut self) -> io::Result<()> {
+        self.mend()?;
         while let Some((path, bytes)) = self.derived.front() {
             disk::put(&self.log, path, bytes)?;
             if let Some((path, _)) = self.derived.pop_front() {
-                self.unsynced.push(path);
+                self.sealing.add(path);
             }
         }
         // While the file before is sealed this one grows on, so that nobody waits for that; but not without end.
-        let sealing = self.sealing.as_ref().is_some_and(|it| !it.is_finished());
-        let long = if sealing { 4 * WAL_BYTES } else { WAL_BYTES };
+        let most = if self.sealing.is_under_way() { 4 } else { 1 };
+        let long = self.wal_bytes.saturating_mul(most);
         if long <= self.wal.synced { self.rotate() } else { Ok(()) }
     }
 
     /// Begins another write-ahead file where that has only waited for the one before. To be called after
     /// [`Self::settle`], and when nothing comes after it.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        self.join();
+        self.sealing.join();
         self.settle()
+    }
+
+    /// Makes up for a seal that has failed. Nothing goes on before: it is the disk that fails.
+    fn mend(&mut self) -> io::Result<()> {
+        if !self.sealing.has_failed() {
+            return Ok(());
+        }
+        let mut sealing = std::mem::take(&mut self.sealing);
+        let mended = sealing.mend(&self.log, |tile| self.told(tile));
+        self.sealing = sealing;
+        mended
     }
 
     /// The next file begins with the bundle that is not whole, so that all before it can be certain without this one.
@@ -246,7 +271,7 @@ impl Sequencer {
     /// Begins the next write-ahead file, once all before it is signed for.
     fn follow(&mut self) -> io::Result<()> {
         let first = self.begin_wal()?;
-        self.seal(first);
+        self.sealing.begin(&self.log, first);
         Ok(())
     }
 
@@ -275,33 +300,11 @@ impl Sequencer {
     /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
     /// checkpoint. What cannot be made whole is a fault, and stays one.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
-        self.join();
+        self.sealing.join();
         self.settle()?;
         let first = self.begin_wal()?;
-        seal(&self.log, first, &self.unsynced)?;
-        self.unsynced.clear();
+        self.sealing.finish(&self.log, first)?;
         self.state(true)
-    }
-
-    /// Makes everything before `first` certain without its write-ahead files, and removes them. Where that fails they
-    /// stay, and the next start derives everything anew.
-    fn seal(&mut self, first: u64) {
-        self.join();
-        let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
-        let thread = std::thread::Builder::new().name("audit-seal".to_owned());
-        let seal = move || {
-            if seal(&log, first, &files).is_ok() {
-                index::complete(&log, first);
-            }
-        };
-        self.sealing = thread.spawn(seal).ok();
-    }
-
-    /// Waits until the file before is sealed.
-    fn join(&mut self) {
-        if let Some(before) = self.sealing.take() {
-            let _ = before.join();
-        }
     }
 
     /// Signs what there is. To be called after [`Self::settle`].
@@ -342,26 +345,8 @@ impl Sequencer {
 
 impl Drop for Sequencer {
     fn drop(&mut self) {
-        self.join();
+        self.sealing.join();
     }
-}
-
-fn seal(log: &Path, first: u64, files: &[PathBuf]) -> io::Result<()> {
-    for file in files {
-        File::open(file)?.sync_all()?;
-    }
-    // Their names, and the folders above those that were just made: each once, because many files share them.
-    let folders: BTreeSet<&Path> =
-        files.iter().flat_map(|it| it.ancestors().skip(1)).filter(|it| it.starts_with(log)).collect();
-    for folder in folders {
-        File::open(folder)?.sync_all()?;
-    }
-    for (number, file) in wal::files(log)? {
-        if number < first {
-            std::fs::remove_file(file)?;
-        }
-    }
-    Ok(())
 }
 
 /// The entries of a bundle, as far as it is one.

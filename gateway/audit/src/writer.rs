@@ -24,6 +24,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// How often the writer looks whether everything is where it was written.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What an entry says was restored where a sync had failed behind everybody's back.
+const UNSYNCED: &str = "bundles and tiles whose sync had failed";
+
 /// How often one of the checkpoints is kept.
 const KEEP: Duration = Duration::from_mins(1);
 
@@ -131,6 +134,9 @@ impl Writer {
                 }
                 true => {}
                 false => self.at_disk(Self::look),
+            }
+            if self.sequencer.is_in_doubt() && self.until_done(Sequencer::settle).is_err() {
+                return unsynced + self.shared.pending().ends.len() as u64;
             }
         }
     }
@@ -245,6 +251,10 @@ impl Writer {
             std::thread::sleep(RETRY);
         }
         self.said = None;
+        if self.sequencer.take_mended() {
+            tracing::warn!("bundles and tiles whose sync had failed were written anew");
+            self.shared.note(&Notice::control("restored", self.clock.now().wall).with("what", UNSYNCED));
+        }
         if !self.low && self.held.vigil.astray.is_none() {
             self.shared.recover();
         }
