@@ -16,7 +16,7 @@ use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
 use crate::succession::Keys;
 use crate::tree::{FULL, Tile};
-use crate::{InFlight, disk};
+use crate::{InFlight, disk, wal};
 
 /// How many files are looked at each time: entries wait meanwhile.
 const AT_ONCE: usize = 256;
@@ -38,6 +38,8 @@ pub(crate) struct Holders<'a> {
     pub(crate) sequencer: &'a Sequencer,
     pub(crate) reserve: &'a mut Reserve,
     pub(crate) in_flight: &'a InFlight,
+    /// Nothing was written ahead since the last time.
+    pub(crate) quiet: bool,
 }
 
 /// What is known of such files.
@@ -52,6 +54,8 @@ pub(crate) struct Losses {
     folders: BTreeMap<PathBuf, (u64, u64)>,
     /// Where the log begins.
     minimum: u64,
+    /// Somebody else has written to the write-ahead file, or may have.
+    suspect: bool,
     /// The keys that its checkpoints are signed with, those before the one in use among them.
     keys: Keys,
 }
@@ -66,10 +70,16 @@ impl Losses {
             missing: BTreeSet::new(),
             folders: BTreeMap::new(),
             minimum: minimum(log)?,
+            suspect: false,
             keys: Keys::of_log(log, key).map_err(io::Error::other)?,
         };
         it.know_folders();
         Ok(it)
+    }
+
+    /// Whether the write-ahead file is to be looked through, since the last time.
+    pub(crate) fn take_suspect(&mut self) -> bool {
+        std::mem::take(&mut self.suspect)
     }
 
     /// The first file that is missing, and how many there are.
@@ -79,7 +89,7 @@ impl Losses {
 
     /// Looks at what others have touched since, and again at what was missing. Gives what is news of either.
     pub(crate) fn look(&mut self, holders: &mut Holders<'_>) -> io::Result<Vec<(PathBuf, Fate)>> {
-        let touched = self.changes.take()?;
+        let touched = self.changes.take(holders.quiet)?;
         if touched.overflown {
             tracing::error!("more happened to files of the audit log than could be followed: have it verified");
         }
@@ -131,6 +141,7 @@ impl Losses {
             Some(Kind::Reserve) => put_back(holders.reserve.is_whole(), || holders.reserve.take_anew()),
             Some(Kind::Note(size)) => sound(self.is_note(&path, size)),
             Some(Kind::Kept) => sound(self.is_kept(&path)),
+            Some(Kind::Ahead(first)) => self.ahead(&path, first, holders.sequencer),
             Some(Kind::Hold) => sound(path.exists()),
             Some(Kind::Derived(Derived::Bundle(index))) => self.bundle(index, holders.sequencer),
             Some(Kind::Derived(Derived::Tile(tile))) => self.tile(tile, holders.sequencer),
@@ -145,6 +156,17 @@ impl Losses {
             Ok(it) if self.minimum < it => Fate::Missing,
             Ok(_) | Err(_) => put_back(false, || advance(&self.log, self.minimum)),
         }
+    }
+
+    /// The one that is written is for the writer to look through. Those before it go, and none comes after it: whoever reads
+    /// would take what is in it for entries.
+    fn ahead(&mut self, path: &Path, first: u64, sequencer: &Sequencer) -> Fate {
+        let own = sequencer.ahead_from();
+        self.suspect |= first == own;
+        if first <= own || !path.exists() {
+            return Fate::Whole;
+        }
+        put_back(false, || fs::rename(path, path.with_extension("stray")))
     }
 
     fn is_note(&self, path: &Path, size: Option<u64>) -> bool {
@@ -199,6 +221,8 @@ enum Kind {
     Note(Option<u64>),
     Kept,
     Hold,
+    /// The write-ahead file that begins with this entry.
+    Ahead(u64),
     Derived(Derived),
 }
 
@@ -220,6 +244,7 @@ impl Kind {
                 Some(Self::Note(Some(size.parse().ok()?)))
             }
             Some(("kept", first)) => first.parse::<u64>().ok().map(|_| Self::Kept),
+            Some(("wal", file)) => Some(Self::Ahead(wal::first_of(file)?)),
             Some(("holds", hold)) => (!hold.contains('.')).then_some(Self::Hold),
             Some(_) => Derived::at(Path::new(name)).map(Self::Derived),
         }
@@ -259,8 +284,17 @@ mod tests {
         assert_eq!(kind("tile/2/005"), Some(Kind::Derived(Derived::Tile(Tile { level: 2, index: 5 }))));
         assert_eq!(kind("checkpoints/600.note"), Some(Kind::Note(Some(600))));
         assert_eq!(kind("checkpoint.cosigned"), Some(Kind::Note(None)));
-        for name in ["tile/entries/5", "tile/entries/x001", "tile/0/x01/000", "holds/a.b", "kept/a", "index/0", "LOCK"]
-        {
+        assert_eq!(kind("wal/00000000000000000512.wal"), Some(Kind::Ahead(512)));
+        for name in [
+            "wal/512.wal",
+            "tile/entries/5",
+            "tile/entries/x001",
+            "tile/0/x01/000",
+            "holds/a.b",
+            "kept/a",
+            "index/0",
+            "LOCK",
+        ] {
             assert_eq!(kind(name), None, "{name}");
         }
     }

@@ -145,7 +145,7 @@ fn seal(log: &Path, first: u64, files: &[PathBuf]) -> io::Result<()> {
     }
     for (number, file) in wal::files(log)? {
         if number < first {
-            std::fs::remove_file(file)?;
+            disk::take_away(&file)?;
         }
     }
     Ok(())

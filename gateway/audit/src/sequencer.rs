@@ -4,16 +4,16 @@
 //! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::note::{Signer, Verifier};
 use crate::recover::read_tile;
 use crate::sealing::Sealing;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
+use crate::wal::{self, Frames, Wal};
 use crate::watch::{Astray, Left};
-use crate::{disk, wal};
 
 /// The longest entry: a bundle has two bytes for its length.
 pub const MAX_ENTRY: usize = 60 * 1024;
@@ -41,27 +41,6 @@ pub(crate) struct Sequencer {
     stated: u64,
     /// The newest checkpoint, as it was left.
     left: Option<Left>,
-}
-
-/// The write-ahead file, and what of it is not on the disk for certain.
-#[derive(Debug)]
-pub(crate) struct Wal {
-    pub(crate) file: File,
-    pub(crate) first: u64,
-    /// How many of its bytes are on the disk for certain.
-    pub(crate) synced: u64,
-    /// What comes after those.
-    frames: Vec<u8>,
-    /// How many of the frames have been written.
-    written: usize,
-    /// Nobody knows what became of the last write or sync.
-    doubtful: bool,
-}
-
-impl Wal {
-    pub(crate) fn new(file: File, first: u64, synced: u64) -> Self {
-        Self { file, first, synced, frames: Vec::new(), written: 0, doubtful: false }
-    }
 }
 
 impl Sequencer {
@@ -136,12 +115,54 @@ impl Sequencer {
         self.wal = wal;
     }
 
-    /// Cuts off what follows the last whole entry.
-    pub(crate) fn cut(&mut self, torn: u64) -> io::Result<()> {
-        if torn > 0 {
-            self.wal.file.set_len(self.wal.synced)?;
+    /// Writes the last write-ahead file anew with these frames, which are all that is whole in it: what whoever wrote it
+    /// could not sync would be taken for certain for ever otherwise. Where there is no room for that, it is cut as it lies.
+    pub(crate) fn renew(&mut self, frames: &[u8], torn: u64) -> io::Result<()> {
+        let (whole, length) = (frames.len() as u64, self.wal.file.metadata()?.len());
+        if length == 0 {
+            return self.wal.file.sync_all();
         }
-        self.wal.file.sync_all()
+        let path = wal::path(&self.log, self.wal.first);
+        match disk::put_within(&self.log, &path, frames) {
+            Err(cause) if cause.kind() == io::ErrorKind::StorageFull && whole + torn == length => {
+                self.wal.file.set_len(self.wal.synced)?;
+                self.wal.file.sync_all()
+            }
+            other => {
+                other?;
+                self.wal = Wal::new(wal::open(&self.log, self.wal.first)?, self.wal.first, whole);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the write-ahead file holds what was written into it, and nothing else. Reads all of it.
+    pub(crate) fn holds_what_was_written(&self) -> bool {
+        let wal = &self.wal;
+        if wal.doubtful {
+            return true;
+        }
+        let Ok(Some(bytes)) = disk::read(&wal::path(&self.log, wal.first)) else { return false };
+        let mut frames = Frames::of(&bytes);
+        let leaves: Vec<tree::Hash> = frames.by_ref().map(|(leaf, _)| leaf).collect();
+        let exact = bytes.len() as u64 == wal.length() && frames.torn() == 0 && frames.inserted().is_empty();
+        let all = exact && leaves.len() as u64 == self.levels.size() - wal.first;
+        all && (wal.first / FULL as u64..).zip(leaves.chunks(FULL)).all(|(index, own)| {
+            let tile = Tile { level: 0, index };
+            let whole = || self.told(tile).is_some_and(|it| it == tree::root_of(own));
+            let begun = || self.levels.begun().any(|(it, hashes)| it == tile && hashes == own);
+            if own.len() == FULL { whole() } else { begun() }
+        })
+    }
+
+    /// The number that the write-ahead file begins with.
+    pub(crate) fn ahead_from(&self) -> u64 {
+        self.wal.first
+    }
+
+    /// Whether nothing was written into it since the last time.
+    pub(crate) fn take_quiet(&mut self) -> bool {
+        self.wal.take_quiet()
     }
 
     /// Whether there is anything that no checkpoint covers.
@@ -171,40 +192,12 @@ impl Sequencer {
 
     /// Writes what was added.
     pub(crate) fn write(&mut self) -> io::Result<()> {
-        if self.wal.doubtful {
-            self.reopen()?;
-        }
-        let wal = &mut self.wal;
-        let Some(rest) = wal.frames.get(wal.written..).filter(|it| !it.is_empty()) else { return Ok(()) };
-        wal.doubtful = true;
-        wal.file.write_all(rest)?;
-        wal.written = wal.frames.len();
-        wal.doubtful = false;
-        Ok(())
+        self.wal.write(&self.log)
     }
 
     /// Makes certain that what was added is on the disk.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.write()?;
-        let wal = &mut self.wal;
-        // What a failed call gave up is clean in the eyes of the system: only writing it again makes it dirty.
-        wal.doubtful = true;
-        wal.file.sync_data()?;
-        wal.doubtful = false;
-        wal.synced += wal.frames.len() as u64;
-        wal.frames.clear();
-        wal.written = 0;
-        Ok(())
-    }
-
-    /// Goes back to what is certain, by another descriptor.
-    fn reopen(&mut self) -> io::Result<()> {
-        let file = wal::open(&self.log, self.wal.first)?;
-        file.set_len(self.wal.synced)?;
-        self.wal.file = file;
-        self.wal.written = 0;
-        self.wal.doubtful = false;
-        Ok(())
+        self.wal.sync(&self.log)
     }
 
     /// Whether what write-ahead files covered could not be made certain, so that [`Self::settle`] is to be called.
@@ -290,8 +283,8 @@ impl Sequencer {
 
     /// The first thing that is not as it was left, if anything is.
     pub(crate) fn astray(&self) -> Option<Astray> {
-        let wal = Left::open(&self.wal.file, &wal::path(&self.log, self.wal.first), self.wal.synced);
-        if !wal.is_ok_and(|it| it.holds()) {
+        let wal = Left::open(&self.wal.file, &wal::path(&self.log, self.wal.first), self.wal.length());
+        if !wal.is_ok_and(|it| if self.wal.doubtful { it.holds() } else { it.holds_exactly() }) {
             return Some(Astray::WriteAhead);
         }
         self.left.as_ref().is_some_and(|it| !it.holds()).then_some(Astray::Checkpoint)

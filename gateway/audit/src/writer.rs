@@ -302,8 +302,13 @@ impl Writer {
             }
             return;
         };
+        self.put_right(astray, before != found);
+    }
+
+    /// Puts back what memory still holds of it.
+    fn put_right(&mut self, astray: Astray, is_new: bool) {
         self.shared.fail(astray.as_str());
-        if before != found {
+        if is_new {
             tracing::error!(what = astray.as_str(), "the audit log was meddled with");
         }
         // What is written into another folder, or beside another writer, would make two logs of one.
@@ -322,8 +327,10 @@ impl Writer {
     /// What was written and is not written any more. Entries go on: what is missing is said, and nobody is helped by more.
     fn look_at_others(&mut self) {
         let Some(losses) = &mut self.losses else { return };
+        let quiet = self.sequencer.take_quiet();
         let (sequencer, reserve, in_flight) = (&self.sequencer, &mut self.held.reserve, &self.shared.in_flight);
-        let news = losses.look(&mut Holders { sequencer, reserve, in_flight });
+        let news = losses.look(&mut Holders { sequencer, reserve, in_flight, quiet });
+        let touched = losses.take_suspect() && !sequencer.holds_what_was_written();
         let news = news.inspect_err(|cause| tracing::error!(%cause, "files of the audit log cannot be watched"));
         for (file, fate) in news.unwrap_or_default() {
             let (file, now) = (file.display().to_string(), self.clock.now().wall);
@@ -343,6 +350,10 @@ impl Writer {
             format!("{count} files are missing or others, `{}` among them: put them back, or verify", first.display())
         });
         *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = words;
+        if touched {
+            self.held.vigil.astray = Some(Astray::WriteAhead);
+            self.put_right(Astray::WriteAhead, true);
+        }
     }
 
     fn restored(&mut self, what: Astray) {
