@@ -39,8 +39,8 @@ fn world() -> World {
         assert!(done.is_ok_and(|it| it.success()), "the profile cannot be copied");
         settings.apis = apis;
         settings.upstreams.retain(|it, _| it == API);
-        // Signed for often, so that the calls that do so are hit as well.
-        let more = "[limits.shield]\nrate = 1000000\nburst = 1000000\n[audit]\ncheckpoint_ms = 50\n";
+        // Signed for often, and with short write-ahead files, so that the calls of both are hit as well.
+        let more = "[limits.shield]\nrate = 1000000\nburst = 1000000\n[audit]\ncheckpoint_ms = 50\nwal_bytes = 65536\n";
         more.clone_into(&mut settings.more);
     })
 }

@@ -208,16 +208,44 @@ def bundle(path, data, width=256):
     return entries
 
 
+def frame(data, at):
+    """The entry in the whole frame that begins here, and where that ends; nothing where there is none."""
+    if at + 12 >= len(data) or data[at + 12] >> 5 != 5:
+        return None
+    (length,) = struct.unpack_from("<I", data, at)
+    entry = data[at + 12 : at + 12 + length] if length <= 60 * 1024 else b""
+    whole = len(entry) == length and leaf(entry)[:8] == data[at + 4 : at + 12]
+    return (entry, at + 12 + length) if whole else None
+
+
+def place_in_run(found):
+    """Which run an entry belongs to, and as which of it."""
+    try:
+        fields, _ = decode(found[0])
+        return (fields["node"], fields["boot"]), fields["node_seq"]
+    except (Wrong, KeyError, TypeError, ValueError, IndexError):
+        return None
+
+
+def passed_over(data, at, last):
+    """Where the next whole frame begins, if its entry goes on with a run."""
+    for place in range(at + 1, len(data)):
+        if found := frame(data, place):
+            return place if place_in_run(found) == (last[0], last[1] + 1) else None
+    return None
+
+
 def ahead(path):
     """The whole entries of a write-ahead file, up to its end or to one that was changed."""
-    data, at = there(path), 0
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        check, entry = data[at + 4 : at + 12], data[at + 12 : at + 12 + length]
-        if len(entry) != length or leaf(entry)[:8] != check:
+    data, at, last = there(path), 0, None
+    while at < len(data):
+        found = frame(data, at)
+        if not found and last and (end := passed_over(data, at, last)) is not None:
+            raise Wrong(f"{end - at} bytes at {at} of {path} were put there by somebody")
+        if not found:
             return
-        yield entry
-        at += 12 + length
+        yield found[0]
+        at, last = found[1], place_in_run(found)
 
 
 def minimum_of(log):

@@ -22,7 +22,10 @@ use crate::tree::{FULL, path_of};
 const BUFFER: usize = 16 * 1024;
 
 /// The folders of a log in which everything stays, but for those of tiles and bundles.
-const FOLDERS: [&str; 6] = ["", "tile", "tile/entries", "checkpoints", "kept", "holds"];
+const FOLDERS: [&str; 7] = ["", "tile", "tile/entries", "checkpoints", "kept", "holds", AHEAD];
+
+/// Where write-ahead files are. The one that is written is open all the time: who closes one has written to it.
+const AHEAD: &str = "wal";
 
 /// Files that are written where they lie.
 const WRITTEN: [&str; 2] = ["inflight", "reserve"];
@@ -122,7 +125,10 @@ impl Changes {
         if self.numbers.contains_key(folder) {
             return Ok(());
         }
-        let what = WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::MODIFY | WatchFlags::ONLYDIR;
+        let mut what = WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::MODIFY | WatchFlags::ONLYDIR;
+        if folder == Path::new(AHEAD) {
+            what |= WatchFlags::CLOSE_WRITE;
+        }
         match inotify::add_watch(&self.queue, self.log.join(folder), what) {
             Ok(number) => {
                 self.names.insert(number, folder.to_owned());
@@ -134,8 +140,8 @@ impl Changes {
         }
     }
 
-    /// What others have touched since the last time.
-    pub(crate) fn take(&mut self) -> io::Result<Touched> {
+    /// What others have touched since the last time. `quiet` says that no write-ahead file was written since.
+    pub(crate) fn take(&mut self, quiet: bool) -> io::Result<Touched> {
         let mut buffer = [MaybeUninit::uninit(); BUFFER];
         let mut reader = Reader::new(&self.queue, &mut buffer);
         let (mut heard, mut gone, mut overflown) = (Vec::new(), Vec::new(), false);
@@ -158,7 +164,7 @@ impl Changes {
         // The other end of a renaming may be under way still.
         let half = heard.pop_if(|it| it.what.contains(ReadFlags::MOVED_FROM));
         heard.splice(..0, std::mem::replace(&mut self.half, half));
-        let names = of_others(&heard);
+        let names = of_others(&heard, quiet);
         let away = heard.iter().filter(|it| it.what.contains(ReadFlags::MOVED_FROM | ReadFlags::ISDIR));
         gone.extend(away.filter_map(|it| self.numbers.get(&it.path).copied()));
         for number in gone {
@@ -177,20 +183,22 @@ impl Changes {
 }
 
 /// The names that were touched otherwise than we do it.
-fn of_others(heard: &[Heard]) -> BTreeSet<PathBuf> {
+fn of_others(heard: &[Heard], quiet: bool) -> BTreeSet<PathBuf> {
     let of_draft = heard.iter().filter(|it| it.cookie != 0 && is_draft(&it.path));
     let ours: BTreeSet<u32> = of_draft.map(|it| it.cookie).collect();
-    let others = heard.iter().filter(|it| !is_draft(&it.path) && !ours.contains(&it.cookie) && !is_usual(it));
+    let others = heard.iter().filter(|it| !is_draft(&it.path) && !ours.contains(&it.cookie) && !is_usual(it, quiet));
     others.map(|it| it.path.clone()).collect()
 }
 
 /// What we do otherwise, or what goes with something else that is heard of.
-fn is_usual(Heard { path, what, .. }: &Heard) -> bool {
+fn is_usual(Heard { path, what, .. }: &Heard, quiet: bool) -> bool {
     let written = what.contains(ReadFlags::MODIFY) && WRITTEN.iter().any(|it| path == Path::new(it));
     // All that was in such a folder went before it.
     let emptied = what.contains(ReadFlags::DELETE | ReadFlags::ISDIR);
+    // As long as we write as well, only that somebody closes it tells theirs from ours.
+    let ahead = !quiet && what.contains(ReadFlags::MODIFY) && path.starts_with(AHEAD);
     let partial = path.extension().is_some_and(|it| it == "p");
-    written || emptied || partial
+    written || emptied || ahead || partial
 }
 
 #[cfg(test)]
@@ -218,9 +226,9 @@ mod tests {
         crate::disk::put(log, &log.join("tile/entries/x001/001"), b"2").unwrap();
         crate::disk::put(log, &log.join("tile/entries/x001/002.p/7"), b"2").unwrap();
         crate::disk::take_away(&log.join("kept/1")).unwrap();
-        let mut ours = changes.take().unwrap();
+        let mut ours = changes.take(true).unwrap();
         // The end of a renaming that was heard of in part.
-        ours.names.append(&mut changes.take().unwrap().names);
+        ours.names.append(&mut changes.take(true).unwrap().names);
         assert_eq!(ours, Touched::default());
 
         fs::remove_file(log.join("kept/2")).unwrap();
@@ -230,11 +238,29 @@ mod tests {
         fs::remove_file(log.join("tile/0/x001/000")).unwrap();
         fs::rename(log.join("tile/entries"), log.join("elsewhere")).unwrap();
         let expected = ["elsewhere", "kept/2", "other", "tile/0/000", "tile/0/x001/000", "tile/entries", "vkey"];
-        assert_eq!(changes.take().unwrap().names, names(&expected));
+        assert_eq!(changes.take(true).unwrap().names, names(&expected));
         // What is made in its place is listened to as well.
         fs::create_dir(log.join("tile/entries")).unwrap();
         assert_eq!(changes.follow(256 * 1001).unwrap(), Vec::<PathBuf>::new());
         fs::write(log.join("tile/entries/000"), "2").unwrap();
-        assert_eq!(changes.take().unwrap().names, names(&["tile/entries/000"]));
+        assert_eq!(changes.take(true).unwrap().names, names(&["tile/entries/000"]));
+    }
+    #[test]
+    fn who_writes_to_a_write_ahead_file_is_told_from_the_one_whose_it_is() {
+        use std::io::Write as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wal/1");
+        fs::create_dir(folder.path().join("wal")).unwrap();
+        let append = || fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+        let (mut ours, mut theirs) = (append(), append());
+        let mut changes = Changes::of(folder.path(), 0).unwrap();
+        ours.write_all(b"1").unwrap();
+        assert_eq!(changes.take(false).unwrap(), Touched::default());
+        theirs.write_all(b"2").unwrap();
+        assert_eq!(changes.take(true).unwrap().names, names(&["wal/1"]));
+        ours.write_all(b"3").unwrap();
+        drop(theirs);
+        assert_eq!(changes.take(false).unwrap().names, names(&["wal/1"]));
     }
 }

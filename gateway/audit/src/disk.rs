@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// How the names of drafts end.
 const DRAFT: &str = "new";
@@ -51,9 +52,15 @@ pub(crate) fn put_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Puts a file in place within a log for good, with the folder that it is in.
 pub(crate) fn put_within(log: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|it| !it.exists()) {
-        make_within(log, folder)?;
-        sync_names(folder)?;
+    let folder = path.parent().unwrap_or(log);
+    let missing: Vec<&Path> = folder.ancestors().take_while(|it| *it != log && !it.exists()).collect();
+    make_within(log, folder)?;
+    if let Err(cause) = missing.iter().try_for_each(|it| sync_names(it)) {
+        // Who tries again would take a name for certain that is not.
+        for it in missing {
+            let _ = fs::remove_dir(it);
+        }
+        return Err(cause);
     }
     put_durably(path, bytes)
 }
@@ -72,7 +79,7 @@ pub(crate) fn is_draft(path: &Path) -> bool {
 
 /// Takes a file for this process alone, for as long as it is held; nothing where another has it.
 pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    hold(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?)
+    hold(open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?)
 }
 
 /// The same for what is open: a file, or a folder.
@@ -86,7 +93,7 @@ pub(crate) fn hold(file: File) -> io::Result<Option<File>> {
 
 /// Whether another process holds what is at this path; not where nothing is.
 pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
+    let file = match open(path, OpenOptions::new().read(true), OFlags::NONBLOCK) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other?,
     };
@@ -97,19 +104,40 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// What stands in a file; nothing where there is none. Waits for nobody: whoever puts a pipe in the place of a file is refused.
+/// Opens what this process writes. Waits for nobody and follows nobody: a pipe or a link in the place of a file is refused.
+pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    plain(path, options.mode(0o600), OFlags::NOFOLLOW | OFlags::NONBLOCK)
+}
+
+/// Opens what is to be read. Waits for nobody: a pipe in the place of a file is refused.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    plain(path, OpenOptions::new().read(true), OFlags::NONBLOCK)
+}
+
+fn plain(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
+    let file = open(path, options, flags)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file(path)) }
+}
+
+fn open(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
+    let opened = options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path);
+    opened.map_err(|cause| match Errno::from_io_error(&cause) {
+        Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => no_file(path),
+        _ => cause,
+    })
+}
+
+fn no_file(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is no file", path.display()))
+}
+
+/// What stands in a file; nothing where there is none.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let unwaiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let mut file = match OpenOptions::new().read(true).custom_flags(unwaiting).open(path) {
+    let mut file = match open_to_read(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let found = file.metadata()?;
-    if !found.is_file() {
-        let what = format!("`{}` is no file", path.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or_default());
+    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or_default());
     file.read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
@@ -127,6 +155,12 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Changes a folder without a trace, so that its names are brought to the disk again although a sync of them has failed.
+pub(crate) fn touch(folder: &Path) -> io::Result<()> {
+    let (_, draft) = draft(&folder.join("touched"), b"")?;
+    fs::remove_file(draft)
+}
+
 fn sync_names(path: &Path) -> io::Result<()> {
     let above = path.parent().map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
     above.map_or(Ok(()), |it| File::open(it)?.sync_all())
@@ -134,9 +168,20 @@ fn sync_names(path: &Path) -> io::Result<()> {
 
 fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     let draft = draft_of(path);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = create(&draft)?;
     file.write_all(bytes)?;
     Ok((file, draft))
+}
+
+/// Makes a file anew, whatever lay there: what a process that died has left, or what somebody has put in its way.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    match open_own(path, OpenOptions::new().write(true).create_new(true)) {
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            open_own(path, OpenOptions::new().write(true).create_new(true))
+        }
+        other => other,
+    }
 }
 
 /// After the whole name: two files that differ in their endings alone may be drafted at the same time.
@@ -145,4 +190,34 @@ fn draft_of(path: &Path) -> PathBuf {
     draft.push(".");
     draft.push(DRAFT);
     PathBuf::from(draft)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_where_a_draft_is_made_is_neither_waited_for_nor_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, draft, other) =
+            (folder.path().join("file"), folder.path().join("file.new"), folder.path().join("other"));
+        fs::write(&other, "kept").unwrap();
+        let link = |from: &Path| std::os::unix::fs::symlink(&other, from).unwrap();
+        let pipe = |at: &Path| {
+            assert!(std::process::Command::new("mkfifo").arg(at).status().unwrap().success());
+        };
+        for lay in [&link as &dyn Fn(&Path), &pipe, &|at| fs::hard_link(&other, at).unwrap()] {
+            lay(&draft);
+            put_durably(&path, b"whole").unwrap();
+            assert_eq!((fs::read(&path).unwrap(), fs::read(&other).unwrap()), (b"whole".to_vec(), b"kept".to_vec()));
+            assert!(!path.symlink_metadata().unwrap().is_symlink() && !draft.exists());
+        }
+        for lay in [&link as &dyn Fn(&Path), &pipe] {
+            fs::remove_file(&path).unwrap();
+            lay(&path);
+            let refused = lock(&path).unwrap_err();
+            assert!(refused.to_string().contains("file` is no file"), "{refused}");
+        }
+        assert!(!is_held(&path).unwrap() && read(&path).is_err());
+    }
 }

@@ -115,7 +115,7 @@ fn build(log: &Path, segment: u64) -> Result<Vec<u8>, ReadError> {
 /// what a superuser reads is no obstacle to the gateway.
 fn put(log: &Path, segment: u64, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+    use std::os::unix::fs::{MetadataExt as _, fchown};
 
     let (whole, owner) = (path(log, segment), fs::metadata(log)?);
     let folder = log.join("index");
@@ -126,7 +126,7 @@ fn put(log: &Path, segment: u64, bytes: &[u8]) -> io::Result<()> {
     }
     let thread = std::thread::current().id();
     let draft = whole.with_extension(format!("{}-{thread:?}.new", std::process::id()));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = crate::disk::create(&draft)?;
     let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
     let done = file.write_all(bytes).and_then(|()| fs::rename(&draft, &whole));
     if done.is_err() {

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -98,9 +98,10 @@ impl InFlight {
     /// until [`InFlight::said`]. Whoever asks for a place waits so long at most.
     pub fn open(log: &Path, patience: Duration) -> Result<(Self, Vec<UnderWay>), ReadError> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(log.join("inflight"))?;
-        let bytes = std::fs::read(log.join("inflight"))?;
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = disk::open_own(&log.join("inflight"), &mut options)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
         let all = bytes.chunks(PLACE).zip(0..);
         let left: Vec<(UnderWay, u32)> = all.filter_map(|(bytes, place)| Some((read(bytes)?, place))).collect();
         let entered = entered(log, &left)?;
@@ -183,7 +184,7 @@ impl InFlight {
         let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
         file.read_exact_at(&mut bytes, 0)?;
         disk::put_durably(path, &bytes)?;
-        *file = OpenOptions::new().read(true).write(true).open(path)?;
+        *file = disk::open_own(path, OpenOptions::new().read(true).write(true))?;
         Ok(())
     }
 }

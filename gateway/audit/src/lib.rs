@@ -8,6 +8,7 @@
 mod cbor;
 mod changes;
 pub mod cosignature;
+mod derived;
 mod disk;
 mod doctor;
 mod entry;
@@ -32,6 +33,7 @@ mod recover;
 mod reserve;
 mod retention;
 mod scan;
+mod sealing;
 mod sequencer;
 mod settings;
 mod shared;
@@ -62,7 +64,7 @@ pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};
 pub use inflight::{InFlight, Place, UnderWay};
 pub use lifetime::{LEAP, Lifetime, clock_at_start, written_last};
 pub use log::{Custody, Horizon, Log, Lost, OnHold, OpenError, Unwritable, is_being_written};
-pub use notice::{Author, Before, Notice};
+pub use notice::{Author, Before, CLASSES, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
 };

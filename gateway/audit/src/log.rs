@@ -109,7 +109,8 @@ impl Log {
         let held = Held::over(folder, locks, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
-        let (sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
+        let (mut sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
+        sequencer.follow_after(settings.wal_bytes);
         let patience = Duration::from_millis(settings.strict_wait_ms);
         let (in_flight, lost) = InFlight::open(folder, patience).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;

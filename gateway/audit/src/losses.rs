@@ -8,16 +8,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::changes::Changes;
+use crate::derived::{Derived, Held};
 use crate::kept::Kept;
 use crate::minimum::{advance, minimum};
 use crate::note::Verifier;
-use crate::recover::{read_bundle, read_tile};
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
 use crate::succession::Keys;
-use crate::tree::{self, FULL, Hash, Tile, bundle_path, index_of, root_of};
-use crate::wal::{self, Frames};
-use crate::{InFlight, disk};
+use crate::tree::{FULL, Tile};
+use crate::{InFlight, disk, wal};
 
 /// How many files are looked at each time: entries wait meanwhile.
 const AT_ONCE: usize = 256;
@@ -39,6 +38,8 @@ pub(crate) struct Holders<'a> {
     pub(crate) sequencer: &'a Sequencer,
     pub(crate) reserve: &'a mut Reserve,
     pub(crate) in_flight: &'a InFlight,
+    /// Nothing was written ahead since the last time.
+    pub(crate) quiet: bool,
 }
 
 /// What is known of such files.
@@ -53,6 +54,8 @@ pub(crate) struct Losses {
     folders: BTreeMap<PathBuf, (u64, u64)>,
     /// Where the log begins.
     minimum: u64,
+    /// Somebody else has written to the write-ahead file, or may have.
+    suspect: bool,
     /// The keys that its checkpoints are signed with, those before the one in use among them.
     keys: Keys,
 }
@@ -67,10 +70,16 @@ impl Losses {
             missing: BTreeSet::new(),
             folders: BTreeMap::new(),
             minimum: minimum(log)?,
+            suspect: false,
             keys: Keys::of_log(log, key).map_err(io::Error::other)?,
         };
         it.know_folders();
         Ok(it)
+    }
+
+    /// Whether the write-ahead file is to be looked through, since the last time.
+    pub(crate) fn take_suspect(&mut self) -> bool {
+        std::mem::take(&mut self.suspect)
     }
 
     /// The first file that is missing, and how many there are.
@@ -80,7 +89,7 @@ impl Losses {
 
     /// Looks at what others have touched since, and again at what was missing. Gives what is news of either.
     pub(crate) fn look(&mut self, holders: &mut Holders<'_>) -> io::Result<Vec<(PathBuf, Fate)>> {
-        let touched = self.changes.take()?;
+        let touched = self.changes.take(holders.quiet)?;
         if touched.overflown {
             tracing::error!("more happened to files of the audit log than could be followed: have it verified");
         }
@@ -132,9 +141,10 @@ impl Losses {
             Some(Kind::Reserve) => put_back(holders.reserve.is_whole(), || holders.reserve.take_anew()),
             Some(Kind::Note(size)) => sound(self.is_note(&path, size)),
             Some(Kind::Kept) => sound(self.is_kept(&path)),
+            Some(Kind::Ahead(first)) => self.ahead(&path, first, holders.sequencer),
             Some(Kind::Hold) => sound(path.exists()),
-            Some(Kind::Bundle(index)) => self.bundle(index, holders.sequencer),
-            Some(Kind::Tile(tile)) => self.tile(tile, holders.sequencer),
+            Some(Kind::Derived(Derived::Bundle(index))) => self.bundle(index, holders.sequencer),
+            Some(Kind::Derived(Derived::Tile(tile))) => self.tile(tile, holders.sequencer),
             None => Fate::Whole,
         }
     }
@@ -148,8 +158,20 @@ impl Losses {
         }
     }
 
+    /// The one that is written is for the writer to look through. Those before it go, and none comes after it: whoever reads
+    /// would take what is in it for entries.
+    fn ahead(&mut self, path: &Path, first: u64, sequencer: &Sequencer) -> Fate {
+        let own = sequencer.ahead_from();
+        self.suspect |= first == own;
+        if first <= own || !path.exists() {
+            return Fate::Whole;
+        }
+        put_back(false, || fs::rename(path, path.with_extension("stray")))
+    }
+
     fn is_note(&self, path: &Path, size: Option<u64>) -> bool {
-        let Ok(note) = fs::read_to_string(path) else { return false };
+        let note = disk::read(path).ok().flatten().and_then(|it| String::from_utf8(it).ok());
+        let Some(note) = note else { return false };
         self.keys.open(&note).is_ok_and(|it| size.is_none_or(|size| it.size == size))
     }
 
@@ -163,15 +185,7 @@ impl Losses {
         if end <= self.minimum || sequencer.size() < end {
             return Fate::Whole;
         }
-        let (path, told) = (self.log.join(bundle_path(index, FULL)), sequencer.told(Tile { level: 0, index }));
-        let is_it = |bytes: &[u8]| leaves(bytes).is_some_and(|it| told == Some(root_of(&it)));
-        if disk::read(&path).is_ok_and(|it| it.is_some_and(|it| is_it(&it))) {
-            return Fate::Whole;
-        }
-        match held_ahead(&self.log, index).filter(|it| is_it(it)) {
-            Some(bytes) => put_back(false, || disk::put_within(&self.log, &path, &bytes)),
-            None => Fate::Missing,
-        }
+        self.derived(Derived::Bundle(index), sequencer)
     }
 
     fn tile(&self, tile: Tile, sequencer: &Sequencer) -> Fate {
@@ -179,28 +193,16 @@ impl Losses {
         if sequencer.size() < tile.index.saturating_add(1).saturating_mul(span) {
             return Fate::Whole;
         }
-        let told = sequencer.told(tile);
-        let is_it = |hashes: &Vec<Hash>| told == Some(root_of(hashes));
-        if read_tile(&self.log, tile).is_ok_and(|it| is_it(&it)) {
-            return Fate::Whole;
-        }
-        match self.beneath(tile).filter(is_it) {
-            Some(hashes) => {
-                put_back(false, || disk::put_within(&self.log, &self.log.join(tile.path(FULL)), &hashes.concat()))
-            }
-            None => Fate::Missing,
-        }
+        self.derived(Derived::Tile(tile), sequencer)
     }
 
-    /// The hashes of a tile, made anew.
-    fn beneath(&self, Tile { level, index }: Tile) -> Option<Vec<Hash>> {
-        match level.checked_sub(1) {
-            None => leaves(&disk::read(&self.log.join(bundle_path(index, FULL))).ok()??),
-            Some(level) => {
-                let first = index * FULL as u64;
-                let tiles = (first..first + FULL as u64).map(|index| read_tile(&self.log, Tile { level, index }).ok());
-                tiles.map(|it| it.map(|it| root_of(&it))).collect()
+    fn derived(&self, derived: Derived, sequencer: &Sequencer) -> Fate {
+        match derived.held(&self.log, sequencer.told(derived.tile())) {
+            Some(Held::InPlace(_)) => Fate::Whole,
+            Some(Held::Elsewhere(bytes)) => {
+                put_back(false, || disk::put_within(&self.log, &self.log.join(derived.name()), &bytes))
             }
+            None => Fate::Missing,
         }
     }
 }
@@ -219,8 +221,9 @@ enum Kind {
     Note(Option<u64>),
     Kept,
     Hold,
-    Bundle(u64),
-    Tile(Tile),
+    /// The write-ahead file that begins with this entry.
+    Ahead(u64),
+    Derived(Derived),
 }
 
 impl Kind {
@@ -241,15 +244,9 @@ impl Kind {
                 Some(Self::Note(Some(size.parse().ok()?)))
             }
             Some(("kept", first)) => first.parse::<u64>().ok().map(|_| Self::Kept),
+            Some(("wal", file)) => Some(Self::Ahead(wal::first_of(file)?)),
             Some(("holds", hold)) => (!hold.contains('.')).then_some(Self::Hold),
-            Some(("tile", rest)) => match rest.split_once('/')? {
-                ("entries", path) => index_of(path).map(Self::Bundle),
-                (level, path) => {
-                    let (level, index) = (level.parse().ok()?, index_of(path)?);
-                    Some(Self::Tile(Tile { level, index }))
-                }
-            },
-            Some(_) => None,
+            Some(_) => Derived::at(Path::new(name)).map(Self::Derived),
         }
     }
 }
@@ -258,25 +255,6 @@ fn key(path: &Path, sequencer: &Sequencer) -> Fate {
     let key = sequencer.key_line();
     let whole = disk::read(path).is_ok_and(|it| it.is_some_and(|it| it == key.as_bytes()));
     put_back(whole, || disk::put_durably(path, key.as_bytes()))
-}
-
-/// The leaf hashes of a whole bundle.
-fn leaves(bytes: &[u8]) -> Option<Vec<Hash>> {
-    Some(read_bundle(bytes)?.into_iter().map(tree::leaf).collect())
-}
-
-/// A bundle, as far as a write-ahead file still has its entries.
-fn held_ahead(log: &Path, index: u64) -> Option<Vec<u8>> {
-    let start = index * FULL as u64;
-    let (first, path) = wal::files(log).ok()?.into_iter().rev().find(|(first, _)| *first <= start)?;
-    let bytes = disk::read(&path).ok()??;
-    let skipped = usize::try_from(start - first).ok()?;
-    let mut bundle = Vec::new();
-    for (_, entry) in Frames::of(&bytes).skip(skipped).take(FULL) {
-        bundle.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
-        bundle.extend_from_slice(entry);
-    }
-    Some(bundle)
 }
 
 fn sound(whole: bool) -> Fate {
@@ -302,12 +280,21 @@ mod tests {
     #[test]
     fn a_name_is_that_of_one_kind_of_file_or_of_none() {
         let kind = |name: &str| Kind::of(Path::new(name));
-        assert_eq!(kind("tile/entries/x001/x234/067"), Some(Kind::Bundle(1_234_067)));
-        assert_eq!(kind("tile/2/005"), Some(Kind::Tile(Tile { level: 2, index: 5 })));
+        assert_eq!(kind("tile/entries/x001/x234/067"), Some(Kind::Derived(Derived::Bundle(1_234_067))));
+        assert_eq!(kind("tile/2/005"), Some(Kind::Derived(Derived::Tile(Tile { level: 2, index: 5 }))));
         assert_eq!(kind("checkpoints/600.note"), Some(Kind::Note(Some(600))));
         assert_eq!(kind("checkpoint.cosigned"), Some(Kind::Note(None)));
-        for name in ["tile/entries/5", "tile/entries/x001", "tile/0/x01/000", "holds/a.b", "kept/a", "index/0", "LOCK"]
-        {
+        assert_eq!(kind("wal/00000000000000000512.wal"), Some(Kind::Ahead(512)));
+        for name in [
+            "wal/512.wal",
+            "tile/entries/5",
+            "tile/entries/x001",
+            "tile/0/x01/000",
+            "holds/a.b",
+            "kept/a",
+            "index/0",
+            "LOCK",
+        ] {
             assert_eq!(kind(name), None, "{name}");
         }
     }

@@ -12,6 +12,26 @@ const SCHEMA: u64 = 1;
 /// How long a text may be in an entry that would be too long otherwise, in bytes.
 const KEPT_TEXT: usize = 128;
 
+/// Every class of entries that a gateway writes.
+pub const CLASSES: [&str; 16] = [
+    "audit.control",
+    "audit.read",
+    "config.change",
+    "config.snapshot",
+    "health.sample",
+    "heartbeat",
+    "key.change",
+    "legal_hold.change",
+    "request.completed",
+    "request.cut_off",
+    "request.lost",
+    "retention.held",
+    "retention.pruned",
+    "sink.delivery",
+    "subject.erased",
+    "tenant.change",
+];
+
 /// The class of what the log says of itself.
 pub(crate) const CONTROL: &str = "audit.control";
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::cbor::{self, Identity};
 use crate::note::{BadNote, Checkpoint, Signer};
 use crate::notice::{Before, CONTROL, STOP};
-use crate::sequencer::{Sequencer, Wal};
+use crate::sequencer::Sequencer;
 use crate::tree::{FULL, Hash, Levels, Tile, bundle_path};
-use crate::wal::{self, Frames};
+use crate::wal::{self, Frames, Wal};
 use crate::{UnderWay, disk, sequencer};
 
 /// What was found at the end of an existing log.
@@ -18,6 +18,8 @@ pub struct Recovered {
     pub next: u64,
     /// How many bytes of entries that were never finished were cut off.
     pub torn: u64,
+    /// How many bytes between entries belonged to none and were passed over: somebody has put them there.
+    pub inserted: u64,
     /// How the run before ended.
     pub before: Before,
     /// Requests that it sent on and never entered.
@@ -116,14 +118,17 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         return Err(Unrecoverable::Damaged(log.join("checkpoint")));
     }
     let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
-    let (mut torn, mut stopped) = (0, end_before(log, first));
+    let (mut torn, mut inserted, mut stopped) = (0, 0, end_before(log, first));
+    let mut last = Vec::new();
     for (at, (number, path)) in files.iter().enumerate() {
-        let bytes = std::fs::read(path).map_err(failed(path))?;
+        let bytes = disk::read(path).map_err(failed(path))?.unwrap_or_default();
         let mut frames = Frames::of(&bytes);
+        last.clear();
         if sequencer.size() < *number {
             return Err(Unrecoverable::Damaged(path.clone()));
         }
         for (next, (leaf, entry)) in (*number..).zip(frames.by_ref()) {
+            wal::frame(&mut last, &leaf, entry);
             // A file begins with what the one before it may end with.
             if next == sequencer.size() {
                 sequencer.derive(leaf, entry);
@@ -136,18 +141,17 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
                 same = true;
             }
         }
-        let whole = bytes.len() - frames.torn();
-        if at + 1 < files.len() && frames.torn() > 0 {
-            return Err(Unrecoverable::Damaged(path.clone()));
-        }
-        torn = frames.torn() as u64;
-        sequencer.go_on(Wal::new(open(log, *number)?, *number, whole as u64));
+        // Where entries are missing at the end of one that is followed by another, that one does not go on from it.
+        let rest = frames.torn() as u64;
+        inserted += frames.inserted().iter().map(|it| it.bytes as u64).sum::<u64>();
+        (torn, inserted) = if at + 1 < files.len() { (0, inserted + rest) } else { (rest, inserted) };
+        sequencer.go_on(Wal::new(open(log, *number)?, *number, bytes.len() as u64 - rest));
     }
     let found = sequencer.size();
     if let Some(stated) = stated.filter(|_| !same) {
         return Err(Unrecoverable::Short { stated: stated.size, found });
     }
-    sequencer.cut(torn).map_err(failed(&wal::folder(log)))?;
+    sequencer.renew(&last, torn).map_err(failed(&wal::folder(log)))?;
     // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.
     sequencer.settle().map_err(failed(log))?;
     let before = match stopped {
@@ -155,7 +159,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         Some(_) => Before::Stop,
         None => Before::Crash,
     };
-    Ok((sequencer, Recovered { next: found, torn, before, lost: Vec::new(), unwritten: 0 }))
+    Ok((sequencer, Recovered { next: found, torn, inserted, before, lost: Vec::new(), unwritten: 0 }))
 }
 
 /// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right

@@ -2,10 +2,11 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
+
+use crate::disk;
 
 /// A file that takes up space, to be given up so that what was begun can be finished.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Reserve {
             self.held = true;
             return Ok(());
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        let file = disk::open_own(&self.path, OpenOptions::new().write(true).create(true).truncate(false))?;
         let taken = match fallocate(&file, FallocateFlags::empty(), 0, self.bytes) {
             // A file system that cannot promise space is written to without a promise.
             Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),

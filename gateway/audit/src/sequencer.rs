@@ -3,20 +3,17 @@
 //! Everything is first in the write-ahead file; bundles and tiles are derived from it, and a write-ahead file goes only
 //! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
+use crate::disk;
 use crate::note::{Signer, Verifier};
 use crate::recover::read_tile;
+use crate::sealing::Sealing;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
+use crate::wal::{self, Frames, Wal};
 use crate::watch::{Astray, Left};
-use crate::{disk, index, wal};
-
-/// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
-const WAL_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The longest entry: a bundle has two bytes for its length.
 pub const MAX_ENTRY: usize = 60 * 1024;
@@ -32,38 +29,18 @@ pub(crate) struct Sequencer {
     /// The entries of the bundle that is not whole yet, as the bundle will have them.
     bundle: Vec<u8>,
     wal: Wal,
+    /// From how many bytes on a write-ahead file is followed by another: what must be read again at the next start.
+    wal_bytes: u64,
     /// Tiles and bundles that are whole and have yet to be put in place.
     derived: VecDeque<(PathBuf, Vec<u8>)>,
     /// Those that are in place, but perhaps not for certain.
-    unsynced: Vec<PathBuf>,
+    sealing: Sealing,
     /// What was put in place for the last checkpoint alone.
     begun: Vec<PathBuf>,
     /// How many entries the last checkpoint covers.
     stated: u64,
-    sealing: Option<JoinHandle<()>>,
     /// The newest checkpoint, as it was left.
     left: Option<Left>,
-}
-
-/// The write-ahead file, and what of it is not on the disk for certain.
-#[derive(Debug)]
-pub(crate) struct Wal {
-    pub(crate) file: File,
-    pub(crate) first: u64,
-    /// How many of its bytes are on the disk for certain.
-    pub(crate) synced: u64,
-    /// What comes after those.
-    frames: Vec<u8>,
-    /// How many of the frames have been written.
-    written: usize,
-    /// Nobody knows what became of the last write or sync.
-    doubtful: bool,
-}
-
-impl Wal {
-    pub(crate) fn new(file: File, first: u64, synced: u64) -> Self {
-        Self { file, first, synced, frames: Vec::new(), written: 0, doubtful: false }
-    }
 }
 
 impl Sequencer {
@@ -82,11 +59,11 @@ impl Sequencer {
             levels,
             bundle: Vec::new(),
             wal,
+            wal_bytes: u64::MAX,
             derived: VecDeque::new(),
-            unsynced: Vec::new(),
+            sealing: Sealing::default(),
             begun: Vec::new(),
             stated,
-            sealing: None,
             left: None,
         }
     }
@@ -128,17 +105,64 @@ impl Sequencer {
         format!("{}\n", self.signer.verifier())
     }
 
+    /// Lets write-ahead files of so many bytes be followed by another from now on.
+    pub(crate) fn follow_after(&mut self, wal_bytes: u64) {
+        self.wal_bytes = wal_bytes;
+    }
+
     /// Writes into this file from now on.
     pub(crate) fn go_on(&mut self, wal: Wal) {
         self.wal = wal;
     }
 
-    /// Cuts off what follows the last whole entry.
-    pub(crate) fn cut(&mut self, torn: u64) -> io::Result<()> {
-        if torn > 0 {
-            self.wal.file.set_len(self.wal.synced)?;
+    /// Writes the last write-ahead file anew with these frames, which are all that is whole in it: what whoever wrote it
+    /// could not sync would be taken for certain for ever otherwise. Where there is no room for that, it is cut as it lies.
+    pub(crate) fn renew(&mut self, frames: &[u8], torn: u64) -> io::Result<()> {
+        let (whole, length) = (frames.len() as u64, self.wal.file.metadata()?.len());
+        if length == 0 {
+            return self.wal.file.sync_all();
         }
-        self.wal.file.sync_all()
+        let path = wal::path(&self.log, self.wal.first);
+        match disk::put_within(&self.log, &path, frames) {
+            Err(cause) if cause.kind() == io::ErrorKind::StorageFull && whole + torn == length => {
+                self.wal.file.set_len(self.wal.synced)?;
+                self.wal.file.sync_all()
+            }
+            other => {
+                other?;
+                self.wal = Wal::new(wal::open(&self.log, self.wal.first)?, self.wal.first, whole);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the write-ahead file holds what was written into it, and nothing else. Reads all of it.
+    pub(crate) fn holds_what_was_written(&self) -> bool {
+        let wal = &self.wal;
+        if wal.doubtful {
+            return true;
+        }
+        let Ok(Some(bytes)) = disk::read(&wal::path(&self.log, wal.first)) else { return false };
+        let mut frames = Frames::of(&bytes);
+        let leaves: Vec<tree::Hash> = frames.by_ref().map(|(leaf, _)| leaf).collect();
+        let exact = bytes.len() as u64 == wal.length() && frames.torn() == 0 && frames.inserted().is_empty();
+        let all = exact && leaves.len() as u64 == self.levels.size() - wal.first;
+        all && (wal.first / FULL as u64..).zip(leaves.chunks(FULL)).all(|(index, own)| {
+            let tile = Tile { level: 0, index };
+            let whole = || self.told(tile).is_some_and(|it| it == tree::root_of(own));
+            let begun = || self.levels.begun().any(|(it, hashes)| it == tile && hashes == own);
+            if own.len() == FULL { whole() } else { begun() }
+        })
+    }
+
+    /// The number that the write-ahead file begins with.
+    pub(crate) fn ahead_from(&self) -> u64 {
+        self.wal.first
+    }
+
+    /// Whether nothing was written into it since the last time.
+    pub(crate) fn take_quiet(&mut self) -> bool {
+        self.wal.take_quiet()
     }
 
     /// Whether there is anything that no checkpoint covers.
@@ -168,62 +192,56 @@ impl Sequencer {
 
     /// Writes what was added.
     pub(crate) fn write(&mut self) -> io::Result<()> {
-        if self.wal.doubtful {
-            self.reopen()?;
-        }
-        let wal = &mut self.wal;
-        let Some(rest) = wal.frames.get(wal.written..).filter(|it| !it.is_empty()) else { return Ok(()) };
-        wal.doubtful = true;
-        wal.file.write_all(rest)?;
-        wal.written = wal.frames.len();
-        wal.doubtful = false;
-        Ok(())
+        self.wal.write(&self.log)
     }
 
     /// Makes certain that what was added is on the disk.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.write()?;
-        let wal = &mut self.wal;
-        // What a failed call gave up is clean in the eyes of the system: only writing it again makes it dirty.
-        wal.doubtful = true;
-        wal.file.sync_data()?;
-        wal.doubtful = false;
-        wal.synced += wal.frames.len() as u64;
-        wal.frames.clear();
-        wal.written = 0;
-        Ok(())
+        self.wal.sync(&self.log)
     }
 
-    /// Goes back to what is certain, by another descriptor.
-    fn reopen(&mut self) -> io::Result<()> {
-        let file = wal::open(&self.log, self.wal.first)?;
-        file.set_len(self.wal.synced)?;
-        self.wal.file = file;
-        self.wal.written = 0;
-        self.wal.doubtful = false;
-        Ok(())
+    /// Whether what write-ahead files covered could not be made certain, so that [`Self::settle`] is to be called.
+    pub(crate) fn is_in_doubt(&mut self) -> bool {
+        self.sealing.has_failed()
+    }
+
+    /// Whether that was made up for since the last time.
+    pub(crate) fn take_mended(&mut self) -> bool {
+        self.sealing.take_mended()
     }
 
     /// Puts whole tiles and bundles in place, and begins another write-ahead file when this one is long. To be called
     /// after [`Self::sync`].
     pub(crate) fn settle(&mut self) -> io::Result<()> {
+        self.mend()?;
         while let Some((path, bytes)) = self.derived.front() {
             disk::put(&self.log, path, bytes)?;
             if let Some((path, _)) = self.derived.pop_front() {
-                self.unsynced.push(path);
+                self.sealing.add(path);
             }
         }
         // While the file before is sealed this one grows on, so that nobody waits for that; but not without end.
-        let sealing = self.sealing.as_ref().is_some_and(|it| !it.is_finished());
-        let long = if sealing { 4 * WAL_BYTES } else { WAL_BYTES };
+        let most = if self.sealing.is_under_way() { 4 } else { 1 };
+        let long = self.wal_bytes.saturating_mul(most);
         if long <= self.wal.synced { self.rotate() } else { Ok(()) }
     }
 
     /// Begins another write-ahead file where that has only waited for the one before. To be called after
     /// [`Self::settle`], and when nothing comes after it.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        self.join();
+        self.sealing.join();
         self.settle()
+    }
+
+    /// Makes up for a seal that has failed. Nothing goes on before: it is the disk that fails.
+    fn mend(&mut self) -> io::Result<()> {
+        if !self.sealing.has_failed() {
+            return Ok(());
+        }
+        let mut sealing = std::mem::take(&mut self.sealing);
+        let mended = sealing.mend(&self.log, |tile| self.told(tile));
+        self.sealing = sealing;
+        mended
     }
 
     /// The next file begins with the bundle that is not whole, so that all before it can be certain without this one.
@@ -246,7 +264,7 @@ impl Sequencer {
     /// Begins the next write-ahead file, once all before it is signed for.
     fn follow(&mut self) -> io::Result<()> {
         let first = self.begin_wal()?;
-        self.seal(first);
+        self.sealing.begin(&self.log, first);
         Ok(())
     }
 
@@ -265,8 +283,8 @@ impl Sequencer {
 
     /// The first thing that is not as it was left, if anything is.
     pub(crate) fn astray(&self) -> Option<Astray> {
-        let wal = Left::open(&self.wal.file, &wal::path(&self.log, self.wal.first), self.wal.synced);
-        if !wal.is_ok_and(|it| it.holds()) {
+        let wal = Left::open(&self.wal.file, &wal::path(&self.log, self.wal.first), self.wal.length());
+        if !wal.is_ok_and(|it| if self.wal.doubtful { it.holds() } else { it.holds_exactly() }) {
             return Some(Astray::WriteAhead);
         }
         self.left.as_ref().is_some_and(|it| !it.holds()).then_some(Astray::Checkpoint)
@@ -275,33 +293,11 @@ impl Sequencer {
     /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
     /// checkpoint. What cannot be made whole is a fault, and stays one.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
-        self.join();
+        self.sealing.join();
         self.settle()?;
         let first = self.begin_wal()?;
-        seal(&self.log, first, &self.unsynced)?;
-        self.unsynced.clear();
+        self.sealing.finish(&self.log, first)?;
         self.state(true)
-    }
-
-    /// Makes everything before `first` certain without its write-ahead files, and removes them. Where that fails they
-    /// stay, and the next start derives everything anew.
-    fn seal(&mut self, first: u64) {
-        self.join();
-        let (log, files) = (self.log.clone(), std::mem::take(&mut self.unsynced));
-        let thread = std::thread::Builder::new().name("audit-seal".to_owned());
-        let seal = move || {
-            if seal(&log, first, &files).is_ok() {
-                index::complete(&log, first);
-            }
-        };
-        self.sealing = thread.spawn(seal).ok();
-    }
-
-    /// Waits until the file before is sealed.
-    fn join(&mut self) {
-        if let Some(before) = self.sealing.take() {
-            let _ = before.join();
-        }
     }
 
     /// Signs what there is. To be called after [`Self::settle`].
@@ -342,26 +338,8 @@ impl Sequencer {
 
 impl Drop for Sequencer {
     fn drop(&mut self) {
-        self.join();
+        self.sealing.join();
     }
-}
-
-fn seal(log: &Path, first: u64, files: &[PathBuf]) -> io::Result<()> {
-    for file in files {
-        File::open(file)?.sync_all()?;
-    }
-    // Their names, and the folders above those that were just made: each once, because many files share them.
-    let folders: BTreeSet<&Path> =
-        files.iter().flat_map(|it| it.ancestors().skip(1)).filter(|it| it.starts_with(log)).collect();
-    for folder in folders {
-        File::open(folder)?.sync_all()?;
-    }
-    for (number, file) in wal::files(log)? {
-        if number < first {
-            std::fs::remove_file(file)?;
-        }
-    }
-    Ok(())
 }
 
 /// The entries of a bundle, as far as it is one.

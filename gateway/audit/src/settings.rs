@@ -48,6 +48,9 @@ pub struct AuditSettings {
     /// How much space is kept for the moment when the disk is full, in bytes.
     #[serde(deserialize_with = "within::<0, { 1024 * 1024 * MIB }, _, _>")]
     pub reserve_bytes: u64,
+    /// From how many bytes on a write-ahead file is followed by another: what is read again at a start.
+    #[serde(deserialize_with = "within::<{ 1 << 16 }, { 1024 * MIB }, _, _>")]
+    pub wal_bytes: u64,
     /// How many bytes of entries may wait in memory before requests wait for the disk.
     #[serde(deserialize_with = "within::<{ 1 << 17 }, { 1024 * MIB }, _, _>")]
     pub backlog_bytes: usize,
@@ -171,6 +174,7 @@ impl Default for AuditSettings {
             snapshot_ms: 3_600_000,
             scan_ms: 86_400_000,
             reserve_bytes: 64 * 1024 * 1024,
+            wal_bytes: 16 * 1024 * 1024,
             backlog_bytes: 16 * 1024 * 1024,
             backlog_entries: 8192,
             retention: RetentionSettings::default(),
@@ -185,7 +189,7 @@ mod tests {
     use super::*;
 
     /// Of each setting the least and the most that it may be.
-    const BOUNDS: [(&str, u64, u64); 12] = [
+    const BOUNDS: [(&str, u64, u64); 13] = [
         ("flush_ms", 0, 600_000),
         ("sync_ms", 0, 600_000),
         ("strict_wait_ms", 1, 60_000),
@@ -196,6 +200,7 @@ mod tests {
         ("snapshot_ms", 10, 86_400_000),
         ("scan_ms", 10, 604_800_000),
         ("reserve_bytes", 0, 1 << 40),
+        ("wal_bytes", 65_536, 1 << 30),
         ("backlog_bytes", 131_072, 1 << 30),
         ("backlog_entries", 1, 1_048_576),
     ];
@@ -216,7 +221,7 @@ mod tests {
     fn what_nobody_wrote_is_within_its_bounds() {
         let AuditSettings { flush_ms, sync_ms, strict_wait_ms, stall_ms, checkpoint_ms, .. } = AuditSettings::default();
         let AuditSettings { heartbeat_ms, health_ms, snapshot_ms, scan_ms, .. } = AuditSettings::default();
-        let AuditSettings { reserve_bytes, backlog_bytes, backlog_entries, .. } = AuditSettings::default();
+        let AuditSettings { reserve_bytes, wal_bytes, backlog_bytes, backlog_entries, .. } = AuditSettings::default();
         let backlog_bytes = u64::try_from(backlog_bytes).unwrap();
         let numbers = [
             flush_ms,
@@ -229,6 +234,7 @@ mod tests {
             snapshot_ms,
             scan_ms,
             reserve_bytes,
+            wal_bytes,
             backlog_bytes,
             backlog_entries,
         ];

@@ -3,12 +3,12 @@
 //! What is sealed is sealed before it is hashed. The log therefore never changes when somebody is erased, and every proof
 //! goes on holding.
 
+mod lines;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::disk;
+use lines::Lines;
 
 /// The key of one person, or of whatever else can be erased as one.
 pub struct SubjectKey {
@@ -47,8 +48,7 @@ pub struct Sealed {
 /// The keys of all subjects. Each is made when somebody is first spoken of.
 #[derive(Debug)]
 pub struct Subjects {
-    path: Option<PathBuf>,
-    file: Mutex<Option<File>>,
+    file: Mutex<Option<Lines>>,
     /// By tenant, then by name.
     known: RwLock<HashMap<String, HashMap<String, Arc<SubjectKey>>>>,
     /// Something was written that is not on the disk for certain.
@@ -101,7 +101,7 @@ fn nonce(id: &[u8; 16]) -> Nonce {
 impl Subjects {
     /// Keys that live as long as the process: what is sealed with them is erased when it ends.
     pub fn passing() -> Self {
-        Self { path: None, file: Mutex::default(), known: RwLock::default(), dirty: AtomicBool::new(false) }
+        Self { file: Mutex::default(), known: RwLock::default(), dirty: AtomicBool::new(false) }
     }
 
     /// The keys in this file, which is made where there is none. A line that was never finished is cut off.
@@ -110,11 +110,8 @@ impl Subjects {
             disk::make_folder(folder)?;
         }
         let (known, whole) = read(path)?;
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-        file.set_len(whole)?;
         Ok(Self {
-            path: Some(path.to_owned()),
-            file: Mutex::new(Some(file)),
+            file: Mutex::new(Some(Lines::found(path, whole)?)),
             known: RwLock::new(known),
             dirty: AtomicBool::new(true),
         })
@@ -145,12 +142,7 @@ impl Subjects {
         if let Some(file) = &mut *file {
             let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
             text.push(b'\n');
-            let length = file.metadata()?.len();
-            if let Err(cause) = file.write_all(&text) {
-                // Half a line would make the next one unreadable.
-                file.set_len(length)?;
-                return Err(cause);
-            }
+            file.add(&text)?;
             self.dirty.store(true, Ordering::Release);
         }
         let key = Arc::new(key);
@@ -178,8 +170,14 @@ impl Subjects {
     }
 
     fn sync_file(&self) -> io::Result<()> {
-        let file = self.file().as_ref().map(File::try_clone).transpose()?;
-        file.map_or(Ok(()), |it| it.sync_data())
+        let unsynced = self.file().as_mut().map_or(Ok(None), Lines::unsynced)?;
+        let Some(unsynced) = unsynced else { return Ok(()) };
+        // Nobody else waits for the disk meanwhile.
+        let synced = unsynced.sync();
+        if let Some(file) = &mut *self.file() {
+            file.synced(&unsynced, synced.is_ok());
+        }
+        synced
     }
 
     /// Destroys the key of a subject, here and on the disk. Gives its id; nothing where there was none. What is said of the
@@ -187,17 +185,8 @@ impl Subjects {
     pub fn erase(&self, tenant: &str, name: &str) -> io::Result<Option<String>> {
         let mut file = self.file();
         let Some(id) = self.known(tenant, name).map(|it| it.id.clone()) else { return Ok(None) };
-        if let Some(path) = &self.path {
-            let kept: Zeroizing<String> = Zeroizing::new(
-                Zeroizing::new(std::fs::read_to_string(path)?)
-                    .split_inclusive('\n')
-                    .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|it| it.id != id))
-                    .collect(),
-            );
-            let old = OpenOptions::new().write(true).open(path)?;
-            disk::put_durably(path, kept.as_bytes())?;
-            *file = Some(OpenOptions::new().append(true).open(path)?);
-            overwrite(old)?;
+        if let Some(file) = &mut *file {
+            file.keep(|line| serde_json::from_slice::<Line>(line).is_ok_and(|it| it.id != id))?;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(of_tenant) = known.get_mut(tenant) {
@@ -206,27 +195,20 @@ impl Subjects {
         Ok(Some(id))
     }
 
-    fn file(&self) -> MutexGuard<'_, Option<File>> {
+    fn file(&self) -> MutexGuard<'_, Option<Lines>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes zeros over a file that has no name any more, so that what stood in it does not lie on the disk until its blocks
-/// are used again. File systems that copy on write do as they like.
-fn overwrite(mut file: File) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
-    file.sync_data()
-}
-
 type Known = HashMap<String, HashMap<String, Arc<SubjectKey>>>;
 
-/// The keys of a file, and how many of its bytes are whole lines.
-fn read(path: &Path) -> io::Result<(Known, u64)> {
-    let text = Zeroizing::new(disk::read(path)?.unwrap_or_default());
+/// The keys of a file, and its whole lines.
+fn read(path: &Path) -> io::Result<(Known, Zeroizing<Vec<u8>>)> {
+    let mut text = Zeroizing::new(disk::read(path)?.unwrap_or_default());
     let whole = text.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+    text.truncate(whole);
     let mut known = Known::new();
-    for line in text.get(..whole).unwrap_or_default().split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+    for line in text.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
         let bad =
             || io::Error::new(io::ErrorKind::InvalidData, format!("`{}` holds a line that is no key", path.display()));
         let line: Line = serde_json::from_slice(line).map_err(|_| bad())?;
@@ -235,7 +217,7 @@ fn read(path: &Path) -> io::Result<(Known, u64)> {
         let key = SubjectKey::new(line.id.clone(), bytes).ok_or_else(bad)?;
         known.entry(line.tenant.clone()).or_default().insert(line.name.clone(), Arc::new(key));
     }
-    Ok((known, whole as u64))
+    Ok((known, text))
 }
 
 /// The keys by their ids, for whoever may read what was sealed.

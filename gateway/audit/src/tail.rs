@@ -1,10 +1,10 @@
 //! Following a log that another process writes.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use crate::disk;
 use crate::query::{Filter, Found};
 use crate::read::{Entries, ReadError};
 use crate::wal::{self, Frames};
@@ -69,7 +69,7 @@ impl Tail {
 
 /// What stands in a file from a place on; nothing where there is no file any more.
 fn read_from(path: &Path, from: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match disk::open_to_read(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };

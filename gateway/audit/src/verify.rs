@@ -106,6 +106,7 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
     let newest = stated.last_key_value().map(|(size, _)| *size).unwrap_or_default();
     let mut replay = Replay::new(log, newest, prunings, found);
     replay.run(minimum, &stated)?;
+    replay.name_inserted()?;
     let entries = replay.size();
     let stood_for = stated.values().flatten().filter(|it| it.witnessed.is_some() && replay.agrees(it));
     let last = stood_for.max_by_key(|it| it.size);

@@ -1,10 +1,11 @@
 //! The write-ahead file: entries in the order of their numbers, each with a part of its hash, so that a torn end shows.
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::cbor::{self, Identity};
+use crate::disk;
 use crate::sequencer::MAX_ENTRY;
 use crate::tree::{self, FULL, Hash};
 
@@ -13,6 +14,77 @@ const HEAD: usize = 12;
 
 /// The upper three bits of the first byte of an entry.
 const MAP: u8 = 5;
+
+/// The file that is written, and what of it is not on the disk for certain.
+#[derive(Debug)]
+pub(crate) struct Wal {
+    pub(crate) file: File,
+    pub(crate) first: u64,
+    /// How many of its bytes are on the disk for certain.
+    pub(crate) synced: u64,
+    /// What comes after those.
+    pub(crate) frames: Vec<u8>,
+    /// How many of the frames have been written.
+    written: usize,
+    /// Nobody knows what became of the last write or sync.
+    pub(crate) doubtful: bool,
+    /// Something was written since somebody last asked.
+    touched: bool,
+}
+
+impl Wal {
+    pub(crate) fn new(file: File, first: u64, synced: u64) -> Self {
+        Self { file, first, synced, frames: Vec::new(), written: 0, doubtful: false, touched: true }
+    }
+
+    /// How many bytes it has; at least those that are certain while nobody knows.
+    pub(crate) fn length(&self) -> u64 {
+        if self.doubtful { self.synced } else { self.synced + self.written as u64 }
+    }
+
+    /// Whether nothing was written since the last time.
+    pub(crate) fn take_quiet(&mut self) -> bool {
+        !std::mem::take(&mut self.touched)
+    }
+
+    /// Writes the frames that are not written yet.
+    pub(crate) fn write(&mut self, log: &Path) -> io::Result<()> {
+        if self.doubtful {
+            self.reopen(log)?;
+        }
+        let Some(rest) = self.frames.get(self.written..).filter(|it| !it.is_empty()) else { return Ok(()) };
+        self.doubtful = true;
+        self.touched = true;
+        self.file.write_all(rest)?;
+        self.written = self.frames.len();
+        self.doubtful = false;
+        Ok(())
+    }
+
+    /// Makes certain that all frames are on the disk.
+    pub(crate) fn sync(&mut self, log: &Path) -> io::Result<()> {
+        self.write(log)?;
+        // What a failed call gave up is clean in the eyes of the system: only writing it again makes it dirty.
+        self.doubtful = true;
+        self.file.sync_data()?;
+        self.doubtful = false;
+        self.synced += self.frames.len() as u64;
+        self.frames.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Goes back to what is certain, by another descriptor.
+    fn reopen(&mut self, log: &Path) -> io::Result<()> {
+        let file = open(log, self.first)?;
+        file.set_len(self.synced)?;
+        self.touched = true;
+        self.file = file;
+        self.written = 0;
+        self.doubtful = false;
+        Ok(())
+    }
+}
 
 /// Where write-ahead files lie in the folder of a log.
 pub(crate) fn folder(log: &Path) -> PathBuf {
@@ -28,19 +100,59 @@ pub(crate) fn frame(out: &mut Vec<u8>, leaf: &Hash, entry: &[u8]) {
     out.extend_from_slice(entry);
 }
 
-/// The entries of a file, up to its end or to what is no whole entry.
+/// The entries of a file, up to its end or to what is no whole entry. What somebody has put between two entries of a run is
+/// passed over.
+#[derive(Debug)]
 pub(crate) struct Frames<'b> {
     rest: &'b [u8],
+    /// How many entries came before.
+    count: u64,
+    /// The last of them.
+    last: Option<&'b [u8]>,
+    inserted: Vec<Inserted>,
+}
+
+/// Bytes in a file that belong to no entry, with whole entries before and after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inserted {
+    /// How many entries of the file come before them.
+    pub(crate) before: u64,
+    pub(crate) bytes: usize,
 }
 
 impl<'b> Frames<'b> {
     pub(crate) fn of(bytes: &'b [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, count: 0, last: None, inserted: Vec::new() }
     }
 
     /// How many bytes are left that are no whole entry.
     pub(crate) fn torn(&self) -> usize {
         self.rest.len()
+    }
+
+    /// What was passed over so far.
+    pub(crate) fn inserted(&self) -> &[Inserted] {
+        &self.inserted
+    }
+
+    /// Passes over what stands before the next frame, if that goes on with the run, or begins another. Where it does neither,
+    /// something was lost.
+    fn pass_over(&mut self) -> Option<Frame<'b>> {
+        let last = cbor::identity(self.last?).ok()?;
+        let (bytes, frame) = (1..self.rest.len()).find_map(|at| {
+            let frame = self.rest.get(at..).and_then(split).filter(may_be)?;
+            // The cheaper look first.
+            (cbor::identity(frame.1).is_ok() && is_whole(&frame)).then_some((at, frame))
+        })?;
+        // What has the length that leads there is an entry that was changed.
+        let changed = split(self.rest).is_some_and(|it| self.rest.len() - it.2.len() == bytes);
+        match Step::of(&last, &cbor::identity(frame.1).ok()?) {
+            Step::Next => {}
+            Step::Begin if !changed => {}
+            Step::Begin | Step::Astray => return None,
+        }
+        self.inserted.push(Inserted { before: self.count, bytes });
+        Some(frame)
     }
 }
 
@@ -48,18 +160,39 @@ impl<'b> Iterator for Frames<'b> {
     type Item = (Hash, &'b [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (check, entry, rest) = split(self.rest)?;
-        let leaf = tree::leaf(entry);
-        if leaf.first_chunk::<8>() != Some(check) {
-            return None;
-        }
+        let is_it = |frame: &Frame<'b>| tree::leaf(frame.1).first_chunk() == Some(frame.0);
+        let (_, entry, rest) = split(self.rest).filter(is_it).or_else(|| self.pass_over())?;
         self.rest = rest;
-        Some((leaf, entry))
+        self.count += 1;
+        self.last = Some(entry);
+        Some((tree::leaf(entry), entry))
     }
 }
 
 /// A frame as it is written: the part of the hash, the entry, and what comes after it.
-fn split(bytes: &[u8]) -> Option<(&[u8; 8], &[u8], &[u8])> {
+type Frame<'b> = (&'b [u8; 8], &'b [u8], &'b [u8]);
+
+/// What an entry is to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It goes on with its run.
+    Next,
+    /// It begins another run.
+    Begin,
+    /// It belongs somewhere else.
+    Astray,
+}
+
+impl Step {
+    fn of(last: &Identity<'_>, it: &Identity<'_>) -> Self {
+        if (last.node, last.boot) != (it.node, it.boot) {
+            return if it.node_seq == 0 { Self::Begin } else { Self::Astray };
+        }
+        if it.node_seq.checked_sub(last.node_seq) == Some(1) { Self::Next } else { Self::Astray }
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<Frame<'_>> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (check, rest) = rest.split_first_chunk::<8>()?;
     let (entry, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
@@ -75,44 +208,51 @@ pub(crate) struct Piece<'b> {
     pub(crate) changed: bool,
 }
 
-/// What a file has of each of its entries, over those that were changed. `told` gives the leaf hash of an entry where it is
-/// known. What comes after the last whole entry is torn, but for one frame that ends where the file does.
-pub(crate) fn survey(bytes: &[u8], first: u64, told: impl Fn(u64) -> Option<Hash>) -> Vec<Piece<'_>> {
-    let (mut all, mut rest) = (Vec::new(), bytes);
+/// What a file has of each of its entries, over those that were changed, and what was put between them. `told` gives the
+/// leaf hash of an entry where it is known. What comes after the last whole entry is torn, but for one frame that ends where
+/// the file does.
+pub(crate) fn survey(bytes: &[u8], first: u64, told: impl Fn(u64) -> Option<Hash>) -> (Vec<Piece<'_>>, Vec<Inserted>) {
+    let (mut all, mut inserted, mut rest) = (Vec::new(), Vec::new(), bytes);
     loop {
-        let frame = split(rest);
-        if let Some((_, entry, after)) = frame.filter(is_whole) {
-            all.push(Piece { entry: Some(entry), changed: false });
-            rest = after;
-            continue;
-        }
+        let (mut frames, before) = (Frames::of(rest), all.len() as u64);
+        all.extend(frames.by_ref().map(|(_, entry)| Piece { entry: Some(entry), changed: false }));
+        inserted.extend(frames.inserted().iter().map(|it| Inserted { before: before + it.before, ..*it }));
+        rest = frames.rest;
         let seq = first + all.len() as u64;
         let goes_on = |after: &[u8]| after.is_empty() || split(after).is_some_and(|it| is_whole(&it));
-        if let Some((_, entry, after)) = frame.filter(|(_, _, after)| goes_on(after)) {
+        if let Some((_, entry, after)) = split(rest).filter(|(_, _, after)| goes_on(after)) {
             // Where the part of the hash was changed the entry is what it was.
             let entry = Some(entry).filter(|it| told(seq) == Some(tree::leaf(it)));
             all.push(Piece { entry, changed: true });
             rest = after;
             continue;
         }
-        // The length was changed.
-        let Some((after, next)) = following(rest) else { return all };
+        // The length was changed, or something was put before the next one.
+        let Some((after, next)) = following(rest) else { return (all, inserted) };
         let next = Some(tree::leaf(next));
-        let lost = (1..FULL).find(|it| told(seq + *it as u64) == next).unwrap_or(1);
+        let lost = (0..FULL).find(|it| told(seq + *it as u64) == next).unwrap_or(1);
+        if lost == 0 {
+            inserted.push(Inserted { before: all.len() as u64, bytes: rest.len() - after.len() });
+        }
         all.extend(std::iter::repeat_n(Piece { entry: None, changed: true }, lost));
         rest = after;
     }
 }
 
-fn is_whole((check, entry, _): &(&[u8; 8], &[u8], &[u8])) -> bool {
-    (1..=MAX_ENTRY).contains(&entry.len()) && tree::leaf(entry).first_chunk() == Some(check)
+fn is_whole((check, entry, _): &Frame<'_>) -> bool {
+    (1..=MAX_ENTRY).contains(&entry.len()) && tree::leaf(entry).first_chunk() == Some(*check)
+}
+
+/// A look at a frame that costs nothing: what begins with anything but a map is none.
+fn may_be((_, entry, _): &Frame<'_>) -> bool {
+    entry.len() <= MAX_ENTRY && entry.first().is_some_and(|it| it >> 5 == MAP)
 }
 
 /// What comes from the first whole frame on after the one that begins here, and the entry in it. The one that begins here has
-/// an entry that is no longer than it may be; what begins with anything but a map is none.
+/// an entry that is no longer than it may be.
 fn following(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (1..=HEAD + MAX_ENTRY).map_while(|at| bytes.get(at..)).find_map(|rest| {
-        let frame = split(rest).filter(|(_, entry, _)| entry.first().is_some_and(|it| it >> 5 == MAP))?;
+        let frame = split(rest).filter(may_be)?;
         is_whole(&frame).then_some((rest, frame.1))
     })
 }
@@ -126,12 +266,16 @@ pub(crate) fn files(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     };
     for it in found {
         let path = it?.path();
-        let name = path.file_name().and_then(|it| it.to_str()?.strip_suffix(".wal"));
-        let number = name.filter(|it| it.len() == 20).and_then(|it| it.parse().ok());
-        files.extend(number.map(|it: u64| (it, path)));
+        let number = path.file_name().and_then(|it| first_of(it.to_str()?));
+        files.extend(number.map(|it| (it, path)));
     }
     files.sort();
     Ok(files)
+}
+
+/// The number of the first entry in the file of this name; nothing for a name that is none.
+pub(crate) fn first_of(name: &str) -> Option<u64> {
+    name.strip_suffix(".wal").filter(|it| it.len() == 20)?.parse().ok()
 }
 
 /// Where the file lies that begins with this entry.
@@ -141,7 +285,7 @@ pub(crate) fn path(log: &Path, first: u64) -> PathBuf {
 
 /// Makes or opens the file that begins with this entry.
 pub(crate) fn open(log: &Path, first: u64) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path(log, first))?;
-    File::open(folder(log))?.sync_all()?;
+    let file = disk::open_own(&path(log, first), OpenOptions::new().create(true).append(true).read(true))?;
+    disk::sync_folder(&folder(log))?;
     Ok(file)
 }

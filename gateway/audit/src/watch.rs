@@ -16,7 +16,7 @@ pub(crate) enum Astray {
     Folder,
     /// The lock, so that somebody else may be writing.
     Lock,
-    /// The write-ahead file is gone, another one, or shorter than what was written.
+    /// The write-ahead file is gone, another one, or holds something else than what was written.
     WriteAhead,
     /// The newest checkpoint.
     Checkpoint,
@@ -28,7 +28,7 @@ impl Astray {
         match self {
             Self::Folder => "the folder of the log was replaced or removed",
             Self::Lock => "the lock of the log was replaced or removed",
-            Self::WriteAhead => "the write-ahead file was replaced, removed or cut",
+            Self::WriteAhead => "the write-ahead file was replaced, removed, cut or written to",
             Self::Checkpoint => "the checkpoint was replaced, removed or cut",
         }
     }
@@ -56,6 +56,11 @@ impl Left {
     /// The file that is open here, which must be at this path and have this many bytes.
     pub(crate) fn open(file: &File, path: &Path, length: u64) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), identity: identity(&file.metadata()?), length })
+    }
+
+    /// Whether it still is there, and no longer than that.
+    pub(crate) fn holds_exactly(&self) -> bool {
+        self.holds() && fs::metadata(&self.path).is_ok_and(|it| self.length == it.len())
     }
 
     /// Whether it still is there.

@@ -24,6 +24,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// How often the writer looks whether everything is where it was written.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What an entry says was restored where a sync had failed behind everybody's back.
+const UNSYNCED: &str = "bundles and tiles whose sync had failed";
+
 /// How often one of the checkpoints is kept.
 const KEEP: Duration = Duration::from_mins(1);
 
@@ -131,6 +134,9 @@ impl Writer {
                 }
                 true => {}
                 false => self.at_disk(Self::look),
+            }
+            if self.sequencer.is_in_doubt() && self.until_done(Sequencer::settle).is_err() {
+                return unsynced + self.shared.pending().ends.len() as u64;
             }
         }
     }
@@ -245,6 +251,10 @@ impl Writer {
             std::thread::sleep(RETRY);
         }
         self.said = None;
+        if self.sequencer.take_mended() {
+            tracing::warn!("bundles and tiles whose sync had failed were written anew");
+            self.shared.note(&Notice::control("restored", self.clock.now().wall).with("what", UNSYNCED));
+        }
         if !self.low && self.held.vigil.astray.is_none() {
             self.shared.recover();
         }
@@ -292,8 +302,13 @@ impl Writer {
             }
             return;
         };
+        self.put_right(astray, before != found);
+    }
+
+    /// Puts back what memory still holds of it.
+    fn put_right(&mut self, astray: Astray, is_new: bool) {
         self.shared.fail(astray.as_str());
-        if before != found {
+        if is_new {
             tracing::error!(what = astray.as_str(), "the audit log was meddled with");
         }
         // What is written into another folder, or beside another writer, would make two logs of one.
@@ -312,8 +327,10 @@ impl Writer {
     /// What was written and is not written any more. Entries go on: what is missing is said, and nobody is helped by more.
     fn look_at_others(&mut self) {
         let Some(losses) = &mut self.losses else { return };
+        let quiet = self.sequencer.take_quiet();
         let (sequencer, reserve, in_flight) = (&self.sequencer, &mut self.held.reserve, &self.shared.in_flight);
-        let news = losses.look(&mut Holders { sequencer, reserve, in_flight });
+        let news = losses.look(&mut Holders { sequencer, reserve, in_flight, quiet });
+        let touched = losses.take_suspect() && !sequencer.holds_what_was_written();
         let news = news.inspect_err(|cause| tracing::error!(%cause, "files of the audit log cannot be watched"));
         for (file, fate) in news.unwrap_or_default() {
             let (file, now) = (file.display().to_string(), self.clock.now().wall);
@@ -333,6 +350,10 @@ impl Writer {
             format!("{count} files are missing or others, `{}` among them: put them back, or verify", first.display())
         });
         *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = words;
+        if touched {
+            self.held.vigil.astray = Some(Astray::WriteAhead);
+            self.put_right(Astray::WriteAhead, true);
+        }
     }
 
     fn restored(&mut self, what: Astray) {

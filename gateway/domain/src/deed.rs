@@ -74,6 +74,9 @@ pub enum DeedClass {
 }
 
 impl DeedClass {
+    /// Every one of them.
+    pub const ALL: [Self; 6] = [Self::Tenant, Self::Key, Self::Read, Self::Erasure, Self::Hold, Self::Log];
+
     /// As entries write it.
     pub fn as_str(self) -> &'static str {
         match self {

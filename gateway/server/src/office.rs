@@ -339,10 +339,11 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let custody = Custody { signer, subjects, anchor: Some(files.audit_newest) };
     let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) = Log::open(&folder, settings.audit.clone(), custody, author, Arc::clone(clock))?;
-    let Recovered { torn, before, unwritten, .. } = recovered;
+    let Recovered { torn, inserted, before, unwritten, .. } = recovered;
     let now = clock.now().wall;
     let mut start = Notice::start(now, before, torn);
     start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
+    start = if inserted > 0 { start.with("inserted", inserted) } else { start };
     let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
     if unanchored {
         tracing::warn!(
@@ -353,6 +354,12 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     log.note_lost(&recovered.lost);
     if before == Before::Crash {
         tracing::warn!(lost = recovered.lost.len(), unwritten, "the run before this one did not end as it should");
+    }
+    if inserted > 0 {
+        tracing::error!(
+            bytes = inserted,
+            "somebody has written into the audit log: that is left out, and nothing is lost"
+        );
     }
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");

@@ -114,12 +114,13 @@ const TABLE: &[Row] = &[
         subject: &[],
     },
     Row {
-        class: "retention.pruned",
+        class: "retention.",
         shape: &shape::EVENT_LOG_ACTIVITY,
         action: "/class",
         activities: &[("retention.pruned", 2)],
         subject: &[],
     },
+    entity("legal_hold.", &["/target"]),
     Row {
         class: "config.",
         shape: &shape::DEVICE_CONFIG_STATE_CHANGE,
@@ -155,7 +156,8 @@ const fn entity(class: &'static str, subject: &'static [&'static str]) -> Row {
 }
 
 /// What of an entry has a place in every class of the schema.
-const MAPPED: &[&str] = &["/seq", "/class", "/time", "/tenant", "/node", "/decision/reason", "/decision/detail"];
+const MAPPED: &[&str] =
+    &["/seq", "/class", "/time", "/tenant", "/node", "/reason", "/decision/reason", "/decision/detail"];
 
 /// What the table does not know.
 const UNKNOWN: Row =
@@ -199,7 +201,9 @@ fn event(found: &Found) -> Map<String, Value> {
     let (severity, status) = standing(&entry);
     put("severity_id", severity.into());
     put("status_id", status.into());
-    for (name, at) in [("status_detail", "/decision/reason"), ("message", "/decision/detail")] {
+    for (name, at) in
+        [("status_detail", "/reason"), ("status_detail", "/decision/reason"), ("message", "/decision/detail")]
+    {
         if !text(&entry, at).is_empty() {
             put(name, text(&entry, at).into());
         }
@@ -260,10 +264,12 @@ fn metadata(entry: &Value, seq: u64) -> Value {
 
 /// How grave an entry is, and how it ended: informational and a success unless something was refused or failed.
 fn standing(entry: &Value) -> (u64, u64) {
-    match text(entry, "/decision/outcome").as_str() {
-        "permit" => (1, 1),
-        "refuse" => (2, 2),
-        "fail" | "abort" => (3, 2),
+    // Of a request what was decided, of what somebody did what became of it.
+    let decided = ["/decision/outcome", "/outcome"].map(|it| text(entry, it));
+    match decided.iter().find(|it| !it.is_empty()).map_or("", String::as_str) {
+        "permit" | "done" | "released" => (1, 1),
+        "refuse" | "refused" => (2, 2),
+        "fail" | "abort" | "failing" | "held" => (3, 2),
         _ if entry.get("not_an_entry").is_some() => (5, 0),
         _ => (1, 0),
     }
@@ -275,5 +281,42 @@ fn text(entry: &Value, at: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Deed, DeedClass, Timestamp};
+
+    use super::*;
+    use crate::CLASSES;
+
+    #[test]
+    fn no_class_that_a_gateway_writes_is_a_base_event() {
+        for class in CLASSES {
+            let row = row_of(&json!({ "class": class }));
+            assert_ne!(row.shape.uid, shape::BASE_EVENT.uid, "{class}");
+        }
+        assert_eq!(row_of(&json!({ "class": "nobody.knows" })).shape.uid, shape::BASE_EVENT.uid);
+    }
+
+    #[test]
+    fn what_was_refused_is_a_failure_and_what_was_done_a_success() {
+        let then = Timestamp::from_seconds(0);
+        let written = |deed: &Deed| {
+            let mut bytes = Vec::new();
+            let author = crate::Author { node: "n".to_owned(), boot: "b".to_owned() };
+            crate::Notice::deed(1, deed).write(&author, 0, &mut bytes);
+            event(&Found { seq: 0, bytes })
+        };
+        for class in DeedClass::ALL {
+            assert!(CLASSES.contains(&class.as_str()), "{}", class.as_str());
+            let deed = Deed::new(class, "create", "ann", then).on("key_1");
+            let done = written(&deed);
+            assert_eq!((&done["severity_id"], &done["status_id"]), (&json!(1), &json!(1)), "{done:?}");
+            let refused = written(&deed.refused("no"));
+            assert_eq!((&refused["severity_id"], &refused["status_id"]), (&json!(2), &json!(2)), "{refused:?}");
+            assert_eq!(refused["status_detail"], "no");
+        }
     }
 }

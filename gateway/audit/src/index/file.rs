@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
 use super::build::{SHIFT, odd, term};
 use super::pages::Pages;
 use super::{BUNDLES, SEGMENT, Spot};
+use crate::disk;
 use crate::query::Filter;
 use crate::tree::FULL;
 
@@ -75,7 +75,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn open(path: &Path, segment: u64) -> Result<Self, NotAnIndex> {
-        Self::over(Pages::Of(File::open(path).map_err(|_| NotAnIndex)?), segment)
+        Self::over(Pages::Of(disk::open_to_read(path).map_err(|_| NotAnIndex)?), segment)
     }
 
     pub(super) fn of(bytes: Vec<u8>, segment: u64) -> Result<Self, NotAnIndex> {

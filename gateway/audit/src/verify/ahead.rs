@@ -24,7 +24,7 @@ pub(super) fn held(log: &Path, seq: u64, told: impl Fn(u64) -> Option<Hash>) -> 
         let Some(bytes) = disk::read_whatever(&path)? else { continue };
         let skipped = usize::try_from(seq - first).unwrap_or(usize::MAX);
         let most = FULL - usize::try_from(seq % FULL as u64).unwrap_or_default();
-        let all = wal::survey(&bytes, first, &told);
+        let (all, _) = wal::survey(&bytes, first, &told);
         let before = all.iter().zip(first..seq).filter(|(it, _)| it.changed).map(|(_, seq)| seq).collect();
         let pieces: Vec<_> =
             all.iter().skip(skipped).take(most).map(|it| (it.entry.map(<[u8]>::to_vec), it.changed)).collect();
@@ -38,4 +38,16 @@ pub(super) fn held(log: &Path, seq: u64, told: impl Fn(u64) -> Option<Hash>) -> 
         }
     }
     Ok(best)
+}
+
+/// What somebody has put between entries of write-ahead files: before which entry, in which file, and how many bytes.
+pub(super) fn inserted(log: &Path, told: impl Fn(u64) -> Option<Hash>) -> io::Result<Vec<(u64, String, usize)>> {
+    let mut all = Vec::new();
+    for (first, path) in wal::files(log)? {
+        let Some(bytes) = disk::read_whatever(&path)? else { continue };
+        let file = path.strip_prefix(log).unwrap_or(&path).display().to_string();
+        let (_, inserted) = wal::survey(&bytes, first, &told);
+        all.extend(inserted.into_iter().map(|it| (first + it.before, file.clone(), it.bytes)));
+    }
+    Ok(all)
 }

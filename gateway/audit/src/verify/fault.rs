@@ -78,6 +78,16 @@ pub enum Broken {
         /// The file.
         file: String,
     },
+    /// A write-ahead file has something between its entries that belongs to none.
+    #[error("{bytes} bytes before entry {seq} in `{file}` were put there by somebody; every entry of it is as it was")]
+    Inserted {
+        /// The entry that comes after them.
+        seq: u64,
+        /// The file.
+        file: String,
+        /// How many.
+        bytes: usize,
+    },
     /// The entries are not those that were signed for.
     #[error("the entries up to {before} are not those of the checkpoint `{file}`; those up to {good} are")]
     Changed {
@@ -213,6 +223,7 @@ impl Broken {
             | Self::Unlike(_)
             | Self::Unreadable { .. }
             | Self::ChangedAhead { .. }
+            | Self::Inserted { .. }
             | Self::Changed { .. }
             | Self::Kept { .. }
             | Self::Tile { .. }
@@ -252,6 +263,7 @@ impl Broken {
             | Self::TwoHeirs(_)
             | Self::Foreign { .. }
             | Self::Changed { .. }
+            | Self::Inserted { .. }
             | Self::Tile { .. }
             | Self::Bundle { .. }
             | Self::Rewritten { .. }

@@ -178,6 +178,14 @@ impl<'l> Replay<'l> {
         Ok(first < self.size())
     }
 
+    /// Names what stands between entries of write-ahead files and belongs to none.
+    pub(super) fn name_inserted(&mut self) -> Result<(), ReadError> {
+        for (seq, file, bytes) in ahead::inserted(self.log, |it| self.told_of(it))? {
+            self.found.push(Broken::Inserted { seq, file, bytes });
+        }
+        Ok(())
+    }
+
     /// The hash that a tile has of an entry.
     fn told_of(&self, seq: u64) -> Option<Hash> {
         let (index, within) = (seq / FULL as u64, usize::try_from(seq % FULL as u64).ok()?);

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use audit::{AuditSettings, Before};
+use audit::{AuditSettings, Before, Entries};
 
-use crate::sample::open_as;
+use crate::sample::{copy, open_as};
 use crate::verify::{alter, faults, grounds, run, seal, told, whole};
 
 /// Where the entries of the only write-ahead file begin, each with its head.
@@ -111,4 +111,62 @@ fn without_its_tile_a_changed_entry_of_a_write_ahead_file_is_named_all_the_same(
     fs::write(&file, bytes).unwrap();
     let expected = ["the entries up to 59 are not those of", "entry 5 in `wal/", "entry 30 in `wal/"];
     faults(folder.path(), &grounds(), &expected);
+}
+
+/// What somebody may put between entries: nonsense, short and long, and what looks like the beginning of an entry.
+fn rubbish(bytes: &[u8], at: &[usize]) -> Vec<Vec<u8>> {
+    let head = bytes[at[7]..at[7] + 12].to_vec();
+    vec![b"x".to_vec(), vec![0xa5; 100], vec![0; 70_000], head]
+}
+
+#[test]
+fn what_was_put_between_entries_is_named_once_and_costs_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "00", 298, Before::Nothing);
+    run(folder.path(), "01", 48, Before::Stop);
+    let file = "wal/00000000000000000000.wal";
+    let good = fs::read(folder.path().join(file)).unwrap();
+    let at = frames(&good);
+    for rubbish in rubbish(&good, &at) {
+        for entry in [1, 256, 300, 349] {
+            let log = copy(folder.path());
+            let bytes = [&good[..at[entry]], &rubbish, &good[at[entry]..]].concat();
+            fs::write(log.path().join(file), bytes).unwrap();
+            let says = format!("{} bytes before entry {entry} in `{file}` were put there", rubbish.len());
+            faults(log.path(), &grounds(), &[&says]);
+            assert_eq!(told(log.path(), &grounds()).entries, 350);
+            let (open, recovered) = open_as(log.path(), AuditSettings::default(), "02").unwrap();
+            let found = (recovered.next, recovered.torn, recovered.inserted, recovered.before);
+            assert_eq!(found, (350, 0, rubbish.len() as u64, Before::Stop));
+            drop(open);
+            faults(log.path(), &grounds(), &[]);
+            let entries: Vec<Vec<u8>> = Entries::from(log.path(), 0).map(|it| it.unwrap().1).collect();
+            let written: Vec<Vec<u8>> = Entries::from(folder.path(), 0).map(|it| it.unwrap().1).collect();
+            assert!(entries == written, "an entry is another one");
+        }
+    }
+}
+
+#[test]
+fn what_was_put_between_entries_that_are_not_signed_for_costs_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "00", 57, Before::Nothing);
+    let file = folder.path().join("wal/00000000000000000000.wal");
+    let good = fs::read(&file).unwrap();
+    let at = frames(&good);
+    for kept in ["checkpoint", "checkpoints"] {
+        let _ = fs::remove_file(folder.path().join(kept));
+        let _ = fs::remove_dir_all(folder.path().join(kept));
+    }
+    let held = |bytes: Vec<u8>, next: u64, torn: u64, inserted: u64| {
+        let log = copy(folder.path());
+        fs::write(log.path().join("wal/00000000000000000000.wal"), bytes).unwrap();
+        let (_, recovered) = open_as(log.path(), AuditSettings::default(), "01").unwrap();
+        assert_eq!((recovered.next, recovered.torn, recovered.inserted), (next, torn, inserted));
+    };
+    held([&good[..at[30]], b"rubbish", &good[at[30]..]].concat(), 59, 0, 7);
+    // Where something is missing as well, what comes after it was never certain.
+    let (cut, rest) = ([&good[..at[30]], b"rubbish"].concat(), good[at[31]..].to_vec());
+    let torn = 7 + rest.len() as u64;
+    held([cut, rest].concat(), 30, torn, 0);
 }

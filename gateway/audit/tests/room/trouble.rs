@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -117,6 +119,45 @@ fn a_write_ahead_file_that_is_replaced_is_written_again() {
 fn a_write_ahead_file_that_is_cut_is_written_again() {
     let cut = |log: &Path| fs::OpenOptions::new().write(true).open(wal(log)).unwrap().set_len(10).unwrap();
     survives(cut, "write-ahead");
+}
+
+#[test]
+fn a_write_ahead_file_that_others_write_to_is_written_again() {
+    let append = |log: &Path| {
+        let mut file = fs::OpenOptions::new().append(true).open(wal(log)).unwrap();
+        file.write_all(b"rubbish").unwrap();
+    };
+    survives(append, "write-ahead");
+    let change = |log: &Path| {
+        let file = fs::OpenOptions::new().write(true).open(wal(log)).unwrap();
+        file.write_all_at(b"x", 5_000).unwrap();
+    };
+    survives(change, "write-ahead");
+}
+
+#[test]
+fn what_others_write_into_a_file_that_grows_is_noticed() {
+    let (_folder, log, open) = running();
+    let file = fs::OpenOptions::new().write(true).open(wal(&log)).unwrap();
+    file.write_all_at(b"x", 5_000).unwrap();
+    drop(file);
+    until("what was changed", || {
+        let _ = open.note(&Notice::new("heartbeat", NOW).with("number", 0));
+        restored(&log).iter().any(|it| it.contains("write-ahead")) && open.writable().is_ok()
+    });
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
+
+#[test]
+fn a_file_that_nobody_wrote_ahead_misleads_no_reader() {
+    let (_folder, log, open) = running();
+    let stray = log.join("wal/00000000000000009984.wal");
+    fs::write(&stray, "rubbish").unwrap();
+    until("the stray file", || !stray.exists() && restored(&log).iter().any(|it| it.ends_with("9984.wal")));
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+    drop(self::open(&log, "01"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Writes a log and says which of its entries are certain, until it is killed: `log-writer FOLDER BOOT BATCHES LONG`.
+//! Writes a log and says which of its entries are certain, until it is killed: `log-writer FOLDER BOOT BATCHES LONG WAL`.
 //!
-//! As many batches as it is told, each of a few short entries, or of long ones in `LONG` batches, so that write-ahead files
-//! follow one another. After each it waits, as strict operations do, and says `certain N`.
+//! As many batches as it is told, each of a few short entries, or of long ones in `LONG` batches; a write-ahead file of `WAL`
+//! bytes is followed by another. After each it waits, as strict operations do, and says `certain N`.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a part of a test; what fails here must end it")]
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use faults::Dice;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, boot, batches, long_ones] = words.as_slice() else { return };
+    let [folder, boot, batches, long_ones, wal_bytes] = words.as_slice() else { return };
     let (batches, long_ones) = (batches.parse().expect("a number"), long_ones.parse().expect("a number"));
     // Nothing is written but what is waited for, and signed for at once: then a plan hits the same call each time.
     let settings = AuditSettings {
@@ -24,6 +24,7 @@ fn main() {
         stall_ms: 60_000,
         checkpoint_ms: 0,
         reserve_bytes: 0,
+        wal_bytes: wal_bytes.parse().expect("a number"),
         ..AuditSettings::default()
     };
     let signer = Signer::from_seed("portcullis/faults", &[1; 32]).expect("a name");

@@ -16,7 +16,7 @@ pub(super) struct Shape {
 pub(super) const BASE_EVENT: Shape = Shape { uid: 0, name: "Base Event", category: 0, mapped: &[], fill: |_, _, _| () };
 
 pub(super) const EVENT_LOG_ACTIVITY: Shape =
-    Shape { uid: 1008, name: "Event Log Activity", category: 1, mapped: &["/reader"], fill: event_log };
+    Shape { uid: 1008, name: "Event Log Activity", category: 1, mapped: &["/reader", "/actor"], fill: event_log };
 
 pub(super) const AUTHENTICATION: Shape =
     Shape { uid: 3002, name: "Authentication", category: 3, mapped: CALL, fill: authentication };
@@ -54,7 +54,7 @@ const NOBODY: &str = "unknown";
 
 fn event_log(entry: &Value, _: Option<&str>, event: &mut Map<String, Value>) {
     event.insert("log_name".to_owned(), "audit".into());
-    if let Some(reader) = text(entry, "/reader") {
+    if let Some(reader) = text(entry, "/reader").or_else(|| text(entry, "/actor")) {
         event.insert("actor".to_owned(), json!({ "user": { "name": reader } }));
     }
 }
