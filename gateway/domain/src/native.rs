@@ -134,9 +134,10 @@ impl NativeVerb {
             | Self::ProveGrowth
             | Self::ExchangeKey
             | Self::IssuerKeys
-            | Self::IssuerMetadata
-            | Self::UserInfo => &[],
-            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest => &["authorization"],
+            | Self::IssuerMetadata => &[],
+            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest | Self::UserInfo => {
+                &["authorization"]
+            }
             Self::Authorize | Self::Consent => &["cookie", "origin", "sec-fetch-site"],
         }
     }
@@ -150,7 +151,8 @@ impl NativeVerb {
             | Self::IntrospectToken
             | Self::PushRequest
             | Self::Authorize
-            | Self::Consent => true,
+            | Self::Consent
+            | Self::UserInfo => true,
             Self::ListAudit
             | Self::ListEntries
             | Self::GetEntry
@@ -159,8 +161,7 @@ impl NativeVerb {
             | Self::ProveGrowth
             | Self::ExchangeKey
             | Self::IssuerKeys
-            | Self::IssuerMetadata
-            | Self::UserInfo => false,
+            | Self::IssuerMetadata => false,
         }
     }
 
