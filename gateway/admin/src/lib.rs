@@ -16,8 +16,10 @@ mod issuer;
 mod oauth;
 mod operations;
 mod page;
+mod people;
 mod posts;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
 pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED};
+pub use people::SessionCookies;
 pub use posts::{Condition, Posts, router, serve};

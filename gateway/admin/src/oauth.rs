@@ -101,7 +101,23 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
         | NativeVerb::ProveGrowth
         | NativeVerb::ExchangeKey
         | NativeVerb::IssuerKeys
-        | NativeVerb::IssuerMetadata => Err(Declined::Failed.into()),
+        | NativeVerb::IssuerMetadata
+        | NativeVerb::SignIn
+        | NativeVerb::RenewSession
+        | NativeVerb::SignOut
+        | NativeVerb::ListSessions
+        | NativeVerb::EndSession
+        | NativeVerb::ListPeople
+        | NativeVerb::CreatePerson
+        | NativeVerb::GetPerson
+        | NativeVerb::ChangePerson
+        | NativeVerb::DeletePerson
+        | NativeVerb::ChangePassword
+        | NativeVerb::EnrolFactor
+        | NativeVerb::ConfirmFactor
+        | NativeVerb::RemoveFactor
+        | NativeVerb::LoginPage
+        | NativeVerb::SubmitLogin => Err(Declined::Failed.into()),
     };
     let answer = match answer {
         Ok(response) => Ok(response),

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::asked::Asked;
 use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
+use crate::people::{self, SessionCookies};
 use crate::{audit_list, checkpoints, entries, exchange, issuer, oauth};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
@@ -35,7 +36,7 @@ pub const REFUSED: &str = "x-portcullis-refused";
 /// The header of an answer that names the key that was shown in the body, for the entry of the request.
 pub const ABOUT: &str = "x-portcullis-about";
 
-const ABOUT_NAME: HeaderName = HeaderName::from_static(ABOUT);
+pub(crate) const ABOUT_NAME: HeaderName = HeaderName::from_static(ABOUT);
 
 /// How long a body may be that is read here. What asks for one is short.
 const BODY: usize = 16 * 1024;
@@ -89,6 +90,8 @@ pub struct Offered {
     pub places: Vec<(NativeVerb, String)>,
     /// Every scope it knows.
     pub scopes: Vec<String>,
+    /// Where it keeps sessions of browsers, if it has any.
+    pub session: Option<SessionCookies>,
 }
 
 impl Offered {
@@ -243,6 +246,22 @@ impl Operations {
             | NativeVerb::Authorize
             | NativeVerb::Consent
             | NativeVerb::UserInfo => return Err(Declined::Failed),
+            NativeVerb::SignIn
+            | NativeVerb::RenewSession
+            | NativeVerb::SignOut
+            | NativeVerb::ListSessions
+            | NativeVerb::EndSession
+            | NativeVerb::ListPeople
+            | NativeVerb::CreatePerson
+            | NativeVerb::GetPerson
+            | NativeVerb::ChangePerson
+            | NativeVerb::DeletePerson
+            | NativeVerb::ChangePassword
+            | NativeVerb::EnrolFactor
+            | NativeVerb::ConfirmFactor
+            | NativeVerb::RemoveFactor
+            | NativeVerb::LoginPage
+            | NativeVerb::SubmitLogin => people::answer(self, question).await?,
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

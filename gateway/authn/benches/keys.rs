@@ -98,7 +98,7 @@ fn bench_key_check(criterion: &mut Criterion) {
         signatures: None,
         tokens: None,
         tenant_header: None,
-        session_cookies: &[],
+        sessions: None,
         anonymous: false,
     };
     for (size, name) in [(100_000, "100k"), (1_000_000, "1M")] {

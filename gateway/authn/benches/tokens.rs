@@ -117,7 +117,7 @@ fn tokens(criterion: &mut Criterion) {
         signatures: None,
         tokens: Some(TokenRules { issuer: ISSUER }),
         tenant_header: None,
-        session_cookies: &[],
+        sessions: None,
         anonymous: false,
     };
     let plain = ring();

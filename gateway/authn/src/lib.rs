@@ -3,6 +3,7 @@
 //! [`authenticate`] is the only way to a [`Caller`]: it finds the one credential, verifies it against the [`Keyring`] and
 //! asks anew for every request whether it still stands. No operation has its own. Reads no database and no clock.
 
+mod cookie;
 mod keyring;
 mod presented;
 mod random;
@@ -18,9 +19,10 @@ mod whole;
 
 use std::sync::Arc;
 
-use domain::{ApiName, Arrival, AuthMethod, Caller, TenantId, keyformat};
+use domain::{ApiName, Arrival, AuthMethod, Caller, GrantKind, TenantId, keyformat};
 use http::header::HeaderName;
 
+pub use cookie::{SessionRole, SessionRules, cookie, is_same_site};
 pub use keyring::{Entry, Keyring, KeyringBuilder};
 pub use random::SystemRandom;
 pub use refusal::{Cause, Kind, Unauthenticated};
@@ -47,8 +49,8 @@ pub struct AuthRules<'a> {
     pub tokens: Option<TokenRules<'a>>,
     /// The header that must be there and name the key's tenant.
     pub tenant_header: Option<&'a HeaderName>,
-    /// The cookies that hold a session of this API.
-    pub session_cookies: &'a [String],
+    /// Which sessions it takes; `None` for none.
+    pub sessions: Option<SessionRules<'a>>,
     /// Whether the operation lets anybody ask. A credential that is shown must be good all the same.
     pub anonymous: bool,
 }
@@ -71,7 +73,7 @@ pub fn authenticate(
     keyring: &Keyring,
     secrets: &Secrets,
 ) -> Result<Option<(Caller, PayloadCheck)>, Unauthenticated> {
-    let (entry, method, check) = match classify(arrival, rules.session_cookies)? {
+    let (entry, method, check) = match classify(arrival, rules.sessions)? {
         Presented::Nothing if rules.anonymous => return Ok(None),
         Presented::Nothing => return Err(Cause::Missing.into()),
         Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
@@ -82,7 +84,10 @@ pub fn authenticate(
             let caller = admit(entry, AuthMethod::AccessToken, rules, arrival)?;
             return Ok(Some((Caller { standing, ..caller }, PayloadCheck::Done)));
         }
-        Presented::Session => return Err(Cause::KindNotTaken.into()),
+        Presented::Session(text) => {
+            let caller = session(text, rules, arrival, keyring)?;
+            return Ok(Some((caller, PayloadCheck::Done)));
+        }
         Presented::Signature => {
             let taken = rules.signatures.ok_or(Cause::KindNotTaken)?;
             let (entry, check) = signed::prove(taken, arrival, body, keyring, secrets)?;
@@ -94,21 +99,21 @@ pub fn authenticate(
 
 /// Whether the body must be read before it can be said who is asking: it was signed, and its hash is written nowhere.
 pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
-    let signed = || matches!(classify(arrival, rules.session_cookies), Ok(Presented::Signature));
+    let signed = || matches!(classify(arrival, rules.sessions), Ok(Presented::Signature));
     rules.signatures.is_some_and(|it| signed() && signed::needs_body(it, arrival))
 }
 
 /// The signature that a request was proven by, for it to be remembered; `None` where it was proven otherwise. Means
 /// something only after [`authenticate`].
 pub fn signature(rules: &AuthRules<'_>, arrival: &Arrival) -> Option<Signature> {
-    let signed = matches!(classify(arrival, rules.session_cookies), Ok(Presented::Signature));
+    let signed = matches!(classify(arrival, rules.sessions), Ok(Presented::Signature));
     rules.signatures.filter(|_| signed).and_then(|it| signed::signature(it, arrival))
 }
 
 /// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even
 /// where too many others from the same address failed.
 pub fn shows_checked_key(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
-    matches!(classify(arrival, rules.session_cookies), Ok(Presented::Checked(_)))
+    matches!(classify(arrival, rules.sessions), Ok(Presented::Checked(_)))
 }
 
 fn checked<'k>(
@@ -139,6 +144,21 @@ fn bare<'k>(
 
 fn imported<'k>(key: &str, keyring: &'k Keyring, secrets: &Secrets) -> Option<&'k Arc<Entry>> {
     keyformat::IMPORTED_LEN.contains(&key.len()).then(|| keyring.find_imported(key, secrets.peppers()))?
+}
+
+/// Who is behind a session: its token is judged as any other, and its grant on every request.
+fn session(text: &str, rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyring) -> Result<Caller, Unauthenticated> {
+    let taken = rules.sessions.filter(|it| it.role == SessionRole::Credential).ok_or(Cause::KindNotTaken)?;
+    let (entry, standing) = token::prove(text, TokenRules { issuer: taken.issuer }, arrival.at.wall, keyring)?;
+    // What a client was given is for its own requests, and a browser sends nothing of it by itself.
+    if standing.grant.as_ref().is_none_or(|it| it.kind != GrantKind::Session) {
+        return Err(Unauthenticated::of(Cause::KindNotTaken, entry));
+    }
+    let caller = admit(entry, AuthMethod::Session, rules, arrival)?;
+    if !arrival.method.is_safe() && !is_same_site(&arrival.headers, taken.origins.iter().map(String::as_str)) {
+        return Err(Unauthenticated::of(Cause::CrossSite, entry));
+    }
+    Ok(Caller { standing, ..caller })
 }
 
 /// Whether a key that was proven still opens this API, now, for this tenant.

@@ -3,11 +3,11 @@
 //! Knows how a credential looks. Does not know whether it is good.
 
 use domain::{Arrival, keyformat};
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::AUTHORIZATION;
 use percent_encoding::percent_decode_str;
 
 use crate::Cause;
+use crate::cookie::{self, SessionRules};
 
 /// The longest credential there can be, in bytes.
 const MAX_CREDENTIAL: usize = 8 * 1024;
@@ -25,24 +25,28 @@ pub(crate) enum Presented<'a> {
     Bare(&'a str),
     /// A signature, in the header or in the query.
     Signature,
-    /// A session, in a cookie.
-    Session,
+    /// The token of a session, in a cookie.
+    Session(&'a str),
 }
 
 /// Finds the one credential. Two are refused whatever they are: which one counts is not for two parsers to differ on.
-pub(crate) fn classify<'a>(arrival: &'a Arrival, session_cookies: &[String]) -> Result<Presented<'a>, Cause> {
+pub(crate) fn classify<'a>(arrival: &'a Arrival, sessions: Option<SessionRules<'_>>) -> Result<Presented<'a>, Cause> {
     let signed_query = look_through(arrival.query())?;
-    let session = shows_session(&arrival.headers, session_cookies)?;
+    let session = match sessions {
+        Some(rules) => cookie::shown(&arrival.headers, &rules)?,
+        None => None,
+    };
     let mut lines = arrival.headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else {
         return match (signed_query, session) {
-            (true, true) => Err(Cause::TwoCredentials),
-            (true, false) => Ok(Presented::Signature),
-            (false, true) => Ok(Presented::Session),
-            (false, false) => Ok(Presented::Nothing),
+            (true, Some(_)) => Err(Cause::TwoCredentials),
+            (true, None) => Ok(Presented::Signature),
+            (false, Some(token)) if MAX_CREDENTIAL < token.len() => Err(Cause::Oversized),
+            (false, Some(token)) => Ok(Presented::Session(token)),
+            (false, None) => Ok(Presented::Nothing),
         };
     };
-    if lines.next().is_some() || signed_query || session {
+    if lines.next().is_some() || signed_query || session.is_some() {
         return Err(Cause::TwoCredentials);
     }
     if line.len() > MAX_CREDENTIAL {
@@ -85,21 +89,6 @@ fn look_through(query: &str) -> Result<bool, Cause> {
     Ok(signed)
 }
 
-/// Whether a cookie holds a session. One cookie that is there twice is two sessions.
-fn shows_session(headers: &HeaderMap, names: &[String]) -> Result<bool, Cause> {
-    let mut shown = false;
-    for name in names {
-        let lines = headers.get_all(COOKIE).iter().flat_map(|it| it.as_bytes().split(|it| *it == b';'));
-        let called = lines.map(|it| it.split(|it| *it == b'=').next().unwrap_or_default().trim_ascii());
-        match called.filter(|it| *it == name.as_bytes()).count() {
-            0 => {}
-            1 => shown = true,
-            _ => return Err(Cause::TwoCredentials),
-        }
-    }
-    Ok(shown)
-}
-
 fn is(name: &str, wanted: &str) -> bool {
     if name.len() == wanted.len() {
         name.eq_ignore_ascii_case(wanted)
@@ -115,13 +104,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cookie::SessionRole;
     use crate::testing::{arrival, minted_key};
 
     #[track_caller]
     fn check(target: &str, authorization: &[&str], expected: &Result<Presented<'_>, Cause>) {
         let lines: Vec<_> = authorization.iter().map(|it| ("authorization", *it)).collect();
         let arrival = arrival(target, &lines);
-        assert!(classify(&arrival, &[]) == *expected, "{target} {authorization:?}");
+        assert!(classify(&arrival, None) == *expected, "{target} {authorization:?}");
     }
 
     #[test]
@@ -158,17 +148,29 @@ mod tests {
 
     #[test]
     fn a_session_is_a_credential_beside_any_other() {
-        let names = ["sid".to_owned(), "refresh".to_owned()];
+        let rules = |role| SessionRules { access: "sid", refresh: "refresh", origins: &[], issuer: "", role };
         let key = format!("Bearer {}", minted_key("nsx_live_", 1));
         let check = |target: &str, lines: &[(&str, &str)], expected: Result<Presented<'_>, Cause>| {
-            assert!(classify(&arrival(target, lines), &names) == expected, "{target} {lines:?}");
+            let rules = rules(SessionRole::Credential);
+            assert!(classify(&arrival(target, lines), Some(rules)) == expected, "{target} {lines:?}");
         };
-        check("/", &[("cookie", "a=1; sid=x;refresh=y")], Ok(Presented::Session));
-        check("/", &[("cookie", "a=1"), ("cookie", " sid =x")], Ok(Presented::Session));
+        check("/", &[("cookie", "a=1; sid=x;refresh=y")], Ok(Presented::Session("x")));
+        check("/", &[("cookie", "a=1"), ("cookie", " sid =x")], Ok(Presented::Session("x")));
         check("/", &[("cookie", "a=sid; sids=1; SID=1")], Ok(Presented::Nothing));
+        check("/", &[("cookie", "refresh=x")], Ok(Presented::Nothing));
         check("/", &[("cookie", "sid=x; sid=y")], Err(Cause::TwoCredentials));
+        check("/", &[("cookie", "refresh=x; refresh=y")], Err(Cause::TwoCredentials));
         check("/", &[("cookie", "sid=x"), ("authorization", &key)], Err(Cause::TwoCredentials));
-        check("/?X-Amz-Signature=0", &[("cookie", "refresh=x")], Err(Cause::TwoCredentials));
+        check("/?X-Amz-Signature=0", &[("cookie", "sid=x")], Err(Cause::TwoCredentials));
+        let longest = format!("sid={}", "a".repeat(MAX_CREDENTIAL + 1));
+        check("/", &[("cookie", &longest)], Err(Cause::Oversized));
+        // Where anybody may ask, what a browser sends unasked is nobody's claim; two of one name are two all the same.
+        let passed = |line: &str| {
+            classify(&arrival("/", &[("cookie", line)]), Some(rules(SessionRole::Passed)))
+                .map(|it| it == Presented::Nothing)
+        };
+        assert_eq!(passed("sid=x; refresh=y"), Ok(true));
+        assert_eq!(passed("refresh=x; refresh=y"), Err(Cause::TwoCredentials));
     }
 
     #[test]
@@ -203,7 +205,7 @@ mod tests {
                 }
             }
             let shown = arrival.headers.get_all(AUTHORIZATION).iter().count();
-            let read = classify(&arrival, &[]);
+            let read = classify(&arrival, None);
             if 1 < shown {
                 prop_assert!(read.is_err());
             }
@@ -217,7 +219,7 @@ mod tests {
             let arrival = arrival("/", &[("authorization", &format!("Bearer {key}"))]);
             let bare = key.bytes().filter(|it| *it == b'.').count() != 2 && keyformat::prefix(&key).is_none();
             if bare {
-                prop_assert!(classify(&arrival, &[]) == Ok(Presented::Bare(&key)));
+                prop_assert!(classify(&arrival, None) == Ok(Presented::Bare(&key)));
             }
         }
     }

@@ -79,6 +79,9 @@ pub enum Cause {
     /// An access token that is not believed.
     #[error(transparent)]
     BadToken(BadToken),
+    /// A change by a session, from a page that is not the API's own.
+    #[error("the page that sends the change is not one of the API's own")]
+    CrossSite,
     /// The tenant header is not there.
     #[error("the tenant header is missing")]
     TenantHeaderMissing,
@@ -99,6 +102,8 @@ pub enum Kind {
     Unproven,
     /// Somebody is asking for another tenant: 403.
     WrongTenant,
+    /// Somebody's browser is asking, and perhaps not they: 403.
+    CrossSite,
 }
 
 impl Unauthenticated {
@@ -125,6 +130,7 @@ impl Unauthenticated {
             | Cause::BadSignature(BadSignature::Body) => Kind::Malformed,
             Cause::SignatureMalformed(why) if why.is_bad_request() => Kind::Malformed,
             Cause::WrongTenant => Kind::WrongTenant,
+            Cause::CrossSite => Kind::CrossSite,
             Cause::SignatureMalformed(_)
             | Cause::UnknownAccessKey
             | Cause::Unsealable
@@ -161,6 +167,7 @@ impl Unauthenticated {
             Cause::Elsewhere => {
                 Told::new("credential_elsewhere", "Send the credential in the Authorization header and nowhere else.")
             }
+            Cause::CrossSite => Told::new("cross_site", "Changes by a session come from the pages of this service."),
             Cause::Oversized => Told::new("credential_too_long", "The Authorization header is too long."),
             Cause::TenantHeaderMissing => header(Told::new("tenant_header_missing", "The account header is required.")),
             Cause::TenantHeaderRepeated => {
@@ -206,6 +213,7 @@ impl Unauthenticated {
             Cause::Expired => "expired",
             Cause::Revoked => "revoked",
             Cause::Replaced => "replaced",
+            Cause::CrossSite => "cross_site",
             Cause::TenantHeaderMissing => "tenant_header_missing",
             Cause::TenantHeaderRepeated => "tenant_header_repeated",
             Cause::WrongTenant => "tenant_mismatch",
@@ -234,6 +242,7 @@ impl Unauthenticated {
             | Cause::Expired
             | Cause::Revoked
             | Cause::Replaced
+            | Cause::CrossSite
             | Cause::TenantHeaderMissing
             | Cause::TenantHeaderRepeated
             | Cause::WrongTenant => Blame::Caller,
@@ -280,6 +289,7 @@ impl Unauthenticated {
             | Cause::Expired
             | Cause::Revoked
             | Cause::Replaced
+            | Cause::CrossSite
             | Cause::TenantHeaderMissing
             | Cause::TenantHeaderRepeated
             | Cause::WrongTenant => false,

@@ -35,7 +35,7 @@ impl Api {
             signatures: None,
             tokens: None,
             tenant_header: self.tenant_header.then_some(&ACCOUNT),
-            session_cookies: &[],
+            sessions: None,
             anonymous: self.anonymous,
         }
     }
@@ -289,7 +289,7 @@ fn a_credential_the_api_does_not_take_is_401_and_never_ignored() {
         signatures: None,
         tokens: None,
         tenant_header: None,
-        session_cookies: &[],
+        sessions: None,
         anonymous: false,
     };
     let key = minted_key("nsx_live_", 1);

@@ -23,8 +23,8 @@ pub use dialect::{Dialect, REFUSAL_REASON, STATUSES, Worded};
 pub use host::{Host, Unidentified};
 pub use load::{Sketch, Unsound};
 pub use profile::{
-    ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, SigV4, Surface, Timeouts,
-    upstream,
+    ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, Sessions, SigV4, Surface,
+    Timeouts, upstream,
 };
 pub use validate::{Invalid, InvalidKind, Wrong};
 pub use version::{DEPRECATION, SUNSET, VersionNotice};

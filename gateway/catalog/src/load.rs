@@ -213,10 +213,12 @@ fn roles(written: Vec<WrittenRole>, operations: &[Arc<Operation>]) -> BTreeMap<R
     written.into_iter().map(|it| (it.name.value, scopes(it.scopes).into_iter().collect())).collect()
 }
 
-/// The scheme and the first host, where an operation may be asked for with an access token.
+/// The scheme and the first host, where an operation may be asked for with an access token, shown or in a session.
 fn token_issuer(operations: &[Arc<Operation>], surfaces: &[Surface]) -> Option<String> {
     let host = surfaces.first()?.hosts.first()?;
-    let named = operations.iter().any(|it| it.requirement.names(AuthMethod::AccessToken));
+    let named = operations
+        .iter()
+        .any(|it| it.requirement.names(AuthMethod::AccessToken) || it.requirement.names(AuthMethod::Session));
     named.then(|| format!("https://{host}"))
 }
 

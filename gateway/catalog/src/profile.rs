@@ -88,8 +88,26 @@ pub struct Credentials {
     pub api_key: Option<ApiKeys>,
     /// Signatures of access keys.
     pub sigv4: Option<SigV4>,
+    /// Sessions of browsers.
+    pub session: Option<Sessions>,
+}
+
+impl Credentials {
     /// The cookies that hold a session. They are credentials like all others, and never go further.
-    pub session_cookies: Vec<String>,
+    pub fn session_cookies(&self) -> impl Iterator<Item = &str> + Clone {
+        self.session.iter().flat_map(|it| [it.access.as_str(), it.refresh.as_str()])
+    }
+}
+
+/// In which cookies sessions are, and whose pages may act by them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// The cookie with the access token.
+    pub access: String,
+    /// The cookie with the refresh token.
+    pub refresh: String,
+    /// The origins of pages that may send changes, such as `https://console.example`.
+    pub origins: Vec<String>,
 }
 
 /// What the API keys of an API look like.

@@ -77,11 +77,59 @@ pub enum NativeVerb {
     /// What a client may know of the user that it acts for.
     #[serde(rename = "oauth.userinfo")]
     UserInfo,
+    /// A session for somebody who shows who they are.
+    #[serde(rename = "sessions.sign_in")]
+    SignIn,
+    /// The next tokens of a session.
+    #[serde(rename = "sessions.renew")]
+    RenewSession,
+    /// The end of the session whose cookies are shown.
+    #[serde(rename = "sessions.sign_out")]
+    SignOut,
+    /// The sessions of the caller's tenant.
+    #[serde(rename = "sessions.list")]
+    ListSessions,
+    /// The end of one of them.
+    #[serde(rename = "sessions.end")]
+    EndSession,
+    /// The users of the caller's tenant.
+    #[serde(rename = "people.list")]
+    ListPeople,
+    /// A user of it is made known.
+    #[serde(rename = "people.create")]
+    CreatePerson,
+    /// One of them.
+    #[serde(rename = "people.get")]
+    GetPerson,
+    /// What is changed of one of them.
+    #[serde(rename = "people.change")]
+    ChangePerson,
+    /// One of them is a user of the tenant no more.
+    #[serde(rename = "people.delete")]
+    DeletePerson,
+    /// Another password for the user who asks.
+    #[serde(rename = "account.password")]
+    ChangePassword,
+    /// A second factor for the user who asks, to be confirmed.
+    #[serde(rename = "account.enrol_factor")]
+    EnrolFactor,
+    /// It is asked for from now on.
+    #[serde(rename = "account.confirm_factor")]
+    ConfirmFactor,
+    /// It is asked for no more.
+    #[serde(rename = "account.remove_factor")]
+    RemoveFactor,
+    /// The page of the issuer on which people show who they are.
+    #[serde(rename = "login.page")]
+    LoginPage,
+    /// What was filled in there.
+    #[serde(rename = "login.submit")]
+    SubmitLogin,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 32] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -98,6 +146,22 @@ impl NativeVerb {
         Self::Authorize,
         Self::Consent,
         Self::UserInfo,
+        Self::SignIn,
+        Self::RenewSession,
+        Self::SignOut,
+        Self::ListSessions,
+        Self::EndSession,
+        Self::ListPeople,
+        Self::CreatePerson,
+        Self::GetPerson,
+        Self::ChangePerson,
+        Self::DeletePerson,
+        Self::ChangePassword,
+        Self::EnrolFactor,
+        Self::ConfirmFactor,
+        Self::RemoveFactor,
+        Self::LoginPage,
+        Self::SubmitLogin,
     ];
 
     /// As documents write it.
@@ -119,6 +183,22 @@ impl NativeVerb {
             Self::Authorize => "oauth.authorize",
             Self::Consent => "oauth.consent",
             Self::UserInfo => "oauth.userinfo",
+            Self::SignIn => "sessions.sign_in",
+            Self::RenewSession => "sessions.renew",
+            Self::SignOut => "sessions.sign_out",
+            Self::ListSessions => "sessions.list",
+            Self::EndSession => "sessions.end",
+            Self::ListPeople => "people.list",
+            Self::CreatePerson => "people.create",
+            Self::GetPerson => "people.get",
+            Self::ChangePerson => "people.change",
+            Self::DeletePerson => "people.delete",
+            Self::ChangePassword => "account.password",
+            Self::EnrolFactor => "account.enrol_factor",
+            Self::ConfirmFactor => "account.confirm_factor",
+            Self::RemoveFactor => "account.remove_factor",
+            Self::LoginPage => "login.page",
+            Self::SubmitLogin => "login.submit",
         }
     }
 
@@ -134,35 +214,41 @@ impl NativeVerb {
             | Self::ProveGrowth
             | Self::ExchangeKey
             | Self::IssuerKeys
-            | Self::IssuerMetadata => &[],
+            | Self::IssuerMetadata
+            | Self::ListSessions
+            | Self::EndSession
+            | Self::ListPeople
+            | Self::CreatePerson
+            | Self::GetPerson
+            | Self::ChangePerson
+            | Self::DeletePerson
+            | Self::ChangePassword
+            | Self::EnrolFactor
+            | Self::ConfirmFactor
+            | Self::RemoveFactor
+            | Self::LoginPage => &[],
             Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest | Self::UserInfo => {
                 &["authorization"]
             }
-            Self::Authorize | Self::Consent => &["cookie", "origin", "sec-fetch-site"],
+            Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin | Self::Authorize | Self::Consent => {
+                &["cookie", "origin", "sec-fetch-site"]
+            }
         }
     }
 
     /// Whether it looks at a request itself, from its first parameter to the last byte of its body, and says what is wrong
     /// with it as a standard has it. Its document then describes, and refuses nothing but what is too long.
     pub fn words_refusals(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::CreateToken
-            | Self::RevokeToken
-            | Self::IntrospectToken
-            | Self::PushRequest
-            | Self::Authorize
-            | Self::Consent
-            | Self::UserInfo => true,
-            Self::ListAudit
-            | Self::ListEntries
-            | Self::GetEntry
-            | Self::ProveEntry
-            | Self::NewestCheckpoint
-            | Self::ProveGrowth
-            | Self::ExchangeKey
-            | Self::IssuerKeys
-            | Self::IssuerMetadata => false,
-        }
+                | Self::RevokeToken
+                | Self::IntrospectToken
+                | Self::PushRequest
+                | Self::Authorize
+                | Self::Consent
+                | Self::UserInfo
+        )
     }
 
     /// The one that a document writes so.
@@ -183,6 +269,21 @@ pub enum Declined {
     /// What the body shows is not believed.
     #[error("what the body shows is not believed")]
     Unproven,
+    /// It is believed, and a second factor is asked for too.
+    #[error("a second factor is asked for")]
+    SecondFactor,
+    /// A browser sends it, and perhaps not whoever sits before it.
+    #[error("the page that sends it is not one of the API's own")]
+    CrossSite,
+    /// What would be given is more than the caller has.
+    #[error("more would be given than the caller has")]
+    Beyond,
+    /// Something else has the name, or needs what would be taken away.
+    #[error("something else is in the way: {0}")]
+    Conflict(String),
+    /// A password that others would guess.
+    #[error("the password is too short, too long, or one that others would guess")]
+    WeakPassword,
     /// What the body shows was wrong too often.
     #[error("what the body shows was wrong too often: {0} s")]
     TooOften(u64),
@@ -207,6 +308,11 @@ impl Declined {
             Self::Parameter(_) => "invalid_parameter",
             Self::PlainHttp => "https_required",
             Self::Unproven => "invalid_credentials",
+            Self::SecondFactor => "second_factor_required",
+            Self::CrossSite => "cross_site",
+            Self::Beyond => "insufficient_scope",
+            Self::Conflict(_) => "conflict",
+            Self::WeakPassword => "weak_password",
             Self::TooOften(_) => "too_many_tries",
             Self::NotFound => "not_found",
             Self::Busy => "busy",
@@ -220,9 +326,17 @@ impl Declined {
         match self {
             Self::Parameter(name) => format!("{} {name}", self.reason()),
             Self::TooOften(seconds) => format!("{} {seconds}", self.reason()),
-            Self::PlainHttp | Self::Unproven | Self::NotFound | Self::Busy | Self::Unrecorded | Self::Failed => {
-                self.reason().to_owned()
-            }
+            Self::Conflict(why) => format!("{} {why}", self.reason()),
+            Self::PlainHttp
+            | Self::Unproven
+            | Self::SecondFactor
+            | Self::CrossSite
+            | Self::Beyond
+            | Self::WeakPassword
+            | Self::NotFound
+            | Self::Busy
+            | Self::Unrecorded
+            | Self::Failed => self.reason().to_owned(),
         }
     }
 
@@ -230,10 +344,22 @@ impl Declined {
     pub fn heard(text: &str) -> Option<Self> {
         match text.split_once(' ') {
             Some(("invalid_parameter", name)) => return Some(Self::Parameter(name.to_owned())),
+            Some(("conflict", why)) => return Some(Self::Conflict(why.to_owned())),
             Some(("too_many_tries", seconds)) => return seconds.parse().ok().map(Self::TooOften),
             Some(_) | None => {}
         }
-        let all = [Self::PlainHttp, Self::Unproven, Self::NotFound, Self::Busy, Self::Unrecorded, Self::Failed];
+        let all = [
+            Self::PlainHttp,
+            Self::Unproven,
+            Self::SecondFactor,
+            Self::CrossSite,
+            Self::Beyond,
+            Self::WeakPassword,
+            Self::NotFound,
+            Self::Busy,
+            Self::Unrecorded,
+            Self::Failed,
+        ];
         all.into_iter().find(|it| it.reason() == text)
     }
 
@@ -247,6 +373,13 @@ impl Declined {
             },
             Self::PlainHttp => Told::new(self.reason(), "This API is served over HTTPS only."),
             Self::Unproven => Told::new(self.reason(), "Missing or invalid credentials."),
+            Self::SecondFactor => Told::new(self.reason(), "A second factor is required: send `code` too."),
+            Self::CrossSite => Told::new(self.reason(), "This request must come from the pages of this service."),
+            Self::Beyond => Told::new(self.reason(), "That would give more than this credential has."),
+            Self::Conflict(why) => Told { reason: self.reason(), message: why.clone().into(), param: None },
+            Self::WeakPassword => {
+                Told::new(self.reason(), "The password is too short, too long, or one that others would guess.")
+            }
             Self::TooOften(_) => Told::new(self.reason(), "Too many failed attempts. Retry later."),
             Self::NotFound => Told::new(self.reason(), "Resource not found."),
             Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
@@ -265,12 +398,20 @@ mod tests {
         let all = [
             Declined::PlainHttp,
             Declined::Unproven,
+            Declined::SecondFactor,
+            Declined::CrossSite,
+            Declined::Beyond,
+            Declined::WeakPassword,
             Declined::NotFound,
             Declined::Busy,
             Declined::Unrecorded,
             Declined::Failed,
         ];
-        let more = [Declined::Parameter("cursor".to_owned()), Declined::TooOften(12)];
+        let more = [
+            Declined::Parameter("cursor".to_owned()),
+            Declined::TooOften(12),
+            Declined::Conflict("Somebody has it.".to_owned()),
+        ];
         for it in all.into_iter().chain(more) {
             assert_eq!(Declined::heard(&it.spoken()), Some(it));
         }

@@ -115,15 +115,20 @@ impl Identity {
         Ok(self.endings(alive.into_iter().take(many), "crowded_out", now))
     }
 
-    /// The sessions of a tenant at an API that last, in the order in which they began.
+    /// The sessions of a tenant at an API that last, in the order in which they began: those of one user, or all.
     pub async fn sessions(
         &self,
         api: &ApiName,
         tenant: &TenantId,
+        user: Option<&str>,
         page: &Page<KeyId>,
     ) -> Result<Vec<SessionShown>, StoreFault> {
-        let filter =
-            KeyFilter { tenant: Some(tenant.clone()), api: Some(api.clone()), grants: true, ..KeyFilter::default() };
+        let filter = KeyFilter {
+            tenant: Some(tenant.clone()),
+            api: Some(api.clone()),
+            owner: user.map(str::to_owned),
+            grants: true,
+        };
         let (now, mut shown, mut next) = (self.clock.now().wall, Vec::new(), page.clone());
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         while shown.len() < limit {

@@ -178,6 +178,11 @@ impl Answer {
                 Declined::Parameter(_)
                 | Declined::PlainHttp
                 | Declined::Unproven
+                | Declined::SecondFactor
+                | Declined::CrossSite
+                | Declined::Beyond
+                | Declined::Conflict(_)
+                | Declined::WeakPassword
                 | Declined::TooOften(_)
                 | Declined::NotFound,
             ) => Blame::Caller,
@@ -190,18 +195,19 @@ impl Answer {
             Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
             Self::Unidentified(_) | Self::Declined(Declined::PlainHttp) => "identify",
             Self::Shielded(_) | Self::Declined(Declined::TooOften(_)) => "shield",
-            Self::Unauthenticated(_) | Self::Replayed | Self::ReplaysFull | Self::Declined(Declined::Unproven) => {
-                "authenticate"
-            }
+            Self::Unauthenticated(_)
+            | Self::Replayed
+            | Self::ReplaysFull
+            | Self::Declined(Declined::Unproven | Declined::SecondFactor | Declined::CrossSite) => "authenticate",
             Self::OverLimit(_) => "limit",
-            Self::Forbidden(_) => "authorize",
+            Self::Forbidden(_) | Self::Declined(Declined::Beyond) => "authorize",
             Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::NotSigned
             | Self::BadChunks(_)
             | Self::BodyCut
-            | Self::Declined(Declined::Parameter(_)) => "validate",
-            Self::Declined(Declined::NotFound) => "answer",
+            | Self::Declined(Declined::Parameter(_) | Declined::WeakPassword) => "validate",
+            Self::Declined(Declined::NotFound | Declined::Conflict(_)) => "answer",
             Self::NotServed(_) | Self::Upstream(_) | Self::Declined(Declined::Busy | Declined::Failed) => "forward",
             Self::Unrecordable(_) | Self::Held(_) | Self::Declined(Declined::Unrecorded) => "record",
             Self::Internal(_) => "internal",

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use authn::{AuthRules, Cause, KeyRules, PayloadCheck, Sight, SignatureRules, TokenRules, sigv4::BodyHash};
+use authn::{
+    AuthRules, Cause, KeyRules, PayloadCheck, SessionRole, SessionRules, Sight, SignatureRules, TokenRules,
+    sigv4::BodyHash,
+};
 use catalog::{Catalog, Host, Profile, Surface};
 use domain::{Arrival, AuthMethod, Call, Caller, PathMode, Standing};
 use http::header::AUTHORIZATION;
@@ -135,7 +138,15 @@ fn rules<'a>(catalog: &'a Catalog, call: &'a Call) -> AuthRules<'a> {
     let rules = rules_of(catalog.profile(call), catalog.surface(call), anonymous);
     // Tokens are good where the document says so, and not wherever the API has them.
     let named = anonymous || asked.names(AuthMethod::AccessToken);
-    AuthRules { tokens: rules.tokens.filter(|_| named), ..rules }
+    let role = if anonymous {
+        SessionRole::Passed
+    } else if asked.names(AuthMethod::Session) {
+        SessionRole::Credential
+    } else {
+        SessionRole::NotTaken
+    };
+    let sessions = rules.sessions.map(|it| SessionRules { role, ..it });
+    AuthRules { tokens: rules.tokens.filter(|_| named), sessions, ..rules }
 }
 
 fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: bool) -> AuthRules<'a> {
@@ -150,7 +161,10 @@ fn rules_of<'a>(profile: &'a Profile, surface: Option<&'a Surface>, anonymous: b
         }),
         tokens: profile.token_issuer.as_deref().map(|issuer| TokenRules { issuer }),
         tenant_header: profile.tenant_header.as_ref(),
-        session_cookies: &profile.credentials.session_cookies,
+        sessions: profile.credentials.session.as_ref().zip(profile.token_issuer.as_deref()).map(|(it, issuer)| {
+            let role = SessionRole::Credential;
+            SessionRules { access: &it.access, refresh: &it.refresh, origins: &it.origins, issuer, role }
+        }),
         anonymous,
     }
 }

@@ -6,11 +6,12 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as 
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Books, Bounds, IntroductionKey, Offered, Operations};
+use admin::{Books, Bounds, IntroductionKey, Offered, Operations, SessionCookies};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use audit::Log;
 use authn::{Keyring, Secrets, SystemRandom};
+use catalog::{Profile, Sessions};
 use domain::{Clock, Declined, NativeVerb, Operation, Random};
 use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
@@ -124,6 +125,7 @@ impl Books for Own {
             places: profile.api.operations.iter().filter_map(|it| place(it, &issuer)).collect(),
             issuer,
             scopes,
+            session: sessions(profile),
         })
     }
 }
@@ -131,6 +133,15 @@ impl Books for Own {
 /// Where an operation of the issuer's own is.
 fn place(operation: &Operation, issuer: &str) -> Option<(NativeVerb, String)> {
     Some((operation.native.served()?, format!("{issuer}{}", operation.template)))
+}
+
+/// Where an API keeps sessions of browsers. Their refresh tokens go to what stands beside the operation that renews them.
+fn sessions(profile: &Profile) -> Option<SessionCookies> {
+    let renews = |it: &&Arc<Operation>| it.native.served() == Some(NativeVerb::RenewSession);
+    let path = &profile.api.operations.iter().find(renews)?.template;
+    let Sessions { access, refresh, origins } = profile.credentials.session.clone()?;
+    let (refresh_path, _) = path.rsplit_once('/')?;
+    Some(SessionCookies { access, refresh, refresh_path: refresh_path.to_owned(), origins })
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) fn shapes(catalog: &Catalog) -> anyhow::Result<Shapes> {
     let credentials = catalog.profiles().iter().map(|it| &it.credentials);
     let keys = credentials.clone().filter_map(|it| it.api_key.as_ref());
     let prefixes: Vec<String> = keys.flat_map(|it| it.prefixes.iter().cloned()).collect();
-    let cookies: Vec<String> = credentials.flat_map(|it| it.session_cookies.iter().cloned()).collect();
+    let cookies: Vec<String> = credentials.flat_map(|it| it.session_cookies().map(str::to_owned)).collect();
     Shapes::new(&prefixes, &cookies).context("what credentials look like is too much to look for")
 }
 

@@ -92,6 +92,7 @@ impl Books for Kept {
             issuer: "https://books.example.org".to_owned(),
             places: vec![(NativeVerb::IssuerKeys, "https://books.example.org/oauth/jwks".to_owned())],
             scopes: vec!["audit:read".to_owned(), "read".to_owned()],
+            session: None,
         })
     }
 }

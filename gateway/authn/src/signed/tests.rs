@@ -72,7 +72,7 @@ impl Cloudnx {
             signatures: Some(signatures),
             tokens: None,
             tenant_header: None,
-            session_cookies: &[],
+            sessions: None,
             anonymous: false,
         }
     }

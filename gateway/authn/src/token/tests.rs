@@ -36,7 +36,7 @@ fn rules<'a>(api: &'a ApiName, issuer: &'a str) -> AuthRules<'a> {
         signatures: None,
         tokens: Some(TokenRules { issuer }),
         tenant_header: None,
-        session_cookies: &[],
+        sessions: None,
         anonymous: true,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use toml::de::DeValue;
 
-use crate::profile::{ApiKeys, Credentials, SigV4};
+use crate::profile::{ApiKeys, Credentials, Sessions, SigV4};
 use crate::written::{Place, Placed, Readable, Section, Unreadable};
 
 /// How far the clock of a caller may be off, unless it is narrowed. Every client of AWS expects no less, and a signature
@@ -28,7 +28,7 @@ impl Shown {
         let api_key = section.optional_section("api_key").map(|it| api_keys(&it));
         let sigv4 = section.optional_section("sigv4");
         let tenant_header = section.optional::<HeaderName>("tenant_header");
-        let cookies = section.list::<CookieName>("session_cookies");
+        let session = section.optional_section("session").map(|it| sessions(&it));
 
         let sigv4_place = sigv4.as_ref().map(Section::place);
         let sigv4 = sigv4.map(|it| signatures(&it));
@@ -42,12 +42,12 @@ impl Shown {
             Some(sigv4) => Some(sigv4?),
             None => None,
         };
+        let session = match session {
+            Some(session) => Some(session?),
+            None => None,
+        };
         Some(Self {
-            credentials: Credentials {
-                api_key,
-                sigv4,
-                session_cookies: cookies?.into_iter().map(|it| it.value.0).collect(),
-            },
+            credentials: Credentials { api_key, sigv4, session },
             tenant_header: tenant_header.map(|it| it.value),
             prefixes,
             sigv4_place,
@@ -62,6 +62,17 @@ fn signatures(section: &Section<'_>) -> Option<SigV4> {
     }
     let region = section.required::<String>("region")?.value;
     Some(SigV4 { region, skew: skew.map_or(SKEW, |it| it.value) })
+}
+
+fn sessions(section: &Section<'_>) -> Option<Sessions> {
+    let (access, refresh) = (section.required::<CookieName>("access"), section.required::<CookieName>("refresh"));
+    let origins = section.list::<Origin>("origins");
+    let (access, refresh) = (access?, refresh?);
+    if access.value.0 == refresh.value.0 {
+        section.fault(refresh.place, "`access` and `refresh` are one cookie");
+    }
+    let origins = origins?.into_iter().map(|it| it.value.0).collect();
+    Some(Sessions { access: access.value.0, refresh: refresh.value.0, origins })
 }
 
 fn api_keys(section: &Section<'_>) -> Option<(Vec<Placed<String>>, bool)> {
@@ -91,5 +102,22 @@ impl Readable for CookieName {
             return Ok(Self(text));
         }
         Err(Unreadable::Text(format!("`{text}` is not the name of a cookie")))
+    }
+}
+
+/// Where pages come from, as browsers spell it (RFC 6454 section 6.2).
+struct Origin(String);
+
+impl Readable for Origin {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let text = String::read(value)?;
+        let host = |it: &&str| {
+            !it.is_empty()
+                && it.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-:[]".contains(&it))
+        };
+        if text.strip_prefix("https://").as_ref().is_some_and(host) {
+            return Ok(Self(text));
+        }
+        Err(Unreadable::Text(format!("`{text}` is not an origin such as `https://console.example`")))
     }
 }

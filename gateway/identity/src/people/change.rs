@@ -5,13 +5,16 @@ use domain::{Change, Deed, DeedClass, RoleName, TenantId};
 use super::create::{known_roles, sorted};
 use super::password::{self, WeakPassword};
 use super::pool::TooBusy;
-use super::user::{Failures, User};
-use super::{BadRole, Person};
+use super::user::{BY_TENANT, Failures, User};
+use super::{Authenticated, BadRole, Person};
 use crate::Identity;
 use crate::kept::Kept;
 use crate::publish::{Decision, Entered};
-use crate::store::StoreFault;
+use crate::store::{Page, StoreFault};
 use crate::terms::{Terms, Unfit, label};
+
+/// The role that somebody in each tenant has, once anybody has it.
+const OWNER: &str = "owner";
 
 /// A user could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum ChangePersonError {
     /// The password that was shown is not the one they have.
     #[error("the password that was shown is not the one they have")]
     Wrong,
+    /// Nobody would be left to look after a tenant.
+    #[error("nobody else is an owner of tenant `{0}`; help: give somebody else the role first")]
+    LastOwner(TenantId),
     /// A role cannot be given.
     #[error(transparent)]
     Role(#[from] BadRole),
@@ -45,7 +51,9 @@ impl Entered for ChangePersonError {
             // What was typed in the place of an id may be a name.
             Self::Unknown(_) => "there is no such user".to_owned(),
             Self::Unfit(_) => "that cannot be what people call them".to_owned(),
-            Self::Password(_) | Self::Wrong | Self::Role(_) | Self::Busy(_) | Self::Store(_) => self.to_string(),
+            Self::Password(_) | Self::Wrong | Self::LastOwner(_) | Self::Role(_) | Self::Busy(_) | Self::Store(_) => {
+                self.to_string()
+            }
         }
     }
 }
@@ -153,6 +161,18 @@ impl Identity {
         .await
     }
 
+    /// The same by a user who shows the one they have; who they are then, as they had shown it by these methods.
+    pub async fn change_password(
+        &self,
+        id: &str,
+        password: &str,
+        current: &str,
+        methods: Vec<String>,
+    ) -> Result<Authenticated, ChangePersonError> {
+        let person = self.set_password(id, password, Some(current)).await?;
+        Ok(Authenticated { user: person.id, methods, at: self.clock.now().wall })
+    }
+
     /// What they are in a tenant from now on; nothing where there are no roles. What they had signed in to there is over, so
     /// that nothing goes on with the roles from before.
     pub async fn set_roles(
@@ -184,10 +204,13 @@ impl Identity {
         } else {
             user.roles.insert(tenant.clone(), roles.to_vec())
         };
-        let changed = before.unwrap_or_default() != roles;
+        if !roles.iter().any(is_owner) && before.iter().flatten().any(is_owner) {
+            self.spare_last_owner(id, tenant).await?;
+        }
+        let differs = before.unwrap_or_default() != roles;
         let (mut changes, mut deeds) =
-            if changed { self.end_all(id, Some(tenant)).await? } else { (Vec::new(), Vec::new()) };
-        deeds.insert(0, self.role_deed(id, tenant, roles).with("changed", changed));
+            if differs { self.end_all(id, Some(tenant)).await? } else { (Vec::new(), Vec::new()) };
+        deeds.insert(0, self.role_deed(id, tenant, roles).with("changed", differs));
         changes.push(user.kept()?);
         Ok(Decision { changes, deeds, outcome: user.into() })
     }
@@ -200,6 +223,9 @@ impl Identity {
             let deed = deed.clone();
             Box::pin(async move {
                 let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+                for (tenant, _) in user.roles.iter().filter(|(_, roles)| roles.iter().any(is_owner)) {
+                    self.spare_last_owner(id, tenant).await?;
+                }
                 let (mut changes, mut deeds) = self.end_all(id, None).await?;
                 deeds.insert(0, deed);
                 changes.push(user.gone());
@@ -207,6 +233,20 @@ impl Identity {
             })
         });
         self.told(refused, verb).await
+    }
+
+    /// Refuses to leave a tenant without anybody who may do everything there.
+    async fn spare_last_owner(&self, id: &str, tenant: &TenantId) -> Result<(), ChangePersonError> {
+        let mut page = Page { after: None, limit: 100 };
+        loop {
+            let members: Vec<User> = self.list(None, Some((BY_TENANT, tenant.as_str())), &page).await?;
+            let Some(last) = members.last() else { return Err(ChangePersonError::LastOwner(tenant.clone())) };
+            page.after = Some(last.id.clone());
+            let owns = |it: &User| it.roles.get(tenant).is_some_and(|roles| roles.iter().any(is_owner));
+            if members.iter().any(|it| it.id != id && it.may_sign_in() && owns(it)) {
+                return Ok(());
+            }
+        }
     }
 
     /// The changes that end whatever a user has signed in to, in one tenant or everywhere, and what is entered of them.
@@ -217,4 +257,9 @@ impl Identity {
         }
         Ok((changes, deeds))
     }
+}
+
+/// Whether it is the role of those who look after a tenant.
+fn is_owner(role: &RoleName) -> bool {
+    role.as_str() == OWNER
 }

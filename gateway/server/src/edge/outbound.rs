@@ -48,7 +48,8 @@ pub(crate) fn rewrite(request: &mut RequestHeader, passing: &Passing, signers: &
     respell(&mut head.uri, arrival, &query)?;
     strip(&mut head.headers);
     if let Some(configuration) = &passing.configuration {
-        end_sessions(&mut head.headers, &configuration.catalog.profile(forward.call()).credentials.session_cookies);
+        let credentials = &configuration.catalog.profile(forward.call()).credentials;
+        end_sessions(&mut head.headers, &credentials.session_cookies());
     }
     head.headers.reserve(INTRODUCED);
     insert(&mut head.headers, HOST, &arrival.host)?;
@@ -101,8 +102,8 @@ fn strip(headers: &mut HeaderMap) {
 }
 
 /// Takes the sessions out of the cookies and leaves the others.
-fn end_sessions(headers: &mut HeaderMap, names: &[String]) {
-    if names.is_empty() || !headers.contains_key(COOKIE) {
+fn end_sessions<'a>(headers: &mut HeaderMap, names: &(impl Iterator<Item = &'a str> + Clone)) {
+    if names.clone().next().is_none() || !headers.contains_key(COOKIE) {
         return;
     }
     let name = |it: &[u8]| it.split(|it| *it == b'=').next().unwrap_or_default().trim_ascii().to_vec();
@@ -110,7 +111,8 @@ fn end_sessions(headers: &mut HeaderMap, names: &[String]) {
     headers.remove(COOKIE);
     for line in lines {
         let pairs = line.as_bytes().split(|it| *it == b';').map(<[u8]>::trim_ascii);
-        let kept: Vec<&[u8]> = pairs.filter(|it| !names.iter().any(|session| name(it) == session.as_bytes())).collect();
+        let kept: Vec<&[u8]> =
+            pairs.filter(|it| !names.clone().any(|session| name(it) == session.as_bytes())).collect();
         if let Ok(kept) = HeaderValue::from_bytes(&kept.join(&b"; "[..]))
             && !kept.is_empty()
         {
@@ -291,11 +293,11 @@ mod tests {
 
     #[test]
     fn sessions_are_taken_out_of_the_cookies() {
-        let names = ["sid".to_owned(), "refresh".to_owned()];
+        let names = ["sid", "refresh"];
         let check = |lines: &[&'static str], expected: &[&str]| {
             let mut headers = HeaderMap::new();
             headers.extend(lines.iter().map(|it| (COOKIE, HeaderValue::from_static(it))));
-            end_sessions(&mut headers, &names);
+            end_sessions(&mut headers, &names.into_iter());
             assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), expected, "{lines:?}");
         };
         check(&["a=1; sid=x; b=sid"], &["a=1; b=sid"]);

@@ -49,7 +49,7 @@ fn status(answer: &Answer) -> StatusCode {
         Answer::Unauthenticated(unproven) => match unproven.why.kind() {
             authn::Kind::Malformed => StatusCode::BAD_REQUEST,
             authn::Kind::Unproven => StatusCode::UNAUTHORIZED,
-            authn::Kind::WrongTenant => StatusCode::FORBIDDEN,
+            authn::Kind::WrongTenant | authn::Kind::CrossSite => StatusCode::FORBIDDEN,
         },
         Answer::Replayed => StatusCode::CONFLICT,
         Answer::Forbidden(_) => StatusCode::FORBIDDEN,
@@ -62,9 +62,10 @@ fn status(answer: &Answer) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Answer::Declined(why) => match why {
-            Declined::Parameter(_) => StatusCode::BAD_REQUEST,
-            Declined::PlainHttp => StatusCode::FORBIDDEN,
-            Declined::Unproven => StatusCode::UNAUTHORIZED,
+            Declined::Parameter(_) | Declined::WeakPassword => StatusCode::BAD_REQUEST,
+            Declined::PlainHttp | Declined::CrossSite | Declined::Beyond => StatusCode::FORBIDDEN,
+            Declined::Unproven | Declined::SecondFactor => StatusCode::UNAUTHORIZED,
+            Declined::Conflict(_) => StatusCode::CONFLICT,
             Declined::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Declined::NotFound => StatusCode::NOT_FOUND,
             Declined::Busy | Declined::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
@@ -98,7 +99,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
-        Answer::Declined(Declined::Unproven) => {
+        Answer::Declined(Declined::Unproven | Declined::SecondFactor) => {
             headers.insert(WWW_AUTHENTICATE, BEARER);
         }
         Answer::Declined(Declined::TooOften(seconds)) => {
@@ -124,7 +125,16 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::NotSigned
         | Answer::BadChunks(_)
         | Answer::BodyCut
-        | Answer::Declined(Declined::Parameter(_) | Declined::PlainHttp | Declined::NotFound | Declined::Failed)
+        | Answer::Declined(
+            Declined::Parameter(_)
+            | Declined::WeakPassword
+            | Declined::PlainHttp
+            | Declined::CrossSite
+            | Declined::Beyond
+            | Declined::Conflict(_)
+            | Declined::NotFound
+            | Declined::Failed,
+        )
         | Answer::Upstream(_)
         | Answer::Internal(_) => {}
     }

@@ -1,9 +1,11 @@
 //! The verbs of `identity` over a real database: what is made works, what is ended does not, and whoever follows sees it.
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests are tests")]
 
 mod deeds;
 mod desk;
 mod keys;
+mod people;
 mod races;
+mod sessions;
 mod tenants;
 mod token_keys;

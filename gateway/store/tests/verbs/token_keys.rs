@@ -144,7 +144,7 @@ fn recognised(token: &str, ring: &Keyring, at: Timestamp) -> Option<Arc<Standing
         signatures: None,
         tokens: Some(TokenRules { issuer: ISSUER }),
         tenant_header: None,
-        session_cookies: &[],
+        sessions: None,
         anonymous: false,
     };
     let shown = format!("Bearer {token}").parse().unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use authn::is_same_site;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Declined, NativeVerb, Scope};
@@ -68,7 +69,7 @@ pub(in super::super) async fn decide(act: &mut Act<'_>) -> Result<Response, Turn
 
 async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
     let gone = Fault::new(Code::InvalidRequest, "the question is not here any more: go back to the application");
-    if !comes_from_here(act) {
+    if !is_same_site(&act.question.headers, [act.offered.issuer.as_str()]) {
         return Err(gone.into());
     }
     let form = Form::of_body(act.question)?;
@@ -87,16 +88,6 @@ async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
     }
     act.identity().consent(&allowed.user, &client, &allowed.scopes).await?;
     act.hand_over(&allowed, &back).await
-}
-
-/// Browsers say where what they send comes from; what says nothing is no browser of today and holds no question.
-fn comes_from_here(act: &Act<'_>) -> bool {
-    let says = |name: &str| act.question.headers.get(name).and_then(|it| it.to_str().ok());
-    match (says("sec-fetch-site"), says("origin")) {
-        (Some(site), _) => site == "same-origin",
-        (None, Some(origin)) => origin == act.offered.issuer,
-        (None, None) => true,
-    }
 }
 
 impl Act<'_> {

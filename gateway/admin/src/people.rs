@@ -1,0 +1,178 @@
+//! What is answered of people: their sessions, their accounts, and the page on which they sign in.
+
+mod account;
+mod cookies;
+mod login;
+mod sessions;
+mod users;
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use authn::is_same_site;
+use axum::response::Response;
+use domain::{ApiName, Declined, KeyId, NativeVerb, TenantId};
+use identity::{Identity, SignInError};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::operations::{Offered, Operations, Question};
+
+pub use cookies::SessionCookies;
+pub(crate) use login::BROWSER_COOKIE;
+
+/// A secret of a body: gone from memory once it was judged. It has no `Debug`.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Secret(Zeroizing<String>);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+/// Answers what is asked of people.
+pub(crate) async fn answer(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    match question.introduction.verb {
+        NativeVerb::SignIn => sessions::sign_in(operations, question).await,
+        NativeVerb::RenewSession => sessions::renew(operations, question).await,
+        NativeVerb::SignOut => sessions::sign_out(operations, question).await,
+        NativeVerb::ListSessions => sessions::list(operations, question).await,
+        NativeVerb::EndSession => sessions::end(operations, question).await,
+        NativeVerb::ListPeople => users::list(operations, question).await,
+        NativeVerb::CreatePerson => users::create(operations, question).await,
+        NativeVerb::GetPerson => users::get(operations, question).await,
+        NativeVerb::ChangePerson => users::change(operations, question).await,
+        NativeVerb::DeletePerson => users::delete(operations, question).await,
+        NativeVerb::ChangePassword => account::change_password(operations, question).await,
+        NativeVerb::EnrolFactor => account::enrol_factor(operations, question).await,
+        NativeVerb::ConfirmFactor => account::confirm_factor(operations, question).await,
+        NativeVerb::RemoveFactor => account::remove_factor(operations, question).await,
+        NativeVerb::LoginPage => login::page(operations, question),
+        NativeVerb::SubmitLogin => login::submit(operations, question).await,
+        NativeVerb::ListAudit
+        | NativeVerb::ListEntries
+        | NativeVerb::GetEntry
+        | NativeVerb::ProveEntry
+        | NativeVerb::NewestCheckpoint
+        | NativeVerb::ProveGrowth
+        | NativeVerb::ExchangeKey
+        | NativeVerb::IssuerKeys
+        | NativeVerb::IssuerMetadata
+        | NativeVerb::CreateToken
+        | NativeVerb::RevokeToken
+        | NativeVerb::IntrospectToken
+        | NativeVerb::PushRequest
+        | NativeVerb::Authorize
+        | NativeVerb::Consent
+        | NativeVerb::UserInfo => Err(Declined::Failed),
+    }
+}
+
+impl Question {
+    /// Whose things the caller may see.
+    fn tenant(&self) -> Result<TenantId, Declined> {
+        self.caller()?.tenant.parse().map_err(|_| Declined::Failed)
+    }
+
+    fn api(&self) -> Result<ApiName, Declined> {
+        self.introduction.api.parse().map_err(|_| Declined::Failed)
+    }
+
+    /// What a parameter of the path says.
+    fn named(&self, name: &str) -> Result<&str, Declined> {
+        self.introduction.parameters.get(name).map(String::as_str).ok_or(Declined::NotFound)
+    }
+
+    /// What the body says. The document's own check has seen it before.
+    fn said<T: DeserializeOwned>(&self) -> Result<T, Declined> {
+        serde_json::from_slice(&self.body).map_err(|_| Declined::Parameter("body".to_owned()))
+    }
+
+    /// Refuses what a browser sends for a page that is none of these origins'.
+    fn must_come_from<'a>(&self, origins: impl IntoIterator<Item = &'a str>) -> Result<(), Declined> {
+        if is_same_site(&self.headers, origins) { Ok(()) } else { Err(Declined::CrossSite) }
+    }
+
+    /// Refuses a secret that others could have read.
+    fn unseen(&self) -> Result<(), Declined> {
+        if self.introduction.tls { Ok(()) } else { Err(Declined::PlainHttp) }
+    }
+}
+
+impl Operations {
+    /// What the API that is asked offers.
+    fn offered(&self, question: &Question) -> Result<Offered, Declined> {
+        self.books().offered(&question.introduction.api).ok_or(Declined::Failed)
+    }
+
+    /// The verbs, in the name of whoever asks.
+    fn acting(&self, question: &Question) -> Result<Identity, Declined> {
+        Ok(self.books().identity().clone().acting_for(&question.caller()?.key))
+    }
+
+    /// The user who asks, by the session that they ask in. Nobody else has an account of their own.
+    fn user_of(&self, question: &Question) -> Result<(String, Vec<String>), Declined> {
+        let key: KeyId = question.caller()?.key.parse().map_err(|_| Declined::Failed)?;
+        let keyring = self.books().keyring();
+        let standing = keyring.by_id(&key).ok_or(Declined::Unproven)?.standing();
+        let grant = standing.grant.as_ref().filter(|it| it.kind == domain::GrantKind::Session);
+        match (grant, &standing.owner) {
+            (Some(grant), Some(owner)) => Ok((owner.clone(), grant.methods.clone())),
+            _ => Err(Declined::NotFound),
+        }
+    }
+
+    /// Refuses somebody who has guessed too often, as their address or as the account that is guessed at.
+    fn heed_tries(&self, name: &str) -> Result<(), Declined> {
+        let now = self.books().clock().tick();
+        let refusal = self.books().limiter().tries_refusal(name, now);
+        refusal.map_or(Ok(()), |it| Err(Declined::TooOften(it.retry_after().as_secs())))
+    }
+
+    fn count_try(&self, name: &str) {
+        self.books().limiter().failed_try(name, self.books().clock().tick());
+    }
+}
+
+/// Under what the guesses of an address are counted: of the newer kind half of it, which is what one customer has.
+fn guesser(source: IpAddr) -> String {
+    match source {
+        IpAddr::V4(it) => format!("sign-in from {it}"),
+        IpAddr::V6(it) => {
+            let [a, b, c, d, ..] = it.segments();
+            format!("sign-in from {a:x}:{b:x}:{c:x}:{d:x}")
+        }
+    }
+}
+
+/// How a sign-in that was refused is told. Which guesses count is for the caller of this.
+fn refused(cause: SignInError) -> Declined {
+    match cause {
+        SignInError::Wrong | SignInError::Gone => Declined::Unproven,
+        SignInError::TooOften(wait) => Declined::TooOften(wait.as_secs().max(1)),
+        SignInError::Busy(_) => Declined::Busy,
+        SignInError::Store(cause) => failed(cause),
+    }
+}
+
+/// A fault of ours: told to whoever operates this, and to nobody else.
+fn failed(cause: impl Display) -> Declined {
+    tracing::error!(%cause, "a verb of people failed");
+    Declined::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_the_newer_kind_guesses_as_one() {
+        let of = |it: &str| guesser(it.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::4"));
+        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

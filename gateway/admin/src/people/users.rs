@@ -1,0 +1,178 @@
+//! The users of a tenant, for those who look after them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use domain::{Declined, RoleName};
+use identity::{ChangePersonError, CreatePersonError, NewPerson, Page, Person};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::sessions::{MOST, USUAL};
+use super::{Secret, failed};
+use crate::operations::{Operations, Question};
+
+/// What somebody is of whom nothing else is said: the least there is.
+const LEAST: &str = "viewer";
+
+/// What the body says of a new user. It has no `Debug`.
+#[derive(Deserialize)]
+struct New {
+    email: String,
+    name: Option<String>,
+    password: Option<Secret>,
+    roles: Option<Vec<String>>,
+}
+
+/// What the body says is to be changed.
+#[derive(Deserialize)]
+struct Wanted {
+    name: Option<String>,
+    roles: Option<Vec<String>>,
+}
+
+/// A user, in the words of the document.
+pub(super) fn shown(person: Person) -> Value {
+    let mut shown = json!({
+        "id": person.id,
+        "email": person.email.unwrap_or(person.name),
+        "mfa_enrolled": person.second_factor,
+        "created_at": person.created.to_string(),
+    });
+    if let (Some(display), Some(fields)) = (person.display, shown.as_object_mut()) {
+        fields.insert("name".to_owned(), display.into());
+    }
+    shown
+}
+
+pub(super) async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let limit = question.asked.number("limit", USUAL, MOST)?;
+    let page = Page { after: question.asked.text("cursor"), limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
+    let people = operations.books().identity().people(Some(&question.tenant()?), &page).await;
+    let mut people = people.map_err(failed)?;
+    let more = limit < people.len();
+    people.truncate(limit);
+    let next = people.last().filter(|_| more).map(|it| it.id.clone());
+    let users: Vec<Value> = people.into_iter().map(shown).collect();
+    Ok(Json(json!({ "users": users, "next_cursor": next })).into_response())
+}
+
+pub(super) async fn get(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    Ok(Json(shown(member(operations, question).await?)).into_response())
+}
+
+pub(super) async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    question.unseen()?;
+    let said: New = question.said()?;
+    let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()]))?;
+    let new = NewPerson {
+        name: said.email.clone(),
+        email: Some(said.email),
+        display: said.name,
+        password: said.password.map(|it| it.0.to_string()),
+        roles: BTreeMap::from([(question.tenant()?, roles)]),
+    };
+    let made = operations.acting(question)?.create_person(&new, &operations.books().terms()).await;
+    let made = made.map_err(|cause| match cause {
+        CreatePersonError::Taken(_) => Declined::Conflict("There is a user with this address already.".to_owned()),
+        CreatePersonError::Name(_) | CreatePersonError::Email(_) => Declined::Parameter("email".to_owned()),
+        CreatePersonError::Unfit(_) => Declined::Parameter("name".to_owned()),
+        CreatePersonError::Password(_) => Declined::WeakPassword,
+        CreatePersonError::Role(_) => Declined::Parameter("roles".to_owned()),
+        CreatePersonError::Busy(_) => Declined::Busy,
+        CreatePersonError::Store(cause) => failed(cause),
+    })?;
+    Ok((StatusCode::CREATED, Json(shown(made))).into_response())
+}
+
+pub(super) async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let said: Wanted = question.said()?;
+    let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
+    if let Some(roles) = &said.roles {
+        let roles = self::roles(operations, question, roles)?;
+        // Whoever has more than the caller is not theirs to change.
+        within(operations, question, &own_roles(operations, question, &person.id).await?)?;
+        let (tenant, terms) = (question.tenant()?, operations.books().terms());
+        person = identity.set_roles(&person.id, &tenant, &roles, &terms).await.map_err(declined)?;
+        operations.books().come_into_force().await?;
+    }
+    if let Some(name) = &said.name {
+        // What somebody is called is the same in every tenant that they belong to.
+        alone(operations, &person.id).await?;
+        person = identity.rename_person(&person.id, name).await.map_err(declined)?;
+    }
+    Ok(Json(shown(person)).into_response())
+}
+
+pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let (person, identity) = (member(operations, question).await?, operations.acting(question)?);
+    within(operations, question, &own_roles(operations, question, &person.id).await?)?;
+    let elsewhere = identity.memberships(&person.id).await.map_err(failed)?.len() > 1;
+    let done = if elsewhere {
+        identity.set_roles(&person.id, &question.tenant()?, &[], &operations.books().terms()).await
+    } else {
+        identity.delete_person(&person.id).await
+    };
+    done.map_err(declined)?;
+    operations.books().come_into_force().await?;
+    Ok(Json(json!({ "id": person.id, "status": "deleted" })).into_response())
+}
+
+/// The user of the path, where they belong to the caller's tenant. Of others nobody learns that there are any.
+async fn member(operations: &Operations, question: &Question) -> Result<Person, Declined> {
+    let (id, tenant) = (question.named("id")?, question.tenant()?);
+    let identity = operations.books().identity();
+    let memberships = identity.memberships(id).await.map_err(failed)?;
+    if !memberships.iter().any(|it| it.tenant == tenant) {
+        return Err(Declined::NotFound);
+    }
+    identity.person(id).await.map_err(failed)?.ok_or(Declined::NotFound)
+}
+
+async fn own_roles(operations: &Operations, question: &Question, user: &str) -> Result<Vec<RoleName>, Declined> {
+    let tenant = question.tenant()?;
+    let all = operations.books().identity().memberships(user).await.map_err(failed)?;
+    Ok(all.into_iter().filter(|it| it.tenant == tenant).flat_map(|it| it.roles).collect())
+}
+
+/// Refuses to change what other tenants see of a user too.
+async fn alone(operations: &Operations, user: &str) -> Result<(), Declined> {
+    let all = operations.books().identity().memberships(user).await.map_err(failed)?;
+    if all.len() < 2 { Ok(()) } else { Err(Declined::Conflict("The user belongs to other accounts too.".to_owned())) }
+}
+
+/// Roles by their names, where the API has them and the caller may give them.
+fn roles(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
+    let bad = || Declined::Parameter("roles".to_owned());
+    let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let terms = operations.books().terms();
+    let known = terms.of(&question.api()?).map_err(failed)?;
+    if roles.is_empty() || !roles.iter().all(|it| known.roles.contains_key(it)) {
+        return Err(bad());
+    }
+    within(operations, question, &roles)?;
+    Ok(roles)
+}
+
+/// Refuses roles that hold more than the caller does: nobody gives, or takes, what they do not have.
+fn within(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
+    let terms = operations.books().terms();
+    let known = terms.of(&question.api()?).map_err(failed)?;
+    let held: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();
+    let fits = known.scopes_of(roles).iter().all(|it| held.contains(it.as_str()));
+    if fits { Ok(()) } else { Err(Declined::Beyond) }
+}
+
+pub(super) fn declined(cause: ChangePersonError) -> Declined {
+    match cause {
+        ChangePersonError::Unknown(_) => Declined::NotFound,
+        ChangePersonError::Unfit(_) => Declined::Parameter("name".to_owned()),
+        ChangePersonError::Password(_) => Declined::WeakPassword,
+        ChangePersonError::Wrong => Declined::Unproven,
+        ChangePersonError::LastOwner(_) => Declined::Conflict("The account would have no owner left.".to_owned()),
+        ChangePersonError::Role(_) => Declined::Parameter("roles".to_owned()),
+        ChangePersonError::Busy(_) => Declined::Busy,
+        ChangePersonError::Store(cause) => failed(cause),
+    }
+}

@@ -1,0 +1,160 @@
+//! Sessions of an API: begun anew at each sign-in, renewed without branching, and over when somebody says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{DeedClass, GrantKind, KeySecret};
+use identity::{BeginSessionError, Page, RefreshError, Session};
+
+use crate::desk::{Desk, acme, desk};
+use crate::people::terms;
+
+impl Desk {
+    async fn session(&self, name: &str) -> Session {
+        let (terms, who) = (terms(), self.signed_in(name).await);
+        self.identity.begin_session(&who, terms.of(&cloudnx()).unwrap(), None).await.unwrap()
+    }
+
+    async fn alive(&self) -> usize {
+        self.identity.sessions(&cloudnx(), &acme(), None, &Page::default()).await.unwrap().len()
+    }
+}
+
+fn cloudnx() -> domain::ApiName {
+    "cloudnx".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_session_is_a_grant_of_its_user_with_the_scopes_of_their_roles_and_never_the_same_twice() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    let (one, two) = (desk.session("ann").await, desk.session("ann").await);
+    assert_ne!(one.grant.id, two.grant.id);
+    assert_ne!(one.refresh.reveal(), two.refresh.reveal());
+    let grant = desk.key(&one.grant.id).await;
+    let KeySecret::Granted(what) = &grant.secret else { panic!() };
+    assert_eq!((what.kind, &what.methods), (GrantKind::Session, &vec!["pwd".to_owned()]));
+    assert_eq!((grant.owner.as_ref(), &grant.tenant, grant.scopes[0].as_str()), (Some(&ann.id), &acme(), "data"));
+    assert_eq!(desk.deeds_of(DeedClass::SessionStart).await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_has_roles_in_several_tenants_says_which() {
+    let desk = desk().await;
+    desk.tenant("globex").await;
+    desk.person_in("ann", &[("acme", &["viewer"]), ("globex", &["owner"])]).await;
+    desk.person_in("bob", &[]).await;
+    let (terms, ann, bob) = (terms(), desk.signed_in("ann").await, desk.signed_in("bob").await);
+    let begin = async |who, tenant: Option<&str>| {
+        let tenant = tenant.map(|it| it.parse().unwrap());
+        desk.identity.begin_session(who, terms.of(&cloudnx()).unwrap(), tenant.as_ref()).await
+    };
+    assert!(matches!(begin(&ann, None).await, Err(BeginSessionError::Which)));
+    assert_eq!(begin(&ann, Some("globex")).await.unwrap().grant.scopes.len(), 3);
+    assert!(matches!(begin(&ann, Some("nowhere")).await, Err(BeginSessionError::NoRole)));
+    assert!(matches!(begin(&bob, None).await, Err(BeginSessionError::NoRole)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fifty_at_once_get_one_successor() {
+    let desk = Arc::new(desk().await);
+    desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let first = session.refresh.reveal().to_owned();
+    let turns = (0..50).map(|_| {
+        let (desk, first) = (Arc::clone(&desk), first.clone());
+        tokio::spawn(async move { desk.identity.refresh(&first, None).await.unwrap().token.reveal().to_owned() })
+    });
+    let mut successors = std::collections::BTreeSet::new();
+    for turn in turns.collect::<Vec<_>>() {
+        successors.insert(turn.await.unwrap());
+    }
+    assert_eq!(successors.len(), 1);
+    assert!(!successors.contains(&first));
+    let successor = successors.pop_first().unwrap();
+    assert_eq!(desk.identity.refresh(&successor, None).await.unwrap().grant.id, session.grant.id);
+}
+
+#[tokio::test]
+async fn a_token_from_before_ends_the_session_once_its_grace_is_over() {
+    let desk = desk().await;
+    desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let first = session.refresh.reveal();
+    let second = desk.identity.refresh(first, None).await.unwrap().token;
+    desk.clock.advance(Duration::from_secs(29));
+    assert_eq!(desk.identity.refresh(first, None).await.unwrap().token.reveal(), second.reveal());
+    desk.clock.advance(Duration::from_secs(1));
+    assert!(matches!(desk.identity.refresh(first, None).await, Err(RefreshError::Reused)));
+    assert!(matches!(desk.identity.refresh(second.reveal(), None).await, Err(RefreshError::Ended)));
+    assert!(desk.key(&session.grant.id).await.revoked.is_some());
+    let ends = desk.deeds_of(DeedClass::SessionEnd).await;
+    assert_eq!((ends.len(), ends[0].action.as_str()), (1, "reuse"));
+}
+
+#[tokio::test]
+async fn a_token_of_a_session_is_no_clients_and_dies_with_it() {
+    let desk = desk().await;
+    desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let text = session.refresh.reveal();
+    assert!(matches!(desk.identity.refresh(text, Some("cli_x")).await, Err(RefreshError::OtherClient)));
+    let mut forged = text.to_owned();
+    forged.replace_range(text.len() - 1.., if text.ends_with('A') { "B" } else { "A" });
+    assert!(matches!(desk.identity.refresh(&forged, None).await, Err(RefreshError::Unknown)));
+    desk.identity.sign_out(&forged).await.unwrap();
+    assert_eq!(desk.alive().await, 1, "whoever cannot show it ends nothing");
+    desk.identity.sign_out(text).await.unwrap();
+    assert!(matches!(desk.identity.refresh(text, None).await, Err(RefreshError::Ended)));
+    assert_eq!(desk.alive().await, 0);
+    // Thirty days are all there is, however often it is renewed.
+    let session = desk.session("ann").await;
+    desk.clock.advance(Duration::from_hours(30 * 24));
+    assert!(matches!(desk.identity.refresh(session.refresh.reveal(), None).await, Err(RefreshError::Ended)));
+}
+
+#[tokio::test]
+async fn a_session_is_ended_in_its_own_tenant_and_by_whatever_ends_what_it_stands_on() {
+    let desk = desk().await;
+    desk.tenant("globex").await;
+    let ann = desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let (other, id) = ("globex".parse().unwrap(), &session.grant.id);
+    assert!(!desk.identity.end_session(&cloudnx(), &other, id).await.unwrap());
+    assert_eq!(desk.identity.sessions(&cloudnx(), &other, None, &Page::default()).await.unwrap(), []);
+    assert!(desk.identity.end_session(&cloudnx(), &acme(), id).await.unwrap());
+    assert!(!desk.identity.end_session(&cloudnx(), &acme(), id).await.unwrap(), "once");
+    for end in 0..4 {
+        let _ = (desk.session("ann").await, desk.session("ann").await);
+        assert_eq!(desk.alive().await, 2);
+        match end {
+            0 => desk.identity.set_password(&ann.id, crate::people::PASSWORD, None).await.unwrap(),
+            1 => {
+                let roles = ["owner".parse().unwrap()];
+                desk.identity.set_roles(&ann.id, &acme(), &roles, &terms()).await.unwrap()
+            }
+            2 => {
+                let suspended = desk.identity.suspend_person(&ann.id).await.unwrap();
+                let _ = desk.identity.resume_person(&ann.id).await.unwrap();
+                suspended
+            }
+            _ => desk.identity.delete_person(&ann.id).await.unwrap(),
+        };
+        assert_eq!(desk.alive().await, 0, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn the_fifty_first_session_ends_the_first() {
+    let desk = desk().await;
+    desk.person("ann").await;
+    let who = desk.signed_in("ann").await;
+    let terms = terms();
+    let mut sessions = Vec::new();
+    for _ in 0..51 {
+        sessions.push(desk.identity.begin_session(&who, terms.of(&cloudnx()).unwrap(), None).await.unwrap());
+    }
+    assert_eq!(desk.alive().await, 50);
+    assert!(desk.key(&sessions[0].grant.id).await.revoked.is_some());
+    assert!(desk.key(&sessions[1].grant.id).await.revoked.is_none());
+}
