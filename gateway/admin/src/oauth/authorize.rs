@@ -42,8 +42,7 @@ pub(super) async fn authorize(act: &mut Act<'_>) -> Result<Response, Turned> {
 
 /// The client, what it asks for, and where its user may be sent back to.
 async fn found(act: &mut Act<'_>) -> Result<(Client, Form, Back), Turned> {
-    let question = act.question;
-    let form = if question.method == Method::GET { Form::read(&question.query)? } else { Form::of_body(question)? };
+    let form = said(act)?;
     let client = known(act, form.required("client_id", "the application did not say who it is")?).await?;
     let form = match form.get("request_uri") {
         Some(uri) => pushed(act, &client, uri).await?,
@@ -55,6 +54,12 @@ async fn found(act: &mut Act<'_>) -> Result<(Client, Form, Back), Turned> {
     }
     let back = Back::new(uri, form.get("state"), &act.offered.issuer);
     Ok((client, form, back))
+}
+
+/// What the browser brings.
+fn said(act: &Act<'_>) -> Result<Form, Fault> {
+    let question = act.question;
+    if question.method == Method::GET { Form::read(&question.query) } else { Form::of_body(question) }
 }
 
 /// A client of this issuer that may send users here.
@@ -99,22 +104,22 @@ async fn lead_on(act: &mut Act<'_>, client: &Client, form: &Form, back: &Back) -
     if again && asked.silent {
         return Err(Fault::new(Code::ConsentRequired, "the user has to be asked").into());
     }
-    if let Some(handle) = handle(act)? {
-        // Once: whoever finds the address in a history has nothing of it.
-        let taken = act.identity().take_waiting(PUSHED, &client.id, &handle).await?;
-        taken.ok_or(Fault::new(Code::InvalidRequestUri, "the request was used before"))?;
-    }
+    use_up(act, client).await?;
     if again { consent::ask(act, client, &allowed, back).await } else { act.hand_over(&allowed, back).await }
 }
 
-/// By which name what is asked for was left here, where it was.
-fn handle(act: &Act<'_>) -> Result<Option<String>, Fault> {
-    let form = Form::read(&act.question.query)?;
-    Ok(form.get("request_uri").and_then(|it| it.strip_prefix(REQUEST_URI)).map(str::to_owned))
+/// Takes what was left here, where that is how it is asked: once, so that whoever finds the address in a history has nothing
+/// of it.
+async fn use_up(act: &Act<'_>, client: &Client) -> Result<(), Turned> {
+    let form = said(act)?;
+    let Some(handle) = form.get("request_uri").and_then(|it| it.strip_prefix(REQUEST_URI)) else { return Ok(()) };
+    let taken = act.identity().take_waiting(PUSHED, &client.id, handle).await?;
+    taken.map(drop).ok_or_else(|| Fault::new(Code::InvalidRequestUri, "the request was used before").into())
 }
 
 /// Keeps a request until its user comes back with it: the path by which they do.
 async fn wait(act: &Act<'_>, client: &Client, form: Form) -> Result<String, Turned> {
+    use_up(act, client).await?;
     let text = serde_json::to_string(&form.without_proof()).map_err(|_| Declined::Failed)?;
     let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;
     let uri = format!("{REQUEST_URI}{}", handle.reveal());
