@@ -3,6 +3,7 @@
 //! Each looks at its request itself and says what is wrong as the standards have it (RFC 6749 section 5.2), never in the
 //! words of the API. What was decided is in force before it is answered: a new token works at once, an ended one is dead.
 
+mod authorize;
 mod fault;
 mod form;
 mod introspect;
@@ -11,6 +12,7 @@ mod push;
 mod revoke;
 mod scopes;
 mod token;
+mod userinfo;
 
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, PRAGMA};
@@ -88,6 +90,9 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
         NativeVerb::RevokeToken => revoke::revoke(&mut act).await,
         NativeVerb::IntrospectToken => introspect::introspect(&mut act).await,
         NativeVerb::PushRequest => push::push(&mut act).await,
+        NativeVerb::Authorize => authorize::authorize(&mut act).await,
+        NativeVerb::Consent => authorize::decide(&mut act).await,
+        NativeVerb::UserInfo => userinfo::tell(&mut act).await,
         // What others answer.
         _ => Err(Declined::Failed.into()),
     };

@@ -154,6 +154,7 @@ pub struct Operations {
 /// One request of somebody, or of anybody where the operation is open to all.
 pub(crate) struct Question {
     pub(crate) introduction: Introduction,
+    pub(crate) method: Method,
     pub(crate) asked: Asked,
     /// The query as it stands, for those that look at their requests themselves.
     pub(crate) query: String,
@@ -209,7 +210,9 @@ impl Operations {
         let query = head.uri.query().unwrap_or_default().to_owned();
         let read = if introduction.verb.words_refusals() { "" } else { &query };
         let asked = Asked::of(read);
-        match body.and_then(|body| Ok(Question { introduction, asked: asked?, query, body, headers: head.headers })) {
+        match body.and_then(|body| {
+            Ok(Question { introduction, method: head.method, asked: asked?, query, body, headers: head.headers })
+        }) {
             Ok(question) => self.carry_out(question).await,
             Err(declined) => spoken(&declined),
         }
@@ -227,9 +230,10 @@ impl Operations {
         let verb = question.introduction.verb;
         if verb == NativeVerb::ExchangeKey || verb.words_refusals() {
             // They are about a key even where they are declined.
-            let Exchanged { answer, about } = match verb {
-                NativeVerb::ExchangeKey => exchange::answer(self, question).await,
-                _ => oauth::answer(self, &question).await,
+            let Exchanged { answer, about } = if verb.words_refusals() {
+                oauth::answer(self, &question).await
+            } else {
+                exchange::answer(self, question).await
             };
             let mut response = answer.unwrap_or_else(|it| spoken(&it));
             response.headers_mut().extend(about.and_then(|it| Some((ABOUT_NAME, it.as_str().parse().ok()?))));
@@ -273,6 +277,22 @@ impl Operations {
             | NativeVerb::Authorize
             | NativeVerb::Consent
             | NativeVerb::UserInfo => return Err(Declined::Failed),
+            NativeVerb::SignIn
+            | NativeVerb::RenewSession
+            | NativeVerb::SignOut
+            | NativeVerb::ListSessions
+            | NativeVerb::EndSession
+            | NativeVerb::ListPeople
+            | NativeVerb::CreatePerson
+            | NativeVerb::GetPerson
+            | NativeVerb::ChangePerson
+            | NativeVerb::DeletePerson
+            | NativeVerb::ChangePassword
+            | NativeVerb::EnrolFactor
+            | NativeVerb::ConfirmFactor
+            | NativeVerb::RemoveFactor
+            | NativeVerb::LoginPage
+            | NativeVerb::SubmitLogin => people::answer(self, question).await?,
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

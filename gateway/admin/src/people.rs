@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::operations::{Offered, Operations, Question};
 
 pub use cookies::SessionCookies;
+pub(crate) use login::BROWSER_COOKIE;
 
 /// A secret of a body: gone from memory once it was judged. It has no `Debug`.
 #[derive(Deserialize)]

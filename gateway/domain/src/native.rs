@@ -232,9 +232,10 @@ impl NativeVerb {
             | Self::ConfirmFactor
             | Self::RemoveFactor
             | Self::LoginPage
-            | Self::PresignObject
-            | Self::UserInfo => &[],
-            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest => &["authorization"],
+            | Self::PresignObject => &[],
+            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest | Self::UserInfo => {
+                &["authorization"]
+            }
             Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin | Self::Authorize | Self::Consent => {
                 &["cookie", "origin", "sec-fetch-site"]
             }
@@ -244,41 +245,16 @@ impl NativeVerb {
     /// Whether it looks at a request itself, from its first parameter to the last byte of its body, and says what is wrong
     /// with it as a standard has it. Its document then describes, and refuses nothing but what is too long.
     pub fn words_refusals(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::CreateToken
-            | Self::RevokeToken
-            | Self::IntrospectToken
-            | Self::PushRequest
-            | Self::Authorize
-            | Self::Consent => true,
-            Self::ListAudit
-            | Self::ListEntries
-            | Self::GetEntry
-            | Self::ProveEntry
-            | Self::NewestCheckpoint
-            | Self::ProveGrowth
-            | Self::ExchangeKey
-            | Self::IssuerKeys
-            | Self::IssuerMetadata
-            | Self::UserInfo
-            | Self::SignIn
-            | Self::RenewSession
-            | Self::SignOut
-            | Self::ListSessions
-            | Self::EndSession
-            | Self::ListPeople
-            | Self::CreatePerson
-            | Self::GetPerson
-            | Self::ChangePerson
-            | Self::DeletePerson
-            | Self::ChangePassword
-            | Self::EnrolFactor
-            | Self::ConfirmFactor
-            | Self::RemoveFactor
-            | Self::LoginPage
-            | Self::PresignObject
-            | Self::SubmitLogin => false,
-        }
+                | Self::RevokeToken
+                | Self::IntrospectToken
+                | Self::PushRequest
+                | Self::Authorize
+                | Self::Consent
+                | Self::UserInfo
+        )
     }
 
     /// The one that a document writes so.

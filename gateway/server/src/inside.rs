@@ -153,6 +153,15 @@ fn place(operation: &Operation, issuer: &str) -> Option<(NativeVerb, String)> {
     Some((operation.native.served()?, format!("{issuer}{}", operation.template)))
 }
 
+/// Where an API keeps sessions of browsers. Their refresh tokens go to what stands beside the operation that renews them.
+fn sessions(profile: &Profile) -> Option<SessionCookies> {
+    let renews = |it: &&Arc<Operation>| it.native.served() == Some(NativeVerb::RenewSession);
+    let path = &profile.api.operations.iter().find(renews)?.template;
+    let Sessions { access, refresh, origins } = profile.credentials.session.clone()?;
+    let (refresh_path, _) = path.rsplit_once('/')?;
+    Some(SessionCookies { access, refresh, refresh_path: refresh_path.to_owned(), origins })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,6 @@ pub(crate) enum Code {
     ConsentRequired,
     RequestNotSupported,
     InvalidRequestUri,
-    UnsupportedTokenType,
 }
 
 impl Code {
@@ -41,7 +40,6 @@ impl Code {
             Self::ConsentRequired => "consent_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
-            Self::UnsupportedTokenType => "unsupported_token_type",
         }
     }
 }

@@ -60,6 +60,18 @@ impl Form {
         self.0.contains_key(name)
     }
 
+    /// All of them but this.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
+    /// All of them, and this.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
     /// All of them but those that show who a client is.
     pub(crate) fn without_proof(mut self) -> BTreeMap<String, String> {
         self.0

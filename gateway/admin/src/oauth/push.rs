@@ -7,10 +7,11 @@ use axum::response::Response;
 use domain::Declined;
 use serde_json::json;
 
+use super::authorize::SINCE;
 use super::{Act, Code, Fault, Form, Turned, private};
 
 /// How long a request waits: as long as somebody may take to log in.
-const WAITS: Duration = Duration::from_mins(10);
+pub(super) const WAITS: Duration = Duration::from_mins(10);
 
 /// What it is kept as.
 pub(super) const PUSHED: &str = "pushed";
@@ -24,7 +25,7 @@ pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
     if form.has("request_uri") {
         return Err(Fault::new(Code::InvalidRequest, "`request_uri` cannot be pushed").into());
     }
-    let mut asked = form.without_proof();
+    let mut asked = form.without(SINCE).without_proof();
     asked.insert("client_id".to_owned(), client.id.clone());
     let text = serde_json::to_string(&asked).map_err(|_| Declined::Failed)?;
     let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;

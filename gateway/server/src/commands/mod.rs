@@ -9,6 +9,7 @@ mod output;
 mod routes;
 mod serve;
 mod tenants;
+mod users;
 mod witness;
 
 use std::ffi::OsString;
@@ -62,6 +63,9 @@ enum Command {
     /// Make, list, suspend and delete OAuth clients, and rotate their secrets
     #[command(subcommand)]
     Clients(clients::Clients),
+    /// Make, list, suspend and delete users, set their passwords and roles
+    #[command(subcommand)]
+    Users(users::Users),
     /// List and rotate the keys that sign access tokens, and print the one that identity tokens are signed with
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -100,6 +104,7 @@ impl Cli {
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Clients(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Users(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
             // Whoever runs one has no gateway.

@@ -1,0 +1,99 @@
+//! Asking a user whether a client may act for them, and what they answer.
+
+use std::time::Duration;
+
+use authn::is_same_site;
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::{Declined, NativeVerb, Scope};
+use identity::{Allowed, Client};
+use serde::{Deserialize, Serialize};
+
+use super::back::Back;
+use super::{known, page};
+use crate::html::{Markup, Page};
+use crate::oauth::{Act, Code, Fault, Form, Turned};
+
+/// How long a user may think about it.
+const WAITS: Duration = Duration::from_mins(10);
+
+/// What it is kept as.
+const ASKED: &str = "asked";
+
+/// What a user is asked.
+#[derive(Serialize, Deserialize)]
+struct Wish {
+    allowed: Allowed,
+    state: Option<String>,
+}
+
+/// Shows a page with the question. What is asked is kept here and not in the page, where it could be changed; and whoever
+/// answers must have been asked, so that no other site answers for them.
+pub(super) async fn ask(act: &Act<'_>, client: &Client, allowed: &Allowed, back: &Back) -> Result<Response, Turned> {
+    let wish = Wish { allowed: allowed.clone(), state: back.state.clone() };
+    let text = serde_json::to_string(&wish).map_err(|_| Declined::Failed)?;
+    let handle = act.identity().keep_waiting(ASKED, &allowed.user, &text, WAITS).await?;
+    let place = act.place(NativeVerb::Consent).ok_or(Declined::Failed)?;
+    let person = act.identity().person(&allowed.user).await?;
+    let name = person.as_ref().map_or("", |it| it.display.as_deref().unwrap_or(&it.name));
+    let mut main = Markup::new().raw("<p>You are signed in as <strong>").text(name).raw("</strong>. <strong>");
+    main = main.text(&client.name).raw("</strong> asks to act for you in <strong>").text(allowed.tenant.as_str());
+    main = main.raw("</strong>. It will be able to:</p><ul>");
+    for scope in &allowed.scopes {
+        main = main.raw("<li>").text(&meaning(scope)).raw("</li>");
+    }
+    main = main.raw("</ul><p class=\"quiet\">You will be sent back to ").text(back.origin()).raw(".</p>");
+    main = main.raw("<form method=\"post\" action=\"").text(place).raw("\">").hidden("asked", handle.reveal());
+    main = main.raw("<button name=\"decision\" value=\"allow\">Allow</button>");
+    main = main.raw("<button name=\"decision\" value=\"deny\">Deny</button></form>");
+    Ok(Page::new("Let an application act for you", main).leading_to(back.origin()).answer(StatusCode::OK))
+}
+
+/// What a scope means to people.
+fn meaning(scope: &Scope) -> String {
+    match scope.as_str() {
+        "openid" => "know which user you are".to_owned(),
+        "profile" => "know your name".to_owned(),
+        "email" => "know your e-mail address".to_owned(),
+        other => format!("use {other}"),
+    }
+}
+
+/// `POST /oauth/consent`: what the user answers.
+pub(in super::super) async fn decide(act: &mut Act<'_>) -> Result<Response, Turned> {
+    match answered(act).await {
+        Err(Turned::Fault(fault)) => Ok(page(fault)),
+        other => other,
+    }
+}
+
+async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
+    let gone = Fault::new(Code::InvalidRequest, "the question is not here any more: go back to the application");
+    if !is_same_site(&act.question.headers, [act.offered.issuer.as_str()]) {
+        return Err(gone.into());
+    }
+    let form = Form::of_body(act.question)?;
+    let handle = form.required("asked", "the question is missing")?;
+    let session = act.signed_in().await?.ok_or(gone)?;
+    let text = act.identity().take_waiting(ASKED, &session.user, handle).await?.ok_or(gone)?;
+    let Wish { allowed, state } = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
+    // It may have been suspended meanwhile, or be another's place by now.
+    let client = known(act, &allowed.client).await?;
+    if !client.leads_back_to(&allowed.redirect_uri) {
+        return Err(gone.into());
+    }
+    let back = Back::new(&allowed.redirect_uri, state.as_deref(), &act.offered.issuer);
+    if form.get("decision") != Some("allow") {
+        return Ok(back.refuse(Fault::new(Code::AccessDenied, "the user does not let the application in")));
+    }
+    act.identity().consent(&allowed.user, &client, &allowed.scopes).await?;
+    act.hand_over(&allowed, &back).await
+}
+
+impl Act<'_> {
+    /// Sends the user back with a code for what they have allowed.
+    pub(super) async fn hand_over(&self, allowed: &Allowed, back: &Back) -> Result<Response, Turned> {
+        let code = self.identity().give_code(allowed).await?;
+        Ok(back.hand_over(code.reveal()))
+    }
+}

@@ -1,0 +1,37 @@
+//! Who sits at the browser, as far as they have shown it.
+
+use authn::token::hint;
+use identity::BrowserSession;
+
+use super::wish::Asked;
+use crate::oauth::{Act, Turned};
+use crate::people::BROWSER_COOKIE;
+
+impl Act<'_> {
+    /// The session of the browser, where it is one of whom the client means and as fresh as it asks for.
+    pub(crate) async fn session(&self, asked: &Asked) -> Result<Option<BrowserSession>, Turned> {
+        let Some(session) = self.signed_in().await? else { return Ok(None) };
+        let now = self.books().clock().now().wall;
+        let stale = asked.max_age.is_some_and(|it| it < now.since(session.authenticated));
+        // A log-in of the same second may have come before: it is taken, for no clock tells more.
+        let since = asked.since.is_some_and(|it| session.authenticated.seconds() < it);
+        let before = asked.logs_in && asked.since.is_none();
+        let other = match &asked.hint {
+            Some(text) => !self.hints_at(text, &session.user),
+            None => false,
+        };
+        Ok(Some(session).filter(|_| !stale && !since && !before && !other))
+    }
+
+    /// The session of the browser, whatever a client asks for.
+    pub(crate) async fn signed_in(&self) -> Result<Option<BrowserSession>, Turned> {
+        // One that is there twice could be anybody's.
+        let Ok(Some(value)) = authn::cookie(&self.question.headers, BROWSER_COOKIE) else { return Ok(None) };
+        Ok(self.identity().browser_session(value).await?)
+    }
+
+    fn hints_at(&self, text: &str, user: &str) -> bool {
+        let keyring = self.books().keyring();
+        hint(text, &self.offered.issuer, keyring.token_keys()).is_some_and(|it| it.subject == user)
+    }
+}

@@ -1,0 +1,65 @@
+//! `/oauth/userinfo`: who the user is that a token speaks of, as far as its scopes let be told.
+
+use authn::TokenRules;
+use authn::token::examine;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use domain::{Scope, Standing};
+use serde_json::{Map, Value, json};
+
+use super::{Act, Turned, keep_nowhere, private};
+use crate::operations::REFUSED;
+
+pub(super) async fn tell(act: &mut Act<'_>) -> Result<Response, Turned> {
+    let books = act.books();
+    let now = books.clock().now();
+    let rules = TokenRules { issuer: &act.offered.issuer };
+    let shown = bearer(act).and_then(|it| examine(it, rules, now.wall, &books.keyring()));
+    let Some(examined) = shown else {
+        books.limiter().failed_credential(act.question.introduction.source, now.tick);
+        return Ok(refusal(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is missing or not good"));
+    };
+    act.about = Some(examined.standing.key.clone());
+    let user = examined.standing.owner.as_deref().filter(|_| has(&examined.standing, "openid"));
+    let Some(user) = user else {
+        let told = "the token is without the scope openid";
+        return Ok(refusal(StatusCode::FORBIDDEN, "insufficient_scope", told));
+    };
+    let Some(person) = act.identity().person(user).await?.filter(|it| !it.suspended) else {
+        return Ok(refusal(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is missing or not good"));
+    };
+    let mut told = Map::new();
+    told.insert("sub".to_owned(), person.id.into());
+    if has(&examined.standing, "profile") {
+        told.insert("name".to_owned(), person.display.unwrap_or_else(|| person.name.clone()).into());
+        told.insert("preferred_username".to_owned(), person.name.into());
+    }
+    if let Some(email) = person.email.filter(|_| has(&examined.standing, "email")) {
+        told.insert("email".to_owned(), email.into());
+    }
+    Ok(private(Value::Object(told)))
+}
+
+fn has(standing: &Standing, scope: &str) -> bool {
+    standing.scopes.iter().map(Scope::as_str).any(|it| it == scope)
+}
+
+/// The token in `Authorization: Bearer`, once.
+fn bearer<'a>(act: &Act<'a>) -> Option<&'a str> {
+    let mut lines = act.question.headers.get_all(AUTHORIZATION).iter();
+    let line = lines.next().filter(|_| lines.next().is_none())?;
+    let (scheme, token) = line.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// RFC 6750 section 3.1.
+fn refusal(status: StatusCode, error: &'static str, told: &'static str) -> Response {
+    let body = Json(json!({ "error": error, "error_description": told }));
+    let mut response = (status, [(REFUSED, error)], body).into_response();
+    keep_nowhere(&mut response);
+    if let Ok(challenge) = HeaderValue::try_from(format!("Bearer error=\"{error}\", error_description=\"{told}\"")) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
