@@ -30,6 +30,7 @@ pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::
     let store = Sqlite::open(&data.join("portcullis.db")).await?;
     let vault = Arc::new(Secrets::open(&files)?);
     let identity = Identity::new(Arc::new(store.clone()), vault, Arc::new(SystemRandom), clock, settings.keys.clone());
+    let identity = identity.with_people(settings.people.clone());
     identity.check_secrets(&secrets.marks()).await?;
     Ok(Desk { identity, secrets, store })
 }

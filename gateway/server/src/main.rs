@@ -8,6 +8,7 @@ mod desk;
 mod diary;
 mod edge;
 mod faults;
+mod hashing;
 mod health;
 mod inside;
 mod office;

@@ -26,6 +26,7 @@ use crate::desk;
 use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
+use crate::hashing;
 use crate::retaining;
 use crate::scanning::Scanning;
 use crate::settings::{Incomplete, Settings};
@@ -99,6 +100,7 @@ impl Office {
         })?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
         let scanning = Scanning::new(gateway.meters.registry())?;
+        hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()));
         diary.snapshot(&settings, &digest, Occasion::Start);

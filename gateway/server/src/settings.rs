@@ -63,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) sinks: Vec<SinkSettings>,
     /// Keys.
     pub(crate) keys: identity::Settings,
+    /// People.
+    pub(crate) people: identity::PeopleSettings,
     /// What is logged: a level, or directives such as `info,pipeline=debug`.
     pub(crate) log: String,
     /// The file as it was written.
@@ -270,6 +272,7 @@ impl Settings {
             },
             audit: reader.take("audit").unwrap_or_default(),
             keys: reader.take("keys").unwrap_or_default(),
+            people: reader.take("people").unwrap_or_default(),
             log: reader.held("log", unfit_filter).unwrap_or_else(|| "info".to_owned()),
             // What can be taken apart into tables has been read by the same parser.
             raw: text.parse().unwrap_or_default(),

@@ -201,12 +201,12 @@ mod tests {
     #[test]
     fn entries_do_not_say_what_somebody_is_called() {
         for told in [
-            CreatePersonError::Taken("ann".to_owned()),
-            CreatePersonError::Name("ann".to_owned()),
-            CreatePersonError::Email("ann".to_owned()),
-            CreatePersonError::Unfit(Unfit::Name("ann".to_owned())),
+            CreatePersonError::Taken("zoe".to_owned()),
+            CreatePersonError::Name("zoe".to_owned()),
+            CreatePersonError::Email("zoe".to_owned()),
+            CreatePersonError::Unfit(Unfit::Name("zoe".to_owned())),
         ] {
-            assert!(told.to_string().contains("ann") && !told.entered().contains("ann"), "{told}");
+            assert!(told.to_string().contains("zoe") && !told.entered().contains("zoe"), "{told}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod output;
 mod routes;
 mod serve;
 mod tenants;
+mod users;
 mod witness;
 
 use std::ffi::OsString;
@@ -58,6 +59,9 @@ enum Command {
     /// Make, list, rotate, revoke and import keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),
+    /// Make, list, suspend and delete users, set their passwords and roles
+    #[command(subcommand)]
+    Users(users::Users),
     /// List and rotate the keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -95,6 +99,7 @@ impl Cli {
             Command::Routes(command) => all().and_then(|it| command.run(&it, output)),
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Users(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
             // Whoever runs one has no gateway.

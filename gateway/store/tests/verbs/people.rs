@@ -66,12 +66,9 @@ impl Desk {
 }
 
 fn base32(text: &str) -> Vec<u8> {
-    let bits: String = text
-        .bytes()
-        .map(|it| if it.is_ascii_digit() { it - b'2' + 26 } else { it - b'A' })
-        .map(|it| format!("{it:05b}"))
-        .collect();
-    bits.as_bytes().chunks_exact(8).map(|it| u8::from_str_radix(std::str::from_utf8(it).unwrap(), 2).unwrap()).collect()
+    let digit = |it: u8| if it.is_ascii_digit() { it - b'2' + 26 } else { it - b'A' };
+    let bits: Vec<u8> = text.bytes().flat_map(|it| (0..5).rev().map(move |bit| digit(it) >> bit & 1)).collect();
+    bits.chunks_exact(8).map(|it| it.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
 
 fn code(secret: &[u8], at: Timestamp) -> String {
@@ -282,6 +279,11 @@ async fn roles_are_those_of_an_api_in_a_tenant_that_there_is() {
     assert_eq!(set("nowhere", "owner").await.unwrap_err().to_string(), "there is no tenant `nowhere`");
     set("acme", "owner").await.unwrap();
     assert_eq!(desk.identity.memberships(&ann.id).await.unwrap()[0].roles[0].as_str(), "owner");
+    let last = desk.identity.set_roles(&ann.id, &acme(), &[], &terms()).await;
+    assert!(matches!(last, Err(ChangePersonError::LastOwner(_))), "{last:?}");
+    let last = desk.identity.delete_person(&ann.id).await;
+    assert!(matches!(last, Err(ChangePersonError::LastOwner(_))), "{last:?}");
+    desk.person_in("bob", &[("acme", &["owner"])]).await;
     desk.identity.set_roles(&ann.id, &acme(), &[], &terms()).await.unwrap();
     assert_eq!(desk.identity.memberships(&ann.id).await.unwrap(), []);
     desk.identity.delete_person(&ann.id).await.unwrap();

@@ -117,6 +117,7 @@ async fn a_token_of_a_session_is_no_clients_and_dies_with_it() {
 async fn a_session_is_ended_in_its_own_tenant_and_by_whatever_ends_what_it_stands_on() {
     let desk = desk().await;
     desk.tenant("globex").await;
+    desk.person_in("bob", &[("acme", &["owner"])]).await;
     let ann = desk.person("ann").await;
     let session = desk.session("ann").await;
     let (other, id) = ("globex".parse().unwrap(), &session.grant.id);
