@@ -133,7 +133,7 @@ impl Entry {
     pub(crate) fn access_key(&self) -> Option<(&str, &[u8])> {
         match &self.proof {
             Proof::AccessKey(key) => Some((&key.id, &key.sealed)),
-            Proof::Digest { .. } => None,
+            Proof::Digest { .. } | Proof::Granted(_) => None,
         }
     }
 
