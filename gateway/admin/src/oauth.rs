@@ -76,6 +76,7 @@ impl Act<'_> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other verb is handed on to here")]
 pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exchanged {
     // The host refuses plain HTTP before that, unless its profile says otherwise; a secret never goes that way.
     if !question.introduction.tls {

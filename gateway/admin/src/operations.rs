@@ -277,22 +277,6 @@ impl Operations {
             | NativeVerb::Authorize
             | NativeVerb::Consent
             | NativeVerb::UserInfo => return Err(Declined::Failed),
-            NativeVerb::SignIn
-            | NativeVerb::RenewSession
-            | NativeVerb::SignOut
-            | NativeVerb::ListSessions
-            | NativeVerb::EndSession
-            | NativeVerb::ListPeople
-            | NativeVerb::CreatePerson
-            | NativeVerb::GetPerson
-            | NativeVerb::ChangePerson
-            | NativeVerb::DeletePerson
-            | NativeVerb::ChangePassword
-            | NativeVerb::EnrolFactor
-            | NativeVerb::ConfirmFactor
-            | NativeVerb::RemoveFactor
-            | NativeVerb::LoginPage
-            | NativeVerb::SubmitLogin => people::answer(self, question).await?,
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

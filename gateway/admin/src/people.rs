@@ -34,6 +34,7 @@ impl From<String> for Secret {
 }
 
 /// Answers what is asked of people.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other verb is handed on to here")]
 pub(crate) async fn answer(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     match question.introduction.verb {
         NativeVerb::SignIn => sessions::sign_in(operations, question).await,

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use audit::Log;
 use authn::{Keyring, Secrets, SystemRandom};
 use catalog::{Profile, Sessions};
-use domain::{Clock, Declined, Native, NativeVerb, Operation, PathMode, Random};
+use domain::{Clock, Declined, NativeVerb, Operation, PathMode, Random};
 use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
 use tokio::net::UnixListener;
@@ -137,15 +137,6 @@ impl Books for Own {
             session: sessions(profile),
         })
     }
-}
-
-/// Where an API keeps sessions of browsers. Their refresh tokens go to what stands beside the operation that renews them.
-fn sessions(profile: &Profile) -> Option<SessionCookies> {
-    let renews = |it: &&Arc<Operation>| it.native == Native::Served(NativeVerb::RenewSession);
-    let path = &profile.api.operations.iter().find(renews)?.template;
-    let Sessions { access, refresh, origins } = profile.credentials.session.clone()?;
-    let (refresh_path, _) = path.rsplit_once('/')?;
-    Some(SessionCookies { access, refresh, refresh_path: refresh_path.to_owned(), origins })
 }
 
 /// Where an operation of the issuer's own is.
