@@ -246,12 +246,9 @@ impl Settings {
                 sent
             },
             upstream_keys: {
-                let row = |(it, place): (UpstreamKey, _)| UpstreamKey {
-                    secret_file: at(it.secret_file),
-                    place: Some(place),
-                    ..it
-                };
-                reader.rows("upstream_keys").into_iter().map(|(name, it)| (name, row(it))).collect()
+                let rows = reader.rows("upstream_keys").into_iter();
+                let row = |it: UpstreamKey, place| UpstreamKey { secret_file: at(it.secret_file), place, ..it };
+                rows.map(|(name, (it, place))| (name, row(it, Some(place)))).collect()
             },
             connections: reader.take("connections").unwrap_or_default(),
             limits: reader.take("limits").unwrap_or_default(),
