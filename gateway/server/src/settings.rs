@@ -245,11 +245,7 @@ impl Settings {
                 reader.faults.extend(faults);
                 sent
             },
-            upstream_keys: {
-                let rows = reader.rows("upstream_keys").into_iter();
-                let row = |it: UpstreamKey, place| UpstreamKey { secret_file: at(it.secret_file), place, ..it };
-                rows.map(|(name, (it, place))| (name, row(it, Some(place)))).collect()
-            },
+            upstream_keys: placed_keys(reader.rows("upstream_keys"), at),
             connections: reader.take("connections").unwrap_or_default(),
             limits: reader.take("limits").unwrap_or_default(),
             // The rest of the table is for the room that writes the log, which asks nobody.
@@ -281,6 +277,15 @@ impl Settings {
         // Without the folder of the APIs, what is wrong with another one would be told.
         Err(Incomplete { faults, settings: known.then(|| Box::new(settings)) })
     }
+}
+
+/// Keys for upstreams, each with the place where it stands and the path to its secret.
+fn placed_keys(
+    rows: BTreeMap<String, (UpstreamKey, Fault)>,
+    at: impl Fn(PathBuf) -> PathBuf,
+) -> BTreeMap<String, UpstreamKey> {
+    let key = |it: UpstreamKey, place| UpstreamKey { secret_file: at(it.secret_file), place: Some(place), ..it };
+    rows.into_iter().map(|(name, (it, place))| (name, key(it, place))).collect()
 }
 
 /// What of a setting is another: of a table, those keys; of anything else, all of it.

@@ -118,10 +118,10 @@ async fn let_in(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response())
 }
 
-/// The page once more, with what was wrong; for the entry, why.
+/// The page once more, with what was wrong; for the entry, why. Not 401, which would have to name a scheme of HTTP.
 fn again(form: Markup, why: &Declined) -> Response {
     let wait = if let Declined::TooOften(seconds) = why { Some(*seconds) } else { None };
-    let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::UNAUTHORIZED };
+    let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::FORBIDDEN };
     let mut response = Page::new(TITLE, form).answer(status);
     response.headers_mut().insert(REFUSED_NAME, HeaderValue::from_static(why.reason()));
     response.headers_mut().extend(wait.map(|it| (RETRY_AFTER, HeaderValue::from(it))));
