@@ -5,8 +5,9 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "what fails here must fail the test")]
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
-use acceptance::{World, python};
+use acceptance::{APIS, World, python};
 use serde_json::Value;
 
 #[test]
@@ -37,6 +38,44 @@ fn every_operation_of_novastack_works_and_refuses_as_documented() {
 #[test]
 fn every_operation_of_the_management_api_works_and_refuses_as_documented() {
     walk("portcullis", "bulk");
+}
+
+#[test]
+fn a_conflict_too_much_an_outage_and_no_answer_in_time_are_worded_as_each_api_documents_them() {
+    let world = World::with(|settings, folder| {
+        let apis = folder.join("apis");
+        let copied = Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
+        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
+        for api in APIS {
+            let file = apis.join(api).join("api.toml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.lines().map(hasty).collect::<String>()).unwrap();
+        }
+        settings.apis = apis;
+    });
+    for (api, cloud) in APIS.map(|it| (it, it)).into_iter().chain([("cloudnx", "cloudnx-objects")]) {
+        let routes = world.gateway.json(&["routes", "--api", api]);
+        let scopes: Vec<&str> = scopes(&routes).into_iter().collect();
+        let (tenant, control) = (world.new_tenant(cloud), world.clouds.address("control").to_string());
+        let key = world.key_with(api, &tenant, &scopes, &[]).shown();
+        let given = [("API", api), ("CLOUD", cloud), ("TENANT", &tenant), ("KEY", &key), ("CONTROL", &control)];
+        let told = tell(&world, "errors.py", &given);
+        let ids: Vec<&str> = told.iter().map(|it| it["id"].as_str().unwrap()).collect();
+        let entries = world.gateway.entries().of_each(&ids);
+        for it in &told {
+            check(it, &entries[it["id"].as_str().unwrap()]);
+        }
+    }
+}
+
+/// A line of a profile that gives upstreams a second to answer, and callers four requests an hour.
+fn hasty(line: &str) -> String {
+    if line.starts_with("first_byte = ") {
+        return "first_byte = \"1s\"\n".to_owned();
+    }
+    let rule = line.split_once("\", limit = ").and_then(|(before, rest)| Some((before, rest.split_once('}')?.1)));
+    let Some((before, after)) = rule else { return format!("{line}\n") };
+    format!("{before}\", limit = 4, window = \"1h\" }}{after}\n")
 }
 
 #[track_caller]

@@ -33,9 +33,9 @@ def send(method, host, target, headers, body):
         connection.close()
 
 
-def ask(method, host, target, headers=None, body=b"", key=None, service=None, region="in-mum"):
+def ask(method, host, target, headers=None, body=b"", key=None, service=None, region="in-mum", patience=5):
     """Shows the key as its API wants it. Where the gateway asks to come back later, comes back later."""
-    for _ in range(5):
+    for _ in range(patience):
         shown = dict(headers or {})
         if key and key.get("secret"):
             request = AWSRequest(method, f"https://{host}{target}", headers=shown, data=body)

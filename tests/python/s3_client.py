@@ -130,6 +130,9 @@ assert elsewhere.code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in elsewh
 virtual.create_bucket(Bucket="virtual-bucket")
 virtual.delete_bucket(Bucket="virtual-bucket")
 
+full = refused(ClientError, s3.delete_bucket, Bucket=bucket)
+assert code(full) == ("BucketNotEmpty", 409), full.response
+
 # And away with it all.
 everything = [{"Key": it["Key"]} for it in s3.list_objects_v2(Bucket=bucket)["Contents"]]
 deleted = s3.delete_objects(Bucket=bucket, Delete={"Objects": everything})

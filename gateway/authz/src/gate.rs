@@ -1,6 +1,7 @@
 //! What policies have to pass before they decide anything. Every fault is found in one go, each with its line.
 
 mod names;
+mod scopes;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,7 @@ pub(crate) fn pass(sources: &[PolicySource], ground: Ground<'_>, generated: Vec<
     let mut policies: BTreeMap<String, Policy> = generated.into_iter().map(|it| (it.id().to_string(), it)).collect();
     policies.extend(gate.read.iter().map(|(id, read)| (id.clone(), read.policy.clone())));
     gate.validate(&policies);
+    gate.shut_doors(sources);
     let cases: Vec<Fault> = sources.iter().flat_map(|it| gate.run_cases(it)).collect();
     let mut faults = gate.faults;
     faults.extend(gate.taken.into_iter().chain(cases));
@@ -104,7 +106,9 @@ impl Parsed {
         let mut faults = Faults::new();
         for template in set.templates() {
             let id = annotated(template.annotations(), "id").map_or_else(|| template.id().to_string(), str::to_owned);
-            let fault = Fault::of(file, format!("template `{id}` has no link"));
+            let named = text.find(&format!("@id(\"{id}\")"));
+            let place = named.or_else(|| text.find("?principal")).or_else(|| text.find("?resource")).unwrap_or(0);
+            let fault = Fault::at_offset(file, text, place, format!("template `{id}` has no link"));
             faults.push(fault.with_help("name the principal and the resource in the policy itself"));
         }
         let mut policies = Vec::new();
@@ -223,6 +227,14 @@ impl<'a> Gate<'a> {
                 if let Some(help) = self.strays(policy, api) {
                     fault(format!("policy `{id}` reaches beyond the API `{api}`"), &help);
                 }
+                if let Some(fronted) = self.ground.apis.iter().find(|it| it.api.name == *api) {
+                    for (scope, help) in scopes::unknown(policy, &fronted.api) {
+                        fault(
+                            format!("policy `{id}` names the scope `{scope}`, which no operation of `{api}` asks for"),
+                            &help,
+                        );
+                    }
+                }
             }
         }
         if let Some(reason) = annotated(policy.annotations(), "reason") {
@@ -272,6 +284,22 @@ impl<'a> Gate<'a> {
             PrincipalConstraint::In(_) | PrincipalConstraint::Eq(_) | PrincipalConstraint::IsIn(..) => false,
         };
         known && any_principal && policy.get_valid_request_envs(self.ground.schema).next().is_none()
+    }
+
+    /// An API of whose operations none is permitted to anybody.
+    fn shut_doors(&mut self, sources: &[PolicySource]) {
+        for api in self.ground.apis.iter().map(|it| &it.api.name) {
+            let mut own = sources.iter().filter(|it| it.kind == PolicyKind::Grant(api.clone()));
+            let unread = |it: &PolicySource| self.faults.iter().any(|fault| fault.file == it.file);
+            let Some(first) = own.clone().next().filter(|_| !own.any(unread)) else { continue };
+            let permits = |it: &Read<'_>| {
+                it.policy.effect() == Effect::Permit && it.source.kind == PolicyKind::Grant(api.clone())
+            };
+            if !self.read.values().any(permits) {
+                let fault = Fault::of(&first.file, format!("nothing of `{api}` is permitted to anybody"));
+                self.faults.push(fault.with_help("write a permit for each scope of its documents"));
+            }
+        }
     }
 
     fn validate(&mut self, policies: &BTreeMap<String, Policy>) {

@@ -3,6 +3,7 @@
 //! Knows the body, the codes and the headers every refusal carries. Does not know why a request was refused: that is in
 //! the [`Told`] it is handed. Built whole from the profile; wording a refusal cannot fail.
 
+mod reasons;
 mod template;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,8 +14,9 @@ use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, StatusCode};
 use toml::de::DeValue;
 
+use self::reasons::REASONS;
 use self::template::{Filling, Format, Hole, Template};
-use crate::written::{Placed, Readable, Section, Unreadable, one_of};
+use crate::written::{Placed, Readable, Section, Unreadable, closest, one_of};
 
 /// Every status the gateway itself can answer with; a dialect has a row for each.
 pub const STATUSES: [u16; 15] = [400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 431, 500, 502, 503, 504];
@@ -202,6 +204,10 @@ fn reasons(table: &Section<'_>) -> Option<HashMap<String, Row>> {
             let token = key.value.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
             if !token || key.value.is_empty() {
                 section.fault(key.place, format!("`{}` is not a reason: use a-z, 0-9 and `_`", key.value));
+            } else if REASONS.binary_search(&key.value).is_err() {
+                let near = closest(key.value, &REASONS).map(|it| format!("did you mean `{it}`?"));
+                let help = near.unwrap_or_else(|| format!("there are: {}", REASONS.join(", ")));
+                section.fault_with(key.place, format!("no refusal has the reason `{}`", key.value), help);
             }
             row.filter(|_| token).map(|it| (key.value.to_owned(), it))
         })

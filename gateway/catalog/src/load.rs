@@ -145,6 +145,7 @@ fn document(
         api_index,
         base_path: &written.base_path,
         unknown_query: written.unknown_query,
+        hosts: &written.hosts,
         closed_headers: &written.closed_headers,
         long_lived_total: written.total,
     };

@@ -39,6 +39,8 @@ pub(crate) struct Surface<'a> {
     pub(crate) base_path: &'a str,
     /// What becomes of query parameters the document does not name.
     pub(crate) unknown_query: UnknownQuery,
+    /// Where it is served.
+    pub(crate) hosts: &'a [String],
     /// How headers begin that are refused where the document does not name them.
     pub(crate) closed_headers: &'a [String],
     /// The deadline of operations that are neither streams nor streamed to.
@@ -91,6 +93,7 @@ fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document,
     let root = Node::parse(file, text).map_err(|fault| vec![fault])?;
     let page = Page::new(file, &root);
     survey::document(&page);
+    servers(&page, surface);
     // Whoever compiles trusts that references lead somewhere and end.
     let schemas = if page.is_sound() { Schemas::new(&root) } else { Ok(Schemas::none()) };
     let schemas = schemas.unwrap_or_else(|message| {
@@ -129,6 +132,30 @@ fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<
     }
     sources(page, &documented);
     documented
+}
+
+/// Whoever reads the document asks where it says, which must be where it is served.
+fn servers(page: &Page<'_>, surface: &Surface<'_>) {
+    // Read on its own, a document is served nowhere.
+    let listed = page.root.get("servers").filter(|_| !surface.hosts.is_empty());
+    for server in listed.map_or(&[][..], Node::items) {
+        let Some(url) = server.get("url") else { continue };
+        // A path alone is one of whatever host the document was fetched from.
+        let Some(rest) = url.text().and_then(|it| it.split_once("://")).map(|(_, it)| it) else { continue };
+        let (host, path) = rest.find('/').and_then(|it| rest.split_at_checked(it)).unwrap_or((rest, ""));
+        let host = host.split(':').next().unwrap_or(host);
+        let served = surface.hosts.iter().any(|it| it == host) && path.trim_end_matches('/') == surface.base_path;
+        if !served {
+            let there: Vec<String> =
+                surface.hosts.iter().map(|it| format!("`https://{it}{}`", surface.base_path)).collect();
+            let help = format!("its surface is {}", there.join(", "));
+            page.fault_with_help(
+                url.place,
+                format!("server `{}` is not where this is served", url.text().unwrap_or_default()),
+                help,
+            );
+        }
+    }
 }
 
 /// What is read besides is what an operation of the document that only reads would answer with.

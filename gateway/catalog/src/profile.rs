@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Api, CountedBy, PathMode, RoleName, Scope, Tier, TierName, Upstream};
+use domain::{Api, CountedBy, PathMode, RoleName, Scope, Tier, TierName, Timestamp, Upstream};
 use http::HeaderName;
 use http::uri::Scheme;
 
@@ -49,6 +49,17 @@ pub struct Profile {
     pub folder: PathBuf,
     /// The `*.cedar` files of its folder, sorted.
     pub policies: Vec<PathBuf>,
+}
+
+impl Profile {
+    /// The version that was removed and has every operation there is, so that nobody can ask for anything any more.
+    pub fn gone(&self, now: Timestamp) -> Option<&VersionNotice> {
+        let removed: Vec<&VersionNotice> =
+            self.versions.iter().map(|it| &**it).filter(|it| it.is_removed(now)).collect();
+        let covered = |template: &str| removed.iter().any(|it| it.covers_text(template));
+        let all = self.api.operations.iter().all(|it| covered(&it.template));
+        removed.first().copied().filter(|_| all)
+    }
 }
 
 /// The part of an API that one OpenAPI document describes.

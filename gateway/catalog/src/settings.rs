@@ -4,6 +4,7 @@
 //! `catalog`'s.
 
 mod credentials;
+mod headers;
 mod limits;
 mod roles;
 mod surface;
@@ -78,6 +79,7 @@ pub(crate) struct DocumentSettings {
     pub(crate) document: Placed<PathBuf>,
     pub(crate) base_path: String,
     pub(crate) unknown_query: UnknownQuery,
+    pub(crate) hosts: Vec<String>,
     pub(crate) closed_headers: Vec<String>,
     pub(crate) total: Duration,
 }
@@ -311,6 +313,22 @@ mod tests {
             "counted_by = \"key\"",
             "`counted_by`: `key` is not one of `lineage`, `owner`, `tenant`",
         );
+    }
+
+    #[test]
+    fn a_header_that_means_something_else_is_not_the_profiles_to_name() {
+        let limit = "limit = \"X-RateLimit-Limit\"";
+        for taken in
+            ["Content-Length", "connection", "Authorization", "host", "X-Portcullis-Tenant", "Retry-After", "x_limit"]
+        {
+            let message = format!("`limit`: `{}` means something else already", taken.to_lowercase());
+            check(limit, &format!("limit = \"{taken}\""), &message);
+        }
+        check(limit, "limit = \"X-RateLimit-Reset\"", "two of `limit`, `remaining` and `reset` have one name");
+        let keys = "[credentials]";
+        let header = |name: &str| format!("[credentials]\ntenant_header = \"{name}\"");
+        check(keys, &header("transfer-encoding"), "`tenant_header`: `transfer-encoding` means something else already");
+        assert_eq!(faults(keys, &header("X-Account")), [""; 0]);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use http::HeaderName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// How it is said that a key is not there.
+const MISSING: &str = " is missing";
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed<T> {
@@ -64,6 +67,10 @@ impl<'a> Sheet<'a> {
         let value = read(&section);
         drop(section);
         let mut faults = self.faults.into_inner();
+        if !errors.is_empty() {
+            // What stands behind a slip of the pen is not missing: it could not be read.
+            faults.retain(|it| !it.message.ends_with(MISSING));
+        }
         faults.sort();
         (value, faults)
     }
@@ -220,7 +227,7 @@ impl<'a> Section<'a> {
     }
 
     fn missing<T>(&self, key: &str) -> Option<T> {
-        self.fault(self.place(), format!("`{key}` is missing"));
+        self.fault(self.place(), format!("`{key}`{MISSING}"));
         None
     }
 
@@ -339,7 +346,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The known word that `word` most likely stands for.
-fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let (near, likeness) =
         known.iter().map(|it| (*it, strsim::jaro_winkler(word, it))).max_by(|a, b| a.1.total_cmp(&b.1))?;
     (likeness > 0.8).then_some(near)
@@ -383,6 +390,7 @@ mod tests {
         let faults = faults("name = \nwait = \"x\"\n");
         assert!(faults.iter().any(|it| it.starts_with("api.toml:1:")), "{faults:?}");
         assert!(faults.iter().any(|it| it.starts_with("api.toml:2:8: `wait`")), "{faults:?}");
+        assert!(!faults.iter().any(|it| it.contains("missing")), "{faults:?}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn a_refusal_is_worded_by_its_status() {
 fn a_reason_goes_before_a_status_and_a_status_before_what_the_room_told() {
     let mut rows = rows();
     rows[1] = "401 = { code = \"c401\", type = \"t401\", message = \"one text for all\" }".to_owned();
-    let rest = "[reason]\nip_not_allowed = { code = \"IP\" }\nclock_skew = { code = \"Skew\", message = \"late\", status = 403 }";
+    let rest = "[reason]\nip_not_allowed = { code = \"IP\" }\nrequest_time_skewed = { code = \"Skew\", message = \"late\", status = 403 }";
     let dialect = read(&written(BODY, &rows, rest)).unwrap();
 
     let ip = dialect.word(StatusCode::FORBIDDEN, &Told::new("ip_not_allowed", "not from there"), &id());
@@ -69,7 +69,7 @@ fn a_reason_goes_before_a_status_and_a_status_before_what_the_room_told() {
     assert_eq!(body(&missing)["error"]["message"], "one text for all");
     assert_eq!(body(&missing)["error"]["param"], serde_json::Value::Null);
 
-    let late = dialect.word(StatusCode::UNAUTHORIZED, &Told::new("clock_skew", "your clock"), &id());
+    let late = dialect.word(StatusCode::UNAUTHORIZED, &Told::new("request_time_skewed", "your clock"), &id());
     assert_eq!((late.status, &body(&late)["error"]["message"]), (StatusCode::FORBIDDEN, &"late".into()));
 }
 

@@ -33,6 +33,7 @@ fn surface(api: &ApiName) -> Surface<'_> {
         api_index: 3,
         base_path: "/v2",
         unknown_query: UnknownQuery::Reject,
+        hosts: &[],
         closed_headers: &[],
         long_lived_total: Duration::from_mins(1),
     }
@@ -192,6 +193,29 @@ fn a_header_selects_where_it_is_written_as_one_and_required() {
     let from = required.replace("X-From", "From-Where");
     let open = "path `/a/{id}#header:from-where` is told apart by header `from-where`, which passes where it is not documented";
     unselected("header:from-where", &from, &[open]);
+}
+
+#[test]
+fn a_document_names_the_servers_where_it_is_served_and_no_others() {
+    let (api, hosts) = ("acme".parse().unwrap(), ["api.acme.test".to_owned()]);
+    let named = |url: &str| {
+        let text = document(&format!("{ID}get: {{ operationId: a }}")).replacen(
+            "paths:",
+            &format!("servers: [{{ url: '{url}' }}]\npaths:"),
+            1,
+        );
+        read(Path::new("a.yaml"), &text, &Surface { hosts: &hosts, ..surface(&api) })
+    };
+    for good in ["https://api.acme.test/v2", "https://api.acme.test/v2/", "/v2"] {
+        assert!(named(good).is_ok(), "{good}");
+    }
+    for bad in
+        ["https://other.test/v2", "https://api.acme.test", "https://api.acme.test/v3", "https://api.acme.test.evil/v2"]
+    {
+        let faults = named(bad).unwrap_err();
+        assert_eq!(faults[0].message, format!("server `{bad}` is not where this is served"));
+        assert_eq!(faults[0].help.as_deref(), Some("its surface is `https://api.acme.test/v2`"));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use toml::de::DeValue;
 
+use super::headers;
 use crate::profile::{ApiKeys, Credentials, Sessions, SigV4};
 use crate::written::{Place, Placed, Readable, Section, Unreadable};
 
@@ -27,7 +28,7 @@ impl Shown {
         let Some(section) = root.optional_section("credentials") else { return Some(Self::default()) };
         let api_key = section.optional_section("api_key").map(|it| api_keys(&it));
         let sigv4 = section.optional_section("sigv4");
-        let tenant_header = section.optional::<HeaderName>("tenant_header");
+        let tenant_header = headers::own(&section, "tenant_header");
         let session = section.optional_section("session").map(|it| sessions(&it));
 
         let sigv4_place = sigv4.as_ref().map(Section::place);

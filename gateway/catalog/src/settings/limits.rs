@@ -9,6 +9,7 @@ use domain::{CountedBy, RateRule, Tier, TierName};
 use http::HeaderName;
 use toml::de::DeValue;
 
+use super::headers;
 use crate::profile::{LimitHeaders, LimitsProfile};
 use crate::written::{Placed, Readable, Section, Unreadable, one_of};
 
@@ -16,7 +17,7 @@ use crate::written::{Placed, Readable, Section, Unreadable, one_of};
 pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
     let counted_by = section.required::<CountedBy>("counted_by");
     let default_tier = section.required::<TierName>("default_tier");
-    let headers = section.optional_section("headers").map_or_else(LimitHeaders::usual, |it| headers(&it));
+    let headers = section.optional_section("headers").map_or_else(LimitHeaders::usual, |it| names(&it));
     let tables = section.sections("tier");
 
     let mut tiers = BTreeMap::new();
@@ -53,11 +54,15 @@ impl LimitHeaders {
     }
 }
 
-fn headers(section: &Section<'_>) -> LimitHeaders {
+fn names(section: &Section<'_>) -> LimitHeaders {
     let usual = LimitHeaders::usual();
-    let limit = section.value_or("limit", usual.limit);
-    let remaining = section.value_or("remaining", usual.remaining);
-    let reset = section.value_or("reset", usual.reset);
+    let named = |key| headers::own(section, key).map(|it| it.value);
+    let limit = named("limit").unwrap_or(usual.limit);
+    let remaining = named("remaining").unwrap_or(usual.remaining);
+    let reset = named("reset").unwrap_or(usual.reset);
+    if limit == remaining || limit == reset || remaining == reset {
+        section.fault(section.place(), "two of `limit`, `remaining` and `reset` have one name");
+    }
     LimitHeaders { limit, remaining, reset }
 }
 

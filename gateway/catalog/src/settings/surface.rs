@@ -96,6 +96,7 @@ impl Written {
             document: self.document.clone(),
             base_path: self.base_path.clone(),
             unknown_query: self.unknown_query,
+            hosts: self.hosts.iter().map(|it| it.value.clone()).collect(),
             closed_headers: self.closed_headers.clone(),
             total,
         }

@@ -28,6 +28,7 @@ fn operation(text: &str, unknown_query: UnknownQuery) -> Documented {
         api_index: 0,
         base_path: "",
         unknown_query,
+        hosts: &[],
         closed_headers: &closed,
         long_lived_total: total,
     };

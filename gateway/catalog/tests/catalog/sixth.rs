@@ -263,3 +263,14 @@ fn a_call_of_another_catalog_is_led_nowhere_and_trusted_with_nothing() {
     assert!(one.validate_head(&stranger, &arrival("GET", "api.novastraxis.com/v2/compute/instances")).is_err());
     assert_eq!(host(&one, &arrival("GET", "books.example.org/")).name, "books.example.org");
 }
+
+#[test]
+fn an_api_whose_only_version_was_removed_is_gone() {
+    let (_dir, catalog) = six();
+    let library = catalog.profiles().iter().find(|it| it.api.name.as_str() == "library").unwrap();
+    assert!(library.gone("2027-10-01T00:00:00Z".parse().unwrap()).is_none());
+    let version = library.gone("2027-10-01T00:00:01Z".parse().unwrap()).unwrap();
+    assert_eq!(version.name, "v3");
+    let novastraxis = catalog.profiles().iter().find(|it| it.api.name.as_str() == "novastraxis").unwrap();
+    assert!(novastraxis.gone("2030-01-01T00:00:00Z".parse().unwrap()).is_none(), "only one of its versions was");
+}

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use catalog::Sketch;
+use catalog::{Profile, Sketch};
+use domain::{Clock as _, Fault, Faults, SystemClock, Timestamp};
 use serde::Serialize;
 
 use crate::boot;
@@ -27,6 +28,10 @@ struct Checked {
 pub(crate) fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
     let configuration = boot::configuration(settings).map_err(Refused)?;
     let profiles = configuration.catalog.profiles();
+    let gone = removed(profiles, SystemClock::new().now().wall);
+    if !gone.is_empty() {
+        return Err(Refused(gone).into());
+    }
     let sketches: Vec<Sketch> = profiles.iter().map(Sketch::from).collect();
     let (sources, _) = boot::sources(settings, &sketches);
     let ran = configuration.authorizer.run_cases(&sources).map_err(Refused)?;
@@ -45,4 +50,18 @@ pub(crate) fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCod
     );
     output.one(&checked, &words)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// APIs of which nothing is left. `serve` goes on with them, because they may have been alive when it began.
+fn removed(profiles: &[Profile], now: Timestamp) -> Faults {
+    let fault = |profile: &Profile| {
+        let version = profile.gone(now)?;
+        let message = format!(
+            "every operation is at or below `{}`, which was removed as version `{}`",
+            version.prefix, version.name
+        );
+        let help = "change its `prefix` or `sunset_at`, or take the API out";
+        Some(Fault::of(&profile.folder.join("api.toml"), message).with_help(help))
+    };
+    profiles.iter().filter_map(fault).collect()
 }

@@ -237,3 +237,39 @@ fn an_api_whose_names_do_not_fit_is_a_fault() {
     let taken = Fronted::new(Arc::new(Api { operations, ..api().as_ref().clone() }));
     assert!(listed(&Authorizer::load(&[taken], &[]).unwrap_err()).contains("operationId `read`"));
 }
+
+#[test]
+fn a_scope_that_no_operation_asks_for_is_a_slip_of_the_pen() {
+    let known = api().scopes().next().unwrap().to_string();
+    let text = |scope: &str| {
+        format!(
+            "@id(\"s\") permit (principal in Gw::Scope::\"{scope}\", action in Example::Action::\"all\", resource);"
+        )
+    };
+    let told = |scope: &str| faults(&[grant(&text(scope))]).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(Authorizer::load(&[Fronted::new(api())], &[grant(&text(&known))]).is_ok(), "{known}");
+    let near = format!("{known}s");
+    let message = format!("policy `s` names the scope `{near}`, which no operation of `example` asks for");
+    assert_eq!(told(&near), [format!("apis/example/access.cedar:1:1: {message}\n  help: did you mean `{known}`?")]);
+    let within = ALL.replace(");", ") when { principal in Gw::Scope::\"nobody\" };");
+    assert!(listed(&faults(&[grant(&within)])).contains("names the scope `nobody`"));
+}
+
+#[test]
+fn an_api_of_which_nothing_is_permitted_is_a_fault() {
+    let only = "@id(\"f\") forbid (principal, action in Example::Action::\"all\", resource);";
+    for text in ["", only] {
+        let faults = faults(&[grant(text)]);
+        let messages: Vec<&str> = faults.iter().map(|it| it.message.as_str()).collect();
+        assert_eq!(messages, ["nothing of `example` is permitted to anybody"], "{text}");
+    }
+    let broken = faults(&[grant("permit (")]);
+    assert!(!listed(&broken).contains("is permitted to anybody"), "{}", listed(&broken));
+}
+
+#[test]
+fn a_template_is_named_where_it_stands() {
+    let text = format!("{ALL}\n@id(\"t\")\npermit (principal == ?principal, action, resource);");
+    let faults = faults(&[grant(&text)]);
+    assert_eq!((faults[0].line, faults[0].message.as_str()), (2, "template `t` has no link"));
+}
