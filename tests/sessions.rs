@@ -315,8 +315,8 @@ fn an_owner_looks_after_people_and_nobody_gives_more_than_they_have() {
     let browser = signed_in(&world, &ann);
     let body = json!({ "email": "bob@example.com", "name": "Bob", "password": "a horse of bob", "roles": ["member"] });
     let made = world.ask(&browser.change("POST", "/auth/users").json(&body)).expect(201).json();
-    let taken = world.ask(&browser.change("POST", "/auth/users").json(&body)).expect(409);
-    assert_eq!(taken.says("refusal-reason"), "conflict");
+    let again = world.ask(&browser.change("POST", "/auth/users").json(&body)).expect(409);
+    assert_eq!(again.says("refusal-reason"), "conflict");
     let weak = json!({ "email": "c@example.com", "password": "password1234" });
     let weak = world.ask(&browser.change("POST", "/auth/users").json(&weak)).expect(400);
     assert_eq!(weak.says("refusal-reason"), "weak_password");
