@@ -1,28 +1,12 @@
 //! People: signing in and out, what a browser may do by its cookies, and what nobody learns about anybody else.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
+#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
 
-use acceptance::{Answer, Request, World};
-use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
+use acceptance::{Answer, Authenticator, Request, User, World};
 use serde_json::{Value, json};
 
 const NX: &str = "cloudnx.in";
 const ISSUER: &str = "api.novastraxis.com";
 const HASHED: &str = "portcullis_passwords_hashed_total";
-
-/// Somebody who can sign in.
-struct User {
-    id: String,
-    name: String,
-    password: String,
-}
-
-#[track_caller]
-fn user(world: &World, name: &str, tenant: &str, role: &str) -> User {
-    let (name, role) = (format!("{name}@example.com"), format!("{tenant}={role}"));
-    let made = world.gateway.json(&["users", "create", "--name", &name, "--role", &role]);
-    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
-    User { id: text("id"), name: text("name"), password: text("password") }
-}
 
 /// What a browser has after it signed in.
 struct Browser {
@@ -91,7 +75,7 @@ fn told(it: &Answer) -> (u16, Vec<(String, String)>, String) {
 #[test]
 fn a_session_is_two_cookies_to_the_letter_and_opens_what_the_roles_of_its_user_open() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "viewer");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     let answer = world.ask(&sign_in("Ann@Example.com", &ann.password)).expect(200);
     assert_eq!(answer.says("cache-control"), "no-store");
     assert_eq!((&answer.json()["user"]["id"], &answer.json()["user"]["email"]), (&json!(ann.id), &json!(ann.name)));
@@ -123,7 +107,7 @@ fn a_session_is_two_cookies_to_the_letter_and_opens_what_the_roles_of_its_user_o
 #[test]
 fn a_change_is_believed_from_the_pages_of_the_api_and_from_no_other() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "owner");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "owner");
     let browser = signed_in(&world, &ann);
     let body = json!({ "name": "Ann" });
     let target = format!("/auth/users/{}", ann.id);
@@ -164,7 +148,7 @@ fn a_change_is_believed_from_the_pages_of_the_api_and_from_no_other() {
 #[test]
 fn a_session_is_renewed_until_somebody_signs_out_or_an_old_token_turns_up() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "viewer");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     let first = signed_in(&world, &ann);
     let second = Browser::of(&world.ask(&first.renew()).expect(200));
     assert_ne!((&first.access, &first.refresh), (&second.access, &second.refresh));
@@ -192,7 +176,7 @@ fn a_session_is_renewed_until_somebody_signs_out_or_an_old_token_turns_up() {
 #[test]
 fn signing_in_makes_a_new_session_whatever_the_browser_had_before() {
     let world = World::start();
-    let [ann, eve] = ["ann", "eve"].map(|it| user(&world, it, &world.tenant("cloudnx"), "viewer"));
+    let [ann, eve] = ["ann", "eve"].map(|it| world.user(it, &world.tenant("cloudnx"), "viewer"));
     let planted = signed_in(&world, &eve);
     let cookie = format!("cnx_access={}; cnx_refresh={}", planted.access, planted.refresh);
     let own = Browser::of(&world.ask(&sign_in(&ann.name, &ann.password).header("Cookie", &cookie)).expect(200));
@@ -206,7 +190,7 @@ fn signing_in_makes_a_new_session_whatever_the_browser_had_before() {
 fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
     let world = World::start();
     let tenant = world.tenant("cloudnx");
-    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|it| user(&world, it, &tenant, "viewer"));
+    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|it| world.user(it, &tenant, "viewer"));
     let zoe = world.gateway.json(&["users", "create", "--name", "zoe@example.com"]);
     assert_eq!(world.gateway.command(&["users", "suspend", &eve.id]).code, 0);
     for _ in 0..10 {
@@ -232,7 +216,7 @@ fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
 #[test]
 fn who_guesses_is_locked_out_with_an_entry_and_an_address_that_guesses_is_told_to_wait() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "viewer");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     for number in 0..10 {
         let _ = world.ask(&sign_in(&ann.name, &format!("guess {number}"))).expect(401);
     }
@@ -256,18 +240,18 @@ fn who_guesses_is_locked_out_with_an_entry_and_an_address_that_guesses_is_told_t
 #[test]
 fn a_second_factor_is_asked_for_and_each_code_is_taken_once() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "viewer");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     let browser = signed_in(&world, &ann);
     let secret = world.ask(&browser.change("POST", "/auth/mfa")).expect(200).json();
-    let secret = base32(secret["secret"].as_str().expect("a secret"));
+    let authenticator = Authenticator::of(secret["secret"].as_str().expect("a secret"));
     let confirm = |code: &str| browser.change("POST", "/auth/mfa/confirm").json(&json!({ "code": code }));
     let _ = world.ask(&confirm("00000x")).expect(400);
-    let confirmed = world.ask(&confirm(&code(&secret, 0))).expect(200).json();
+    let confirmed = world.ask(&confirm(&authenticator.code(0))).expect(200).json();
     assert_eq!(confirmed["recovery_codes"].as_array().map(Vec::len), Some(10));
     let wanted = world.ask(&sign_in(&ann.name, &ann.password)).expect(401);
     assert_eq!(wanted.says("refusal-reason"), "second_factor_required");
     assert_eq!(cookies(&wanted), Vec::<&str>::new());
-    let next = code(&secret, 1);
+    let next = authenticator.code(1);
     let _ = world.ask(&sign_in_with(&ann, &next)).expect(200);
     let replayed = world.ask(&sign_in_with(&ann, &next)).expect(401);
     assert_eq!(replayed.says("refusal-reason"), "invalid_credentials");
@@ -283,8 +267,8 @@ fn a_second_factor_is_asked_for_and_each_code_is_taken_once() {
 fn two_tenants_never_see_each_others_people_or_sessions() {
     let world = World::start();
     let other = world.new_tenant("other");
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "owner");
-    let eve = user(&world, "eve", &other, "owner");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "owner");
+    let eve = world.user("eve", &other, "owner");
     let (own, theirs) = (signed_in(&world, &ann), signed_in(&world, &eve));
     let ids = |browser: &Browser, what: &str| -> Vec<String> {
         let found = world.ask(&browser.get(&format!("/auth/{what}"))).expect(200).json();
@@ -311,12 +295,12 @@ fn two_tenants_never_see_each_others_people_or_sessions() {
 fn an_owner_looks_after_people_and_nobody_gives_more_than_they_have() {
     let world = World::start();
     let tenant = world.tenant("cloudnx");
-    let ann = user(&world, "ann", &tenant, "owner");
+    let ann = world.user("ann", &tenant, "owner");
     let browser = signed_in(&world, &ann);
     let body = json!({ "email": "bob@example.com", "name": "Bob", "password": "a horse of bob", "roles": ["member"] });
     let made = world.ask(&browser.change("POST", "/auth/users").json(&body)).expect(201).json();
-    let taken = world.ask(&browser.change("POST", "/auth/users").json(&body)).expect(409);
-    assert_eq!(taken.says("refusal-reason"), "conflict");
+    let again = world.ask(&browser.change("POST", "/auth/users").json(&body)).expect(409);
+    assert_eq!(again.says("refusal-reason"), "conflict");
     let weak = json!({ "email": "c@example.com", "password": "password1234" });
     let weak = world.ask(&browser.change("POST", "/auth/users").json(&weak)).expect(400);
     assert_eq!(weak.says("refusal-reason"), "weak_password");
@@ -343,7 +327,7 @@ fn an_owner_looks_after_people_and_nobody_gives_more_than_they_have() {
 #[test]
 fn a_session_is_over_when_its_user_is_suspended_or_has_another_password() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("cloudnx"), "owner");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "owner");
     let (one, two) = (signed_in(&world, &ann), signed_in(&world, &ann));
     let change = |current: &str| json!({ "current_password": current, "new_password": "another horse" });
     let _ = world.ask(&one.change("POST", "/auth/password").json(&change("wrong"))).expect(401);
@@ -370,7 +354,7 @@ fn a_session_is_over_when_its_user_is_suspended_or_has_another_password() {
 #[test]
 fn the_page_of_the_issuer_lets_in_and_goes_on_and_leads_nowhere_else() {
     let world = World::start();
-    let ann = user(&world, "ann", &world.tenant("novastraxis"), "viewer");
+    let ann = world.user("ann", &world.tenant("novastraxis"), "viewer");
     let onward = "/oauth/authorize?client_id=cli_1";
     let page = world.ask(&Request::get(ISSUER, &format!("/oauth/login?continue={}", escaped(onward)))).expect(200);
     let policy = page.says("content-security-policy");
@@ -412,20 +396,4 @@ fn escaped(text: &str) -> String {
     text.bytes()
         .map(|it| if it.is_ascii_alphanumeric() { char::from(it).to_string() } else { format!("%{it:02X}") })
         .collect()
-}
-
-fn base32(text: &str) -> Vec<u8> {
-    let digit = |it: u8| if it.is_ascii_digit() { it - b'2' + 26 } else { it - b'A' };
-    let bits: Vec<u8> = text.bytes().flat_map(|it| (0..5).rev().map(move |bit| digit(it) >> bit & 1)).collect();
-    bits.chunks_exact(8).map(|it| it.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
-}
-
-/// The code of an authenticator, so many half minutes from now.
-#[expect(clippy::disallowed_methods, reason = "an authenticator has the machine's clock")]
-fn code(secret: &[u8], ahead: u64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-    let mac = sign(&Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret), &(now / 30 + ahead).to_be_bytes());
-    let from = usize::from(mac.as_ref()[19] & 15);
-    let bytes = mac.as_ref()[from..from + 4].try_into().expect("four bytes");
-    format!("{:06}", (u32::from_be_bytes(bytes) & 0x7fff_ffff) % 1_000_000)
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
-use domain::{Arrival, AuthMethod, Call, Caller, Standing, Timestamp};
+use domain::{Arrival, AuthMethod, Call, Caller, Grant, Standing, Timestamp};
 
 use crate::conditions::Facts;
 use crate::index::Standpoint;
@@ -153,6 +153,13 @@ fn put(fields: &mut Facts, fact: Fact, name: &'static str, (caller, arrival): (O
         Fact::SourceTls => fields.flag(name, arrival.source.tls),
         Fact::SourceInKeyAllowlist => fields.flag(name, caller.is_none_or(|it| it.in_allowlist)),
         Fact::AuthMethod => fields.text(name, method(caller)),
+        Fact::AuthMfa => fields.flag(name, second_factor(caller).is_some()),
+        Fact::AuthMfaAge => {
+            let shown = second_factor(caller).and_then(|it| it.authenticated);
+            if let Some(shown) = shown {
+                fields.duration(name, arrival.at.wall.since(shown));
+            }
+        }
         Fact::TimeNow => fields.moment(name, arrival.at.wall),
         Fact::TimeHour => fields.number(name, hours().rem_euclid(HOURS_PER_DAY)),
         // 1970-01-01 was a Thursday.
@@ -169,6 +176,11 @@ fn put(fields: &mut Facts, fact: Fact, name: &'static str, (caller, arrival): (O
             }
         }
     }
+}
+
+/// What the caller acts by, where more than a password was shown for it.
+fn second_factor(caller: Option<&Caller>) -> Option<&Grant> {
+    caller?.standing.grant.as_ref().filter(|it| it.is_multi_factor())
 }
 
 /// The word policies know the way of authenticating by.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use cedar_policy::{Entity, EntityUid, Policy};
@@ -217,6 +218,12 @@ impl Facts {
     /// A moment, to the millisecond. One beyond Cedar's years is left out likewise.
     pub(crate) fn moment(&mut self, name: &'static str, value: Timestamp) {
         self.0.extend(moment(value).map(|it| (name, it)));
+    }
+
+    /// A length of time, to the millisecond. One that Cedar cannot count is left out likewise.
+    pub(crate) fn duration(&mut self, name: &'static str, value: Duration) {
+        let value = call(DURATION.as_ref(), &[Value::from(format!("{}ms", value.as_millis()))]);
+        self.0.extend(value.map(|it| (name, it)));
     }
 
     pub(crate) fn record(&mut self, name: &'static str, fields: Self) {

@@ -30,7 +30,7 @@ pub(crate) struct Cell {
     verdict: Verdict,
 }
 
-/// What [`Keys::MANNER`] tells.
+/// What [`Keys::MANNER`] tells, but for what the standing tells already: whether a second factor was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Manner {
     method: Option<AuthMethod>,

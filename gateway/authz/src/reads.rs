@@ -9,6 +9,8 @@ pub(crate) enum Fact {
     SourceTls,
     SourceInKeyAllowlist,
     AuthMethod,
+    AuthMfa,
+    AuthMfaAge,
     TimeNow,
     TimeHour,
     TimeWeekday,
@@ -21,11 +23,13 @@ pub(crate) enum Fact {
 
 impl Fact {
     /// Every fact, those of one record side by side.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::SourceIp,
         Self::SourceTls,
         Self::SourceInKeyAllowlist,
         Self::AuthMethod,
+        Self::AuthMfa,
+        Self::AuthMfaAge,
         Self::TimeNow,
         Self::TimeHour,
         Self::TimeWeekday,
@@ -43,6 +47,8 @@ impl Fact {
             Self::SourceTls => ("source", "tls"),
             Self::SourceInKeyAllowlist => ("source", "in_key_allowlist"),
             Self::AuthMethod => ("auth", "method"),
+            Self::AuthMfa => ("auth", "mfa"),
+            Self::AuthMfaAge => ("auth", "mfa_age"),
             Self::TimeNow => ("time", "now"),
             Self::TimeHour => ("time", "hour"),
             Self::TimeWeekday => ("time", "weekday"),
@@ -64,8 +70,12 @@ impl Keys {
     pub(crate) const ALL: Self = Self(u16::MAX);
 
     /// How the caller came: true of request after request, so that decisions which look at nothing else are kept.
-    pub(crate) const MANNER: Self =
-        Self(1 << Fact::SourceTls as u16 | 1 << Fact::SourceInKeyAllowlist as u16 | 1 << Fact::AuthMethod as u16);
+    pub(crate) const MANNER: Self = Self(
+        1 << Fact::SourceTls as u16
+            | 1 << Fact::SourceInKeyAllowlist as u16
+            | 1 << Fact::AuthMethod as u16
+            | 1 << Fact::AuthMfa as u16,
+    );
 
     /// The facts of one record, or one of them; everything where there is no such fact.
     fn of(group: &str, name: Option<&str>) -> Self {

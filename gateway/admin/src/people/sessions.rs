@@ -154,7 +154,9 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
     let after = question.asked.text("cursor").map(|it| it.parse()).transpose();
     let after: Option<KeyId> = after.map_err(|_| Declined::Parameter("cursor".to_owned()))?;
     let (tenant, caller) = (question.tenant()?, question.caller()?);
-    let own = if caller.scopes.iter().any(|it| it == OF_OTHERS) { None } else { Some(operations.user_of(question)?.0) };
+    // A user sees their own; whoever looks after all of them, and a key, which is nobody's own, those of the tenant.
+    let user = operations.user_of(question).ok().map(|(user, _)| user);
+    let own = user.filter(|_| !caller.scopes.iter().any(|it| it == OF_OTHERS));
     let page = Page { after, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
     let identity = operations.books().identity();
     let mut found = identity.sessions(&question.api()?, &tenant, own.as_deref(), &page).await.map_err(failed)?;

@@ -8,6 +8,7 @@ use crate::testing::{NOW, arrival, kept, minted_key, record, secrets, showing, t
 use crate::{AuthRules, Kind, authenticate};
 
 mod gate;
+mod session;
 mod sets;
 mod wycheproof;
 

@@ -278,6 +278,25 @@ fn a_caller_that_signs_is_not_taken_for_one_that_shows_a_key() {
 }
 
 #[test]
+fn a_policy_may_ask_for_a_second_factor_and_how_long_ago_it_was_shown() {
+    let strong = r#"@id("strong") permit (principal, action == Example::Action::"getThing", resource)
+        when { context.auth.mfa && context.auth.mfa_age <= duration("10m") };"#;
+    let bench = Bench::with(&[grant(strong)]);
+    let session = |methods: &[&str], ago: u64| {
+        let methods = methods.iter().map(|it| (*it).to_owned()).collect();
+        let authenticated = Some(arrival().at.wall - std::time::Duration::from_secs(ago));
+        let grant = domain::Grant { kind: domain::GrantKind::Session, client: None, authenticated, methods };
+        let standing = Standing { grant: Some(grant), ..standing("t", &["things:read"]) };
+        Caller { method: AuthMethod::Session, ..caller(standing) }
+    };
+    let may = |caller: &Caller| bench.ask("getThing", &["t1"], caller).is_ok();
+    assert!(may(&session(&["pwd", "otp", "mfa"], 599)));
+    assert!(!may(&session(&["pwd", "otp", "mfa"], 601)));
+    assert!(!may(&session(&["pwd"], 0)));
+    assert!(!may(&caller(standing("t", &["things:read"]))));
+}
+
+#[test]
 fn the_schema_of_an_api_reads_like_its_document() {
     let bench = Bench::with(&[]);
     let text = bench.authorizer.schema_text(&"example".parse().unwrap()).unwrap();

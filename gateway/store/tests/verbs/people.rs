@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
-use domain::{Deed, DeedClass, Timestamp};
+use domain::{Change, Deed, DeedClass, Record, Timestamp};
 use identity::{
     Authenticated, ChangePersonError, CreatePersonError, FactorError, NewPerson, Page, Person, Registry, SignIn,
     SignInError, Terms, WeakPassword,
@@ -223,6 +223,29 @@ async fn halfway_ends_after_five_minutes_and_with_the_password() {
     }
     let unknown = desk.identity.show_code("nothing of ours", "000000").await;
     assert!(matches!(unknown, Err(SignInError::Wrong)), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_password_that_was_hashed_for_less_is_hashed_anew_when_it_is_shown() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    let kept = async || -> serde_json::Value {
+        serde_json::from_str(&desk.store.record("user", &ann.id).await.unwrap().unwrap()).unwrap()
+    };
+    let mut older = kept().await;
+    let before = "$argon2id$v=19$m=1024,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$H+kCztOX0N1GRLjhd1wSD129P6xI4stbBAmF0XOT6zg";
+    older["password"] = before.into();
+    let found_by = vec![("name", "ann".to_owned())];
+    let (kind, id, text) = ("user", ann.id.clone(), older.to_string());
+    let record = Record { kind, id, tenant: None, found_by, until: None, text };
+    let version = desk.store.version().await.unwrap();
+    desk.store.publish(version, &[Change::Record(Box::new(record))], &[]).await.unwrap();
+    assert!(desk.identity.sign_in("ann", "wrong", None).await.is_err());
+    assert_eq!(kept().await["password"], before);
+    let _ = desk.signed_in("ann").await;
+    let renewed = kept().await["password"].as_str().unwrap().to_owned();
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
+    let _ = desk.signed_in("ann").await;
 }
 
 #[tokio::test]
