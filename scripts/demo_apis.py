@@ -43,10 +43,11 @@ APIS = {
         "hosts": ["cloudnx.in", "s3.cloudnx.in"],
         "keys": {
             "everything": (
-                ["compute:read", "compute:write", "storage:read", "storage:write", "billing:read",
-                 "s3:ListAllMyBuckets", "s3:ListBucket", "s3:CreateBucket", "s3:DeleteBucket", "s3:GetObject",
-                 "s3:PutObject", "s3:DeleteObject", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts",
-                 "s3:AbortMultipartUpload"],
+                ["users:read", "users:write", "sessions:read", "sessions:write", "iam:read", "iam:write", "teams:read",
+                 "teams:write", "audit:read", "billing:read", "compute:read", "compute:write", "storage:read",
+                 "storage:write", "s3:ListAllMyBuckets", "s3:ListBucket", "s3:GetBucketLocation", "s3:CreateBucket",
+                 "s3:DeleteBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucketMultipartUploads",
+                 "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
                 "standard",
             ),
             "billing-only": (["billing:read"], "standard"),

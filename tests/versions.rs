@@ -80,3 +80,37 @@ fn heads_are_bounded_alike_in_both_versions_of_http() {
     }
     assert_eq!(settled(&world, 4), 4);
 }
+
+#[test]
+fn what_no_client_sends_is_refused_in_the_words_of_the_host_that_tls_was_asked_for() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let bearer = format!("Authorization: Bearer {}", key.text);
+    let long = format!("/v2/{}", "a".repeat(8_193));
+    let host = format!("Host: {NSX}\r\n");
+    for (target, host, status, reason) in [
+        (&*format!("{LIST}#part"), &*host, 400, "bad_request"),
+        (&*long, &*host, 414, "path_too_long"),
+        (LIST, "", 400, "bad_request"),
+    ] {
+        let mut connection = world.gateway.door().secure(NSX);
+        connection.send(format!("GET {target} HTTP/1.1\r\n{host}{bearer}\r\n\r\n").as_bytes());
+        let answer = connection.answer("GET").expect(status);
+        assert_eq!(answer.says("refusal-reason"), reason, "{answer}");
+        assert!(answer.text().contains("\"error_code\":\"invalid_request\""), "not in the words of {NSX}: {answer}");
+    }
+    assert_eq!(settled(&world, 3), 3);
+}
+
+#[test]
+fn a_head_that_never_ends_is_told_so_and_entered_before_the_connection_ends() {
+    let world = World::with(|settings, _| settings.more.push_str("[connections]\nhead_s = 1\n"));
+    let mut connection = world.gateway.door().secure(NSX);
+    connection.send(format!("GET {LIST} HTTP/1.1\r\nHost: {NSX}\r\nX-Slow: ").as_bytes());
+    let answer = connection.answer("GET").expect(408);
+    assert_eq!((answer.says("refusal-reason"), answer.says("connection")), ("head_late", "close"), "{answer}");
+    assert!(answer.text().contains("\"error_code\""), "not in the words of {NSX}: {answer}");
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert_eq!((entry["status"].as_u64(), entry["decision"]["reason"].as_str()), (Some(408), Some("head_late")));
+    assert!(connection.rest().is_empty());
+}

@@ -47,9 +47,9 @@ def check(operation, case, status, step=None):
     return answer
 
 
-def spend(operation, case, status, **fault):
+def spend(operation, case, expected, **fault):
     control("/control/faults", {"api": os.environ["CLOUD"], "times": 5, **fault})
-    check(operation, case, status, "forward" if fault["kind"] == "hang" else None)
+    check(operation, case, expected, "forward" if fault["kind"] == "hang" else None)
     control("/control/faults", method="DELETE")
 
 

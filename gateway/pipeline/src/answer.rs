@@ -20,6 +20,9 @@ pub enum Answer {
     /// Too many headers, or too large.
     #[error("request head exceeds the bounds of this gateway")]
     HeadTooLarge,
+    /// A head that did not come to its end.
+    #[error("request head did not arrive in time")]
+    HeadLate,
     /// A head that pingora understood and the gateway does not take.
     #[error("{0}")]
     BadHead(&'static str),
@@ -112,8 +115,10 @@ impl Answer {
     pub fn told(&self) -> Told {
         match self {
             Self::UnknownHost => Told::new("unknown_host", "There is no API on this host."),
+            Self::BadPath(PathRefused::TooLong) => Told::new("path_too_long", "The path is too long."),
             Self::BadPath(_) => Told::new("bad_path", "The path is malformed."),
             Self::HeadTooLarge => Told::new("head_too_large", "The request headers are too large."),
+            Self::HeadLate => Told::new("head_late", "The request did not arrive in time."),
             Self::BadHead(_) => Told::new("bad_request", "The request is malformed."),
             Self::Unidentified(refused) => refused.told(),
             Self::Shielded(refused) => refused.told(),
@@ -163,6 +168,7 @@ impl Answer {
             Self::UnknownHost
             | Self::BadPath(_)
             | Self::HeadTooLarge
+            | Self::HeadLate
             | Self::BadHead(_)
             | Self::Unidentified(_)
             | Self::Shielded(_)
@@ -193,7 +199,7 @@ impl Answer {
     /// Which step of the path turned it away.
     pub fn step(&self) -> &'static str {
         match self {
-            Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::BadHead(_) => "accept",
+            Self::UnknownHost | Self::BadPath(_) | Self::HeadTooLarge | Self::HeadLate | Self::BadHead(_) => "accept",
             Self::Unidentified(_) | Self::Declined(Declined::PlainHttp) => "identify",
             Self::Shielded(_) | Self::Declined(Declined::TooOften(_)) => "shield",
             Self::Unauthenticated(_)

@@ -15,6 +15,21 @@ use crate::Configuration;
 /// Upper bounds of the time histograms, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// Upper bounds of the histogram of what the gateway itself takes, in seconds.
+const OWN_BUCKETS: [f64; 12] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+
+/// How long a request took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// From its arrival to the last byte of its answer.
+    pub(crate) whole: Duration,
+    /// Until it was sent on, or all of it where it was not.
+    pub(crate) own: Duration,
+    /// From then to the head of the answer of the API behind, where there was one.
+    pub(crate) upstream: Option<Duration>,
+}
+
 /// Status classes as they are labelled, by the first digit; `none` where nothing was answered.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -39,7 +54,7 @@ pub struct Meters {
     registry: Registry,
     requests: IntCounterVec,
     refusals: IntCounterVec,
-    durations: HistogramVec,
+    histograms: Histograms,
     known: ArcSwap<Known>,
     /// Requests begun.
     pub begun: IntCounter,
@@ -49,6 +64,7 @@ pub struct Meters {
     pub connections: IntGauge,
     connections_closed: IntCounterVec,
     signature_repeats: IntCounterVec,
+    policy_errors: IntCounterVec,
     generation: IntGauge,
     reload_failures: IntCounter,
 }
@@ -75,6 +91,33 @@ impl Known {
 struct OperationMeters {
     classes: [IntCounter; 6],
     duration: Histogram,
+    own: Histogram,
+    upstream: Histogram,
+}
+
+/// The histograms of times, by API.
+struct Histograms {
+    duration: HistogramVec,
+    own: HistogramVec,
+    upstream: HistogramVec,
+}
+
+impl Histograms {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            registered(registry, HistogramVec::new(options, &["api"])?)
+        };
+        Ok(Self {
+            duration: histogram("request_duration_seconds", "From arrival to the last byte of the answer.", &BUCKETS)?,
+            own: histogram("gateway_duration_seconds", "From arrival until it was sent on, or refused.", &OWN_BUCKETS)?,
+            upstream: histogram(
+                "upstream_duration_seconds",
+                "From being sent on to the head of the answer.",
+                &BUCKETS,
+            )?,
+        })
+    }
 }
 
 impl Meters {
@@ -87,10 +130,8 @@ impl Meters {
         let gauge = |name: &str, help: &str| registered(&registry, IntGauge::new(name, help)?);
         let requests =
             counters("requests_total", "Requests settled, by operation and status.", &["api", "operation", "class"])?;
-        let timing = HistogramOpts::new("request_duration_seconds", "From arrival to the last byte of the answer.")
-            .buckets(BUCKETS.to_vec());
-        let durations = registered(&registry, HistogramVec::new(timing, &["api"])?)?;
-        let known = ArcSwap::from_pointee(known(&requests, &durations, configuration)?);
+        let histograms = Histograms::new(&registry)?;
+        let known = ArcSwap::from_pointee(known(&requests, &histograms, configuration)?);
         Ok(Self {
             refusals: counters("refusals_total", "Requests turned away, by reason.", &["api", "reason"])?,
             begun: registered(&registry, IntCounter::new("requests_begun_total", "Requests begun.")?)?,
@@ -102,6 +143,11 @@ impl Meters {
                 "Signatures that were seen before, or may have been, by what became of the request.",
                 &["surface", "outcome"],
             )?,
+            policy_errors: counters(
+                "policy_errors_total",
+                "Policies that could not be evaluated: forbids, which refused, and permits, which were passed over.",
+                &["effect"],
+            )?,
             generation: gauge("config_generation", "How often the configuration has been replaced.")?,
             reload_failures: registered(
                 &registry,
@@ -109,7 +155,7 @@ impl Meters {
             )?,
             registry,
             requests,
-            durations,
+            histograms,
             known,
         })
     }
@@ -140,7 +186,7 @@ impl Meters {
             failed: counted(&self.requests, failed),
             ..Totals::default()
         };
-        for metric in metrics(&self.durations) {
+        for metric in metrics(&self.histograms.duration) {
             let histogram = metric.get_histogram();
             totals.ended += histogram.get_sample_count();
             for (at, bucket) in histogram.get_bucket().iter().enumerate() {
@@ -158,6 +204,13 @@ impl Meters {
         self.signature_repeats.with_label_values(&[surface, outcome]).inc();
     }
 
+    /// Counts policies of one effect that could not be evaluated.
+    pub(crate) fn policies_erred(&self, effect: &str, count: usize) {
+        if count > 0 {
+            self.policy_errors.with_label_values(&[effect]).inc_by(count as u64);
+        }
+    }
+
     /// Counts a configuration that was refused.
     pub fn reload_failed(&self) {
         self.reload_failures.inc();
@@ -165,7 +218,7 @@ impl Meters {
 
     /// Makes a row for each operation of a configuration that is about to be put in force.
     pub(crate) fn reloaded(&self, configuration: &Configuration) -> prometheus::Result<()> {
-        self.known.store(Arc::new(known(&self.requests, &self.durations, configuration)?));
+        self.known.store(Arc::new(known(&self.requests, &self.histograms, configuration)?));
         self.generation.inc();
         Ok(())
     }
@@ -176,7 +229,7 @@ impl Meters {
         (api, operation): (Option<&ApiName>, Option<&Arc<Operation>>),
         reason: Option<&str>,
         status: Option<u16>,
-        duration: Duration,
+        times: Times,
     ) {
         let known = self.known.load();
         let stray = || api.and_then(|it| known.strays.get(it)).unwrap_or(&known.unknown);
@@ -184,7 +237,11 @@ impl Meters {
         if let Some(class) = row.classes.get(usize::from(status.unwrap_or(0) / 100)) {
             class.inc();
         }
-        row.duration.observe(duration.as_secs_f64());
+        row.duration.observe(times.whole.as_secs_f64());
+        row.own.observe(times.own.as_secs_f64());
+        if let Some(upstream) = times.upstream {
+            row.upstream.observe(upstream.as_secs_f64());
+        }
         if let Some(reason) = reason {
             let api = api.map_or(UNKNOWN, ApiName::as_str);
             self.refusals.with_label_values(&[api, reason]).inc();
@@ -213,7 +270,7 @@ pub(crate) fn registered<C: Collector + Clone + 'static>(registry: &Registry, co
 
 fn known(
     requests: &IntCounterVec,
-    durations: &HistogramVec,
+    histograms: &Histograms,
     configuration: &Configuration,
 ) -> prometheus::Result<Known> {
     let row = |api: &str, operation: &str| -> prometheus::Result<OperationMeters> {
@@ -221,7 +278,9 @@ fn known(
         let [none, info, good, moved, theirs, ours] = CLASSES;
         Ok(OperationMeters {
             classes: [class(none)?, class(info)?, class(good)?, class(moved)?, class(theirs)?, class(ours)?],
-            duration: durations.get_metric_with_label_values(&[api])?,
+            duration: histograms.duration.get_metric_with_label_values(&[api])?,
+            own: histograms.own.get_metric_with_label_values(&[api])?,
+            upstream: histograms.upstream.get_metric_with_label_values(&[api])?,
         })
     };
     let mut rows = Vec::new();

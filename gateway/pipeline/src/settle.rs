@@ -5,6 +5,7 @@ use audit::{
 };
 
 use crate::Trail;
+use crate::meters::Times;
 use crate::trail::{Ending, Secured};
 
 /// What is to be written of a request.
@@ -25,7 +26,13 @@ pub(crate) fn count(trail: &Trail, ending: Option<Ending>) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(parent: &trail.span, status, micros, whole = ending.is_some_and(|it| it.whole), "settled");
     let asked = (trail.api(), trail.operation.as_ref());
-    trail.gateway.meters.settled(asked, decision(trail, ending).reason, status, duration);
+    let arrived = trail.facts.at.tick;
+    let times = Times {
+        whole: duration,
+        own: trail.sent.map_or(duration, |it| it.since(arrived)),
+        upstream: trail.sent.zip(trail.answered).map(|(sent, answered)| answered.since(sent)),
+    };
+    trail.gateway.meters.settled(asked, decision(trail, ending).reason, status, times);
 }
 
 /// Writes the entry of a request; without an ending, of one that was cut off. Gives its number in this run.

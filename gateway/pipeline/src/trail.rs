@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
-use authz::Permit;
-use domain::{ApiName, Blame, Call, Caller, Moment, Operation, Source, Standing, TraceParent};
+use authz::{Permit, Reason};
+use domain::{ApiName, Blame, Call, Caller, Moment, Operation, Source, Standing, Tick, TraceParent};
 use limits::Allowance;
 use tracing::field::Empty;
 use tracing::{Span, debug};
@@ -81,6 +81,10 @@ pub struct Trail {
     pub(crate) permit: Option<Permit>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) peer: Option<Arc<str>>,
+    /// When it was first sent on.
+    pub(crate) sent: Option<Tick>,
+    /// When the head of the answer came.
+    pub(crate) answered: Option<Tick>,
     pub(crate) upstream_status: Option<u16>,
     pub(crate) upstream_secured: Option<Secured>,
     /// Where the next start finds that a strict request was sent on, should this process die.
@@ -138,6 +142,8 @@ impl Trail {
             permit: None,
             refusal: None,
             peer: None,
+            sent: None,
+            answered: None,
             upstream_status: None,
             upstream_secured: None,
             place: None,
@@ -178,6 +184,8 @@ impl Trail {
         let (mut policies, mut bundle) = (Vec::new(), None);
         if let Answer::Forbidden(refused) = answer {
             policies.extend(refused.determining().iter().chain(refused.erring()).cloned());
+            let effect = if refused.reason() == Reason::PolicyError { "forbid" } else { "permit" };
+            self.gateway.meters.policies_erred(effect, refused.erring().len());
             bundle = Some(Arc::clone(refused.bundle()));
         }
         let outcome = if self.permit.is_some() && answer.step() == "forward" { Outcome::Fail } else { Outcome::Refuse };
@@ -256,6 +264,7 @@ impl Trail {
     /// Notes whom the request was sent to.
     pub fn sent_to(&mut self, peer: Arc<str>) {
         debug!(parent: &self.span, %peer, "sent on");
+        self.sent.get_or_insert_with(|| self.gateway.clock.tick());
         self.peer = Some(peer);
     }
 
@@ -267,6 +276,7 @@ impl Trail {
     /// Notes what came back.
     pub fn upstream_answered(&mut self, status: u16) {
         debug!(parent: &self.span, status, "answered by the upstream");
+        self.answered = Some(self.gateway.clock.tick());
         self.upstream_status = Some(status);
     }
 
@@ -345,6 +355,7 @@ impl Finding for Allowance {
 impl Finding for Permit {
     fn tell(&self, trail: &mut Trail) {
         debug!(parent: &trail.span, policies = ?self.determining(), "permitted");
+        trail.gateway.meters.policies_erred("permit", self.erring().len());
         trail.permit = Some(self.clone());
     }
 }

@@ -119,7 +119,10 @@ async fn strike(
             return answer(request).await;
         }
         Ailment::Fail => {
-            return Refused::new(Kind::Fault(fault.status), "the fault that was asked for").into_response();
+            let refused = Refused::new(Kind::Fault(fault.status), "the fault that was asked for").into_response();
+            // As documented: who is to come back is told when.
+            let later = matches!(fault.status, 429 | 503).then_some([(header::RETRY_AFTER, "1")]);
+            return (later, refused).into_response();
         }
         Ailment::SlowDrip => return drip(answer(request).await, length),
         Ailment::Hang => {

@@ -8,6 +8,7 @@ mod multipart;
 mod reading;
 pub(crate) mod shelf;
 mod store;
+mod words;
 mod writing;
 
 use std::sync::Arc;
@@ -55,13 +56,15 @@ const API: &str = "cloudnx-objects";
 
 async fn answer(s3: &S3Service, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let id = parts.headers.get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
     match Tenant::named_in(&parts) {
         Ok(tenant) => drop(parts.extensions.insert(tenant)),
-        Err(refused) => return denied(&refused),
+        Err(refused) => return words::whole(denied(&refused), &path, &id).await,
     }
     let request = Request::from_parts(parts, s3s::Body::http_body_unsync(body));
     match s3.call(request).await {
-        Ok(response) => response.map(Body::new),
+        Ok(response) => words::whole(response.map(Body::new), &path, &id).await,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 61] = [
+pub(super) const REASONS: [&str; 62] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -19,6 +19,7 @@ pub(super) const REASONS: [&str; 61] = [
     "credential_in_url",
     "credential_too_long",
     "forbidden",
+    "head_late",
     "head_too_large",
     "https_required",
     "insufficient_scope",

@@ -11,6 +11,7 @@ use pingora::protocols::tls::SslDigest;
 use pingora::proxy::Session;
 use pipeline::{Answer, Facts, Gateway, Secured};
 
+use super::gate::LINK;
 use super::settings::ConnectionSettings;
 use super::wire::Link;
 
@@ -88,6 +89,12 @@ impl Head {
         catalog.host(self.host.as_deref()?)
     }
 
+    /// The host in whose words a refusal is: where none is named, the one that TLS was asked for.
+    pub(crate) fn speaker<'a>(&self, catalog: &'a Catalog) -> Option<&'a Host> {
+        let asked = || LINK.try_with(|it| it.name().and_then(|it| catalog.host(it))).ok().flatten();
+        if self.host.is_some() { self.host(catalog) } else { asked() }
+    }
+
     /// Finds the host, bounds the head and normalises the path. The headers go with the arrival.
     pub(crate) fn arrive<'a>(
         &mut self,
@@ -110,6 +117,10 @@ impl Head {
             return Err(Answer::BadHead("`Connection` names what is not of this hop"));
         }
         let target = self.target.clone().ok_or(Answer::BadHead("request target is not text"))?;
+        if LINK.try_with(|it| it.has_fragment()).unwrap_or_default() || target.contains('#') {
+            // No client sends a fragment, and who takes it for one reads another path than who does not.
+            return Err(Answer::BadHead("request target has a fragment"));
+        }
         let path = target.split('?').next().unwrap_or_default();
         let segment = self.host.as_deref().and_then(|it| catalog.first_segment(it));
         let path = host.normal_path(&under(segment, path))?;

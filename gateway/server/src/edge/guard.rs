@@ -30,6 +30,9 @@ const STREAMS: u32 = 32;
 /// How much longer than a head may be one of HTTP/2 is still read, to be refused in the words of the API.
 const BEYOND: u32 = 16 * 1024;
 
+/// How long telling a caller that its head took too long may take.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// The longest that is slept before looking again.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
@@ -152,9 +155,19 @@ impl HttpServerApp for Guard {
         let mut inner = pin!(WATCH.scope(Arc::clone(&watch), self.proxy.process_new_http(session, shutdown)));
         // The request before its deadline: what both have in common is one turn of this task, and the request may move
         // the deadline in it.
-        let finished = poll_fn(|cx| match inner.as_mut().poll(cx) {
-            Poll::Ready(finished) => Poll::Ready(Some(finished)),
-            Poll::Pending => alarm.poll(&watch, &*self.clock, cx).map(|()| None),
+        let finished = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(finished) = inner.as_mut().poll(cx) {
+                    return Poll::Ready(Some(finished));
+                }
+                ready!(alarm.poll(&watch, &*self.clock, cx));
+                let unread = !watch.head_read.load(Ordering::Relaxed);
+                if !(unread && link.as_ref().is_some_and(|it| it.give_up())) {
+                    return Poll::Ready(None);
+                }
+                // One more turn, in which the caller is told, and a moment for it to hear.
+                watch.extend(Some(self.clock.tick() + TELLING));
+            }
         })
         .await;
         if let Some(link) = &link {

@@ -114,7 +114,7 @@ impl Edge {
 
 impl Refuser for Edge {
     fn refuse(&self, link: &Link, status: u16) -> Vec<u8> {
-        self.gateway.meters.connection_closed("bad_head");
+        self.gateway.meters.connection_closed(if status == 408 { "cut_in_head" } else { "bad_head" });
         if self.gateway.hear(link.peer.ip().to_canonical(), self.gateway.clock.tick()).is_err() {
             // Not answered, so that nothing need be recorded: the connection just ends.
             return Vec::new();
@@ -123,6 +123,7 @@ impl Refuser for Edge {
         let large = bytes > self.bounds.max_header_bytes as u64 || ends > self.bounds.max_headers as u64 + 1;
         let answer = match status {
             405 => Answer::Unidentified(Unidentified::MethodNotAllowed { allow: String::new() }),
+            408 => Answer::HeadLate,
             _ if large => Answer::HeadTooLarge,
             _ => Answer::BadHead("head is not well-formed HTTP"),
         };

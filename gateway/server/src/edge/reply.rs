@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use catalog::{Dialect, InvalidKind, Unidentified};
-use domain::Declined;
+use domain::{Declined, PathRefused};
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -34,10 +34,12 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 fn status(answer: &Answer) -> StatusCode {
     match answer {
         Answer::UnknownHost => StatusCode::NOT_FOUND,
+        Answer::BadPath(PathRefused::TooLong) => StatusCode::URI_TOO_LONG,
         Answer::BadChunks(why) if why.is_forged() => StatusCode::FORBIDDEN,
         Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BadChunks(_) | Answer::BodyCut => {
             StatusCode::BAD_REQUEST
         }
+        Answer::HeadLate => StatusCode::REQUEST_TIMEOUT,
         Answer::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Answer::Unidentified(why) => match why {
             Unidentified::PlainHttp => StatusCode::FORBIDDEN,
@@ -117,6 +119,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         Answer::UnknownHost
         | Answer::BadPath(_)
         | Answer::HeadTooLarge
+        | Answer::HeadLate
         | Answer::BadHead(_)
         | Answer::Unidentified(_)
         | Answer::Replayed
@@ -160,7 +163,7 @@ pub(crate) async fn send(
         return Err(Error::explain(ErrorType::InternalError, "no configuration"));
     };
     let catalog = &configuration.catalog;
-    let host = head.host(catalog);
+    let host = head.speaker(catalog);
     let arrival = passing.arrival.as_ref();
     let (dialect, speaker) = match (&refused.call, host, &refused.answer, arrival) {
         (Some(call), ..) => (catalog.dialect(call), None),

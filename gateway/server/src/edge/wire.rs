@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +32,9 @@ pub(crate) const LINGER: Duration = Duration::from_secs(5);
 pub(crate) const LINGER_BYTES: usize = 4 * 1024 * 1024;
 const LINGER_PIECE: usize = 8 * 1024;
 
+/// How pingora would begin, if it answered heads that never end.
+const LATE: &[u8] = b"HTTP/1.1 408";
+
 /// How much of an unreadable head is kept for its entry.
 const FIRST_LINE: usize = 256;
 
@@ -50,6 +53,10 @@ pub(crate) struct Link {
     written: AtomicU64,
     /// Whether a head of HTTP/1 is being read: its first line is kept, and whatever is written is a refusal of it.
     heading: AtomicBool,
+    /// Whether the head took too long: what is read next is its end, and before it the caller is told.
+    late: AtomicBool,
+    /// Whether the first line has a fragment, which nothing that reads it afterwards keeps.
+    fragment: AtomicBool,
     first_line: Mutex<Vec<u8>>,
     /// How much of the head has been read: bytes, and ends of lines.
     head: (AtomicU64, AtomicU64),
@@ -75,6 +82,8 @@ impl Link {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             heading: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            fragment: AtomicBool::new(false),
             first_line: Mutex::default(),
             head: (AtomicU64::new(0), AtomicU64::new(0)),
             name: None,
@@ -108,7 +117,14 @@ impl Link {
         self.first_line.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.head.0.store(0, Ordering::Relaxed);
         self.head.1.store(0, Ordering::Relaxed);
+        self.fragment.store(false, Ordering::Relaxed);
         self.heading.store(true, Ordering::Relaxed);
+    }
+
+    /// The head is not waited for any longer. `false` where none of it has come, or its end.
+    pub(crate) fn give_up(&self) -> bool {
+        let begun = self.heading.load(Ordering::Relaxed) && self.head().0 > 0;
+        begun && !self.late.swap(true, Ordering::Relaxed)
     }
 
     /// The head was understood; what follows is not kept.
@@ -126,7 +142,16 @@ impl Link {
             .collect()
     }
 
+    /// Whether the first line of the head has a fragment.
+    pub(crate) fn has_fragment(&self) -> bool {
+        self.fragment.load(Ordering::Relaxed)
+    }
+
     fn keep(&self, bytes: &[u8]) {
+        if self.head().1 == 0 {
+            let line = bytes.split(|it| *it == b'\n').next().unwrap_or_default();
+            self.fragment.fetch_or(memchr::memchr(b'#', line).is_some(), Ordering::Relaxed);
+        }
         let ends = memchr::memchr_iter(b'\n', bytes).count();
         self.head.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.head.1.fetch_add(ends as u64, Ordering::Relaxed);
@@ -165,6 +190,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Tells the caller that its head took too long, all of it, before the connection ends.
+    fn tell_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.refuse(cx, LATE))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
     /// Puts our own answer in place of pingora's, once. Nothing that pingora says of a head it could not read is sent.
     fn refuse(&mut self, cx: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
         if self.refused.is_none() {
@@ -194,6 +225,9 @@ impl<S> fmt::Debug for Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.link.late.load(Ordering::Relaxed) {
+            return self.tell_late(cx);
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         let fresh = buf.filled().get(before..).unwrap_or_default();
