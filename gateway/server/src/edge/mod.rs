@@ -11,6 +11,7 @@ mod passing;
 mod reply;
 pub(crate) mod settings;
 mod signers;
+mod spoken;
 mod wire;
 
 use std::os::fd::RawFd;
@@ -38,6 +39,7 @@ pub(crate) use self::inward::Inward;
 pub(crate) use self::outbound::Peers;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
+use self::spoken::Broken;
 use self::wire::{Link, Refuser};
 
 /// How much later than its own deadline a request is cut off: time to say that it is late.
@@ -106,6 +108,10 @@ impl Edge {
 }
 
 impl Refuser for Edge {
+    fn broken(&self, what: Broken) {
+        self.gateway.meters.connection_closed(what.reason());
+    }
+
     fn refuse(&self, link: &Link, status: u16) -> Vec<u8> {
         self.gateway.meters.connection_closed("bad_head");
         if self.gateway.hear(link.peer.ip().to_canonical(), self.gateway.clock.tick()).is_err() {
