@@ -7,7 +7,7 @@ use domain::TokenKey;
 use serde::Serialize;
 
 use crate::commands::output::{Output, Rows};
-use crate::commands::tenants::with_desk;
+use crate::commands::tenants::{enter_read, with_desk};
 use crate::settings::Settings;
 
 /// What can be done with the keys that sign access tokens.
@@ -54,6 +54,7 @@ impl Keys {
         with_desk(settings, async |identity, _, _| match self {
             Self::List => {
                 let keys = identity.token_keys().await?;
+                enter_read(identity, "list_signing_keys", |it| it).await?;
                 output.list(&keys.into_iter().map(Shown::from).collect::<Vec<_>>())
             }
             Self::RotateSigning { now: false } => {
