@@ -46,6 +46,36 @@ fn what_commands_do_is_entered_with_who_did_it_and_for_whom() {
 }
 
 #[test]
+fn who_only_looks_into_the_data_folder_is_entered_as_well() {
+    let mut world = World::start();
+    let looks: [(&[&str], &str); 6] = [
+        (&["tenants", "list"], "list_tenants"),
+        (&["api-keys", "list"], "list_keys"),
+        (&["keys", "list"], "list_signing_keys"),
+        (&["audit", "sinks"], "sinks"),
+        (&["audit", "prune", "--dry-run"], "prune_dry_run"),
+        (&["audit", "doctor"], "doctor"),
+    ];
+    for (words, _) in looks {
+        let told = world.gateway.command(words);
+        assert_eq!(told.code, 0, "{words:?}: {told:?}");
+    }
+    let said = of_class(&world, "audit.read", looks.len());
+    for ((_, action), entry) in looks.iter().zip(&said) {
+        assert_eq!((&entry["action"], &entry["outcome"]), (&json!(action), &json!("done")), "{entry}");
+        assert!(entry["actor"].as_str().is_some_and(|it| it.starts_with("os:")), "{entry}");
+    }
+    // While no gateway runs it waits for the next one.
+    let _ = world.gateway.stop();
+    assert_eq!(world.gateway.command(&["tenants", "list"]).code, 0);
+    world.gateway.start_again();
+    assert_eq!(
+        of_class(&world, "audit.read", looks.len() + 1).last().map(|it| &it["action"]),
+        Some(&json!("list_tenants"))
+    );
+}
+
+#[test]
 fn the_configuration_is_entered_at_the_start_and_whenever_it_changes_or_is_refused() {
     let world = World::with(|settings, folder| {
         let copy = folder.join("apis");

@@ -1,27 +1,10 @@
 //! What people see of the issuer: in a browser without scripts, beside an application that somebody else's library speaks for.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use acceptance::{Answer, Request, World, node};
-use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
+use acceptance::{Answer, Authenticator, Request, World, node};
 use serde_json::{Value, json};
 
 const NX: &str = "cloudnx.in";
-
-/// The code of an authenticator (RFC 6238) of half a minute ago.
-fn last_code(secret: &str) -> String {
-    let digit = |it: u8| if it.is_ascii_digit() { it - b'2' + 26 } else { it - b'A' };
-    let bits: Vec<u8> = secret.bytes().flat_map(|it| (0..5).rev().map(move |bit| digit(it) >> bit & 1)).collect();
-    let bytes: Vec<u8> = bits.chunks_exact(8).map(|it| it.iter().fold(0, |byte, bit| byte << 1 | bit)).collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
-    let step = now / 30 - 1;
-    let tag = sign(&Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes), &step.to_be_bytes());
-    let tag = tag.as_ref();
-    let at = usize::from(tag[19] & 15);
-    let number = u32::from_be_bytes(tag[at..at + 4].try_into().expect("four bytes")) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
-}
 
 fn text(it: &Value, name: &str) -> String {
     it[name].as_str().expect("a text").to_owned()
@@ -40,8 +23,7 @@ fn second_factor(world: &World, name: &str, password: &str) -> String {
     let cookie = access(&signed_in);
     let change = |target: &str| own(Request::post(NX, target)).header("Cookie", &cookie);
     let secret = text(&world.ask(&change("/auth/mfa").json(&json!({}))).expect(200).json(), "secret");
-    // Each code is good once, so that the one of now is left for the browser.
-    let confirm = change("/auth/mfa/confirm").json(&json!({ "code": last_code(&secret) }));
+    let confirm = change("/auth/mfa/confirm").json(&json!({ "code": Authenticator::of(&secret).code(0) }));
     let _ = world.ask(&confirm).expect(200);
     secret
 }

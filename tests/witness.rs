@@ -86,7 +86,15 @@ fn what_others_stand_for_is_told_from_what_only_the_gateway_says() {
     let asked = world.gateway.json(&["audit", "witness"]);
     assert_eq!((&asked["ok"], &asked["witnesses"][0]["ok"]), (&true.into(), &true.into()), "{asked}");
     let forged = world.gateway.command(&["audit", "witness", "--url", &other.url, "--vkey", &witness.vkey]);
-    assert!(forged.code == 1 && forged.out.contains("is not signed by"), "{forged:?}");
+    assert!(forged.code == 1 && forged.errors.contains("is not signed by"), "{forged:?}");
+
+    // What is printed is the note as it is, to be kept and held against the log later.
+    let printed = world.gateway.command(&["audit", "witness"]);
+    assert!(printed.code == 0 && printed.errors.contains("stands for it since"), "{printed:?}");
+    let kept = world.folder().join("kept");
+    std::fs::write(&kept, printed.out).expect("a file of the test");
+    let (told, verdict) = verify(&world, &["--witness", &witness.vkey, "--checkpoint", &kept.display().to_string()]);
+    assert_eq!((told.code == 1, &verdict["verdicts"]["integrity"]), (false, &"good".into()), "{told:?}");
 
     // It knows after a restart what it knew before.
     let before = std::fs::read_to_string(witness.checkpoint()).expect("a checkpoint");
@@ -144,7 +152,7 @@ fn an_older_copy_of_the_log_is_found_out() {
         "{told:?}"
     );
     let asked = world.gateway.command(&["audit", "witness"]);
-    assert!(asked.code == 1 && asked.out.contains("its end was cut off"), "{asked:?}");
+    assert!(asked.code == 1 && asked.errors.contains("its end was cut off"), "{asked:?}");
 
     refused_until_it_is_meant(&world);
     world.gateway.start_again();

@@ -10,12 +10,12 @@ const { ISSUER, CLIENT_ID, USER, PASSWORD, SECRET, PORTCULLIS_HTTPS } = process.
 const issuer = new URL(ISSUER)
 const seen = { pages: [] }
 
-// What an authenticator shows now (RFC 6238).
+// What an authenticator shows half a minute from now (RFC 6238): each code is good once, and that of now was used.
 function code() {
   const bits = [...SECRET].map((it) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(it).toString(2).padStart(5, '0')).join('')
   const key = Buffer.from(bits.match(/.{8}/g).map((it) => parseInt(it, 2)))
   const step = Buffer.alloc(8)
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)))
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + 1))
   const tag = createHmac('sha1', key).update(step).digest()
   const number = tag.readUInt32BE(tag[19] & 15) & 0x7fffffff
   return String(number % 1_000_000).padStart(6, '0')

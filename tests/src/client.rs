@@ -56,6 +56,14 @@ impl Door {
         self.secure_over(host, dial(self.https))
     }
 
+    /// The same, for frames of HTTP/2, which the test writes by itself.
+    #[track_caller]
+    pub fn secure_two(&self, host: &str) -> Connection {
+        let mut tls = ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        Self { tls: Arc::new(tls), ..self.clone() }.secure(host)
+    }
+
     /// The same; nothing where nobody listens any more.
     #[track_caller]
     pub fn secure_if_any(&self, host: &str) -> Option<Connection> {

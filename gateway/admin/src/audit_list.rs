@@ -40,7 +40,7 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
     let (page, shown) = looked.await?;
     let count = shown.len() as u64;
     operations.enter(question, &read_of(&question.caller()?.key, &wanted, &page.range, count)).await?;
-    Ok(Json(json!({ "audit_logs": shown, "next_cursor": page.next(&wanted) })))
+    Ok(Json(page.complete(json!({ "audit_logs": shown, "next_cursor": page.next(&wanted) }))))
 }
 
 impl Wanted {

@@ -55,7 +55,7 @@ pub(crate) async fn list(operations: &Operations, question: &Question) -> Result
     let (page, shown) = looked.await?;
     let read = read_of(&question.caller()?.key, &wanted, &page.range, shown.len() as u64);
     operations.enter(question, &read).await?;
-    Ok(Json(json!({ "entries": shown, "next_cursor": page.next(&wanted) })).into_response())
+    Ok(Json(page.complete(json!({ "entries": shown, "next_cursor": page.next(&wanted) }))).into_response())
 }
 
 /// One of them.

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use audit::{Filter, Found, Query, ReadError, Way, hold_to_newest};
+use audit::{Filter, Found, Judge, Query, ReadError, Unproven, Way, hold_to_newest};
 use domain::Declined;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cursor::{cursor, place};
 use crate::operations::{Books, Bounds};
@@ -20,6 +20,8 @@ pub(crate) struct Page {
     /// What was looked at.
     pub(crate) range: Range<u64>,
     rest: Option<u64>,
+    /// What of that cannot be read, or is not what was signed for.
+    unread: Vec<Range<u64>>,
 }
 
 impl Page {
@@ -47,9 +49,28 @@ impl Page {
             newest.found.truncate(limit);
             newest.rest = newest.found.last().map(|it| it.seq);
         }
-        genuine(log, &newest.found)?;
+        let mut unread = newest.unread;
+        // What was changed since it was signed for is shown to nobody, and hides nothing else.
+        let mut judge = Judge::of(log).map_err(|cause| not_shown(&cause))?;
+        newest.found.retain(|it| match judge.hold(it) {
+            Ok(()) => true,
+            Err(cause) => {
+                let _ = not_shown(&cause);
+                unread.push(it.seq..it.seq + 1);
+                false
+            }
+        });
         let first = newest.rest.unwrap_or_default().min(end);
-        Ok(Self { found: newest.found, range: first..end, rest: newest.rest })
+        Ok(Self { found: newest.found, range: first..end, rest: newest.rest, unread })
+    }
+
+    /// Adds to an answer what of the log it does not tell although somebody asked, where there is anything.
+    pub(crate) fn complete(&self, mut answer: Value) -> Value {
+        let unread: Vec<Value> = self.unread.iter().map(|it| json!({ "first": it.start, "end": it.end })).collect();
+        if let Some(fields) = answer.as_object_mut().filter(|_| !unread.is_empty()) {
+            fields.insert("unreadable".to_owned(), unread.into());
+        }
+        answer
     }
 
     /// The cursor of the next page, where there is one.
@@ -69,10 +90,12 @@ pub(crate) fn is_theirs(found: &Found) -> bool {
 
 /// What was changed since it was signed for is shown to nobody.
 pub(crate) fn genuine(log: &Path, found: &[Found]) -> Result<(), Declined> {
-    hold_to_newest(log, found).map_err(|cause| {
-        tracing::error!(%cause, "entries are not shown");
-        Declined::Failed
-    })
+    hold_to_newest(log, found).map_err(|cause| not_shown(&cause))
+}
+
+fn not_shown(cause: &Unproven) -> Declined {
+    tracing::error!(%cause, "entries are not shown");
+    Declined::Failed
 }
 
 /// Where a page begins: at the newest entry, or where its cursor goes on.

@@ -6,12 +6,14 @@ use std::path::Path;
 
 use domain::Timestamp;
 
-use crate::extent::Extent;
+use crate::derived::Derived;
+use crate::extent::{self, Extent};
 use crate::field::{Fact, facts};
 use crate::minimum::minimum;
 use crate::prove::{self, Unproven};
 use crate::read::{Entries, ReadError};
 use crate::recover::{read_bundle, read_tile};
+use crate::silence::{Listener, Silence};
 use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path, root_of};
 use crate::wal::{self, Frames};
 use crate::{disk, index};
@@ -32,6 +34,10 @@ pub struct Examined {
     pub broken_chain: Option<u64>,
     /// Bundles that are missing or damaged.
     pub bundles: Vec<String>,
+    /// Bundles that are missing or damaged while a write-ahead file still has their entries.
+    pub derivable: Vec<String>,
+    /// Where a run gave no sign of life for too long: the first such time, and how many there are.
+    pub silences: Option<(Silence, u64)>,
     /// Tiles that are missing or damaged.
     pub tiles: Vec<String>,
     /// Indexes that are missing or damaged, by their segments.
@@ -51,15 +57,25 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
     };
     let mut it = Examined { minimum: extent.minimum, entries: extent.end, signed, ..Examined::default() };
     it.broken_chain = broken_chain(log)?;
-    // What a write-ahead file still holds is put back from there at the next start.
     let sealed = wal::files(log)?.first().map_or(extent.ahead, |(first, _)| *first);
-    for index in extent.minimum / FULL as u64..sealed / FULL as u64 {
+    // What is not signed for yet may be on its way.
+    let whole = sealed.max(extent.end.min(signed));
+    let (mut listener, mut silences) = (Listener::default(), Vec::new());
+    for index in extent.minimum / FULL as u64..whole / FULL as u64 {
         let path = bundle_path(index, FULL);
-        if disk::read(&log.join(&path))?.is_none_or(|bytes| read_bundle(&bytes).is_none()) {
-            it.bundles.push(path);
+        let bytes = disk::read(&log.join(&path))?.unwrap_or_default();
+        if let Some(entries) = read_bundle(&bytes) {
+            let numbered = (index * FULL as u64..).zip(entries);
+            silences.extend(numbered.filter_map(|(seq, entry)| listener.take(seq, entry)));
+            continue;
         }
+        listener.skip();
+        if index < sealed / FULL as u64 { it.bundles.push(path) } else { it.derivable.push(path) }
     }
-    it.tiles = bad_tiles(log, sealed).into_iter().map(|it| it.path(FULL)).collect();
+    let newest = extent.newest().filter(|(seq, _)| whole - whole % FULL as u64 <= *seq);
+    silences.extend(newest.filter_map(|(seq, entry)| listener.take(seq, entry)));
+    it.silences = silences.first().map(|first| (*first, silences.len() as u64));
+    it.tiles = bad_tiles(log, whole).into_iter().map(|it| it.path(FULL)).collect();
     for segment in extent.minimum / index::SEGMENT..sealed / index::SEGMENT {
         if !index::is_sound(log, segment) {
             it.indexes.push(segment);
@@ -70,12 +86,12 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
     Ok(it)
 }
 
-/// Derives tiles and indexes anew that are missing or damaged. Nobody may be writing. Tiles only where entries and the
+/// Derives tiles, indexes and bundles that a write-ahead file has anew, where they are missing or damaged. Nobody may be writing. Tiles only where entries and the
 /// hashes of what was pruned lead to the root that was signed for; gives how many files were put in place.
 pub fn mend(log: &Path) -> Result<u64, Unproven> {
     let examined = examine(log)?;
     let mut mended = 0;
-    if !examined.tiles.is_empty() {
+    if !examined.tiles.is_empty() || !examined.derivable.is_empty() {
         let (_, stated) = prove::newest(log)?;
         let (mut levels, mut root) = (Levels::default(), None);
         for leaf in leaves(log) {
@@ -85,7 +101,8 @@ pub fn mend(log: &Path) -> Result<u64, Unproven> {
             }
         }
         if root != Some(stated.root) {
-            return Err(Unproven::Tile(examined.tiles.first().cloned().unwrap_or_default()));
+            let first = examined.tiles.first().or(examined.derivable.first());
+            return Err(Unproven::Tile(first.cloned().unwrap_or_default()));
         }
         let (mut levels, mut failed) = (Levels::default(), None);
         for leaf in leaves(log) {
@@ -101,12 +118,28 @@ pub fn mend(log: &Path) -> Result<u64, Unproven> {
         if let Some(cause) = failed {
             return Err(cause.into());
         }
+        mended += bundles(log, &examined.derivable)?;
     }
     for segment in examined.indexes {
         index::renew(log, segment)?;
         mended += 1;
     }
     Ok(mended)
+}
+
+/// Puts bundles in place whose entries a write-ahead file has.
+fn bundles(log: &Path, names: &[String]) -> Result<u64, Unproven> {
+    for name in names {
+        let Some(Derived::Bundle(index)) = Derived::at(Path::new(name)) else { continue };
+        let mut bytes = Vec::new();
+        extent::bundle(log, index, |_, entry| {
+            // INVARIANT: no entry is longer than `MAX_ENTRY`.
+            bytes.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
+            bytes.extend_from_slice(entry);
+        })?;
+        disk::put_within(log, &log.join(name), &bytes)?;
+    }
+    Ok(names.len() as u64)
 }
 
 /// The leaf hash of every entry: from tiles where entries were pruned, else from the entries.

@@ -38,6 +38,7 @@ mod sequencer;
 mod settings;
 mod shared;
 mod show;
+mod silence;
 pub mod sinks;
 mod stall;
 mod subjects;
@@ -77,6 +78,7 @@ pub use scan::{Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to
 pub use sequencer::MAX_ENTRY;
 pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
 pub use show::{harmless, json_line};
+pub use silence::Silence;
 pub use subjects::{Sealed, SubjectKey, SubjectKeys, Subjects};
 pub use succession::Keys;
 pub use tail::Tail;

@@ -222,6 +222,13 @@ impl Query {
         Ok(bundles.map(Spot::whole).collect())
     }
 
+    /// The same without an index.
+    fn all_of(&self, part: u64) -> VecDeque<Spot> {
+        let last = ((part + 1) * SEGMENT).min(self.extent.ahead) / FULL as u64;
+        let left = self.extent.minimum / FULL as u64;
+        ((part * (SEGMENT / FULL as u64)).max(left)..last).map(Spot::whole).collect()
+    }
+
     /// Looks at the entries of a bundle.
     fn look(&mut self, spot: &Spot) -> Result<(), ReadError> {
         let (first, range, filter, found) =

@@ -8,6 +8,7 @@ use domain::{AuthMethod, Fault, Faults};
 use pipeline::Configuration;
 
 use crate::settings::{Incomplete, Sent, Settings};
+use crate::sinks::settings::SinkSettings;
 use crate::tls;
 
 /// Loads everything a request is decided by. Nothing is put in force. One fault hides no other, but for what cannot be
@@ -174,6 +175,7 @@ fn unusable_files(settings: &Settings, apis: &Apis) -> Faults {
     }
     faults.extend(settings.witnesses.unusable());
     faults.extend(settings.sinks.iter().filter_map(|it| it.unusable(&settings.data)));
+    faults.extend(SinkSettings::sharing(&settings.sinks));
     for (name, key) in &settings.upstream_keys {
         if apis.name(name).is_err() {
             let message = format!("[upstream_keys] `{name}`: no API has this name and host");

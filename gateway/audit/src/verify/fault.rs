@@ -3,6 +3,7 @@
 use domain::Timestamp;
 
 use crate::note::BadNote;
+use crate::silence::Silence;
 
 /// How many faults are told in full. More of the same help nobody.
 const MOST: usize = 32;
@@ -312,6 +313,13 @@ impl Found {
     pub(super) fn remark(&mut self, file: &str) {
         if self.remarks.len() < MOST {
             self.remarks.push(format!("`{file}` is missing or damaged; what it is made of is there, and a start or `portcullis audit doctor --fix` makes it anew"));
+        }
+    }
+
+    /// Says of a run that nothing was heard of it for too long. What it did meanwhile no entry can say.
+    pub(super) fn silent(&mut self, silence: &Silence) {
+        if self.remarks.len() < MOST {
+            self.remarks.push(silence.to_string());
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fault::{Broken, Found};
 use crate::cbor::{self, Identity};
 use crate::notice::{CONTROL, STOP};
+use crate::silence::Listener;
 
 /// How far the runs of gateways have come. Entries of one run mostly follow each other, so the last one is at hand.
 pub(super) struct Runs {
@@ -19,6 +20,7 @@ pub(super) struct Runs {
     /// Entries before this one could not be read, so that nobody knows what was to come.
     blind: bool,
     class: Finder<'static>,
+    listener: Listener,
 }
 
 impl Default for Runs {
@@ -30,6 +32,7 @@ impl Default for Runs {
             stopped: false,
             blind: false,
             class: Finder::new(CONTROL.as_bytes()),
+            listener: Listener::default(),
         }
     }
 }
@@ -38,6 +41,7 @@ impl Runs {
     /// Some entries could not be read.
     pub(super) fn skip(&mut self) {
         self.blind = true;
+        self.listener.skip();
     }
 
     /// The log begins later than it did. Whether the run before had said that it ends, and what was to come, nobody can tell.
@@ -52,6 +56,9 @@ impl Runs {
             found.push(Broken::NotAnEntry(seq));
             return;
         };
+        if let Some(silence) = self.listener.take(seq, entry) {
+            found.silent(&silence);
+        }
         // A cheap look first: of many entries few are of this class.
         let said = self.class.find(entry).and_then(|_| control(entry));
         if self.current.0 != node || self.current.1 != boot {

@@ -68,3 +68,45 @@ fn bundles_that_are_gone_are_named() {
     fs::copy(&newest, log.path().join(format!("wal/{:020}.wal", 5000))).unwrap();
     assert_eq!(found(log.path()).2, Some(5000));
 }
+
+#[test]
+fn what_a_write_ahead_file_has_is_made_anew_as_far_as_it_is_signed_for() {
+    let folder = crate::verify::whole();
+    let log = folder.path();
+    for folder in ["tile/0", "tile/entries"] {
+        fs::remove_dir_all(log.join(folder)).unwrap();
+    }
+    let it = examine(log).unwrap();
+    assert_eq!(
+        (it.tiles, it.derivable),
+        (
+            vec!["tile/0/000".to_owned(), "tile/0/001".to_owned()],
+            vec!["tile/entries/000".to_owned(), "tile/entries/001".to_owned()],
+        )
+    );
+    assert_eq!(mend(log).unwrap(), 4);
+    let told = crate::verify::told(log, &crate::verify::grounds());
+    assert!(told.faults.is_empty() && told.remarks.is_empty(), "{:?} {:?}", told.faults, told.remarks);
+    let it = examine(log).unwrap();
+    assert!(it.tiles.is_empty() && it.derivable.is_empty() && it.bundles.is_empty());
+}
+
+#[test]
+fn silence_within_a_run_is_found_by_both_who_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path();
+    let at = |seconds: i64| domain::Timestamp::from_seconds(1_790_000_000 + seconds);
+    let (open, found) = crate::sample::open_as(log, audit::AuditSettings::default(), "00").unwrap();
+    let _ = open.note(&audit::Notice::start(at(0), found.before, 0));
+    for beat in (1..600).filter(|it| !(300..310).contains(it)) {
+        let _ = open.note(&audit::Notice::new("heartbeat", at(10 * beat)));
+    }
+    let _ = open.note(&audit::Notice::stop(at(6000)));
+    drop(open);
+    let told = crate::verify::told(log, &crate::verify::grounds());
+    let says = "between entries 299 and 300 the gateway gave no sign of life for 110 s";
+    assert!(told.faults.is_empty(), "{:?}", told.faults);
+    assert_eq!(told.remarks, [says]);
+    let (first, count) = examine(log).unwrap().silences.unwrap();
+    assert_eq!((first.to_string().as_str(), count), (says, 1));
+}

@@ -321,3 +321,29 @@ proptest! {
         prop_assert_eq!(&numbers(last), &all[all.len().saturating_sub(5)..]);
     }
 }
+
+#[test]
+fn a_bundle_that_cannot_be_read_hides_none_but_its_own_entries_from_who_lists_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path();
+    crate::sample::append(log, 1000);
+    crate::verify::seal(log);
+    fs::write(log.join("tile/entries/001"), "another").unwrap();
+    for way in [Way::Index, Way::Scan] {
+        let mut end = u64::MAX;
+        let (mut seen, mut unread) = (Vec::new(), std::collections::BTreeSet::new());
+        loop {
+            let query = Query::new(log, 0, Filter::default(), way).unwrap().before(end);
+            let newest = query.newest(100, |_| true, || true).unwrap();
+            seen.extend(newest.found.iter().map(|it| it.seq));
+            unread.extend(newest.unread.iter().map(|it| (it.start, it.end)));
+            let Some(rest) = newest.rest else { break };
+            assert!(rest < end, "a page comes no further");
+            end = rest;
+        }
+        seen.reverse();
+        let all = Query::new(log, 0, Filter::default(), way).unwrap().range().end;
+        assert!(seen.iter().copied().eq((0..256).chain(512..all)), "{seen:?}");
+        assert_eq!(unread.into_iter().collect::<Vec<_>>(), [(256, 512)]);
+    }
+}

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use domain::{ApiName, KeyId, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
+use domain::{ApiName, Deed, KeyId, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
 use identity::{Identity, ImportKey, Issued, KeyFilter, KeyState, NewKey, NewTenant, Page, PlainKey, Terms};
 use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::commands::output::{Output, Rows};
-use crate::commands::tenants::{all, with_desk};
+use crate::commands::tenants::{all, enter_read, with_desk};
 use crate::settings::Settings;
 
 /// The tenant that is made where there is none and none is named.
@@ -156,7 +156,9 @@ impl ApiKeys {
                 {
                     bail!("there is no tenant with the id `{unknown}`; help: `portcullis tenants list` shows ids");
                 }
-                let keys = keys(identity, &KeyFilter { tenant, api, ..KeyFilter::default() }).await?;
+                let filter = KeyFilter { tenant, api, ..KeyFilter::default() };
+                let keys = keys(identity, &filter).await?;
+                enter_read(identity, "list_keys", |deed| filter.tenant.iter().fold(deed, Deed::of)).await?;
                 output.list(&keys.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
             }
             Self::Rotate { id, overlap } => {

@@ -7,7 +7,7 @@ use domain::TokenKey;
 use serde::Serialize;
 
 use crate::commands::output::{Output, Rows};
-use crate::commands::tenants::with_desk;
+use crate::commands::tenants::{enter_read, with_desk};
 use crate::desk;
 use crate::settings::Settings;
 
@@ -57,6 +57,7 @@ impl Keys {
         with_desk(settings, async |identity, _, _| match self {
             Self::List => {
                 let keys = identity.token_keys().await?;
+                enter_read(identity, "list_signing_keys", |it| it).await?;
                 output.list(&keys.into_iter().map(Shown::from).collect::<Vec<_>>())
             }
             Self::RotateSigning { now: false } => {

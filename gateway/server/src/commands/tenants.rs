@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use domain::{ApiName, Clock as _, FixedClock, SystemClock, Tenant, TenantId, TierName, Timestamp};
+use domain::{ApiName, Clock as _, Deed, DeedClass, FixedClock, SystemClock, Tenant, TenantId, TierName, Timestamp};
 use identity::{Identity, NewTenant, Page, Terms};
 use serde::Serialize;
 
@@ -86,6 +86,7 @@ impl Tenants {
             }
             Self::List => {
                 let tenants = all(identity).await?;
+                enter_read(identity, "list_tenants", |it| it).await?;
                 output.list(&tenants.into_iter().map(Shown::from).collect::<Vec<_>>())
             }
             Self::Suspend { id } => {
@@ -116,6 +117,16 @@ pub(crate) fn with_desk(
         desk.store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })
+}
+
+/// Keeps that somebody was shown what is in the data folder, before they are.
+pub(crate) async fn enter_read(
+    identity: &Identity,
+    action: &str,
+    about: impl FnOnce(Deed) -> Deed,
+) -> anyhow::Result<()> {
+    let kept = identity.keep_deed(DeedClass::Read, action, about).await;
+    kept.context("what is read must be entered, and cannot be")
 }
 
 /// Every tenant, page by page.

@@ -12,6 +12,7 @@ mod passing;
 mod reply;
 pub(crate) mod settings;
 mod signers;
+mod spoken;
 mod vouching;
 mod wire;
 
@@ -41,6 +42,7 @@ pub(crate) use self::outbound::Peers;
 use self::pace::Pace;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
+use self::spoken::Broken;
 pub(crate) use self::vouching::Vouching;
 use self::wire::{Link, Refuser};
 
@@ -113,6 +115,10 @@ impl Edge {
 }
 
 impl Refuser for Edge {
+    fn broken(&self, what: Broken) {
+        self.gateway.meters.connection_closed(what.reason());
+    }
+
     fn refuse(&self, link: &Link, status: u16) -> Vec<u8> {
         self.gateway.meters.connection_closed(if status == 408 { "cut_in_head" } else { "bad_head" });
         if self.gateway.hear(link.peer.ip().to_canonical(), self.gateway.clock.tick()).is_err() {

@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, R
 use tokio::time::timeout;
 
 use super::guard::Alarm;
+use super::spoken::{Broken, Spoken};
 
 /// One TCP segment of a small answer: its head and body leave in one write.
 const WRITE_BUFFER: usize = 4096;
@@ -42,6 +43,9 @@ const FIRST_LINE: usize = 256;
 pub(crate) trait Refuser: Send + Sync {
     /// The whole answer, small enough to be written at once. `status` is what pingora would have said.
     fn refuse(&self, link: &Link, status: u16) -> Vec<u8>;
+
+    /// Counts what the library ended by itself.
+    fn broken(&self, what: Broken);
 }
 
 /// What is known of a connection while requests pass over it.
@@ -171,6 +175,8 @@ pub(crate) struct Wire<S> {
     link: Arc<Link>,
     /// What is left to be written of the answer to a head that pingora refused.
     refused: Option<Vec<u8>>,
+    /// What is said over HTTP/2; nothing over HTTP/1.
+    spoken: Option<Spoken>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -179,13 +185,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         // INVARIANT: a fresh digest has no address yet, so that the accepted one is kept.
         let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(link.peer)));
         let io = BufWriter::with_capacity(WRITE_BUFFER, io);
-        Self { io, fd, socket: Arc::new(socket), tls: None, alpn: None, link, refused: None }
+        Self { io, fd, socket: Arc::new(socket), tls: None, alpn: None, link, refused: None, spoken: None }
     }
 
     pub(crate) fn with_tls(self, version: &'static str, cipher: &'static str, h2: bool) -> Self {
         let digest = SslDigest::new(cipher, version, None, None, Vec::new());
         let alpn = Some(if h2 { ALPN::H2 } else { ALPN::H1 });
-        Self { tls: Some(Arc::new(digest)), alpn, ..self }
+        Self { tls: Some(Arc::new(digest)), alpn, spoken: h2.then(Spoken::default), ..self }
+    }
+
+    /// Takes in what was written.
+    fn wrote<'b>(&mut self, parts: impl IntoIterator<Item = &'b [u8]>, written: usize) {
+        self.link.written.fetch_add(written as u64, Ordering::Relaxed);
+        let (Some(spoken), mut left) = (&mut self.spoken, written) else { return };
+        for part in parts {
+            let (own, _) = part.split_at(part.len().min(left));
+            left -= own.len();
+            spoken.hear(own, |it| self.link.refuser.broken(it));
+        }
     }
 }
 
@@ -248,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         }
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = &polled {
-            self.link.written.fetch_add(*written as u64, Ordering::Relaxed);
+            self.wrote([buf], *written);
         }
         polled
     }
@@ -264,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         }
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(written)) = &polled {
-            self.link.written.fetch_add(*written as u64, Ordering::Relaxed);
+            self.wrote(bufs.iter().map(|it| &**it), *written);
         }
         polled
     }

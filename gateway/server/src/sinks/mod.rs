@@ -22,7 +22,7 @@ use audit::sinks::{Batch, Opened, Outbox, Told};
 use pipeline::Gateway;
 use tokio::sync::watch;
 
-use clerk::Clerk;
+use clerk::{Clerk, Unwritten};
 use collector::Collector;
 use duty::Duties;
 use file::Rotated;
@@ -35,6 +35,9 @@ use crate::settings::Settings;
 
 /// How long entries gather for the next batch after one that was not full. A receiver is that far behind at the least.
 const GATHER: Duration = Duration::from_millis(500);
+
+/// How long a file or standard output may take to accept lines before it is said that they do not.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a receiver that failed is left alone at first, and at most.
 const SOON: Duration = Duration::from_millis(500);
@@ -255,8 +258,11 @@ impl Sink {
         let now = self.gateway.clock.now();
         match &mut self.door {
             Way::Written(clerk) => {
-                let written = clerk.write(batch.lines.clone(), first).await;
-                written.map_err(|it| Undelivered::Failed(it.to_string()))
+                let written = clerk.write(&batch.lines, first, PATIENCE).await;
+                written.map_err(|it| match it {
+                    Unwritten::Late(_) => Undelivered::Late(it.to_string()),
+                    Unwritten::Io(_) => Undelivered::Failed(it.to_string()),
+                })
             }
             Way::Sent(collector) => collector.give(batch, (first, last), now.wall).await,
             Way::Published(publisher) => publisher.give(batch, now.tick).await,

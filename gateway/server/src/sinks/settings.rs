@@ -1,6 +1,8 @@
 //! What an operator may write about receivers of entries: the rows `[[audit.sinks]]`.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -139,13 +141,13 @@ impl SinkSettings {
     /// What is wrong with the files that it names. Where the gateway keeps what it lives by it writes nothing for others.
     pub(crate) fn unusable(&self, data: &Path) -> Option<Fault> {
         let cause = match &self.place {
-            Place::File { path, .. } => {
+            Place::File { path, .. } => unusable_file(path).or_else(|| {
                 let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let real = |it: &Path| it.canonicalize().unwrap_or_else(|_| it.to_owned());
                 let cause = if folder.is_dir() { "lies in the folder `data`" } else { "is no folder" };
-                let bad = !folder.is_dir() || real(folder).starts_with(real(data));
+                let bad = !folder.is_dir() || [folder, path].iter().any(|it| real(it).starts_with(real(data)));
                 bad.then(|| format!("`{}` {cause}", folder.display()))
-            }
+            }),
             Place::Stdout => None,
             Place::Https { url, ca, secret_file, .. } => {
                 let door = Door::of(url, ca.as_deref()).map(drop);
@@ -157,6 +159,22 @@ impl SinkSettings {
             }
         };
         Some(Fault { message: format!("[[audit.sinks]] `{}`: {}", self.name, cause?), ..self.at.clone() })
+    }
+
+    /// Those that would write into the file of one before them by another name.
+    pub(crate) fn sharing(sinks: &[Self]) -> Faults {
+        let mut known: Vec<(&str, File)> = Vec::new();
+        let mut faults = Vec::new();
+        for it in sinks {
+            let Place::File { path, .. } = &it.place else { continue };
+            let file = File::at(path);
+            if let Some((other, _)) = known.iter().find(|(_, known)| *known == file) {
+                let message = format!("[[audit.sinks]] `{}`: `{other}` has the same file by another name", it.name);
+                faults.push(Fault { message, ..it.at.clone() });
+            }
+            known.push((&it.name, file));
+        }
+        faults
     }
 
     /// What a check could ask for: no path, no address.
@@ -184,6 +202,37 @@ impl SinkSettings {
     }
 }
 
+/// Which file a path leads to.
+#[derive(PartialEq, Eq)]
+enum File {
+    There(u64, u64),
+    /// It is made with the first lines.
+    Absent(PathBuf),
+}
+
+impl File {
+    fn at(path: &Path) -> Self {
+        if let Ok(found) = path.metadata() {
+            return Self::There(found.dev(), found.ino());
+        }
+        // What a link leads to that leads nowhere yet.
+        let path = path.read_link().map_or_else(|_| path.to_owned(), |it| path.with_file_name("").join(it));
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Self::Absent(path.file_name().map_or_else(|| folder.clone(), |it| folder.join(it)))
+    }
+}
+
+/// Why nothing can be added to what lies at this path. Waits for nobody: a pipe or a device is no file.
+fn unusable_file(path: &Path) -> Option<String> {
+    let found = path.metadata().ok()?;
+    if !found.is_file() {
+        return Some(format!("`{}` is no regular file", path.display()));
+    }
+    let opened = OpenOptions::new().append(true).open(path);
+    opened.err().map(|cause| format!("`{}`: {cause}", path.display()))
+}
+
 /// Reads the secret that a receiver is known by.
 pub(super) fn secret(file: &Path) -> anyhow::Result<Secret> {
     use anyhow::Context as _;
@@ -202,6 +251,10 @@ impl Row {
         if self.classes.as_ref().is_some_and(BTreeSet::is_empty) {
             wrong.push("`classes` names none: leave it out for all".to_owned());
         }
+        let strange = |it: &&String| !audit::CLASSES.contains(&it.as_str());
+        let known = audit::CLASSES.join("`, `");
+        let stranger = |it: &String| format!("`classes` names `{it}`, which no entry has; there are `{known}`");
+        wrong.extend(self.classes.iter().flatten().filter(strange).map(stranger));
         let bounds = [
             ("batch_entries", self.batch_entries.map(|it| it as u64), 1, MOST_ENTRIES as u64),
             ("rotate_bytes", self.rotate_bytes, LEAST_BYTES, u64::MAX),
@@ -372,6 +425,7 @@ mod tests {
     #[test]
     fn every_fault_is_named_with_its_line() {
         let line = |text: &str| format!("etc/p.toml:1:1: [[audit.sinks]] `a`: {text}");
+        let known = audit::CLASSES.join("`, `");
         for (more, expected) in [
             ("url = 'https://x.example'", line("`url` means nothing to this kind")),
             ("deadline_ms = 5", line("`deadline_ms` means nothing to this kind")),
@@ -379,8 +433,12 @@ mod tests {
             ("batch_entries = 0", line("`batch_entries` is at least 1")),
             ("batch_entries = 10001", line("`batch_entries` is at most 10000")),
             ("classes = []", line("`classes` names none: leave it out for all")),
+            (
+                "classes = ['audit.read', 'key.', 'request.complete']",
+                line(&format!("`classes` names `key.`, which no entry has; there are `{known}`")),
+            ),
         ] {
-            assert_eq!(parse(&format!("{FILE}{more}\n")).unwrap_err(), [expected], "{more}");
+            assert_eq!(parse(&format!("{FILE}{more}\n")).unwrap_err()[0], expected, "{more}");
         }
         for (text, expected) in [
             (FILE.replace("'a'", "'A.'"), "`A.`: a name is 1 to 64 of `a` to `z`, `0` to `9`, `-` and `_`"),
@@ -422,6 +480,14 @@ mod tests {
             let said = unusable(&FILE.replace("out/a.jsonl", path)).unwrap();
             assert!(said.ends_with("lies in the folder `data`"), "{said}");
         }
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        for path in ["pipe", "/dev/full", "/dev/null", "data"] {
+            let said = unusable(&FILE.replace("out/a.jsonl", path)).unwrap();
+            assert!(said.ends_with("is no regular file"), "{said}");
+        }
+        std::fs::write(at("data/secrets/key"), "").unwrap();
+        std::os::unix::fs::symlink(at("data/secrets/key"), at("key")).unwrap();
+        assert!(unusable(&FILE.replace("out/a.jsonl", "key")).unwrap().ends_with("lies in the folder `data`"));
         let local = HTTPS.replace("https:", "http:").replace("c.example", "localhost");
         assert!(unusable(&local).unwrap().contains("No such file"));
         std::fs::write(at("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
@@ -433,5 +499,27 @@ mod tests {
         std::fs::write(at("s"), "hunter2").unwrap();
         let said = unusable(&local).unwrap();
         assert!(said.contains("a secret is `whsec_`") && !said.contains("hunter2"), "{said}");
+    }
+    #[test]
+    fn one_file_under_two_names_is_found_whether_or_not_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("there"), "").unwrap();
+        std::fs::hard_link(at("there"), at("hard")).unwrap();
+        std::fs::create_dir(at("out")).unwrap();
+        let link = |from: &str, to: &str| std::os::unix::fs::symlink(at(to), at(from)).unwrap();
+        link("soft", "there");
+        link("loose", "out/absent");
+        link("elsewhere", "out");
+        let shared = |one: &str, other: &str| {
+            let row =
+                |name: &str, path: &str| format!("[[audit.sinks]]\nname = '{name}'\nkind = 'file'\npath = '{path}'\n");
+            let read = Settings::parse(&at("p.toml"), &(row("a", one) + &row("b", other))).unwrap();
+            SinkSettings::sharing(&read.sinks).into_iter().map(|it| it.message).collect::<Vec<_>>()
+        };
+        for (one, other) in [("there", "hard"), ("there", "soft"), ("out/absent", "loose"), ("out/x", "elsewhere/x")] {
+            assert_eq!(shared(one, other), ["[[audit.sinks]] `b`: `a` has the same file by another name"]);
+        }
+        assert_eq!(shared("there", "out/x"), [""; 0]);
     }
 }

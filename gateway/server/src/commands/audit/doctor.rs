@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use audit::{Examined, Lifetime};
 use clap::Args;
-use domain::Timestamp;
+use domain::{DeedClass, Timestamp};
 
-use crate::commands::audit::asked::now;
+use crate::commands::audit::asked::{keep_deed, now};
 use crate::commands::output::Output;
 use crate::settings::Settings;
 use finding::{Finding, fault, fine, warning};
@@ -21,7 +21,7 @@ const LATE: std::time::Duration = std::time::Duration::from_mins(1);
 /// What is to be done besides looking.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Looks and changes nothing, while a gateway runs or not. Whether entries are those that were signed for is for `portcullis audit verify`."
+    after_help = "Looks and changes nothing, but for the entry that somebody looked, while a gateway runs or not. Whether entries are those that were signed for is for `portcullis audit verify`."
 )]
 pub(crate) struct Doctor {
     /// Make tiles and indexes anew that are missing or damaged. No gateway may be running
@@ -43,6 +43,12 @@ impl Doctor {
         findings.extend(files(&examined));
         findings.extend(times(&examined, log, now));
         findings.extend(surroundings::all(log, settings, &examined, now));
+        // Who is to be helped is helped also where that cannot be entered.
+        let entered = keep_deed(settings, DeedClass::Read, if self.fix { "doctor_fix" } else { "doctor" }, |it| it);
+        findings.extend(entered.err().map(|cause| {
+            let help = "the data folder must be writable, and the database whole: somebody looked, and nothing says so";
+            fault("entry", &format!("{cause:#}"), help)
+        }));
         let sick = findings.iter().any(Finding::is_fault);
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         output.one(&serde_json::json!({ "ok": !sick, "findings": findings }), &lines.join("\n"))?;
@@ -71,6 +77,18 @@ fn files(found: &Examined) -> Vec<Finding> {
                 fine("bundles", &format!("entries {} to {} are there", found.minimum, found.entries.saturating_sub(1)))
             }
             some => fault("bundles", &first(some), "restore them from a copy; nothing can make entries anew"),
+        },
+        match found.derivable.as_slice() {
+            [] => fine("derived", "what is signed for is in bundles"),
+            some => fault("derived", &first(some), derived),
+        },
+        match &found.silences {
+            None => fine("signs of life", "every run gave them as often as was to be"),
+            Some((first, count)) => warning(
+                "signs of life",
+                &format!("{first} ({count} such times in all)"),
+                "no entry says what the gateway did then: ask who ran it, and what ran it",
+            ),
         },
         match found.tiles.as_slice() {
             [] => fine("tiles", "all there"),

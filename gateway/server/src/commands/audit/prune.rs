@@ -9,7 +9,7 @@ use clap::Args;
 use domain::{Deed, DeedClass};
 use serde::Serialize;
 
-use crate::commands::audit::asked::now;
+use crate::commands::audit::asked::{keep_deed, now};
 use crate::commands::audit::told::have_done;
 use crate::commands::output::Output;
 use crate::diary::PRUNE;
@@ -51,6 +51,9 @@ struct Told {
 impl Prune {
     pub(super) fn run(&self, log: &Path, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
         let policy = settings.audit.retention;
+        if self.dry_run {
+            keep_deed(settings, DeedClass::Read, "prune_dry_run", |it| it)?;
+        }
         let due = Due::now(log, &policy, Age::by_clock(now()), u64::MAX)?;
         let leapt = Lifetime::read(log).ok().flatten().and_then(|it| it.leapt(now()));
         let holds: Vec<String> = audit::holds(log)?.into_iter().map(|(name, _)| name).collect();

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use audit::sinks::Cursor;
 use audit::{Filter, Query, Way};
+use domain::DeedClass;
 use serde::Serialize;
 
+use crate::commands::audit::asked::keep_deed;
 use crate::commands::output::{Output, Rows};
 use crate::settings::Settings;
 use crate::sinks::settings::{Place, SinkSettings};
@@ -57,6 +59,7 @@ pub(super) fn run(log: &Path, settings: &Settings, output: Output) -> anyhow::Re
         let backlog = end.saturating_sub(next.unwrap_or_default());
         standings.push(Standing { sink: it.name.clone(), next, backlog, file: gone(it, next) });
     }
+    keep_deed(settings, DeedClass::Read, "sinks", |it| it)?;
     output.list(&standings)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use http::Uri;
 use serde::Serialize;
 
-use crate::commands::output::Output;
+use crate::commands::output::{Output, remark};
 use crate::cosign::settings::{Named, WitnessSettings, address};
 use crate::cosign::{Door, ask};
 
@@ -65,11 +65,12 @@ impl Witness {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = runtime.block_on(ask_all(&log, &named))?;
         let says = |it: &Said| match &it.fault {
-            Some(fault) => format!("`{}` {fault}\n", it.witness),
-            None => format!("`{}` stands for it since {}\n", it.witness, it.time.as_deref().unwrap_or_default()),
+            Some(fault) => format!("`{}` {fault}", it.witness),
+            None => format!("`{}` stands for it since {}", it.witness, it.time.as_deref().unwrap_or_default()),
         };
-        let words: String = asked.witnesses.iter().map(says).collect();
-        output.one(&asked, &format!("{words}\n{}", asked.note.trim_end_matches('\n')))?;
+        // What is printed is the note alone, so that it can be kept as it is.
+        asked.witnesses.iter().map(says).for_each(|it| remark(&it));
+        output.one(&asked, asked.note.trim_end_matches('\n'))?;
         Ok(if asked.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
