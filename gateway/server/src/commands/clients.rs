@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use authn::token::KeySet;
 use clap::{Args, Subcommand, ValueEnum};
-use domain::{ApiName, Scope, TenantId, Timestamp};
+use domain::{ApiName, Deed, Scope, TenantId, Timestamp};
 use identity::{Client, ClientAuth, ClientGrant, Identity, NewClient, Page};
 use serde::Serialize;
 
 use crate::commands::api_keys::length;
 use crate::commands::output::{Output, Rows};
-use crate::commands::tenants::with_desk;
+use crate::commands::tenants::{enter_read, with_desk};
 use crate::settings::Settings;
 
 /// What can be done with OAuth clients.
@@ -204,10 +204,12 @@ impl Clients {
             }
             Self::List { tenant } => {
                 let all = all(identity, tenant.as_ref()).await?;
+                enter_read(identity, "list_clients", |deed| tenant.iter().fold(deed, Deed::of)).await?;
                 output.list(&all.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
             }
             Self::Show { id } => {
                 let Some(client) = identity.client(&id).await? else { bail!("there is no client `{id}`") };
+                enter_read(identity, "show_client", |deed| deed.on(&client.id)).await?;
                 let shown = Listed::of(&client, now);
                 match output {
                     Output::Json => output.one(&shown, ""),
@@ -250,7 +252,10 @@ impl Wanted {
 fn keys(file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
     let set = KeySet::from_json(text.as_bytes()).with_context(|| format!("`{}`", file.display()))?;
-    if set.is_empty() { bail!("`{}` holds no key", file.display()) } else { Ok(text) }
+    if set.is_empty() {
+        bail!("`{}` holds no key", file.display());
+    }
+    Ok(text)
 }
 
 async fn all(identity: &Identity, tenant: Option<&TenantId>) -> anyhow::Result<Vec<Client>> {

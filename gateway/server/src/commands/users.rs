@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use authn::SystemRandom;
 use clap::{Args, Subcommand};
-use domain::{RoleName, TenantId, keyformat};
+use domain::{Deed, RoleName, TenantId, keyformat};
 use identity::{Identity, Membership, NewPerson, Page, Person};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::commands::output::{Output, Rows};
-use crate::commands::tenants::with_desk;
+use crate::commands::tenants::{enter_read, with_desk};
 use crate::settings::Settings;
 
 /// How many digits a password has that is drawn here: 142 bits, in one word that can be copied.
@@ -159,6 +159,7 @@ impl Users {
                 Self::List { tenant } => return list(identity, tenant.as_ref(), output).await,
                 Self::Show { user } => {
                     let person = whom(identity, &user).await?;
+                    enter_read(identity, "show_user", |deed| deed.on(&person.id)).await?;
                     let shown = shown(identity, person).await?;
                     return output.list(&[shown]);
                 }
@@ -228,12 +229,14 @@ async fn list(identity: &Identity, tenant: Option<&TenantId>, output: Output) ->
     let (mut all, mut page) = (Vec::new(), Page::default());
     loop {
         let people = identity.people(tenant, &page).await?;
-        let Some(last) = people.last() else { return output.list(&all) };
+        let Some(last) = people.last() else { break };
         page.after = Some(last.id.clone());
         for person in people {
             all.push(shown(identity, person).await?);
         }
     }
+    enter_read(identity, "list_users", |deed| tenant.into_iter().fold(deed, Deed::of)).await?;
+    output.list(&all)
 }
 
 async fn tell(

@@ -132,12 +132,13 @@ async fn the_tokens_of_a_client_end_without_the_client_and_what_it_has_used_stay
 #[tokio::test]
 async fn what_cannot_be_a_client_is_refused() {
     let desk = desk().await;
-    let refused = async |new: NewClient| match desk.identity.create_client(&new, &desk.terms).await.unwrap_err() {
-        CreateClientError::UnfitClient(why) => why,
-        other => panic!("{other}"),
+    let refused = async |new: NewClient| {
+        let refused = desk.identity.create_client(&new, &desk.terms).await.unwrap_err();
+        let CreateClientError::UnfitClient(why) = refused else { panic!("{refused}") };
+        why
     };
-    let none = NewClient { grants: Vec::new(), ..service() };
-    assert_eq!(refused(none).await, UnfitClient::NoGrant);
+    let idle = NewClient { grants: Vec::new(), ..service() };
+    assert_eq!(refused(idle).await, UnfitClient::NoGrant);
     assert_eq!(refused(NewClient { method: ClientAuth::None, ..service() }).await, UnfitClient::PublicAlone);
     let alone = NewClient { grants: vec![ClientGrant::RefreshToken], ..service() };
     assert_eq!(refused(alone).await, UnfitClient::NothingToRefresh);
@@ -158,17 +159,17 @@ async fn what_cannot_be_a_client_is_refused() {
 #[tokio::test]
 async fn an_assertion_is_used_once_by_each_client_even_by_many_at_once() {
     let desk = desk().await;
-    let (one, other) = (desk.client(&service()).await.client, desk.client(&service()).await.client);
+    let (client, other) = (desk.client(&service()).await.client, desk.client(&service()).await.client);
     let ends = NOW + Duration::from_mins(1);
     let uses = (0..10).map(|_| {
-        let (identity, one) = (desk.identity.clone(), one.clone());
+        let (identity, one) = (desk.identity.clone(), client.clone());
         tokio::spawn(async move { identity.use_assertion(&one, "jti", ends).await.unwrap() })
     });
-    let mut used = 0;
+    let mut taken = 0;
     for it in uses.collect::<Vec<_>>() {
-        used += usize::from(it.await.unwrap());
+        taken += usize::from(it.await.unwrap());
     }
-    assert_eq!(used, 1);
-    assert!(desk.identity.use_assertion(&one, "another", ends).await.unwrap());
+    assert_eq!(taken, 1);
+    assert!(desk.identity.use_assertion(&client, "another", ends).await.unwrap());
     assert!(desk.identity.use_assertion(&other, "jti", ends).await.unwrap());
 }
