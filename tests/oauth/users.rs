@@ -43,19 +43,9 @@ struct Browser<'a> {
 impl<'a> Browser<'a> {
     /// A user of this tenant, not signed in yet.
     fn of(world: &'a World, name: &str, tenant: &str) -> Self {
-        let role = format!("{tenant}=member");
-        let words = [
-            "users",
-            "create",
-            "--name",
-            name,
-            "--display",
-            "Ann <Example>",
-            "--email",
-            "ann@example.com",
-            "--role",
-            &role,
-        ];
+        let (role, email) = (format!("{tenant}=member"), format!("{name}@example.com"));
+        let words =
+            ["users", "create", "--name", name, "--display", "Ann <Example>", "--email", &email, "--role", &role];
         let made = world.gateway.json(&words);
         let (user, password) = (text(&made, "id"), text(&made, "password"));
         Self { world, cookie: None, name: name.to_owned(), password, user }
