@@ -18,7 +18,7 @@ demo: ## start the stand-in clouds and the gateway, and print requests to try; u
 	@exec scripts/demo
 
 test: ## everything CI holds a change to, fast things first
-	@scripts/setup build lint test python
+	@scripts/setup build lint test python node
 	@scripts/test
 
 bench: ## CPU per request beside nginx and a bare pingora, in one run
