@@ -250,7 +250,10 @@ impl Wanted {
 fn keys(file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
     let set = KeySet::from_json(text.as_bytes()).with_context(|| format!("`{}`", file.display()))?;
-    if set.is_empty() { bail!("`{}` holds no key", file.display()) } else { Ok(text) }
+    if set.is_empty() {
+        bail!("`{}` holds no key", file.display());
+    }
+    Ok(text)
 }
 
 async fn all(identity: &Identity, tenant: Option<&TenantId>) -> anyhow::Result<Vec<Client>> {

@@ -134,7 +134,10 @@ async fn what_cannot_be_a_client_is_refused() {
     let desk = desk().await;
     let refused = async |new: NewClient| match desk.identity.create_client(&new, &desk.terms).await.unwrap_err() {
         CreateClientError::UnfitClient(why) => why,
-        other => panic!("{other}"),
+        CreateClientError::UnknownTenant(_)
+        | CreateClientError::TooMany(_)
+        | CreateClientError::Unfit(_)
+        | CreateClientError::Store(_) => panic!("refused for something else"),
     };
     let none = NewClient { grants: Vec::new(), ..service() };
     assert_eq!(refused(none).await, UnfitClient::NoGrant);
@@ -164,11 +167,11 @@ async fn an_assertion_is_used_once_by_each_client_even_by_many_at_once() {
         let (identity, one) = (desk.identity.clone(), one.clone());
         tokio::spawn(async move { identity.use_assertion(&one, "jti", ends).await.unwrap() })
     });
-    let mut used = 0;
+    let mut fresh = 0;
     for it in uses.collect::<Vec<_>>() {
-        used += usize::from(it.await.unwrap());
+        fresh += usize::from(it.await.unwrap());
     }
-    assert_eq!(used, 1);
+    assert_eq!(fresh, 1);
     assert!(desk.identity.use_assertion(&one, "another", ends).await.unwrap());
     assert!(desk.identity.use_assertion(&other, "jti", ends).await.unwrap());
 }
