@@ -161,7 +161,9 @@ fn each_api_that_takes_tokens_says_by_which_keys_they_are_known_and_offers_no_mo
         let offered = told.json();
         assert_eq!(offered["issuer"], format!("https://{host}"), "{offered:#}");
         assert_eq!(offered["jwks_uri"], format!("https://{host}{JWKS}"), "{offered:#}");
-        assert_eq!((&offered["grant_types_supported"], &offered["token_endpoint"]), (&json!([]), &Value::Null));
+        // Where tokens are given for access keys alone there is no grant.
+        let grants = offered["grant_types_supported"].as_array().map(Vec::len);
+        assert_eq!((grants == Some(0), offered["token_endpoint"].is_null()), (host == NX, host == NX), "{offered:#}");
     }
     let _ = world.ask(&Request::get("api.novapai.ai", JWKS)).expect(404);
 }

@@ -1,6 +1,6 @@
 //! Users who let clients act for them, as browsers and clients see it.
 
-use acceptance::{Answer, Request, World};
+use acceptance::{Answer, Request, World, node};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -43,19 +43,9 @@ struct Browser<'a> {
 impl<'a> Browser<'a> {
     /// A user of this tenant, not signed in yet.
     fn of(world: &'a World, name: &str, tenant: &str) -> Self {
-        let role = format!("{tenant}=member");
-        let words = [
-            "users",
-            "create",
-            "--name",
-            name,
-            "--display",
-            "Ann <Example>",
-            "--email",
-            "ann@example.com",
-            "--role",
-            &role,
-        ];
+        let (role, email) = (format!("{tenant}=member"), format!("{name}@example.com"));
+        let words =
+            ["users", "create", "--name", name, "--display", "Ann <Example>", "--email", &email, "--role", &role];
         let made = world.gateway.json(&words);
         let (user, password) = (text(&made, "id"), text(&made, "password"));
         Self { world, cookie: None, name: name.to_owned(), password, user }
@@ -342,4 +332,33 @@ fn a_request_that_was_pushed_is_good_once_for_its_own_client() {
     assert!(back(&ann.see(posted.says("location")).expect(303))["code"].is_string(), "posted requests go the same way");
     let again = ann.see(&format!("{AUTHORIZE}?{}", query(&used)));
     assert!(again.header("location").is_none_or(|it| !it.contains("code=")), "{again}");
+}
+
+#[test]
+fn the_openid_client_of_others_discovers_signs_in_refreshes_and_is_not_mixed_up() {
+    let world = World::start();
+    let tenant = world.tenant("novastraxis");
+    let (public, pushes) = (app(&world, "none"), app(&world, "client_secret_basic"));
+    let service = Client::make(&world, "novastraxis", &tenant, &["--scopes", "compute"]);
+    let ann = Browser::of(&world, "ann", &tenant);
+    let secret = |it: &Client| it.secret.clone().unwrap_or_default();
+    let told = node(
+        &world,
+        "relying_party.mjs",
+        &[
+            ("ISSUER", &format!("https://{NOVA}")),
+            ("PUBLIC", &public.id),
+            ("PUSHES", &pushes.id),
+            ("PUSHES_SECRET", &secret(&pushes)),
+            ("SERVICE", &service.id),
+            ("SERVICE_SECRET", &secret(&service)),
+            ("USER", &ann.name),
+            ("PASSWORD", &ann.password),
+            ("BACK", BACK),
+        ],
+    );
+    let told: Value = serde_json::from_str(told.out.lines().last().unwrap_or_default()).expect("what it saw");
+    assert_eq!((&told["sub"], &told["name"]), (&json!(ann.user), &json!("Ann <Example>")), "{told}");
+    assert_eq!((&told["mixed_up"], &told["replayed"]), (&json!(true), &json!("invalid_grant")), "{told}");
+    world.gateway.entries().assert_sound();
 }
