@@ -215,7 +215,8 @@ fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
 
 #[test]
 fn who_guesses_is_locked_out_with_an_entry_and_an_address_that_guesses_is_told_to_wait() {
-    let world = World::start();
+    // However busy the machine is, all guesses are of one window.
+    let world = World::with(|settings, _| settings.more += "[limits.shield]\nfailures_window = \"10m\"\n");
     let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     for number in 0..10 {
         let _ = world.ask(&sign_in(&ann.name, &format!("guess {number}"))).expect(401);
@@ -234,7 +235,7 @@ fn who_guesses_is_locked_out_with_an_entry_and_an_address_that_guesses_is_told_t
         let _ = world.ask(&sign_in(&format!("somebody{number}@example.com"), "guess"));
     }
     let answer = world.ask(&sign_in(&ann.name, password)).expect(429);
-    assert!(answer.says("retry-after").parse::<u64>().is_ok_and(|it| (1..=60).contains(&it)), "{answer}");
+    assert!(answer.says("retry-after").parse::<u64>().is_ok_and(|it| (1..=600).contains(&it)), "{answer}");
 }
 
 #[test]

@@ -44,8 +44,7 @@ pub(super) fn cookie(
     path: &str,
     same_site: &str,
 ) -> Result<HeaderValue, Declined> {
-    // Rounded up, so that what has just begun is said to last as long as it does.
-    let seconds = lasts.as_secs() + u64::from(lasts.subsec_nanos() > 0);
+    let seconds = lasts.as_secs();
     let line = format!("{name}={value}; Path={path}; Max-Age={seconds}; Secure; HttpOnly; SameSite={same_site}");
     let mut line = HeaderValue::try_from(line).map_err(|_| Declined::Failed)?;
     line.set_sensitive(true);

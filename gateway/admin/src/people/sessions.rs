@@ -1,13 +1,14 @@
 //! Signing in and out of an API, and which sessions there are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Json, Response};
-use domain::{Declined, KeyId, KeyRecord, TenantId};
+use domain::{Declined, KeyId, TenantId};
 use identity::{
-    Authenticated, BeginSessionError, NewToken, NoSigner, Page, Person, RefreshError, Refreshed, Session, Shown,
-    SignIn, SignInError,
+    Authenticated, BeginSessionError, NewToken, NoSigner, Page, Person, RefreshError, Refreshed, SESSION_LIFETIME,
+    Session, Shown, SignIn, SignInError,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ pub(super) async fn begin(
     })?;
     operations.books().come_into_force().await?;
     let user = identity.person(who.user()).await.map_err(failed)?.ok_or(Declined::Unproven)?;
-    hand_over(operations, (offered, cookies), (&grant, &refresh), user).await
+    hand_over(operations, (offered, cookies), (&grant.id, &refresh, SESSION_LIFETIME), user).await
 }
 
 pub(super) async fn renew(operations: &Operations, question: &Question) -> Result<Response, Declined> {
@@ -102,17 +103,18 @@ pub(super) async fn renew(operations: &Operations, question: &Question) -> Resul
         }
     };
     let user = identity.person(grant.owner.as_deref().unwrap_or_default()).await.map_err(failed)?;
-    hand_over(operations, (&offered, &cookies), (&grant, &token), user.ok_or(Declined::Unproven)?).await
+    let left = grant.expires.unwrap_or(grant.created).since(operations.books().clock().now().wall);
+    hand_over(operations, (&offered, &cookies), (&grant.id, &token, left), user.ok_or(Declined::Unproven)?).await
 }
 
-/// The tokens of a session, in its cookies.
+/// The tokens of a session that lasts for so long, in its cookies.
 async fn hand_over(
     operations: &Operations,
     (offered, cookies): (&Offered, &SessionCookies),
-    (grant, refresh): (&KeyRecord, &Shown),
+    (grant, refresh, left): (&KeyId, &Shown, Duration),
     user: Person,
 ) -> Result<Response, Declined> {
-    let (id, issuer) = (grant.id.clone(), offered.issuer.clone());
+    let (id, issuer) = (grant.clone(), offered.issuer.clone());
     let minted = operations.sign(move |books| {
         let keyring = books.keyring();
         let standing = Arc::clone(keyring.by_id(&id).ok_or(Declined::Unproven)?.standing());
@@ -124,13 +126,12 @@ async fn hand_over(
         })
     });
     let access = minted.await?;
-    let left = grant.expires.unwrap_or(grant.created).since(operations.books().clock().now().wall);
     let set = cookies.set(access.text.reveal(), refresh.reveal(), left)?;
     let mut response = Json(json!({ "user": users::shown(user) })).into_response();
     for line in set {
         response.headers_mut().append(SET_COOKIE, line);
     }
-    let about = grant.id.as_str().parse().ok();
+    let about = grant.as_str().parse().ok();
     response.headers_mut().extend(about.map(|it| (ABOUT_NAME, it)));
     Ok(response)
 }

@@ -280,7 +280,7 @@ fn a_caller_that_signs_is_not_taken_for_one_that_shows_a_key() {
 #[test]
 fn a_policy_may_ask_for_a_second_factor_and_how_long_ago_it_was_shown() {
     let strong = r#"@id("strong") permit (principal, action == Example::Action::"getThing", resource)
-        when { context.auth.mfa && context.auth.mfa_age <= duration("10m") };"#;
+        when { context.auth.mfa && context.auth has mfa_age && context.auth.mfa_age <= duration("10m") };"#;
     let bench = Bench::with(&[grant(strong)]);
     let session = |methods: &[&str], ago: u64| {
         let methods = methods.iter().map(|it| (*it).to_owned()).collect();
