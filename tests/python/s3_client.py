@@ -92,6 +92,10 @@ assert browser.open(link).read() == b"hello"
 forged = refused(urllib.error.HTTPError, browser.open, link.replace("plain.txt", "empty"))
 assert forged.code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in forged.read(), forged
 
+weeks = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "plain.txt"}, ExpiresIn=604_801)
+long = refused(urllib.error.HTTPError, browser.open, weeks)
+assert long.code == 400 and b"<Code>AuthorizationQueryParametersError</Code>" in long.read(), long
+
 # An encoded slash, which the library never sends by itself, is the slash it stands for.
 encoded = AWSRequest("GET", f"https://s3.cloudnx.in/{bucket}/double%2F%2Fslash", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
 own = Credentials(os.environ["ACCESS_KEY_ID"], os.environ["SECRET_ACCESS_KEY"])

@@ -197,7 +197,7 @@ fn admit(
 /// The header is compared with the key's tenant and never used to look anything up.
 fn names_tenant(tenant: &TenantId, header: &HeaderName, arrival: &Arrival) -> Result<(), Cause> {
     let mut lines = arrival.headers.get_all(header).iter();
-    let line = lines.next().ok_or(Cause::TenantHeaderMissing)?;
+    let line = lines.next().filter(|it| !it.is_empty()).ok_or(Cause::TenantHeaderMissing)?;
     if lines.next().is_some() {
         return Err(Cause::TenantHeaderRepeated);
     }

@@ -249,7 +249,7 @@ fn the_account_header_is_compared_with_the_tenant_of_the_key() {
         (vec!["acme", "acme"], Cause::TenantHeaderRepeated, Kind::Malformed),
         (vec!["globex"], Cause::WrongTenant, Kind::WrongTenant),
         (vec!["ACME"], Cause::WrongTenant, Kind::WrongTenant),
-        (vec![""], Cause::WrongTenant, Kind::WrongTenant),
+        (vec![""], Cause::TenantHeaderMissing, Kind::Malformed),
     ] {
         let refused = ask(&accounts).unwrap_err();
         assert_eq!((&refused.cause, refused.kind()), (&cause, kind), "{accounts:?}");

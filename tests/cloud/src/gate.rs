@@ -87,8 +87,8 @@ impl Gate {
         let mut response = match (response.extensions().get::<Refused>(), self.dialect) {
             (Some(refused), Some(dialect)) => {
                 let mut worded = dialect.word(refused, id);
-                if let Some(allow) = response.headers().get(header::ALLOW) {
-                    worded.headers_mut().insert(header::ALLOW, allow.clone());
+                for name in [header::ALLOW, header::RETRY_AFTER] {
+                    worded.headers_mut().extend(response.headers().get(&name).map(|it| (name, it.clone())));
                 }
                 worded
             }

@@ -66,6 +66,9 @@ impl Malformed {
                 "x-amz-decoded-content-length or x-amz-trailer does not describe the body.",
             ),
             Self::Target => Told::new("target_malformed", "The path or query is not well formed."),
+            Self::Part("X-Amz-Expires") => {
+                Told::new("presigned_lifetime", "X-Amz-Expires must be a number of seconds from 1 to 604800.")
+            }
             Self::Place
             | Self::Part(_)
             | Self::PresignedNotTaken

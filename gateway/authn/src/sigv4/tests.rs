@@ -139,6 +139,7 @@ fn a_presigned_address_lives_between_a_second_and_a_week() {
     for seconds in [0, 604_801, 10_000_000] {
         refused(&presigned(seconds), "X-Amz-Expires");
     }
+    assert_eq!(Malformed::Part("X-Amz-Expires").told().reason, "presigned_lifetime");
     for text in ["", "+60", "-1", "1e3", "60 ", "0x10"] {
         let sent = presigned(60);
         let target = sent.target.replace("X-Amz-Expires=60", &format!("X-Amz-Expires={text}"));

@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 62] = [
+pub(super) const REASONS: [&str; 63] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -39,6 +39,7 @@ pub(super) const REASONS: [&str; 62] = [
     "plain_http",
     "policy_error",
     "presigned_expired",
+    "presigned_lifetime",
     "rate_limited",
     "request_time_skewed",
     "signature_malformed",
