@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from json import dumps
 from shlex import quote
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ def tour(demo):
     foreign = apis["novastraxis"]["instance_of_other_tenant"]
     json = "-H 'Content-Type: application/json' -d"
     instances = "/v2/compute/instances"
-    signed = apis["cloudnx"]["keys"][0]
+    signed, service, user = apis["cloudnx"]["keys"][0], demo["people"]["service"], demo["people"]["user"]
+    credentials = dumps({"email": user["name"], "password": user["password"]})
     return [
         Step("An allowed call. The headers tell the request id and what is left of the allowance.",
              curl("novastraxis", instances + "?per_page=2", key="everything"),
@@ -70,11 +72,20 @@ def tour(demo):
              curl("novastraxis", instances, key="everything", plain=True),
              (r"^HTTP/\S+ 403", r"(?i)^refusal-reason: https_required")),
         Step("What the gateway is to answer itself is checked like the rest, and not served yet: 503.",
-             curl("novastraxis", "/v2/iam/service-accounts", key="everything"),
+             curl("novastraxis", "/v2/compliance/posture", key="everything"),
              (r"^HTTP/\S+ 503", r"(?i)^refusal-reason: not_served")),
         Step("A request signed with AWS Signature Version 4 instead of a key in a header.",
              curl("cloudnx", "/compute/instances?limit=2", "--aws-sigv4 'aws:amz:in-mum:cloudnx'",
                   f"--user '{signed['access_key_id']}:{signed['secret_access_key']}'"), (r"^HTTP/\S+ 200", r'"instances"')),
+        Step("A service gets a token for itself: OAuth 2.1, client credentials.",
+             curl("novastraxis", "/oauth/token", f"-u '{service['id']}:{service['secret']}'",
+                  "-d grant_type=client_credentials"), (r"^HTTP/\S+ 200", r'"access_token":"eyJ', r'"scope":"compute data"')),
+        Step("A user signs in to cloudnx: two cookies, and no page of another site can use them.",
+             curl("cloudnx", "/auth/login", "-H 'Origin: https://cloudnx.in'", f"{json} {quote(credentials)}"),
+             (r"^HTTP/\S+ 200", r"(?i)^set-cookie: cnx_access=.*SameSite=Lax", r"(?i)^set-cookie: cnx_refresh=.*SameSite=Strict")),
+        Step("The same user lets an application act for them: sign-in, consent, code and PKCE, step by step.",
+             f"python3 {quote(demo['folder'] + '/login.py')}",
+             (r"^5\. .*: 200, access_token", r"^6\. .*: 200", r"^7\. .*: 400, invalid_grant", r"^8\. .*: 401")),
         Step("A chat that streams, piece by piece.",
              curl("novastack", "/router/v1/chat/completions", "-N", f"{json} {quote(CHAT)}", key="everything"),
              (r"^HTTP/\S+ 200", r"(?i)^content-type: text/event-stream", r"^data: \{", r"^data: \[DONE\]")),
