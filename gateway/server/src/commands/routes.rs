@@ -29,6 +29,11 @@ struct Route {
     query: Vec<String>,
     operation: String,
     class: &'static str,
+    /// What kinds of data it touches that somebody must account for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    /// Whether it is answered only once its entry is durable.
+    strict: bool,
     /// What a key must be permitted, all of it; empty where anybody may ask.
     needs: Vec<String>,
     /// What does as well, each all of it.
@@ -81,6 +86,8 @@ impl Route {
             query: query.to_vec(),
             operation: operation.id.to_string(),
             class: operation.class.as_str(),
+            labels: operation.labels.clone(),
+            strict: operation.strict,
             needs: alternatives.next().unwrap_or_default(),
             or: alternatives.collect(),
             answered_by: match operation.native {
