@@ -460,16 +460,20 @@ fn what_http_2_ends_by_itself_is_counted_and_is_in_the_next_sign_of_life() {
         send(&head(&[whole.as_slice(), &[("X-Upper", "1")]].concat())),
         send(&head(&[whole[0], whole[1], whole[3]])),
         send(&head(&[whole.as_slice(), &[("connection", "close")]].concat())),
+        // No proxy for others, and of one host at a time.
+        send(&head(&[(":method", "CONNECT"), (":authority", "x:1")])),
+        send(&head(&[whole.as_slice(), &[("host", "other.example")]].concat())),
         // A body of what was never asked for.
         send(&frame(0, 0, 1, b"x")),
     ];
     let counted = |reason: &str| world.gateway.metric("portcullis_connections_closed_total", &[reason]);
     until("all of them to be counted", Duration::from_secs(10), || {
-        (counted("h2_stream_reset") >= 3.0 && counted("h2_protocol_error") >= 1.0).then_some(())
+        (counted("h2_stream_reset") >= 2.0 && counted("h2_protocol_error") >= 2.0 && counted("h2_bad_head") >= 1.0)
+            .then_some(())
     });
     until("a sign of life that says so", Duration::from_secs(10), || {
         let all = world.gateway.entries().whole();
-        let said = |it: &Value| it["refused_before_context"]["h2_stream_reset"].as_u64() == Some(3);
+        let said = |it: &Value| it["refused_before_context"]["h2_stream_reset"].as_u64() == Some(2);
         all.iter().any(|it| it["class"] == "heartbeat" && said(it)).then_some(())
     });
     held.clear();

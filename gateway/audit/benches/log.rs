@@ -67,6 +67,7 @@ impl Request {
                 source: Some("203.0.113.77"),
                 tls: true,
                 secured: None,
+                labels: &[],
                 redacted: &[],
                 api: Some("novastraxis"),
                 operation: Some("createInstance"),

@@ -67,6 +67,7 @@ fn append(log: &Log, number: u64) {
             source: Some("192.0.2.17"),
             tls: true,
             secured: None,
+            labels: &[],
             redacted: &[],
             api: Some(["novastraxis", "cloudnexus", "cloudnx", "novastack"][usize::try_from(tenant % 4).unwrap()]),
             operation: Some(&operation),

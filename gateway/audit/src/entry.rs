@@ -88,6 +88,9 @@ pub struct RequestSection<'a> {
     /// The operation, once identified.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub operation: Option<&'a str>,
+    /// What kinds of data the operation touches that somebody must account for, as its document says.
+    #[cfg_attr(test, serde(skip_serializing_if = "<[_]>::is_empty"))]
+    pub labels: &'a [String],
     /// The trace the request belongs to, in hexadecimal.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub trace: Option<&'a str>,
@@ -269,6 +272,9 @@ impl RequestSection<'_> {
         it.text_if("path", self.path);
         it.text_if("trace", self.trace);
         it.text_if("cipher", self.secured.map(|it| it.cipher));
+        if !self.labels.is_empty() {
+            it.texts("labels", self.labels.iter().map(String::as_str));
+        }
         it.text("method", self.method);
         it.text_if("source", self.source);
         if !self.redacted.is_empty() {
@@ -337,6 +343,7 @@ mod tests {
             let text = |at: usize, given: bool| given.then(|| texts[at].as_str());
             let sealed = Sealed { key: texts[6].clone(), text: texts[7].clone() };
             let policies = [texts[0].as_str().into(), texts[1].as_str().into()];
+            let labels = [texts[2].clone(), texts[3].clone()];
             check(&Entry {
                 schema: 1,
                 class: "request.completed",
@@ -351,6 +358,7 @@ mod tests {
                     source: text(1, !two),
                     tls: three,
                     secured: three.then_some(TlsSection { version: &texts[2], cipher: &texts[3] }),
+                    labels: if three { &labels } else { &[] },
                     redacted: if one { &["path", "query"] } else { &[] },
                     api: text(1, two),
                     operation: text(2, three),

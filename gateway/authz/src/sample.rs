@@ -21,6 +21,7 @@ pub(crate) fn operation(id: &str, template: &str) -> Operation {
         class: Class::Read,
         requirement: requirement(&[]),
         tags: Vec::new(),
+        labels: Vec::new(),
         native: Native::No,
         deprecated: false,
         body: Body::None,

@@ -45,6 +45,8 @@ pub struct Operation {
     pub requirement: Requirement,
     /// The document's tags.
     pub tags: Vec<String>,
+    /// What kinds of data it touches that somebody must account for, as the document says.
+    pub labels: Vec<String>,
     /// Whether it is answered by the gateway itself rather than forwarded.
     pub native: Native,
     /// Marked `deprecated` in the document.

@@ -160,6 +160,7 @@ impl Room {
                 source: None,
                 tls: true,
                 secured: None,
+                labels: &[],
                 redacted: &[],
                 api: Some("library"),
                 operation: Some(operation),
@@ -269,6 +270,30 @@ async fn nobody_is_answered_whom_the_edge_did_not_introduce() {
     let nobody = Introduction { caller: None, ..reader };
     let answered = room.ask_of(room.operations(), &nobody, "/audit").await;
     assert_eq!(answered.declined, Some(Declined::Failed));
+}
+
+#[tokio::test]
+async fn a_reader_is_told_what_of_its_log_cannot_be_read_and_all_that_can() {
+    let room = Room::open();
+    room.asked(Some("acme"), "key_0", "list", 1).await;
+    for _ in 0..300 {
+        let _ = room.kept.log.note(&audit::Notice::new("heartbeat", THEN));
+    }
+    room.kept.log.seal(Duration::from_mins(1)).await.unwrap();
+    room.asked(Some("acme"), "key_0", "list", 2).await;
+    let log = room.kept.log.folder();
+    let whole = room.ask("acme", "/audit?").await;
+    assert_eq!((whole.status, whole.body.get("unreadable")), (StatusCode::OK, None), "{whole:?}");
+    // Until its write-ahead file is gone the entries of the bundle are held there as well.
+    while fs::read_dir(log.join("wal")).unwrap().count() > 1 {
+        tokio::task::yield_now().await;
+    }
+    fs::write(log.join("tile/entries/000"), "another").unwrap();
+    let told = room.ask("acme", "/audit?").await;
+    assert_eq!(told.status, StatusCode::OK, "{told:?}");
+    assert_eq!(told.body["unreadable"], json!([{ "first": 0, "end": 256 }]), "{told:?}");
+    let resources: Vec<&Value> = told.body["audit_logs"].as_array().unwrap().iter().map(|it| &it["resource"]).collect();
+    assert!(resources.contains(&&json!("/own/2")) && told.body["next_cursor"].is_null(), "{told:?}");
 }
 
 #[tokio::test]

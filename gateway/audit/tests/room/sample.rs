@@ -58,6 +58,7 @@ pub(crate) fn entry(path: &str) -> Entry<'_> {
             source: Some("127.0.0.1"),
             tls: true,
             secured: None,
+            labels: &[],
             redacted: &[],
             api: None,
             operation: None,

@@ -33,9 +33,15 @@ const KEYS: [&str; 12] = [
 /// Says that the gateway answers.
 const NATIVE: &str = "x-portcullis-native";
 
+/// Says what kinds of data an operation touches.
+const LABEL: &str = "x-portcullis-label";
+
+/// How long a label may be.
+const LONGEST_LABEL: usize = 32;
+
 /// Extensions an operation can carry that are ours.
-pub(super) const EXTENSIONS: [&str; 5] =
-    [NATIVE, "x-portcullis-stream", "x-portcullis-body", "x-portcullis-max-bytes", "x-portcullis-strict"];
+pub(super) const EXTENSIONS: [&str; 6] =
+    [NATIVE, LABEL, "x-portcullis-stream", "x-portcullis-body", "x-portcullis-max-bytes", "x-portcullis-strict"];
 
 /// What the operations of one path have in common.
 #[derive(Clone, Copy)]
@@ -64,7 +70,8 @@ impl<'a> Reader<'_, 'a> {
         let requirement = security::requirement(page, node, method.place);
         let streams = page.flag(node, "x-portcullis-stream").unwrap_or_default();
         let long_lived = streams || matches!(body.treatment, Body::Streamed { .. });
-        let tags = self.tags(node);
+        let (tags, labels) = (self.tags(node), self.labels(node));
+        let strict = class != Class::Read || !labels.is_empty();
         let operation = Operation {
             api: self.surface.api.clone(),
             api_index: self.surface.api_index,
@@ -75,11 +82,12 @@ impl<'a> Reader<'_, 'a> {
             class,
             requirement,
             tags,
+            labels,
             native: self.native(node),
             deprecated: page.flag(node, "deprecated").unwrap_or_default(),
             body: body.treatment,
             deadline: (!long_lived).then_some(self.surface.long_lived_total),
-            strict: page.flag(node, "x-portcullis-strict").unwrap_or(class != Class::Read),
+            strict: page.flag(node, "x-portcullis-strict").unwrap_or(strict),
         };
         let validator = Validator {
             path,
@@ -153,6 +161,29 @@ impl<'a> Reader<'_, 'a> {
             it.text().map(str::to_owned)
         };
         node.get("tags").map_or(&[][..], Node::items).iter().filter_map(text).collect()
+    }
+
+    /// One label, or a list of them, each once.
+    fn labels(&self, node: &'a Node) -> Vec<String> {
+        let Some(value) = node.get(LABEL) else { return Vec::new() };
+        let named = if value.text().is_some() { std::slice::from_ref(value) } else { value.items() };
+        if named.is_empty() {
+            self.page.fault(value.place, format!("`{LABEL}` must be a label or a list of them"));
+        }
+        let mut labels: Vec<String> = Vec::new();
+        for it in named {
+            let fits = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'_';
+            let text = it.text().unwrap_or_default();
+            if !(1..=LONGEST_LABEL).contains(&text.len()) || !text.bytes().all(fits) {
+                let message = format!("a label is 1 to {LONGEST_LABEL} of `a` to `z`, `0` to `9`, `-` and `_`");
+                self.page.fault(it.place, message);
+            } else if labels.iter().any(|it| it == text) {
+                self.page.fault(it.place, format!("label `{text}` is named twice"));
+            } else {
+                labels.push(text.to_owned());
+            }
+        }
+        labels
     }
 
     /// Whether a path parameter is marked to take the rest; only the last segment can.

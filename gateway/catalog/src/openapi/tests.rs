@@ -131,6 +131,22 @@ fn what_an_operation_does_not_say_follows_from_its_method_and_body() {
         (search.operation.class, search.operation.strict, search.operation.deadline),
         (Class::Read, false, None)
     );
+    let labelled = only(&format!("{ID}get: {{ operationId: a, x-portcullis-label: [audit, files] }}"));
+    assert_eq!(
+        (labelled.operation.strict, labelled.operation.labels.as_slice()),
+        (true, ["audit".into(), "files".into()].as_slice())
+    );
+    let many = only(&format!("{ID}get: {{ operationId: a, x-portcullis-label: files, x-portcullis-strict: false }}"));
+    assert_eq!((many.operation.strict, many.operation.labels.as_slice()), (false, ["files".to_owned()].as_slice()));
+    for (bad, expected) in [
+        ("[ ]", "`x-portcullis-label` must be a label or a list of them"),
+        ("17171", "`x-portcullis-label` must be a label or a list of them"),
+        ("Fil3s", "a label is 1 to 32 of `a` to `z`, `0` to `9`, `-` and `_`"),
+        ("[twofold, twofold]", "label `twofold` is named twice"),
+    ] {
+        let item = format!("{ID}get: {{ operationId: a, x-portcullis-label: {bad} }}");
+        check_at(&item, if bad.contains(',') { "twofold]" } else { bad }, expected);
+    }
     let put = only(&format!("{ID}put: {{ operationId: a, requestBody: {{ content: {{ '*/*': {{}} }} }} }}"));
     assert_eq!(put.operation.body, Body::Streamed { max: 5 << 30 });
     assert_eq!(put.operation.deadline, None);

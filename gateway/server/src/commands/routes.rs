@@ -33,6 +33,11 @@ struct Route {
     headers: Vec<String>,
     operation: String,
     class: &'static str,
+    /// What kinds of data it touches that somebody must account for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    /// Whether it is answered only once its entry is durable.
+    strict: bool,
     /// What a key must be permitted, all of it; empty where anybody may ask.
     needs: Vec<String>,
     /// What does as well, each all of it.
@@ -91,6 +96,8 @@ impl Route {
             headers: selectors.iter().filter_map(Selector::header).map(ToString::to_string).collect(),
             operation: operation.id.to_string(),
             class: operation.class.as_str(),
+            labels: operation.labels.clone(),
+            strict: operation.strict,
             needs: alternatives.next().unwrap_or_default(),
             or: alternatives.collect(),
             answered_by: match operation.native {

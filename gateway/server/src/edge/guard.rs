@@ -173,6 +173,10 @@ impl HttpServerApp for Guard {
         if let Some(link) = &link {
             *link.alarm.lock().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
         }
+        // A stream that pingora has answered by itself: nobody else ever saw its head.
+        if link.is_none() && !watch.head_read.load(Ordering::Relaxed) {
+            self.edge.answered_unseen();
+        }
         if let Some((link, before)) = link.zip(before)
             && !watch.head_read.load(Ordering::Relaxed)
         {

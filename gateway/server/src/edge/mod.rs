@@ -69,6 +69,11 @@ impl Edge {
         self.gateway.meters.connection_closed("cut_in_head");
     }
 
+    /// A stream of HTTP/2 whose head was refused before anything was known of it.
+    pub(crate) fn answered_unseen(&self) {
+        self.gateway.meters.connection_closed("h2_bad_head");
+    }
+
     /// A request that was cut off at its deadline; its trail has already left the entry.
     pub(crate) fn past_deadline(&self) {
         self.gateway.meters.connection_closed("deadline");

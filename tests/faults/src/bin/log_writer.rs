@@ -62,6 +62,7 @@ fn entry<'a>(path: &'a str, detail: Option<&'a str>) -> Entry<'a> {
             source: Some("127.0.0.1"),
             tls: true,
             secured: None,
+            labels: &[],
             redacted: &[],
             api: None,
             operation: None,
