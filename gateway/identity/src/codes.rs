@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clients::{Client, ClientGrant};
 use crate::grants::{NewGrant, ended};
 use crate::kept::Kept;
+use crate::people::User;
 use crate::publish::Decision;
 use crate::signing::{TOKEN_LIFETIME, digest_of};
 use crate::store::StoreFault;
@@ -95,6 +96,9 @@ pub enum RedeemError {
     /// Without what the challenge was made from.
     #[error("the verifier is not what the challenge was made from")]
     Verifier,
+    /// The user may not sign in any more, or has left the tenant.
+    #[error("its user may not sign in any more, or has left the tenant")]
+    Left,
     /// It was used before. What came of it is ended with that.
     #[error("it was used before: what came of it is ended")]
     Reused,
@@ -175,6 +179,12 @@ impl Identity {
             return Ok(Decision { changes: end.into_iter().collect(), deeds: vec![deed], outcome: None });
         }
         fits(&code, brought, now)?;
+        // Ending the grants of a user ends no code that is on its way.
+        let user = self.find::<User>(&code.allowed.user).await?.filter(User::may_sign_in);
+        let tenant = &code.allowed.tenant;
+        if !user.is_some_and(|it| it.memberships().iter().any(|it| it.tenant == *tenant)) {
+            return Err(RedeemError::Left);
+        }
         let (grant, seeded) = self.begin_consented(&code.allowed, client, terms, now)?;
         let (chain, refresh) = seeded.unzip();
         let mut changes = vec![Change::Key(Box::new(grant.clone()))];

@@ -160,6 +160,7 @@ fn unredeemed(why: &RedeemError) -> Turned {
         | RedeemError::Expired
         | RedeemError::OtherPlace
         | RedeemError::Verifier
+        | RedeemError::Left
         | RedeemError::Reused => {
             tracing::debug!(%why, "a code was not redeemed");
             Fault::new(Code::InvalidGrant, "the code, its verifier or its redirect URI is not good").into()

@@ -19,13 +19,13 @@ fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
-fn allowed(client: &Client) -> Allowed {
+fn allowed(client: &Client, user: &str) -> Allowed {
     Allowed {
         client: client.id.clone(),
         redirect_uri: BACK.to_owned(),
         challenge: challenge(VERIFIER),
         nonce: Some("n".to_owned()),
-        user: "usr_ann".to_owned(),
+        user: user.to_owned(),
         tenant: acme(),
         api: client.api.clone(),
         scopes: ["compute", "openid"].map(|it| it.parse().unwrap()).into(),
@@ -39,8 +39,16 @@ fn brought(code: &str) -> Brought<'_> {
 }
 
 impl Desk {
+    async fn ann(&self) -> String {
+        match self.identity.person_called("ann").await.unwrap() {
+            Some(known) => known.id,
+            None => self.person("ann").await.id,
+        }
+    }
+
     async fn code(&self, client: &Client) -> String {
-        self.identity.give_code(&allowed(client)).await.unwrap().reveal().to_owned()
+        let allowed = allowed(client, &self.ann().await);
+        self.identity.give_code(&allowed).await.unwrap().reveal().to_owned()
     }
 
     async fn redeem(&self, brought: Brought<'_>, client: &Client) -> Result<Redeemed, RedeemError> {
@@ -54,11 +62,12 @@ async fn a_code_is_good_once_and_brings_a_grant_of_the_user_for_the_client() {
     let client = desk.client(&app(ClientAuth::None)).await.client;
     let code = desk.code(&client).await;
     let redeemed = desk.redeem(brought(&code), &client).await.unwrap();
-    assert_eq!(redeemed.allowed, allowed(&client));
+    let ann = desk.ann().await;
+    assert_eq!(redeemed.allowed, allowed(&client, &ann));
     let grant = desk.key(&redeemed.grant.id).await;
     let KeySecret::Granted(what) = &grant.secret else { panic!() };
     assert_eq!((what.client.as_ref(), what.authenticated), (Some(&client.id), Some(NOW)));
-    assert_eq!((grant.owner.as_deref(), grant.tenant.as_str()), (Some("usr_ann"), "acme"));
+    assert_eq!((grant.owner.as_deref(), grant.tenant.as_str()), (Some(ann.as_str()), "acme"));
     assert_eq!(grant.expires, Some(NOW + Duration::from_hours(720)));
     // However often the same user comes, the client has one allowance for them.
     let again = desk.redeem(brought(&desk.code(&client).await), &client).await.unwrap();
@@ -153,6 +162,15 @@ async fn refresh_tokens_are_their_own_clients_and_turn_only_where_no_secret_is_k
         assert_eq!(matches!(again, Err(RefreshError::Reused)), turns, "{again:?}");
         assert!(desk.identity.refreshes(next.reveal(), "cli_other").await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn a_code_of_somebody_who_may_not_sign_in_any_more_is_good_for_nothing() {
+    let desk = desk().await;
+    let client = desk.client(&app(ClientAuth::None)).await.client;
+    let code = desk.code(&client).await;
+    desk.identity.suspend_person(&desk.ann().await).await.unwrap();
+    assert!(matches!(desk.redeem(brought(&code), &client).await, Err(RedeemError::Left)));
 }
 
 #[tokio::test]
