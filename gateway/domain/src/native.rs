@@ -125,11 +125,35 @@ pub enum NativeVerb {
     /// What a client may know of the user that it acts for.
     #[serde(rename = "oauth.userinfo")]
     UserInfo,
+    /// The service accounts of the caller's tenant, each with how its keys stand.
+    #[serde(rename = "service_accounts.list")]
+    ListServiceAccounts,
+    /// The same as IAM users.
+    #[serde(rename = "iam_users.list")]
+    ListIamUsers,
+    /// One of them is made.
+    #[serde(rename = "iam_users.create")]
+    CreateIamUser,
+    /// One of them.
+    #[serde(rename = "iam_users.get")]
+    GetIamUser,
+    /// One of them ends, and its keys with it.
+    #[serde(rename = "iam_users.delete")]
+    DeleteIamUser,
+    /// The keys by which one of them signs.
+    #[serde(rename = "access_keys.list")]
+    ListAccessKeys,
+    /// Another such key; its secret is shown this once.
+    #[serde(rename = "access_keys.create")]
+    CreateAccessKey,
+    /// The end of one of them.
+    #[serde(rename = "access_keys.revoke")]
+    RevokeAccessKey,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 40] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -162,6 +186,14 @@ impl NativeVerb {
         Self::Authorize,
         Self::Consent,
         Self::UserInfo,
+        Self::ListServiceAccounts,
+        Self::ListIamUsers,
+        Self::CreateIamUser,
+        Self::GetIamUser,
+        Self::DeleteIamUser,
+        Self::ListAccessKeys,
+        Self::CreateAccessKey,
+        Self::RevokeAccessKey,
     ];
 
     /// As documents write it.
@@ -199,6 +231,14 @@ impl NativeVerb {
             Self::Authorize => "oauth.authorize",
             Self::Consent => "oauth.consent",
             Self::UserInfo => "oauth.userinfo",
+            Self::ListServiceAccounts => "service_accounts.list",
+            Self::ListIamUsers => "iam_users.list",
+            Self::CreateIamUser => "iam_users.create",
+            Self::GetIamUser => "iam_users.get",
+            Self::DeleteIamUser => "iam_users.delete",
+            Self::ListAccessKeys => "access_keys.list",
+            Self::CreateAccessKey => "access_keys.create",
+            Self::RevokeAccessKey => "access_keys.revoke",
         }
     }
 
@@ -227,7 +267,15 @@ impl NativeVerb {
             | Self::ConfirmFactor
             | Self::RemoveFactor
             | Self::LoginPage
-            | Self::UserInfo => &[],
+            | Self::UserInfo
+            | Self::ListServiceAccounts
+            | Self::ListIamUsers
+            | Self::CreateIamUser
+            | Self::GetIamUser
+            | Self::DeleteIamUser
+            | Self::ListAccessKeys
+            | Self::CreateAccessKey
+            | Self::RevokeAccessKey => &[],
             Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest => &["authorization"],
             Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin | Self::Authorize | Self::Consent => {
                 &["cookie", "origin", "sec-fetch-site"]
@@ -270,7 +318,15 @@ impl NativeVerb {
             | Self::ConfirmFactor
             | Self::RemoveFactor
             | Self::LoginPage
-            | Self::SubmitLogin => false,
+            | Self::SubmitLogin
+            | Self::ListServiceAccounts
+            | Self::ListIamUsers
+            | Self::CreateIamUser
+            | Self::GetIamUser
+            | Self::DeleteIamUser
+            | Self::ListAccessKeys
+            | Self::CreateAccessKey
+            | Self::RevokeAccessKey => false,
         }
     }
 
