@@ -1,7 +1,8 @@
 """Asks what it is told to, each request signed with an access key, and tells every answer.
 
-Environment: REQUESTS, a list of `{"key": {"text", "secret"}, "host", "target", "headers"}`. What is told of each is its
-status, the id it has in the entries, its content type and its body.
+Environment: REQUESTS, a list of `{"key": {"text", "secret"}, "host", "target", "headers"}`, and where it
+is no GET "method" and "body". What is told of each is its status, the id it has in the entries, its content type and its
+body.
 """
 
 import json
@@ -12,7 +13,10 @@ from door import tell
 
 answers = []
 for it in json.loads(os.environ["REQUESTS"]):
-    answer = ask("GET", it["host"], it["target"], it.get("headers"), b"", it["key"], "cloudnx")
+    headers, body = dict(it.get("headers") or {}), b""
+    if it.get("body") is not None:
+        headers["Content-Type"], body = "application/json", json.dumps(it["body"]).encode()
+    answer = ask(it.get("method", "GET"), it["host"], it["target"], headers, body, it["key"], "cloudnx")
     answers.append({"status": answer.status, "id": answer.id, "type": answer.headers["Content-Type"],
                     "body": json.loads(answer.body)})
 tell(answers=answers)

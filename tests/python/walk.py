@@ -89,11 +89,12 @@ def located(operation):
 def member(document, collection, name, schema=None):
     """The id of a resource of a collection: a new one where one can be made, else one that is listed."""
     made, listed = (template_of(document, collection, method) for method in ("POST", "GET"))
-    if made and not made.native:
+    if made and made.native is not True:
         answer = request(made, path=collection)
         assert answer.status in (200, 201), f"{made}: {answer.status} {answer.body[:500]!r}"
         # What is being provisioned is ready a minute later.
-        control("/control/clock", {"advance_ms": 60_000})
+        if not made.native:
+            control("/control/clock", {"advance_ms": 60_000})
         return identified(json.loads(answer.body), name, document.deref(schema or {}))
     if listed and listed.native is not True:
         answer = json.loads(request(listed, path=collection).body)
@@ -191,13 +192,19 @@ def walk_native(operation):
     if operation.open:
         walk_open(operation)
         return
-    check(operation, "success", request(operation), [200])
-    check(operation, "no credential", request(operation, key=None), [401], "authenticate")
-    check(operation, "no scope", request(operation, key=BARE), [403], "authorize")
+    path = located(operation)
+    check(operation, "success", request(operation, path), [200, 201])
+    check(operation, "no credential", request(operation, path, key=None), [401], "authenticate")
+    check(operation, "no scope", request(operation, path, key=BARE), [403], "authorize")
+    if operation.media == "application/json":
+        check(operation, "broken JSON", request(operation, path, body=b'{"name": '), [400], "validate")
+        check(operation, "no object", request(operation, path, body=[1]), [400], "validate")
+        bulk = b'{"name": "' + b"a" * (int(operation.content["x-portcullis-max-bytes"]) + 1) + b'"}'
+        check(operation, "too large", request(operation, path, body=bulk), [413], "validate")
     for it in operation.where("query"):
         kind = operation.document.deref(it["schema"])
         if kind.get("type") == "integer" or kind.get("format") == "date-time" or it["name"] == "cursor":
-            bad = request(operation, query={it["name"]: "no-such-value"})
+            bad = request(operation, path, query={it["name"]: "no-such-value"})
             check(operation, f"bad {it['name']}", bad, [400], "validate")
 
 

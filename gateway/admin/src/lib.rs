@@ -11,6 +11,7 @@ mod cursor;
 mod entries;
 mod exchange;
 mod html;
+mod iam;
 mod introduction;
 mod issuer;
 mod oauth;

@@ -24,7 +24,7 @@ use crate::asked::Asked;
 use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
 use crate::people::{self, SessionCookies};
-use crate::{audit_list, checkpoints, entries, exchange, issuer, oauth, presign};
+use crate::{audit_list, checkpoints, entries, exchange, iam, issuer, oauth, presign};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
@@ -269,6 +269,14 @@ impl Operations {
             | NativeVerb::RemoveFactor
             | NativeVerb::LoginPage
             | NativeVerb::SubmitLogin => people::answer(self, question).await?,
+            NativeVerb::ListServiceAccounts
+            | NativeVerb::ListIamUsers
+            | NativeVerb::CreateIamUser
+            | NativeVerb::GetIamUser
+            | NativeVerb::DeleteIamUser
+            | NativeVerb::ListAccessKeys
+            | NativeVerb::CreateAccessKey
+            | NativeVerb::RevokeAccessKey => iam::answer(self, question).await?,
             NativeVerb::ExchangeKey
             | NativeVerb::CreateToken
             | NativeVerb::RevokeToken

@@ -60,21 +60,21 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
 
 impl Question {
     /// Whose things the caller may see.
-    fn tenant(&self) -> Result<TenantId, Declined> {
+    pub(crate) fn tenant(&self) -> Result<TenantId, Declined> {
         self.caller()?.tenant.parse().map_err(|_| Declined::Failed)
     }
 
-    fn api(&self) -> Result<ApiName, Declined> {
+    pub(crate) fn api(&self) -> Result<ApiName, Declined> {
         self.introduction.api.parse().map_err(|_| Declined::Failed)
     }
 
     /// What a parameter of the path says.
-    fn named(&self, name: &str) -> Result<&str, Declined> {
+    pub(crate) fn named(&self, name: &str) -> Result<&str, Declined> {
         self.introduction.parameters.get(name).map(String::as_str).ok_or(Declined::NotFound)
     }
 
     /// What the body says. The document's own check has seen it before.
-    fn said<T: DeserializeOwned>(&self) -> Result<T, Declined> {
+    pub(crate) fn said<T: DeserializeOwned>(&self) -> Result<T, Declined> {
         serde_json::from_slice(&self.body).map_err(|_| Declined::Parameter("body".to_owned()))
     }
 
@@ -84,7 +84,7 @@ impl Question {
     }
 
     /// Refuses a secret that others could have read.
-    fn unseen(&self) -> Result<(), Declined> {
+    pub(crate) fn unseen(&self) -> Result<(), Declined> {
         if self.introduction.tls { Ok(()) } else { Err(Declined::PlainHttp) }
     }
 }
@@ -96,7 +96,7 @@ impl Operations {
     }
 
     /// The verbs, in the name of whoever asks.
-    fn acting(&self, question: &Question) -> Result<Identity, Declined> {
+    pub(crate) fn acting(&self, question: &Question) -> Result<Identity, Declined> {
         Ok(self.books().identity().clone().acting_for(&question.caller()?.key))
     }
 
@@ -146,7 +146,7 @@ fn refused(cause: SignInError) -> Declined {
 }
 
 /// A fault of ours: told to whoever operates this, and to nobody else.
-fn failed(cause: impl Display) -> Declined {
+pub(crate) fn failed(cause: impl Display) -> Declined {
     tracing::error!(%cause, "a verb of people failed");
     Declined::Failed
 }

@@ -43,6 +43,7 @@ fn record(number: u32, secrets: &Secrets) -> KeyRecord {
         rotated_from: None,
         overlap: None,
         revoked: None,
+        suspended: None,
         last_used: None,
     }
 }

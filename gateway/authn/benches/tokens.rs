@@ -40,6 +40,7 @@ fn record() -> KeyRecord {
         rotated_from: None,
         overlap: None,
         revoked: None,
+        suspended: None,
         last_used: None,
     }
 }

@@ -75,6 +75,7 @@ pub(crate) fn record(secret: KeySecret) -> KeyRecord {
         rotated_from: None,
         overlap: None,
         revoked: None,
+        suspended: None,
         last_used: None,
     }
 }

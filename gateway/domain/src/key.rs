@@ -40,6 +40,9 @@ pub struct KeyRecord {
     pub overlap: Option<Overlap>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// Since when its owner is suspended. It is known all the while, and opens nothing.
+    #[serde(default)]
+    pub suspended: Option<Timestamp>,
     /// When it was last used, to within half a minute.
     pub last_used: Option<Timestamp>,
 }

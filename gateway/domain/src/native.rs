@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Told;
-
 /// Who answers an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Native {
@@ -128,11 +126,35 @@ pub enum NativeVerb {
     /// An address by which whoever is given it gets or puts one object.
     #[serde(rename = "objects.presign")]
     PresignObject,
+    /// The service accounts of the caller's tenant, each with how its keys stand.
+    #[serde(rename = "service_accounts.list")]
+    ListServiceAccounts,
+    /// The same as IAM users.
+    #[serde(rename = "iam_users.list")]
+    ListIamUsers,
+    /// One of them is made.
+    #[serde(rename = "iam_users.create")]
+    CreateIamUser,
+    /// One of them.
+    #[serde(rename = "iam_users.get")]
+    GetIamUser,
+    /// One of them ends, and its keys with it.
+    #[serde(rename = "iam_users.delete")]
+    DeleteIamUser,
+    /// The keys by which one of them signs.
+    #[serde(rename = "access_keys.list")]
+    ListAccessKeys,
+    /// Another such key; its secret is shown this once.
+    #[serde(rename = "access_keys.create")]
+    CreateAccessKey,
+    /// The end of one of them.
+    #[serde(rename = "access_keys.revoke")]
+    RevokeAccessKey,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 41] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -166,6 +188,14 @@ impl NativeVerb {
         Self::Consent,
         Self::UserInfo,
         Self::PresignObject,
+        Self::ListServiceAccounts,
+        Self::ListIamUsers,
+        Self::CreateIamUser,
+        Self::GetIamUser,
+        Self::DeleteIamUser,
+        Self::ListAccessKeys,
+        Self::CreateAccessKey,
+        Self::RevokeAccessKey,
     ];
 
     /// As documents write it.
@@ -204,6 +234,14 @@ impl NativeVerb {
             Self::Consent => "oauth.consent",
             Self::UserInfo => "oauth.userinfo",
             Self::PresignObject => "objects.presign",
+            Self::ListServiceAccounts => "service_accounts.list",
+            Self::ListIamUsers => "iam_users.list",
+            Self::CreateIamUser => "iam_users.create",
+            Self::GetIamUser => "iam_users.get",
+            Self::DeleteIamUser => "iam_users.delete",
+            Self::ListAccessKeys => "access_keys.list",
+            Self::CreateAccessKey => "access_keys.create",
+            Self::RevokeAccessKey => "access_keys.revoke",
         }
     }
 
@@ -232,7 +270,15 @@ impl NativeVerb {
             | Self::ConfirmFactor
             | Self::RemoveFactor
             | Self::LoginPage
-            | Self::PresignObject => &[],
+            | Self::PresignObject
+            | Self::ListServiceAccounts
+            | Self::ListIamUsers
+            | Self::CreateIamUser
+            | Self::GetIamUser
+            | Self::DeleteIamUser
+            | Self::ListAccessKeys
+            | Self::CreateAccessKey
+            | Self::RevokeAccessKey => &[],
             Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest | Self::UserInfo => {
                 &["authorization"]
             }
@@ -263,178 +309,9 @@ impl NativeVerb {
     }
 }
 
-/// Why the gateway does not do what a permitted caller asks of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Declined {
-    /// A parameter fits the document, and makes no sense all the same.
-    #[error("parameter `{0}` makes no sense here")]
-    Parameter(String),
-    /// A secret was shown where others could read it.
-    #[error("a secret was shown over plain HTTP")]
-    PlainHttp,
-    /// What the body shows is not believed.
-    #[error("what the body shows is not believed")]
-    Unproven,
-    /// It is believed, and a second factor is asked for too.
-    #[error("a second factor is asked for")]
-    SecondFactor,
-    /// A browser sends it, and perhaps not whoever sits before it.
-    #[error("the page that sends it is not one of the API's own")]
-    CrossSite,
-    /// What would be given is more than the caller has.
-    #[error("more would be given than the caller has")]
-    Beyond,
-    /// Something else has the name, or needs what would be taken away.
-    #[error("something else is in the way: {0}")]
-    Conflict(String),
-    /// A password that others would guess.
-    #[error("the password is too short, too long, or one that others would guess")]
-    WeakPassword,
-    /// What the body shows was wrong too often.
-    #[error("what the body shows was wrong too often: {0} s")]
-    TooOften(u64),
-    /// No access key could sign for who asks.
-    #[error("no access key could sign for who asks")]
-    NoSigner,
-    /// There is no such thing, or it is another tenant's.
-    #[error("there is no such thing for this tenant")]
-    NotFound,
-    /// As much is being looked up as may be at once.
-    #[error("as much is being looked up as may be at once")]
-    Busy,
-    /// What was done cannot be entered, and therefore is not answered.
-    #[error("what was read cannot be entered")]
-    Unrecorded,
-    /// A fault of the gateway.
-    #[error("the gateway could not do it")]
-    Failed,
-}
-
-impl Declined {
-    /// As one token.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Parameter(_) => "invalid_parameter",
-            Self::PlainHttp => "https_required",
-            Self::Unproven => "invalid_credentials",
-            Self::SecondFactor => "second_factor_required",
-            Self::CrossSite => "cross_site",
-            Self::Beyond => "insufficient_scope",
-            Self::Conflict(_) => "conflict",
-            Self::WeakPassword => "weak_password",
-            Self::TooOften(_) => "too_many_tries",
-            Self::NoSigner => "no_signing_key",
-            Self::NotFound => "not_found",
-            Self::Busy => "busy",
-            Self::Unrecorded => "unavailable",
-            Self::Failed => "internal",
-        }
-    }
-
-    /// As it is passed from room to room: the token, and the parameter or the seconds where there are any.
-    pub fn spoken(&self) -> String {
-        match self {
-            Self::Parameter(name) => format!("{} {name}", self.reason()),
-            Self::TooOften(seconds) => format!("{} {seconds}", self.reason()),
-            Self::Conflict(why) => format!("{} {why}", self.reason()),
-            Self::PlainHttp
-            | Self::Unproven
-            | Self::SecondFactor
-            | Self::CrossSite
-            | Self::Beyond
-            | Self::WeakPassword
-            | Self::NoSigner
-            | Self::NotFound
-            | Self::Busy
-            | Self::Unrecorded
-            | Self::Failed => self.reason().to_owned(),
-        }
-    }
-
-    /// What was passed so; nothing where it was something else.
-    pub fn heard(text: &str) -> Option<Self> {
-        match text.split_once(' ') {
-            Some(("invalid_parameter", name)) => return Some(Self::Parameter(name.to_owned())),
-            Some(("conflict", why)) => return Some(Self::Conflict(why.to_owned())),
-            Some(("too_many_tries", seconds)) => return seconds.parse().ok().map(Self::TooOften),
-            Some(_) | None => {}
-        }
-        let all = [
-            Self::PlainHttp,
-            Self::Unproven,
-            Self::SecondFactor,
-            Self::CrossSite,
-            Self::Beyond,
-            Self::WeakPassword,
-            Self::NoSigner,
-            Self::NotFound,
-            Self::Busy,
-            Self::Unrecorded,
-            Self::Failed,
-        ];
-        all.into_iter().find(|it| it.reason() == text)
-    }
-
-    /// What the caller is told.
-    pub fn told(&self) -> Told {
-        match self {
-            Self::Parameter(name) => Told {
-                reason: self.reason(),
-                message: format!("`{name}` makes no sense in this request").into(),
-                param: Some(name.clone()),
-            },
-            Self::PlainHttp => Told::new(self.reason(), "This API is served over HTTPS only."),
-            Self::Unproven => Told::new(self.reason(), "Missing or invalid credentials."),
-            Self::SecondFactor => Told::new(self.reason(), "A second factor is required: send `code` too."),
-            Self::CrossSite => Told::new(self.reason(), "This request must come from the pages of this service."),
-            Self::Beyond => Told::new(self.reason(), "That would give more than this credential has."),
-            Self::Conflict(why) => Told { reason: self.reason(), message: why.clone().into(), param: None },
-            Self::WeakPassword => {
-                Told::new(self.reason(), "The password is too short, too long, or one that others would guess.")
-            }
-            Self::TooOften(_) => Told::new(self.reason(), "Too many failed attempts. Retry later."),
-            Self::NoSigner => {
-                Told::new(self.reason(), "Only an access key, used with all of its permissions, can sign an address.")
-            }
-            Self::NotFound => Told::new(self.reason(), "Resource not found."),
-            Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
-            Self::Unrecorded => Told::new(self.reason(), "The service is temporarily unavailable."),
-            Self::Failed => Told::new(self.reason(), "Something went wrong on our side."),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_spoken_is_heard() {
-        let all = [
-            Declined::PlainHttp,
-            Declined::Unproven,
-            Declined::SecondFactor,
-            Declined::CrossSite,
-            Declined::Beyond,
-            Declined::WeakPassword,
-            Declined::NoSigner,
-            Declined::NotFound,
-            Declined::Busy,
-            Declined::Unrecorded,
-            Declined::Failed,
-        ];
-        let more = [
-            Declined::Parameter("cursor".to_owned()),
-            Declined::TooOften(12),
-            Declined::Conflict("Somebody has it.".to_owned()),
-        ];
-        for it in all.into_iter().chain(more) {
-            assert_eq!(Declined::heard(&it.spoken()), Some(it));
-        }
-        for strange in ["", "invalid_parameter", "nothing", "busy ", "too_many_tries", "too_many_tries x"] {
-            assert_eq!(Declined::heard(strange), None, "{strange:?}");
-        }
-    }
 
     #[test]
     fn a_verb_is_found_by_its_name() {

@@ -58,6 +58,7 @@ impl Identity {
             rotated_from: None,
             overlap: None,
             revoked: None,
+            suspended: None,
             last_used: None,
         })
     }

@@ -13,6 +13,7 @@ pub use import::{ImportKey, ImportKeyError};
 pub use revoke::RevokeKeyError;
 pub use rotate::RotateKeyError;
 
+use crate::service_accounts::is_account;
 use crate::store::{KeyFilter, Page, SecretsChanged, StoreFault};
 use crate::terms::{ApiTerms, Unfit};
 use crate::{Identity, Shown};
@@ -50,6 +51,8 @@ pub enum KeyState {
     Expired,
     /// Revoked.
     Revoked,
+    /// Its owner is suspended.
+    Suspended,
 }
 
 impl KeyState {
@@ -62,6 +65,8 @@ impl KeyState {
             Self::Expired
         } else if passed(record.overlap.map(|it| it.until)) {
             Self::Replaced
+        } else if record.suspended.is_some() {
+            Self::Suspended
         } else if record.overlap.is_some() {
             Self::Retiring
         } else {
@@ -77,6 +82,7 @@ impl KeyState {
             Self::Replaced => "replaced",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Suspended => "suspended",
         }
     }
 }
@@ -124,7 +130,7 @@ impl Identity {
 
     /// What is entered of a key: what it opens and for whom, never what it is, and not who holds it. Its name may be that
     /// of a person, who could not be erased: the registry has it under the key's id.
-    fn key_deed(&self, action: &str, key: &KeyRecord) -> Deed {
+    pub(crate) fn key_deed(&self, action: &str, key: &KeyRecord) -> Deed {
         let spaced = |words: Vec<String>| words.join(" ");
         let kind = match &key.secret {
             KeySecret::Minted { .. } => "minted",
@@ -139,6 +145,9 @@ impl Identity {
             [] => deed,
             nets => deed.with("ip_allow", spaced(nets.iter().map(ToString::to_string).collect())),
         };
+        // Of a service account its id is all there is to say.
+        let owner = key.owner.as_deref().filter(|it| is_account(it));
+        let deed = owner.into_iter().fold(deed, |deed, owner| deed.with("owner", owner));
         match key.expires {
             Some(expires) => deed.with("expires", expires),
             None => deed,

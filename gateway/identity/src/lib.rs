@@ -11,6 +11,7 @@ mod kept;
 mod keys;
 mod people;
 mod publish;
+mod service_accounts;
 mod sessions;
 mod settings;
 mod shown;
@@ -37,6 +38,10 @@ pub use keys::{
 pub use people::{
     Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError, Enrolment, FactorError,
     Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError, TooBusy, WeakPassword,
+};
+pub use service_accounts::{
+    BadWorkload, ChangeServiceAccountError, CreateServiceAccountError, NewServiceAccount, Rotation, ServiceAccount,
+    WorkloadIdentity,
 };
 pub use sessions::{BeginSessionError, SESSION_LIFETIME, Session, SessionShown};
 pub use settings::Settings;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 const KEYS_PER_TENANT: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const ROTATION_OVERLAP: Duration = Duration::from_hours(24);
+const ROTATION_DUE: Duration = Duration::from_hours(90 * 24);
 const TOKEN_KEY_PERIOD: Duration = Duration::from_hours(30 * 24);
 
 /// How long a key may sign tokens: not less than two days, for each is known for one before it signs; and not more than
@@ -23,6 +24,9 @@ pub struct Settings {
     /// How long a rotated key goes on working, such as `24h`. Default one day.
     #[serde(deserialize_with = "duration")]
     pub rotation_overlap: Duration,
+    /// How old a key may grow before lists say that its rotation is overdue. Default 90 days.
+    #[serde(deserialize_with = "duration")]
+    pub rotation_due: Duration,
     /// How long a key signs tokens before another takes its place: 48 to 8784 hours. Default 30 days.
     #[serde(deserialize_with = "token_key_period")]
     pub token_key_period: Duration,
@@ -33,6 +37,7 @@ impl Default for Settings {
         Self {
             keys_per_tenant: KEYS_PER_TENANT,
             rotation_overlap: ROTATION_OVERLAP,
+            rotation_due: ROTATION_DUE,
             token_key_period: TOKEN_KEY_PERIOD,
         }
     }

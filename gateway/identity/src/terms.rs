@@ -41,6 +41,9 @@ pub enum Unfit {
     /// No such tier.
     #[error("API `{1}` has no tier `{0}`; help: it has {2}")]
     UnknownTier(TierName, ApiName, String),
+    /// No such role.
+    #[error("API `{1}` has no role `{0}`; help: it has {2}")]
+    UnknownRole(RoleName, ApiName, String),
     /// A kind of key that the API does not take.
     #[error("API `{0}` does not take {1}")]
     KindNotTaken(ApiName, &'static str),
@@ -80,6 +83,15 @@ impl ApiTerms {
     pub fn scopes_of(&self, roles: &[RoleName]) -> Vec<Scope> {
         let scopes: BTreeSet<&Scope> = roles.iter().filter_map(|it| self.roles.get(it)).flatten().collect();
         scopes.into_iter().cloned().collect()
+    }
+
+    /// The roles sorted and without repeats, if the API has them all.
+    pub(crate) fn roles(&self, roles: &[RoleName]) -> Result<Vec<RoleName>, Unfit> {
+        if let Some(unknown) = roles.iter().find(|it| !self.roles.contains_key(*it)) {
+            return Err(Unfit::UnknownRole(unknown.clone(), self.api.clone(), listed(self.roles.keys())));
+        }
+        let sorted: BTreeSet<&RoleName> = roles.iter().collect();
+        Ok(sorted.into_iter().cloned().collect())
     }
 
     /// The tier, if the API has it.

@@ -42,6 +42,7 @@ fn key(number: u64) -> Change {
         rotated_from: None,
         overlap: None,
         revoked: None,
+        suspended: None,
         last_used: None,
     }))
 }

@@ -40,6 +40,7 @@ pub(crate) fn key(number: u8) -> KeyRecord {
         rotated_from: None,
         overlap: None,
         revoked: None,
+        suspended: None,
         last_used: None,
     }
 }
@@ -54,6 +55,7 @@ fn full(number: u8) -> KeyRecord {
         expires: Some(NOW + Duration::from_nanos(1)),
         overlap: Some(Overlap { since: NOW + Duration::from_nanos(5), until: NOW + Duration::from_nanos(2) }),
         revoked: Some(NOW + Duration::from_nanos(3)),
+        suspended: Some(NOW + Duration::from_nanos(6)),
         last_used: Some(NOW + Duration::from_nanos(4)),
         ..key(number)
     }

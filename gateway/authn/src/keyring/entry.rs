@@ -45,6 +45,9 @@ pub(crate) struct Rights {
     own_tier: TierName,
     tier: TierName,
     ip_allow: Vec<IpNet>,
+    /// Whether its owner is suspended.
+    held: bool,
+    /// Whether its owner or its tenant is.
     suspended: bool,
 }
 
@@ -219,7 +222,7 @@ impl std::fmt::Debug for Entry {
 impl Rights {
     /// A key whose tenant nobody has heard of has the rights of a suspended one.
     pub(crate) fn new(record: &mut KeyRecord, tenants: &HashMap<TenantId, Tenant>) -> Self {
-        let tenant = tenants.get(&record.tenant);
+        let (tenant, held) = (tenants.get(&record.tenant), record.suspended.is_some());
         let mut scopes = std::mem::take(&mut record.scopes);
         scopes.sort_unstable();
         scopes.dedup();
@@ -231,14 +234,15 @@ impl Rights {
             own_tier: record.tier.clone(),
             tier: tier(&record.api, &record.tier, tenant),
             ip_allow: std::mem::take(&mut record.ip_allow),
-            suspended: tenant.is_none_or(|it| it.suspended.is_some()),
+            held,
+            suspended: held || tenant.is_none_or(|it| it.suspended.is_some()),
         }
     }
 
     /// The same rights under what their tenant is now.
     pub(crate) fn under(&self, tenant: &Tenant) -> Self {
         let tier = tier(&self.api, &self.own_tier, Some(tenant));
-        Self { tier, suspended: tenant.suspended.is_some(), ..self.clone() }
+        Self { tier, suspended: self.held || tenant.suspended.is_some(), ..self.clone() }
     }
 }
 

@@ -67,6 +67,14 @@ pub enum CreateKeyError {
     /// The tenant has as many keys as it may.
     #[error("tenant `{0}` may have {1} working keys and has {2}; help: revoke some or raise `keys_per_tenant`")]
     TooMany(TenantId, u32, u64),
+    /// The service account that shall hold it is not one of the tenant's at the API.
+    #[error(
+        "tenant `{1}` has no service account `{0}` at this API; help: `portcullis service-accounts list` shows ids"
+    )]
+    UnknownOwner(String, TenantId),
+    /// The service account that shall hold it is suspended.
+    #[error("service account `{0}` is suspended; help: resume it first")]
+    SuspendedOwner(String),
     /// It cannot be made in this way.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -82,7 +90,10 @@ impl Entered for CreateKeyError {
                 format!("tenant `{tenant}` has a working key of this name for this API already")
             }
             Self::Unfit(Unfit::Name(_)) => "what was given cannot be a name".to_owned(),
-            Self::UnknownTenant(_) | Self::TooMany(..) | Self::Unfit(_) | Self::Store(_) => self.to_string(),
+            Self::UnknownOwner(_, tenant) => format!("tenant `{tenant}` has no such service account at this API"),
+            Self::UnknownTenant(_) | Self::TooMany(..) | Self::SuspendedOwner(_) | Self::Unfit(_) | Self::Store(_) => {
+                self.to_string()
+            }
         }
     }
 }
@@ -114,17 +125,19 @@ impl Identity {
             records.push(self.draft(key, kept, terms, now)?);
             secrets.push(secret);
         }
-        let records = &records;
-        self.settle(|| {
-            Box::pin(async move {
-                self.fit_in(records, now).await?;
-                let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
-                let deeds = records.iter().map(|it| self.key_deed("create", it)).collect();
-                Ok::<_, CreateKeyError>(Decision { changes, deeds, outcome: () })
+        let drafts = &records;
+        let records = self
+            .settle(|| {
+                Box::pin(async move {
+                    self.fit_in(drafts, now).await?;
+                    let records = self.cut_to_owners(drafts, terms).await?;
+                    let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
+                    let deeds = records.iter().map(|it| self.key_deed("create", it)).collect();
+                    Ok::<_, CreateKeyError>(Decision { changes, deeds, outcome: records })
+                })
             })
-        })
-        .await?;
-        Ok(records.iter().cloned().zip(secrets).map(|(record, secret): (_, Shown)| Issued { record, secret }).collect())
+            .await?;
+        Ok(records.into_iter().zip(secrets).map(|(record, secret): (_, Shown)| Issued { record, secret }).collect())
     }
 
     /// The record of a new key, if the terms of its API let it be.
@@ -155,6 +168,7 @@ impl Identity {
             rotated_from: None,
             overlap: None,
             revoked: None,
+            suspended: None,
             last_used: None,
         })
     }

@@ -81,18 +81,19 @@ impl Identity {
             }
             records.push(self.draft(&it.new, secret, terms, now)?);
         }
-        let records = &records;
+        let drafts = &records;
         self.settle(|| {
             Box::pin(async move {
-                for (number, record) in (1..).zip(records) {
+                for (number, record) in (1..).zip(drafts) {
                     if let Some(known) = self.registry.holder(&record.secret).await? {
                         return Err(ImportKeyError::Known(number, known));
                     }
                 }
-                self.fit_in(records, now).await?;
+                self.fit_in(drafts, now).await?;
+                let records = self.cut_to_owners(drafts, terms).await?;
                 let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
                 let deeds = records.iter().map(|it| self.key_deed("import", it)).collect();
-                Ok(Decision { changes, deeds, outcome: records.clone() })
+                Ok(Decision { changes, deeds, outcome: records })
             })
         })
         .await

@@ -22,6 +22,9 @@ pub enum RotateKeyError {
     /// Another has taken its place already.
     #[error("key `{0}` was rotated already; help: rotate the key that took its place, or revoke this one")]
     Rotated(KeyId),
+    /// Its owner is suspended.
+    #[error("key `{0}` is suspended with its owner; help: resume the service account first")]
+    Suspended(KeyId),
     /// Nobody holds it.
     #[error("`{0}` is a grant, which has no secret to rotate; help: end it")]
     Grant(KeyId),
@@ -103,6 +106,7 @@ impl Identity {
 fn replaceable(old: &KeyRecord, now: Timestamp) -> Result<(), RotateKeyError> {
     match KeyState::of(old, now) {
         KeyState::Active => Ok(()),
+        KeyState::Suspended => Err(RotateKeyError::Suspended(old.id.clone())),
         KeyState::Retiring | KeyState::Replaced => Err(RotateKeyError::Rotated(old.id.clone())),
         state @ (KeyState::Expired | KeyState::Revoked) => Err(RotateKeyError::Dead(old.id.clone(), state.as_str())),
     }

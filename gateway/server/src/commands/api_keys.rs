@@ -61,13 +61,13 @@ pub(crate) struct Wanted {
     /// What its owner calls it
     #[arg(long)]
     name: String,
-    /// The ceiling of what it may do, separated by commas, such as `compute,data` [default: none]
+    /// The ceiling of what it may do, separated by commas, such as `compute,data` [default: none, or all that its service account may]
     #[arg(long, value_delimiter = ',')]
     scopes: Vec<Scope>,
     /// How much it may use [default: that of the API]
     #[arg(long)]
     tier: Option<TierName>,
-    /// The user or service account that holds it
+    /// The user or service account that holds it; that of a service account has its API, its tenant and at most its scopes
     #[arg(long)]
     owner: Option<String>,
     /// From where it may be used, separated by commas, such as `203.0.113.0/24` [default: anywhere]
@@ -85,6 +85,8 @@ struct Listed {
     api: String,
     tenant: String,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     state: &'static str,
     scopes: Vec<String>,
     tier: String,
@@ -122,6 +124,7 @@ impl Listed {
             api: record.api.to_string(),
             tenant: record.tenant.to_string(),
             name: record.name.clone(),
+            owner: record.owner.clone(),
             state: KeyState::of(record, now).as_str(),
             scopes: record.scopes.iter().map(ToString::to_string).collect(),
             tier: record.tier.to_string(),
@@ -181,17 +184,26 @@ impl ApiKeys {
 impl Wanted {
     /// Fills in what was left out, where there is only one way to.
     async fn resolve(self, identity: &Identity, terms: &Terms, now: Timestamp) -> anyhow::Result<NewKey> {
-        let api = match self.api {
+        let account = match &self.owner {
+            Some(owner) => identity.service_account(owner).await?,
+            None => None,
+        };
+        let account = account.as_ref();
+        let api = match self.api.or_else(|| account.map(|it| it.api.clone())) {
             Some(api) => api,
             None => only_api(terms, &self.scopes)?,
         };
-        let tenant = match self.tenant {
+        let tenant = match self.tenant.or_else(|| account.map(|it| it.tenant.clone())) {
             Some(tenant) => tenant,
             None => only_tenant(identity, terms).await?,
         };
+        let scopes = match account {
+            Some(account) if self.scopes.is_empty() => account.scopes(terms.of(&api)?),
+            Some(_) | None => self.scopes,
+        };
         Ok(NewKey {
             owner: self.owner,
-            scopes: self.scopes,
+            scopes,
             tier: self.tier,
             ip_allow: self.ip_allow,
             expires: self.expires.map(|it| end(&it, now)).transpose()?,

@@ -8,6 +8,7 @@ mod keys;
 mod output;
 mod routes;
 mod serve;
+mod service_accounts;
 mod tenants;
 mod users;
 mod witness;
@@ -60,6 +61,9 @@ enum Command {
     /// Make, list, rotate, revoke and import keys
     #[command(subcommand)]
     ApiKeys(api_keys::ApiKeys),
+    /// Make, list, suspend and delete service accounts, which are IAM users at cloudnx
+    #[command(subcommand)]
+    ServiceAccounts(service_accounts::ServiceAccounts),
     /// Make, list, suspend and delete OAuth clients, and rotate their secrets
     #[command(subcommand)]
     Clients(clients::Clients),
@@ -103,6 +107,7 @@ impl Cli {
             Command::Routes(command) => all().and_then(|it| command.run(&it, output)),
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::ServiceAccounts(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Clients(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Users(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),

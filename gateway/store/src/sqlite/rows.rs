@@ -25,9 +25,9 @@ macro_rules! tenant_line {
 macro_rules! key_line {
     () => {
         "format('%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\
-         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, \
+         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, \
          form, hex(digest), pepper, access_key_id, hex(sealed), granted, scopes, tier, ip_allow, created, expires, rotated_from, \
-         overlap_since, overlap_until, revoked, last_used)"
+         overlap_since, overlap_until, revoked, suspended, last_used)"
     };
 }
 
@@ -89,6 +89,7 @@ pub(super) fn key(line: &str) -> Result<KeyRecord, sqlx::Error> {
         rotated_from: columns.optional()?.map(parsed).transpose()?,
         overlap: columns.overlap()?,
         revoked: columns.moment()?,
+        suspended: columns.moment()?,
         last_used: columns.moment()?,
     };
     columns.end()?;

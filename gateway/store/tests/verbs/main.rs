@@ -8,6 +8,7 @@ mod desk;
 mod keys;
 mod people;
 mod races;
+mod service_accounts;
 mod sessions;
 mod tenants;
 mod token_keys;

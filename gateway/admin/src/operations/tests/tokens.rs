@@ -35,6 +35,7 @@ fn record(tenant: &str, (id, secret): (&str, &str), secrets: &Secrets) -> KeyRec
         rotated_from: None,
         overlap: None,
         revoked: None,
+        suspended: None,
         last_used: None,
     }
 }
