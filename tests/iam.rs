@@ -134,7 +134,7 @@ fn what_becomes_of_a_service_account_becomes_of_its_keys_at_their_next_request()
     assert_eq!(world.gateway.command(&["service-accounts", "resume", &id]).code, 2);
     let changes = entered(&world, "identity.change", "resume");
     let done: Vec<&str> =
-        changes.iter().filter(|it| it["outcome"] == "done").flat_map(|it| it["action"].as_str()).collect();
+        changes.iter().filter(|it| it["outcome"] == "done").filter_map(|it| it["action"].as_str()).collect();
     assert_eq!(done, ["create", "suspend", "resume", "delete"], "{changes:#?}");
     assert!(changes.iter().all(|it| it["facts"]["kind"] == "service_account"), "{changes:#?}");
     let roles = entered(&world, "role.change", "set");
@@ -160,6 +160,7 @@ fn signed(world: &World, requests: &[Asked<'_>]) -> Vec<Value> {
 }
 
 #[track_caller]
+#[expect(clippy::too_many_arguments, reason = "a request, and what it must come to")]
 fn one(world: &World, key: &Key, method: &str, target: &str, body: Value, status: u16) -> Value {
     let answer = signed(world, &[(key, method, target, body)]).remove(0);
     assert_eq!(answer["status"], status, "{method} {target}: {answer:#}");
@@ -197,8 +198,8 @@ fn an_iam_user_signs_with_a_key_from_the_moment_it_is_told_until_the_moment_it_i
     let (key, second) = (told(&made, &admin.tenant), one(&world, &admin, "POST", &keys, Value::Null, 201));
     let second = told(&second, &admin.tenant);
     // At once, and for no more than the user may.
-    let used = signed(&world, &[(&key, "GET", INSTANCES, Value::Null), (&key, "GET", USERS, Value::Null)]);
-    assert_eq!(statuses(&used), [200, 403], "{used:#?}");
+    let asked = signed(&world, &[(&key, "GET", INSTANCES, Value::Null), (&key, "GET", USERS, Value::Null)]);
+    assert_eq!(statuses(&asked), [200, 403], "{asked:#?}");
     let page = one(&world, &admin, "GET", &format!("{keys}?limit=1"), Value::Null, 200);
     assert_eq!(page["access_keys"][0]["access_key_id"], key.text.as_str(), "{page:#}");
     assert!(page["access_keys"][0]["last_used_at"].is_string(), "{page:#}");
