@@ -34,7 +34,7 @@ def tour(demo):
     json = "-H 'Content-Type: application/json' -d"
     instances = "/v2/compute/instances"
     signed, service, user = apis["cloudnx"]["keys"][0], demo["people"]["service"], demo["people"]["user"]
-    credentials = dumps({"email": user["name"], "password": user["password"]})
+    credentials = dumps({"email": user["name"], "password": user["password"], "tenant_id": apis["cloudnx"]["tenants"][0]["id"]})
     return [
         Step("An allowed call. The headers tell the request id and what is left of the allowance.",
              curl("novastraxis", instances + "?per_page=2", key="everything"),

@@ -12,9 +12,9 @@ fn text(it: &Value, name: &str) -> String {
 
 /// Has a second factor asked of a user from now on: its secret.
 #[track_caller]
-fn second_factor(world: &World, name: &str, password: &str) -> String {
+fn second_factor(world: &World, name: &str, password: &str, tenant: &str) -> String {
     let own = |request: Request| request.header("Origin", "https://cloudnx.in").header("Sec-Fetch-Site", "same-origin");
-    let body = json!({ "email": name, "password": password });
+    let body = json!({ "email": name, "password": password, "tenant_id": tenant });
     let signed_in = world.ask(&own(Request::post(NX, "/auth/login")).json(&body)).expect(200);
     let access = |it: &Answer| {
         let line = it.headers.iter().find(|(name, value)| name == "set-cookie" && value.starts_with("cnx_access="));
@@ -36,7 +36,7 @@ fn a_user_signs_in_with_two_factors_and_lets_an_application_act_for_them() {
     let words = ["users", "create", "--name", "ann@example.com", "--display", "Ann", "--role", &member, "--role", &owner];
     let user = world.gateway.json(&words);
     let password = text(&user, "password");
-    let secret = second_factor(&world, "ann@example.com", &password);
+    let secret = second_factor(&world, "ann@example.com", &password, &there);
     let words = [
         "clients",
         "create",
