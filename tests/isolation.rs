@@ -167,7 +167,7 @@ fn the_account_that_is_named_is_the_one_of_the_key() {
     let get = || Request::get(NEXUS, "/v2/servers").bearer(&key.text);
     for (request, status) in [
         (get(), 400),
-        (get().header("X-CloudNexus-Id", ""), 403),
+        (get().header("X-CloudNexus-Id", ""), 400),
         (get().header("X-CloudNexus-Id", "somebody-else"), 403),
         (get().header("X-CloudNexus-Id", &key.tenant).header("X-CloudNexus-Id", &key.tenant), 400),
         (get().header("X-CloudNexus-Id", &key.tenant).header("X-CloudNexus-Id", "somebody-else"), 400),
