@@ -254,7 +254,7 @@ fn nobody_is_refused_more_often_than_the_shield_lets_them_ask() {
 fn a_session_is_a_credential_and_goes_no_further() {
     let world = World::start();
     let request = Request::get(NX, "/compute/instances").header("Cookie", "theme=dark; cnx_access=abc");
-    check(&world, "cloudnx", &request, (401, "authenticate", "kind_not_taken"));
+    check(&world, "cloudnx", &request, (401, "authenticate", "token_malformed"));
     let twice = request.header("Authorization", "AWS4-HMAC-SHA256 Credential=x");
     check(&world, "cloudnx", &twice, (400, "authenticate", "two_credentials"));
     assert_eq!(world.clouds.seen("cloudnx"), [] as [Value; 0]);
