@@ -21,7 +21,7 @@ API, TENANT, CONTROL = os.environ["API"], os.environ["TENANT"], os.environ["CONT
 KEY, BARE = json.loads(os.environ["KEY"]), json.loads(os.environ["BARE"])
 ABSENT = "absent-0000"
 # They judge themselves what they are shown; what comes of it is for tests of their own.
-JUDGING = ("account.", "login.", "oauth.", "sessions.renew", "sessions.sign_")
+JUDGING = ("account.", "login.", "oauth.", "sessions.end", "sessions.renew", "sessions.sign_")
 # What must have happened to a resource before an operation makes sense.
 BEFORE = {"startInstance": "stopInstance"}
 NUMBERS = itertools.count(1)
@@ -60,6 +60,8 @@ def wanted(operation):
     for field, value in list(body.items()):
         if field in ("name", "bucket", "hostname"):
             body[field] = f"{value}-w{next(NUMBERS)}"
+        elif field == "email":
+            body[field] = f"w{next(NUMBERS)}.{value}"
         elif field.endswith("_id") and isinstance(value, str):
             body[field] = neighbour(operation.document, field) or value
     return body

@@ -155,6 +155,11 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
     let after = question.asked.text("cursor").map(|it| it.parse()).transpose();
     let after: Option<KeyId> = after.map_err(|_| Declined::Parameter("cursor".to_owned()))?;
     let (tenant, caller) = (question.tenant()?, question.caller()?);
+    // After one that is not there, or is another tenant's, nothing comes: that is not the end of the list.
+    if let Some(last) = &after {
+        let known = operations.books().identity().key(last).await.map_err(failed)?;
+        known.filter(|it| it.tenant == tenant).ok_or_else(|| Declined::Parameter("cursor".to_owned()))?;
+    }
     // A user sees their own; whoever looks after all of them, and a key, which is nobody's own, those of the tenant.
     let user = operations.user_of(question).ok().map(|(user, _)| user);
     let own = user.filter(|_| !caller.scopes.iter().any(|it| it == OF_OTHERS));

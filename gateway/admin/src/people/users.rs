@@ -48,9 +48,17 @@ pub(super) fn shown(person: Person) -> Value {
 
 pub(super) async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let limit = question.asked.number("limit", USUAL, MOST)?;
-    let page = Page { after: question.asked.text("cursor"), limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
-    let people = operations.books().identity().people(Some(&question.tenant()?), &page).await;
-    let mut people = people.map_err(failed)?;
+    let (tenant, identity) = (question.tenant()?, operations.books().identity());
+    let after = question.asked.text("cursor");
+    // After somebody who is not there, or is another tenant's, nothing comes: that is not the end of the list.
+    if let Some(last) = &after {
+        let there = identity.memberships(last).await.map_err(failed)?;
+        if there.iter().all(|it| it.tenant != tenant) {
+            return Err(Declined::Parameter("cursor".to_owned()));
+        }
+    }
+    let page = Page { after, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
+    let mut people = identity.people(Some(&tenant), &page).await.map_err(failed)?;
     let more = limit < people.len();
     people.truncate(limit);
     let next = people.last().filter(|_| more).map(|it| it.id.clone());

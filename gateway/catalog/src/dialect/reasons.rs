@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 63] = [
+pub(super) const REASONS: [&str; 67] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -14,10 +14,12 @@ pub(super) const REASONS: [&str; 63] = [
     "chunk_signature_mismatch",
     "chunk_too_large",
     "chunks_malformed",
+    "conflict",
     "credential_elsewhere",
     "credential_expired",
     "credential_in_url",
     "credential_too_long",
+    "cross_site",
     "forbidden",
     "head_late",
     "head_too_large",
@@ -42,6 +44,7 @@ pub(super) const REASONS: [&str; 63] = [
     "presigned_lifetime",
     "rate_limited",
     "request_time_skewed",
+    "second_factor_required",
     "signature_malformed",
     "signature_mismatch",
     "signature_replayed",
@@ -64,6 +67,7 @@ pub(super) const REASONS: [&str; 63] = [
     "upstream_timeout",
     "upstream_unreachable",
     "version_removed",
+    "weak_password",
     "wrong_media_type",
 ];
 
