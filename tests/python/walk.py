@@ -209,7 +209,7 @@ def walk_native(operation):
     if operation.media == "application/json":
         check(operation, "broken JSON", request(operation, path, body=b'{"name": '), [400], "validate")
         check(operation, "no object", request(operation, path, body=[1]), [400], "validate")
-        bulk = b'{"name": "' + b"a" * (int(operation.content["x-portcullis-max-bytes"]) + 1) + b'"}'
+        bulk = b'{"name": "' + b"a" * (int(operation.content.get("x-portcullis-max-bytes", 65536)) + 1) + b'"}'
         check(operation, "too large", request(operation, path, body=bulk), [413], "validate")
     for it in operation.where("query"):
         kind = operation.document.deref(it["schema"])
@@ -228,7 +228,7 @@ def walk_open(operation):
     wrong = request(operation, body={**own, "secret_access_key": "another"}, key=None)
     check(operation, "wrong secret", wrong, [401], "authenticate")
     check(operation, "broken JSON", request(operation, body=b'{"name": ', key=None), [400], "validate")
-    bulk = b'{"name": "' + b"a" * (int(operation.content["x-portcullis-max-bytes"]) + 1) + b'"}'
+    bulk = b'{"name": "' + b"a" * (int(operation.content.get("x-portcullis-max-bytes", 65536)) + 1) + b'"}'
     check(operation, "too large", request(operation, body=bulk, key=None), [413], "validate")
 
 
