@@ -10,9 +10,9 @@ fn text(it: &Value, name: &str) -> String {
     it[name].as_str().expect("a text").to_owned()
 }
 
-/// Has a second factor asked of a user from now on: its secret.
+/// Has a second factor asked of a user from now on: its secret, and a code for whoever has lost it.
 #[track_caller]
-fn second_factor(world: &World, name: &str, password: &str, tenant: &str) -> String {
+fn second_factor(world: &World, name: &str, password: &str, tenant: &str) -> (String, String) {
     let own = |request: Request| request.header("Origin", "https://cloudnx.in").header("Sec-Fetch-Site", "same-origin");
     let body = json!({ "email": name, "password": password, "tenant_id": tenant });
     let signed_in = world.ask(&own(Request::post(NX, "/auth/login")).json(&body)).expect(200);
@@ -24,8 +24,8 @@ fn second_factor(world: &World, name: &str, password: &str, tenant: &str) -> Str
     let change = |target: &str| own(Request::post(NX, target)).header("Cookie", &cookie);
     let secret = text(&world.ask(&change("/auth/mfa")).expect(200).json(), "secret");
     let confirm = change("/auth/mfa/confirm").json(&json!({ "code": Authenticator::of(&secret).code(0) }));
-    let _ = world.ask(&confirm).expect(200);
-    secret
+    let confirmed = world.ask(&confirm).expect(200).json();
+    (secret, confirmed["recovery_codes"][0].as_str().expect("a code").to_owned())
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_user_signs_in_with_two_factors_and_lets_an_application_act_for_them() {
         ["users", "create", "--name", "ann@example.com", "--display", "Ann", "--role", &member, "--role", &owner];
     let user = world.gateway.json(&words);
     let password = text(&user, "password");
-    let secret = second_factor(&world, "ann@example.com", &password, &there);
+    let (secret, recovery) = second_factor(&world, "ann@example.com", &password, &there);
     let words = [
         "clients",
         "create",
@@ -66,6 +66,7 @@ fn a_user_signs_in_with_two_factors_and_lets_an_application_act_for_them() {
             ("USER", "ann@example.com"),
             ("PASSWORD", &password),
             ("SECRET", &secret),
+            ("RECOVERY", &recovery),
         ],
     );
     let seen: Value = serde_json::from_str(&seen.out).expect("what was seen");
@@ -79,5 +80,6 @@ fn a_user_signs_in_with_two_factors_and_lets_an_application_act_for_them() {
         (&json!(200), &json!(true), &json!(true)),
         "{seen:#}"
     );
+    assert_eq!(seen["later"], true, "{seen:#}");
     assert_eq!(seen["after"], 401, "{seen:#}");
 }

@@ -6,7 +6,7 @@ import http from 'node:http'
 import * as client from 'openid-client'
 import { chromium } from 'playwright-core'
 
-const { ISSUER, CLIENT_ID, USER, PASSWORD, SECRET, PORTCULLIS_HTTPS } = process.env
+const { ISSUER, CLIENT_ID, USER, PASSWORD, SECRET, RECOVERY, PORTCULLIS_HTTPS } = process.env
 const issuer = new URL(ISSUER)
 const seen = { pages: [] }
 
@@ -87,6 +87,18 @@ try {
   await page.goto(client.buildAuthorizationUrl(config, again).href)
   await page.waitForURL(`${back}?**`)
   seen.silent = new URL(page.url()).searchParams.has('code')
+
+  // Somebody who comes back later signs in, and is led on without a question.
+  await context.clearCookies()
+  const later = { ...request, state: client.randomState(), nonce: client.randomNonce() }
+  await page.goto(client.buildAuthorizationUrl(config, later).href)
+  await page.getByLabel('Name or e-mail address').fill(USER)
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.getByRole('button').click()
+  await page.getByLabel(/Code/).fill(RECOVERY)
+  await page.getByRole('button').click()
+  await page.waitForURL(`${back}?**`)
+  seen.later = new URL(page.url()).searchParams.get('state') === later.state
 
   await client.tokenRevocation(config, renewed.refresh_token)
   seen.after = await client.fetchProtectedResource(

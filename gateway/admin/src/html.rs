@@ -138,6 +138,13 @@ impl<'a> Page<'a> {
         Self { leading_to, ..self }
     }
 
+    /// The answer to its form may lead on to an application, wherever that is: which one it will be the page cannot know.
+    /// Nothing that others write can make a form of it.
+    #[must_use]
+    pub(crate) fn leading_to_applications(self) -> Self {
+        Self { leading_to: Some("https: http://127.0.0.1:* http://localhost:*"), ..self }
+    }
+
     /// As an answer.
     pub(crate) fn answer(self, status: StatusCode) -> Response {
         let Self { title, main, leading_to } = self;
@@ -219,6 +226,9 @@ mod tests {
             response.headers()["content-security-policy"].to_str().unwrap().to_owned()
         };
         assert!(policy("https://app.example:8443").ends_with("; form-action 'self' https://app.example:8443"));
+        let response = Page::new("t", Markup::new()).leading_to_applications().answer(StatusCode::OK);
+        let told = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(told.ends_with("; form-action 'self' https: http://127.0.0.1:* http://localhost:*"), "{told}");
         for bad in ["", "x", "https://a; script-src *", "https://a, *", "*", "https://a b"] {
             assert!(policy(bad).ends_with("; form-action 'self'"), "{bad}");
         }

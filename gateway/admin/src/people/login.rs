@@ -41,7 +41,7 @@ const TOO_OFTEN: &str = "Too many attempts. Wait a while before the next.";
 
 pub(super) fn page(_: &Operations, question: &Question) -> Result<Response, Declined> {
     let onward = onward(&question.asked)?;
-    Ok(Page::new(TITLE, password_form(&onward, "", None)).answer(StatusCode::OK))
+    Ok(page_of(password_form(&onward, "", None)).answer(StatusCode::OK))
 }
 
 pub(super) async fn submit(operations: &Operations, question: &Question) -> Result<Response, Declined> {
@@ -69,7 +69,7 @@ async fn submit_password(
         Ok(SignIn::Done(who)) => let_in(operations, question, &who, onward).await,
         Ok(SignIn::CodeWanted(who)) => {
             let halfway = operations.books().identity().await_code(&who).await.map_err(failed)?;
-            Ok(Page::new(TITLE, code_form(onward, halfway.reveal(), None)).answer(StatusCode::OK))
+            Ok(page_of(code_form(onward, halfway.reveal(), None)).answer(StatusCode::OK))
         }
         Err(Declined::Unproven) => Ok(again(password_form(onward, &user, Some(NOT_BELIEVED)), &Declined::Unproven)),
         Err(wait @ Declined::TooOften(_)) => Ok(again(password_form(onward, &user, Some(TOO_OFTEN)), &wait)),
@@ -118,11 +118,16 @@ async fn let_in(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response())
 }
 
+/// Where somebody has allowed an application before, signing in leads on to it at once, and browsers hold that to the page.
+fn page_of(form: Markup) -> Page<'static> {
+    Page::new(TITLE, form).leading_to_applications()
+}
+
 /// The page once more, with what was wrong; for the entry, why. Not 401, which would have to name a scheme of HTTP.
 fn again(form: Markup, why: &Declined) -> Response {
     let wait = if let Declined::TooOften(seconds) = why { Some(*seconds) } else { None };
     let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::FORBIDDEN };
-    let mut response = Page::new(TITLE, form).answer(status);
+    let mut response = page_of(form).answer(status);
     response.headers_mut().insert(REFUSED_NAME, HeaderValue::from_static(why.reason()));
     response.headers_mut().extend(wait.map(|it| (RETRY_AFTER, HeaderValue::from(it))));
     response

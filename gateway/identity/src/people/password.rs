@@ -116,7 +116,8 @@ pub(crate) struct Hash {
 impl Hash {
     /// Of this password, at the cost of today.
     pub(super) fn of(password: &[u8], salt: [u8; SALT]) -> Self {
-        Self { cost: COST, salt, sum: COST.spend(password, salt) }
+        // All bits set is nobody's: what cannot be computed is never compared.
+        Self { cost: COST, salt, sum: COST.spend(password, salt).unwrap_or([0xff; HASH]) }
     }
 
     /// As it was written.
@@ -134,7 +135,8 @@ impl Hash {
 
     /// Whether this is the password.
     pub(super) fn holds(&self, password: &[u8]) -> bool {
-        verify_slices_are_equal(&self.cost.spend(password, self.salt), &self.sum).is_ok()
+        let spent = self.cost.spend(password, self.salt);
+        spent.is_some_and(|it| verify_slices_are_equal(&it, &self.sum).is_ok())
     }
 
     /// Whether nobody can have it: the answer where there is no password, so that finding it out takes as long.
@@ -157,18 +159,14 @@ impl fmt::Display for Hash {
 }
 
 impl Cost {
-    /// A cost that cannot be spent makes a hash that no password has: it is drawn from nothing but the salt.
-    fn spend(self, password: &[u8], salt: [u8; SALT]) -> [u8; HASH] {
+    /// The hash; nothing where the cost cannot be spent.
+    fn spend(self, password: &[u8], salt: [u8; SALT]) -> Option<[u8; HASH]> {
         let mut hash = [0; HASH];
         let params = Params::new(self.memory, self.passes, self.lanes, Some(HASH));
         let done = params.and_then(|it| {
             Argon2::new(Algorithm::Argon2id, Version::V0x13, it).hash_password_into(password, &salt, &mut hash)
         });
-        if done.is_err() {
-            // All bits set and all bits clear are both nobody's.
-            hash = [0xff; HASH];
-        }
-        hash
+        done.is_ok().then_some(hash)
     }
 }
 
