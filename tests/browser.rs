@@ -1,5 +1,5 @@
 //! What people see of the issuer: in a browser without scripts, beside an application that somebody else's library speaks for.
-#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 use acceptance::{Answer, Authenticator, Request, World, node};
 use serde_json::{Value, json};
