@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -85,6 +85,15 @@ pub struct Commanded {
 }
 
 impl Commanded {
+    /// How a program ended, and what it said.
+    pub(crate) fn of(done: &Output) -> Self {
+        Self {
+            code: done.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&done.stdout).into_owned(),
+            errors: String::from_utf8_lossy(&done.stderr).into_owned(),
+        }
+    }
+
     /// Standard output as JSON, of a command that must have worked.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -332,9 +341,5 @@ impl Gateway {
 pub(crate) fn command(settings: &Path, words: &[&str]) -> Commanded {
     let done = Command::new(program("portcullis")).args(words).arg("--config").arg(settings).output();
     let done = done.unwrap_or_else(|error| panic!("cannot run portcullis: {error}"));
-    Commanded {
-        code: done.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
-    }
+    Commanded::of(&done)
 }

@@ -20,11 +20,7 @@ pub fn node(world: &World, script: &str, more: &[(&str, &str)]) -> Commanded {
     command.env("PORTCULLIS_HTTPS", world.gateway.door().https.to_string());
     command.envs(more.iter().copied());
     let done = command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", file.display()));
-    let done = Commanded {
-        code: done.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
-    };
+    let done = Commanded::of(&done);
     assert_eq!(done.code, 0, "{script} failed\n{}\n{}", done.out, done.errors);
     done
 }

@@ -17,11 +17,7 @@ pub fn python(world: &World, script: &str, more: &[(&str, &str)]) -> Commanded {
     command.env("PORTCULLIS_CA", world.gateway.authority());
     command.envs(more.iter().copied());
     let done = command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", file.display()));
-    let done = Commanded {
-        code: done.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
-    };
+    let done = Commanded::of(&done);
     assert_eq!(done.code, 0, "{script} failed\n{}\n{}", done.out, done.errors);
     done
 }
@@ -32,11 +28,7 @@ pub fn python_alone(script: &str, words: &[&str]) -> Commanded {
     let file = gateway::project().join("tests/python").join(script);
     let done = Command::new(interpreter()).arg("-B").arg(&file).args(words).output();
     let done = done.unwrap_or_else(|error| panic!("cannot run {}: {error}", file.display()));
-    Commanded {
-        code: done.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        errors: String::from_utf8_lossy(&done.stderr).into_owned(),
-    }
+    Commanded::of(&done)
 }
 
 /// Starts `tests/python/<script>` with these words, and leaves it running.
