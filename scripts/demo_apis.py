@@ -4,7 +4,7 @@ import http.client
 import json
 import ssl
 
-# Per API: where clients find it; its keys by name, with scopes and tier; and a request that the key `everything` may
+# Per API: where clients find it; its keys by name, with scopes and tier, or the tier of its tenants; and a request that the key `everything` may
 # make, and one that the second key may not.
 APIS = {
     "novastraxis": {
@@ -31,9 +31,10 @@ APIS = {
         "base_url": "https://api.cloudnexus.io/v2",
         "hosts": ["api.cloudnexus.io"],
         "keys": {
-            "everything": (["servers:read", "servers:write", "clusters:read", "webhooks:write"], "enterprise"),
-            "clusters-only": (["clusters:read"], "starter"),
+            "everything": (["servers:read", "servers:write", "clusters:read", "webhooks:write"],),
+            "clusters-only": (["clusters:read"],),
         },
+        "tier": "enterprise",
         "tenant_header": "X-CloudNexus-Id",
         "allowed": ("GET", "/v2/servers", None, 200),
         "refused": ("GET", "/v2/servers", None, 403),

@@ -38,4 +38,4 @@ if bucket not in [it["Name"] for it in s3.list_buckets()["Buckets"]]:
 s3.put_object(Bucket=bucket, Key="hello.txt", Body=b"hello through the gateway\n", ContentType="text/plain")
 answer = s3.get_object(Bucket=bucket, Key="hello.txt")
 print(answer["Body"].read().decode(), end="")
-print("request id", answer["ResponseMetadata"]["HTTPHeaders"]["x-request-id"])
+print("request id", answer["ResponseMetadata"]["RequestId"])

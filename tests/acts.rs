@@ -48,9 +48,11 @@ fn what_commands_do_is_entered_with_who_did_it_and_for_whom() {
 #[test]
 fn who_only_looks_into_the_data_folder_is_entered_as_well() {
     let mut world = World::start();
-    let looks: [(&[&str], &str); 6] = [
+    let key = world.key("novastraxis", &["compute"]);
+    let looks: [(&[&str], &str); 7] = [
         (&["tenants", "list"], "list_tenants"),
         (&["api-keys", "list"], "list_keys"),
+        (&["api-keys", "show", &key.id], "show_key"),
         (&["keys", "list"], "list_signing_keys"),
         (&["audit", "sinks"], "sinks"),
         (&["audit", "prune", "--dry-run"], "prune_dry_run"),

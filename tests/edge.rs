@@ -82,10 +82,12 @@ fn a_trace_goes_on_or_begins() {
         let id = answer.says("x-request-id").to_owned();
         (world.clouds.saw("novastraxis", &id).expect("a sighting"), world.gateway.entries().of(&id))
     };
-    let (seen, entry) = ask(&given);
-    let parent = lines(&seen, "traceparent").concat();
-    assert!(parent.starts_with(&format!("00-{trace}-")) && parent.ends_with("-01") && parent != given, "{parent}");
-    assert_eq!((lines(&seen, "tracestate").concat().as_str(), &entry["request"]["trace"]), ("a=b", &json!(trace)));
+    for given in [given.clone(), given.replacen("00", "01", 1) + "-extra"] {
+        let (seen, entry) = ask(&given);
+        let parent = lines(&seen, "traceparent").concat();
+        assert!(parent.starts_with(&format!("00-{trace}-")) && parent.ends_with("-01") && parent != given, "{parent}");
+        assert_eq!((lines(&seen, "tracestate").concat().as_str(), &entry["request"]["trace"]), ("a=b", &json!(trace)));
+    }
     for broken in [
         "junk",
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",

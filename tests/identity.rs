@@ -124,6 +124,17 @@ fn every_api_is_told_who_calls_and_nothing_of_what_was_shown() {
 }
 
 #[test]
+fn a_bucket_that_is_asked_for_by_a_host_of_its_own_is_sealed_with_the_path() {
+    let world = World::start();
+    let key = world.key("cloudnx", &["s3:ListBucket"]);
+    let request = signed(&world, &key, ("GET", "zelda-private.s3.cloudnx.in", "/a-file", "s3"));
+    let entry = world.gateway.entries().of(world.ask(&request).says("x-request-id"));
+    assert_eq!(entry["request"]["host"], "s3.cloudnx.in", "{entry:#}");
+    assert!(entry["sealed"].is_object(), "{entry:#}");
+    assert_eq!(entry["request"]["path"], "/zelda-private/a-file", "{entry:#}");
+}
+
+#[test]
 fn nobody_speaks_through_the_token_of_another() {
     let world = World::start();
     let one = world.key("novastraxis", &["compute"]);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use acceptance::{Refusal, Request, World, told, until};
+use acceptance::{Key, Refusal, Request, World, told, until};
 use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
@@ -199,4 +199,55 @@ fn no_two_keys_are_one_object() {
         assert_eq!(put(folded), 400, "{folded}");
     }
     assert_eq!([put("a/b"), put("a%2Fb")], [200, 200], "a slash of a key may be encoded");
+}
+
+#[test]
+fn where_a_tenant_is_limited_as_a_whole_its_tier_counts_and_changes_while_it_asks() {
+    let world = World::start();
+    let tenant = world.new_tenant("tiered");
+    let keys = [(); 2].map(|()| world.key_with("cloudnexus-servers", &tenant, &["servers:read"], &[]));
+    let servers = |key: &Key| {
+        let request = Request::get("api.cloudnexus.io", "/v2/servers").bearer(&key.text);
+        let answer = world.ask(&request.header("X-CloudNexus-Id", &tenant)).expect(200);
+        ["x-ratelimit-limit", "x-ratelimit-remaining"].map(|it| answer.says(it).parse::<u32>().expect("a number"))
+    };
+    assert_eq!(keys.each_ref().map(servers), [[100, 99], [100, 98]]);
+    let set =
+        |tier: &str| world.gateway.command(&["tenants", "set-tier", &tenant, &format!("cloudnexus-servers={tier}")]);
+    assert_eq!(set("professional").code, 0);
+    world.gateway.catch_up();
+    let [[_, first], [limit, second]] = keys.each_ref().map(servers);
+    assert_eq!((limit, first - second), (500, 1), "keys of one tenant are counted apart");
+    let listed = world.gateway.json(&["api-keys", "list", "--tenant", &tenant]);
+    assert_eq!((&listed[0]["tier"], &listed[1]["tier"]), (&json!("professional"), &json!("professional")));
+    assert_eq!(set("").code, 0);
+    world.gateway.catch_up();
+    assert_eq!(keys.each_ref().map(servers)[1][0], 100);
+    let own = ["api-keys", "create", "--name", "own", "--api", "cloudnexus-servers", "--tenant", &tenant];
+    let refused = world.gateway.command(&[&own[..], &["--tier", "enterprise"]].concat());
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let said = "no key has a tier of its own; help: `portcullis tenants set-tier TENANT cloudnexus-servers=TIER`";
+    assert!(refused.errors.contains(said), "{refused:?}");
+    assert_eq!(set("gold").code, 2);
+}
+
+#[test]
+fn an_operator_is_shown_all_of_a_key_but_the_key() {
+    let world = World::start();
+    let tenant = world.new_tenant("shown");
+    let more = ["--allow", "203.0.113.0/24,2001:db8::1", "--expires", "2100-01-01T00:00:00Z", "--owner", "ops"];
+    let key = world.key_with("cloudnexus", &tenant, &["storage:read"], &more);
+    let listed = world.gateway.json(&["api-keys", "list", "--tenant", &tenant])[0].take();
+    let shown = world.gateway.json(&["api-keys", "show", &key.id]);
+    assert_eq!(shown, listed);
+    assert_eq!(shown["ip_allow"], json!(["203.0.113.0/24", "2001:db8::1/128"]), "{shown:#}");
+    for words in [&["api-keys", "list", "--tenant", &tenant][..], &["api-keys", "show", &key.id]] {
+        let table = world.gateway.command(words).out;
+        for cell in ["OWNER", "ops", "FROM", "203.0.113.0/24,2001:db8::1/128", "ENDS", "2100-01-01T00:00:00"] {
+            assert!(table.contains(cell), "{cell}: {table}");
+        }
+        assert!(!table.contains(&key.text), "{table}");
+    }
+    let nobody = world.gateway.command(&["api-keys", "show", "key_nobody"]);
+    assert!(nobody.code == 2 && nobody.errors.contains("there is no key `key_nobody`"), "{nobody:?}");
 }

@@ -3,6 +3,12 @@
 
 #[path = "oauth/client.rs"]
 mod client;
+#[path = "oauth/command_line.rs"]
+mod command_line;
+#[path = "oauth/devices.rs"]
+mod devices;
+#[path = "oauth/possession.rs"]
+mod possession;
 #[path = "oauth/users.rs"]
 mod users;
 
@@ -213,9 +219,15 @@ fn what_is_offered_is_said_alike_at_both_addresses_and_is_there() {
         assert_eq!(one.body, other.body);
         let told = one.json();
         assert_eq!(told["issuer"], format!("https://{host}"));
-        for name in
-            ["token", "revocation", "introspection", "pushed_authorization_request", "authorization", "userinfo"]
-        {
+        for name in [
+            "token",
+            "revocation",
+            "introspection",
+            "pushed_authorization_request",
+            "authorization",
+            "device_authorization",
+            "userinfo",
+        ] {
             let place = told[format!("{name}_endpoint")].as_str().unwrap_or_default();
             let path = place.strip_prefix(&format!("https://{host}")).expect("a place of the issuer's own");
             let there = world.ask(&Request::get(host, path));

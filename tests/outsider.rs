@@ -95,7 +95,7 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
     assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
     let mut bytes = std::fs::read(copy.join(&ahead)).expect("a file of the log");
     let length = u32::from_le_bytes(*bytes.first_chunk().expect("an entry"));
-    let second = 12 + usize::try_from(length).expect("a short entry");
+    let second = 28 + usize::try_from(length).expect("a short entry");
     bytes.splice(second..second, *b"rubbish");
     std::fs::write(copy.join(&ahead), bytes).expect("a file of the test");
     assert_eq!(verdict(&world, &copy, &witness.vkey), None, "what was put between two entries");

@@ -129,6 +129,8 @@ fn an_account_header_names_the_account_of_the_key() {
     let key = world.key("cloudnexus-servers", &["servers:read"]);
     let request = Request::get(NEXUS, "/v2/servers").bearer(&key.text);
     check(&world, "cloudnexus-servers", &request, (400, "authenticate", "tenant_header_missing"));
+    let told = world.ask(&request).expect(400).json()["error"]["message"].to_string();
+    assert!(told.contains("x-cloudnexus-id"), "{told}");
     let other = request.clone().header("X-CloudNexus-Id", "acct_other");
     check(&world, "cloudnexus-servers", &other, (403, "authenticate", "tenant_mismatch"));
     // Accounts cannot be tried faster than anything else.

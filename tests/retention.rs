@@ -1,6 +1,8 @@
 //! How long entries stay: old ones go with a word in the log, unless somebody wants them kept, and all the rest is proved.
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what fails here must fail the test")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +19,13 @@ const OLD: u64 = 1000;
 fn old() -> World {
     World::with(|_, folder| {
         let log = folder.join("data/audit").display().to_string();
-        let made = python_alone("old_log.py", &[&log, "portcullis", &OLD.to_string(), "500"]);
+        let seed = folder.join("data/secrets/audit.key");
+        std::fs::create_dir_all(seed.parent().expect("a folder")).expect("a folder for secrets");
+        std::fs::set_permissions(seed.parent().expect("a folder"), Permissions::from_mode(0o700)).expect("our own");
+        std::fs::write(&seed, "5e".repeat(32)).expect("a seed");
+        std::fs::set_permissions(&seed, Permissions::from_mode(0o600)).expect("a secret");
+        let seed = seed.display().to_string();
+        let made = python_alone("old_log.py", &[&log, "portcullis", &OLD.to_string(), "500", &seed]);
         assert_eq!(made.code, 0, "{made:?}");
     })
 }

@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use acceptance::{Answer, Key, Request, World, until};
+use acceptance::{Answer, Key, Request, World, python_alone, until};
 use carriers::HANDED_ON;
 use places::{Place, Receivers};
 use serde_json::{Value, json};
@@ -277,6 +277,20 @@ fn a_key_that_is_typed_where_a_name_belongs_is_refused_and_in_no_entry() {
     let entered: Vec<Value> = world.gateway.entries().whole();
     let refused = entered.iter().filter(|it| it["outcome"] == "refused" && it.to_string().contains("[key]")).count();
     assert!(7 <= refused, "{refused} of {}", entered.len());
+}
+
+#[test]
+fn a_key_that_tls_is_asked_for_by_name_is_in_no_entry() {
+    let world = World::start();
+    let port = world.gateway.door().https.port().to_string();
+    let asked = python_alone("named.py", &[&port, "nsx-live.nsx_live_a1b2c3d4e5f6.example"]);
+    assert_eq!(asked.code, 0, "{asked:?}");
+    let entry = until("an entry of what was no request", SOON, || {
+        let strange = |it: &Value| it["request"]["host"].as_str().is_some_and(|it| it.starts_with("nsx-live."));
+        world.gateway.entries().whole().into_iter().find(strange)
+    });
+    assert!(!entry.to_string().contains("a1b2c3d4e5f6"), "{entry:#}");
+    assert_eq!(entry["request"]["redacted"], json!(["host"]), "{entry:#}");
 }
 
 #[test]

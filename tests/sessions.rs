@@ -163,6 +163,9 @@ fn a_session_is_renewed_until_somebody_signs_out_or_an_old_token_turns_up() {
         "cnx_refresh=; Path=/auth; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
     ];
     assert_eq!(cookies(&answer), cleared);
+    // What is entered of it is sealed with the key of whose session it was.
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert!(entry["sealed"].is_object() && entry["auth"]["key"].is_string(), "{entry:#}");
     // The access token lives for minutes by itself; its session is over at once.
     let _ = world.ask(&second.get("/compute/instances")).expect(401);
     let _ = world.ask(&second.renew()).expect(401);
@@ -362,7 +365,9 @@ fn the_page_of_the_issuer_lets_in_and_goes_on_and_leads_nowhere_else() {
     for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
         assert!(policy.contains(part), "{policy}");
     }
-    assert!(!policy.contains("script-src") && !page.text().contains("<script"), "{page}");
+    // One script, by its hash.
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.text().matches("<script").count(), 1, "{page}");
     assert_eq!((page.says("referrer-policy"), page.says("cache-control")), ("no-referrer", "no-store"));
     let submit = |fields: &[(&str, &str)]| {
         let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();

@@ -1,23 +1,13 @@
 //! Looking after people by commands.
-#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
-use acceptance::{World, program, until};
+use acceptance::{World, until};
 use serde_json::{Value, json};
 
 /// Runs a command that reads a password from standard input.
 #[track_caller]
 fn with_password(world: &World, words: &[&str], password: &str) -> (Option<i32>, String) {
-    let mut command = Command::new(program("portcullis"));
-    let command = command.args(words).arg("--config").arg(world.gateway.settings());
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut running = piped.spawn().expect("portcullis");
-    running.stdin.take().expect("a pipe").write_all(password.as_bytes()).expect("somebody who reads");
-    let done = running.wait_with_output().expect("an end");
-    let said = [done.stdout, done.stderr].concat();
-    (done.status.code(), String::from_utf8_lossy(&said).into_owned())
+    let told = world.gateway.command_reading(words, password);
+    (Some(told.code), told.out + &told.errors)
 }
 
 #[test]

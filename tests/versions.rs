@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{World, until};
+use acceptance::{World, frames, until};
 use serde_json::Value;
 
 const NSX: &str = "api.novastraxis.com";
@@ -117,39 +117,25 @@ fn a_head_that_never_ends_is_told_so_and_entered_before_the_connection_ends() {
 }
 
 /// One frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u8, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).expect("a short frame").to_be_bytes();
-    [&length[1..], &[kind, flags, 0, 0, 0, stream], content].concat()
-}
-
-/// The head of a request over HTTP/2 on stream 1, with every name and value spelled out.
-fn head(fields: &[(&str, &str)]) -> Vec<u8> {
-    let length = |it: &str| u8::try_from(it.len()).ok().filter(|it| *it < 127).expect("a short text");
-    let field = |(name, value): &(&str, &str)| {
-        [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
-    };
-    frame(1, 5, 1, &fields.iter().flat_map(field).collect::<Vec<u8>>())
-}
-
 #[test]
 fn what_http_2_ends_by_itself_is_counted_and_is_in_the_next_sign_of_life() {
     let world = World::with(|settings, _| settings.more.push_str("[audit]\nheartbeat_ms = 100\n"));
     let whole = [(":method", "GET"), (":scheme", "https"), (":path", LIST), (":authority", NSX)];
-    let begin = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, b"")].concat();
+    let begin = frames::begin();
     let send = |frames: &[u8]| {
         let mut connection = world.gateway.door().secure_two(NSX);
         connection.send(&[&begin, frames].concat());
         connection
     };
     let mut held = vec![
-        send(&head(&[whole.as_slice(), &[("X-Upper", "1")]].concat())),
-        send(&head(&[whole[0], whole[1], whole[3]])),
-        send(&head(&[whole.as_slice(), &[("connection", "close")]].concat())),
+        send(&frames::head(&[whole.as_slice(), &[("X-Upper", "1")]].concat())),
+        send(&frames::head(&[whole[0], whole[1], whole[3]])),
+        send(&frames::head(&[whole.as_slice(), &[("connection", "close")]].concat())),
         // No proxy for others, and of one host at a time.
-        send(&head(&[(":method", "CONNECT"), (":authority", "x:1")])),
-        send(&head(&[whole.as_slice(), &[("host", "other.example")]].concat())),
+        send(&frames::head(&[(":method", "CONNECT"), (":authority", "x:1")])),
+        send(&frames::head(&[whole.as_slice(), &[("host", "other.example")]].concat())),
         // A body of what was never asked for.
-        send(&frame(0, 0, 1, b"x")),
+        send(&frames::frame(0, 0, 1, b"x")),
     ];
     let counted = |reason: &str| world.gateway.metric("portcullis_connections_closed_total", &[reason]);
     until("all of them to be counted", Duration::from_secs(10), || {

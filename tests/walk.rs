@@ -84,9 +84,10 @@ fn walk(api: &str, tier: &str) {
     let world = World::with(|settings, _| settings.more.push_str("[limits.shield]\nrate = 100000\nburst = 100000\n"));
     let routes = world.gateway.json(&["routes", "--api", api]);
     let tenant = world.new_tenant(api);
+    let _ = world.gateway.json(&["tenants", "set-tier", &tenant, &format!("{api}={tier}")]);
     let scopes: Vec<&str> = scopes(&routes).into_iter().collect();
-    let key = world.key_with(api, &tenant, &scopes, &["--tier", tier]);
-    let bare = world.key_with(api, &tenant, &[], &["--tier", tier]);
+    let key = world.key_with(api, &tenant, &scopes, &[]);
+    let bare = world.key_with(api, &tenant, &[], &[]);
     let control = world.clouds.address("control").to_string();
     let given =
         [("API", api), ("TENANT", &tenant), ("KEY", &key.shown()), ("BARE", &bare.shown()), ("CONTROL", &control)];

@@ -32,17 +32,17 @@ fn app(world: &World, auth: &str) -> Client {
 }
 
 /// Somebody at a browser.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     world: &'a World,
     cookie: Option<String>,
-    name: String,
-    password: String,
-    user: String,
+    pub(crate) name: String,
+    pub(crate) password: String,
+    pub(crate) user: String,
 }
 
 impl<'a> Browser<'a> {
     /// A user of this tenant, not signed in yet.
-    fn of(world: &'a World, name: &str, tenant: &str) -> Self {
+    pub(crate) fn of(world: &'a World, name: &str, tenant: &str) -> Self {
         let (role, email) = (format!("{tenant}=member"), format!("{name}@example.com"));
         let words =
             ["users", "create", "--name", name, "--display", "Ann <Example>", "--email", &email, "--role", &role];
@@ -51,7 +51,12 @@ impl<'a> Browser<'a> {
         Self { world, cookie: None, name: name.to_owned(), password, user }
     }
 
-    fn send(&self, request: Request) -> Answer {
+    /// What it keeps of the session, where it is signed in.
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
+    pub(crate) fn send(&self, request: Request) -> Answer {
         let request = request.header("Sec-Fetch-Site", "same-origin");
         self.world.ask(&match &self.cookie {
             Some(cookie) => request.header("Cookie", cookie),
@@ -59,13 +64,13 @@ impl<'a> Browser<'a> {
         })
     }
 
-    fn see(&self, path: &str) -> Answer {
+    pub(crate) fn see(&self, path: &str) -> Answer {
         self.send(Request::get(NOVA, path))
     }
 
     /// Signs in where it is asked to; where that leads.
     #[track_caller]
-    fn sign_in(&mut self, login: &Answer) -> String {
+    pub(crate) fn sign_in(&mut self, login: &Answer) -> String {
         let place = login.says("location");
         let onward = decoded(place.strip_prefix("/oauth/login?continue=").expect("the login page"));
         let fields = [("continue", onward.as_str()), ("user", &self.name), ("password", &self.password)];
@@ -76,7 +81,7 @@ impl<'a> Browser<'a> {
 
     /// Answers the page that asks.
     #[track_caller]
-    fn answer(&self, page: &Answer, decision: &str) -> Answer {
+    pub(crate) fn answer(&self, page: &Answer, decision: &str) -> Answer {
         let html = page.text();
         let asked = html.split("name=\"asked\" value=\"").nth(1).and_then(|it| it.split('"').next());
         self.send(form(NOVA, "/oauth/consent", &[("asked", asked.expect("a question")), ("decision", decision)]))
@@ -84,7 +89,7 @@ impl<'a> Browser<'a> {
 
     /// Everything from the first request to the answer that leads back.
     #[track_caller]
-    fn lets(&mut self, request: &[(&str, &str)]) -> Answer {
+    pub(crate) fn lets(&mut self, request: &[(&str, &str)]) -> Answer {
         let mut told = self.see(&format!("{AUTHORIZE}?{}", query(request)));
         if told.header("location").is_some_and(|it| it.starts_with("/oauth/login")) {
             let onward = self.sign_in(&told.expect(303));

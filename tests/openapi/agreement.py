@@ -61,12 +61,16 @@ def dialect_faults(name, document, dialect):
             for status, response in operation.get("responses", {}).items() if isinstance(operation, dict) else []:
                 if "$ref" in response:
                     used.setdefault(response["$ref"].rsplit("/", 1)[-1], set()).add(int(status))
+                elif operation.get("security") == [] and "X-RateLimit-Limit" in response.get("headers", {}):
+                    yield f"{name}: {operation['operationId']} shows the limits of nobody in {status}"
     for unused in set(shared) - set(used):
         yield f"{name}: response {unused} is not used"
     for it, statuses in used.items():
         if len(statuses) > 1:
             yield f"{name}: response {it} stands for {sorted(statuses)}"
         (status,) = list(statuses)[:1]
+        if status in STATUSES and "Refusal-Reason" not in shared[it].get("headers", {}):
+            yield f"{name}: {it} does not show Refusal-Reason"
         content = next(iter(shared[it]["content"].values()))
         shown = [content["example"]] if "example" in content else [e["value"] for e in content["examples"].values()]
         allowed = [(rows[r].get("code"), rows[r].get("type")) for r in rows if rows[r].get("status", r) == status]
@@ -121,7 +125,10 @@ def grant_faults(folder, profile, documents, operations):
     known = {}
     for document in documents.values():
         for _, _, operation, _ in operations(document):
-            needed = {scope for it in operation.get("security", []) for scopes in it.values() for scope in scopes} or {None}
+            security = operation.get("security", [])
+            needed = {scope for it in security for scopes in it.values() for scope in scopes}
+            # Where anybody may ask too, there is a permit that needs none.
+            needed |= {None} if not needed or {} in security else set()
             known[operation["operationId"]] = needed
     for it, needed in known.items():
         if granted.get(it) != needed:

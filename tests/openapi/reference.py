@@ -83,7 +83,7 @@ CLOUDNX = {
         row("post", "/auth/iam/users", "Idempotency-Key"),
         row("post", "/auth/iam/users/{id}/access-keys", "Idempotency-Key"),
         row("get", "/auth/teams", answers="teams next_cursor"),
-        row("post", "/auth/invites/{token}/accept", "Idempotency-Key"),
+        row("post", "/auth/invites/accept", "Idempotency-Key"),
         row("get", "/auth/audit-logs", answers="audit_logs next_cursor"),
         *[row("get", f"/compute/{it}", answers=f"{it.replace('-', '_')} next_cursor") for it in COMPUTE],
         *[row("post", f"/compute/{it}", "Idempotency-Key") for it in COMPUTE],

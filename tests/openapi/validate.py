@@ -89,11 +89,13 @@ def operation_faults(document):
         missing = always - set(operation.get("responses", {}))
         if missing:
             yield f"{name}: does not declare {', '.join(sorted(missing))}"
-        if not any(status.startswith("2") for status in operation.get("responses", {})):
+        # A form that was taken leads on, and so does a page that does nothing else.
+        if not any(status.startswith("2") or status == "303" for status in operation.get("responses", {})):
             yield f"{name}: declares no success"
         for status, response in operation.get("responses", {}).items():
             headers = deref(document, response).get("headers", {})
-            if status.startswith("2") and "X-RateLimit-Remaining" not in headers:
+            # Nobody is known, and so nobody is counted, where everybody is admitted.
+            if status.startswith("2") and operation.get("security") and "X-RateLimit-Remaining" not in headers:
                 yield f"{name}: {status} does not show the rate limit"
 
 

@@ -13,6 +13,7 @@ from referencing.jsonschema import DRAFT202012
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "tests/openapi"))
 
+import agreement  # noqa: E402
 import validate  # noqa: E402
 
 BASE = "urn:document"
@@ -21,15 +22,32 @@ BASE = "urn:document"
 class Document:
     """One OpenAPI document, and the surface of its API that it describes."""
 
-    def __init__(self, api, folder, surface):
+    def __init__(self, api, folder, surface, dialect):
         self.api, self.host, self.base = api, surface["hosts"][0], surface["base_path"]
-        self.service = surface.get("sigv4_service")
+        self.service, self.dialect = surface.get("sigv4_service"), dialect
         self.content = validate.load(folder / surface["document"])
         self.registry = Registry().with_resource(BASE, Resource(self.content, DRAFT202012))
         self.operations = [Operation(self, *it) for it in validate.operations(self.content)]
 
     def deref(self, node):
         return validate.deref(self.content, node)
+
+    def told(self, refusal):
+        """Code and message of a refusal, as the dialect words it."""
+        found = {}
+        agreement.fits(json.loads(self.dialect["body"]), refusal, found, self.dialect.get("request_id_prefix", ""))
+        return found.get("{code}"), found.get("{message}")
+
+    def shown(self):
+        """The refusals that the document shows: status, code and message. Those that the dialect words are held to it."""
+        for name, response in self.content["components"]["responses"].items():
+            used = {int(status) for it in self.operations for status, own in it.content["responses"].items()
+                    if own.get("$ref", "").endswith(f"/{name}")}
+            content = next(iter(response["content"].values()))
+            examples = [content["example"]] if "example" in content else [it["value"] for it in content["examples"].values()]
+            for status in used:
+                worded = self.dialect["status"].get(str(status), {}).get("message")
+                yield from ((status, *told) for told in map(self.told, examples) if told[1] != worded)
 
     def named(self, template, method):
         """The operation with this template and method, if there is one."""
@@ -88,4 +106,4 @@ def documents(api):
     """Every document of one API, as its profile lists them."""
     folder = PROJECT / "policies/apis" / api
     profile = tomllib.loads((folder / "api.toml").read_text())
-    return [Document(api, folder, surface) for surface in profile["surface"]]
+    return [Document(api, folder, it, profile["dialect"][it["dialect"]]) for it in profile["surface"]]

@@ -119,6 +119,8 @@ hidden = refused(ClientError, other.get_object, Bucket=bucket, Key="plain.txt")
 assert code(hidden)[1] in (403, 404), hidden.response
 absent = refused(ClientError, s3.get_object, Bucket=bucket, Key="absent")
 assert code(absent) == ("NoSuchKey", 404), absent.response
+head = refused(ClientError, s3.head_object, Bucket=bucket, Key="absent")
+empty = s3.put_object(Bucket=bucket, Key="empty", Body=b"")
 
 # The bucket before the host, which is the same bucket, signed in another form.
 virtual = client("ACCESS_KEY", addressing_style="virtual")
@@ -145,9 +147,14 @@ s3.delete_bucket(Bucket=bucket)
 assert bucket not in [it["Name"] for it in s3.list_buckets()["Buckets"]]
 
 
+# Every answer has its id where the library looks for it, whether it has a body or none.
+for answer in (s3.list_buckets(), absent.response, denied.response, head.response, empty):
+    about = answer["ResponseMetadata"]
+    assert about["RequestId"] == about["HTTPHeaders"]["x-request-id"] == about["HTTPHeaders"]["x-amz-request-id"], about
+
+
 def request_id(error):
-    headers = error.response["ResponseMetadata"]["HTTPHeaders"]
-    return headers["x-request-id"]
+    return error.response["ResponseMetadata"]["RequestId"]
 
 
 tell(refused={"bad_signature": request_id(wrong), "missing_scope": request_id(denied)}, forged=forged.headers["x-request-id"])

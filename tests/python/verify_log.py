@@ -210,12 +210,13 @@ def bundle(path, data, width=256):
 
 def frame(data, at):
     """The entry in the whole frame that begins here, and where that ends; nothing where there is none."""
-    if at + 12 >= len(data) or data[at + 12] >> 5 != 5:
+    if at + 28 >= len(data) or data[at + 28] >> 5 != 5:
         return None
     (length,) = struct.unpack_from("<I", data, at)
-    entry = data[at + 12 : at + 12 + length] if length <= 60 * 1024 else b""
-    whole = len(entry) == length and leaf(entry)[:8] == data[at + 4 : at + 12]
-    return (entry, at + 12 + length) if whole else None
+    entry = data[at + 28 : at + 28 + length] if length <= 60 * 1024 else b""
+    check = hashlib.sha256(leaf(entry) + data[at + 12 : at + 28]).digest()[:8]
+    whole = len(entry) == length and check == data[at + 4 : at + 12]
+    return (entry, at + 28 + length) if whole else None
 
 
 def place_in_run(found):

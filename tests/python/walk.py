@@ -21,10 +21,12 @@ API, TENANT, CONTROL = os.environ["API"], os.environ["TENANT"], os.environ["CONT
 KEY, BARE = json.loads(os.environ["KEY"]), json.loads(os.environ["BARE"])
 ABSENT = "absent-0000"
 # They judge themselves what they are shown; what comes of it is for tests of their own.
-JUDGING = ("account.", "login.", "oauth.", "sessions.end", "sessions.renew", "sessions.sign_")
+JUDGING = ("account.", "invites.accept", "login.", "logout.", "oauth.", "passkeys.", "sessions.end", "sessions.renew", "sessions.sign_")
 # What must have happened to a resource before an operation makes sense.
 BEFORE = {"startInstance": "stopInstance"}
 NUMBERS = itertools.count(1)
+# What refusals of the gateway's own really said: by document, status and code.
+SAID = {}
 
 
 def request(operation, path=None, query=None, body=None, key=KEY, method=None, headers=None):
@@ -92,6 +94,8 @@ def located(operation):
 
 def member(document, collection, name, schema=None):
     """The id of a resource of a collection: a new one where one can be made, else one that is listed."""
+    if collection.endswith("/members"):
+        join(document, collection.removesuffix("/members"))
     made, listed = (template_of(document, collection, method) for method in ("POST", "GET"))
     if made and made.native is not True:
         answer = request(made, path=collection)
@@ -105,6 +109,14 @@ def member(document, collection, name, schema=None):
         items = next(it for it in answer.values() if isinstance(it, list))
         return identified(items[0], name, document.deref(schema or {})) if items else None
     return None
+
+
+def join(document, team):
+    """Has somebody new join a team, which nobody can be put into."""
+    invited = json.loads(request(template_of(document, f"{team}/invites", "POST"), path=f"{team}/invites").body)
+    accepting = next(it for it in document.operations if it.native == "invites.accept")
+    joined = request(accepting, body={**accepting.example(), "token": invited["token"]}, key=None)
+    assert joined.status == 200, joined.body
 
 
 def template_of(document, path, method):
@@ -133,6 +145,9 @@ def check(operation, case, answer, statuses, step=None):
     """Holds an answer to the document, and tells what its entry must say."""
     assert answer.status in statuses, f"{operation}, {case}: {answer.status} {answer.body[:500]!r}"
     operation.check(answer.status, answer.headers, answer.body)
+    if "Refusal-Reason" in answer.headers and answer.body:
+        code, message = operation.document.told(json.loads(answer.body))
+        SAID.setdefault((operation.document.base, answer.status, code), set()).add(message)
     tell(operation=operation.id, case=case, id=answer.id, status=answer.status, step=step)
 
 
@@ -168,7 +183,12 @@ def walk(operation):
         if kind.get("type") in ("integer", "boolean") or "enum" in kind:
             bad = request(operation, path, query={it["name"]: "no-such-value"})
             check(operation, f"bad {it['name']}", bad, [400], "validate")
+        if "maximum" in kind:
+            bad = request(operation, path, query={it["name"]: kind["maximum"] + 1})
+            check(operation, f"too much {it['name']}", bad, [400], "validate")
     if operation.media == "application/json":
+        if operation.document.deref(operation.body["schema"]).get("required"):
+            check(operation, "nothing in it", request(operation, path, body={}), [400], "validate")
         check(operation, "broken JSON", request(operation, path, body=b'{"name": '), [400], "validate")
         check(operation, "no object", request(operation, path, body=[1]), [400], "validate")
         bulk = b'{"name": "' + b"a" * (int(operation.content.get("x-portcullis-max-bytes", 65536)) + 1) + b'"}'
@@ -256,3 +276,8 @@ for document in documents(API):
         method = next(it for it in ("PATCH", "PUT", "POST", "DELETE") if it not in [known.method for known in here])
         path = template.replace("{", "").replace("}", "")
         check(here[0], "no such method", request(here[0], path, method=method), [405], "identify")
+    long = request(here[0], path, headers={"X-Long": "a" * 70_000})
+    check(here[0], "too large a head", long, [431], "accept")
+    for status, code, message in document.shown():
+        said = SAID.get((document.base, status, code), {message})
+        assert message in said, f"{API}: {status} shows `{message}`, and what is said is {sorted(said)}"

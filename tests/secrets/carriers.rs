@@ -33,6 +33,8 @@ pub(crate) fn requests(shape: &Shape, (host, path): (&str, &str), own: &str) -> 
         get().header("Authorization", &format!("{shown}, {shown}")),
         get().header("Authorization", &signed("AKIDCANARYCANARY4711", secret)),
         get().header("Authorization", &signed(secret, &"0".repeat(64))),
+        get().header("Authorization", &signed_over(secret)).header("X-Amz-Date", "20260101T000000Z"),
+        get().header("Authorization", &signed_over("x-a")).header(&format!("X-Amz-Meta-{secret}"), "1"),
         get().header("Proxy-Authorization", &shown).bearer(own),
         get().header("X-Api-Key", secret),
         get().header("X-Api-Key", secret).bearer(own),
@@ -67,6 +69,11 @@ pub(crate) fn requests(shape: &Shape, (host, path): (&str, &str), own: &str) -> 
 fn signed(key: &str, signature: &str) -> String {
     let scope = format!("Credential={key}/20261122/in-mum/cloudnx/aws4_request, SignedHeaders=host;x-amz-date");
     format!("AWS4-HMAC-SHA256 {scope}, Signature={signature}")
+}
+
+fn signed_over(name: &str) -> String {
+    let scope = "Credential=AKIDCANARYCANARY4711/20260101/in-mum/cloudnx/aws4_request";
+    format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host;{name};x-amz-date, Signature={}", "0".repeat(64))
 }
 
 /// In bodies, good and broken, of operations that take one and of those that do not.

@@ -220,12 +220,26 @@ impl Connection {
         (!piece.is_empty()).then_some(piece)
     }
 
+    /// So many bytes as they come.
+    #[track_caller]
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        self.exactly(count)
+    }
+
     /// Everything that still comes until the peer hangs up; empty when it hung up without a word.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // A reset is a way of hanging up.
         let _ = self.stream.read_to_end(&mut rest);
         rest
+    }
+
+    /// Says over TLS that nothing more will be sent, and goes on listening.
+    pub fn finish_tls(&mut self) {
+        if let Stream::Tls(stream) = self.stream.get_mut() {
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
     }
 
     /// Says that nothing more will be sent.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -314,6 +315,17 @@ impl Gateway {
     #[track_caller]
     pub fn command(&self, words: &[&str]) -> Commanded {
         command(&self.settings, words)
+    }
+
+    /// The same, with this on its standard input.
+    #[track_caller]
+    pub fn command_reading(&self, words: &[&str], input: &str) -> Commanded {
+        let mut command = Command::new(program("portcullis"));
+        command.args(words).arg("--config").arg(&self.settings);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = piped.spawn().expect("the program");
+        running.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("somebody who reads");
+        Commanded::of(&running.wait_with_output().expect("an end"))
     }
 
     /// Runs a command that must work and answer in JSON.

@@ -1,6 +1,8 @@
 //! Everything together: the clouds, the gateway in front of them, and a tenant per API.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -42,6 +44,7 @@ impl World {
         settings.upstreams.insert("cloudnx/s3.cloudnx.in".to_owned(), clouds.address("cloudnx-objects"));
         let secret = folder.path().join("upstream-secret");
         std::fs::write(&secret, UPSTREAM_KEY.1).expect("a secret in the test's own folder");
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("the rights to it");
         settings.more = format!(
             "[upstream_keys.\"cloudnx/s3.cloudnx.in\"]\naccess_key_id = {:?}\nsecret_file = \"{}\"\n",
             UPSTREAM_KEY.0,

@@ -9,6 +9,7 @@ use domain::{Declined, NativeVerb};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::checkpoints;
 use crate::operations::{Books, Operations, Question};
 use crate::page::{Page, begin, genuine, is_theirs, unreadable};
 
@@ -28,8 +29,22 @@ struct Wanted {
     seq: Option<u64>,
 }
 
+/// Answers what is asked of entries, and of the checkpoints that are signed over them.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other verb is handed on to here")]
+pub(crate) async fn answer(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    match question.introduction.verb {
+        NativeVerb::ListEntries => list(operations, question).await,
+        NativeVerb::GetEntry => get(operations, question).await,
+        NativeVerb::ProveEntry => prove(operations, question).await,
+        NativeVerb::NewestCheckpoint => checkpoints::newest(operations, question).await,
+        NativeVerb::ProveGrowth => checkpoints::prove(operations, question).await,
+        // What others answer.
+        _ => Err(Declined::Failed),
+    }
+}
+
 /// A page of them, the newest first.
-pub(crate) async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let asked = &question.asked;
     let limit = asked.number("limit", USUAL, MOST)?;
     let filter = Filter {
@@ -59,7 +74,7 @@ pub(crate) async fn list(operations: &Operations, question: &Question) -> Result
 }
 
 /// One of them.
-pub(crate) async fn get(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+async fn get(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (wanted, seq) = one(question)?;
     let filter = wanted.filter.clone();
     let looked = operations.look(move |books| {
@@ -72,7 +87,7 @@ pub(crate) async fn get(operations: &Operations, question: &Question) -> Result<
 }
 
 /// The proof that one of them is in the log. What is sealed in it stays sealed: the proof is of the entry as it is.
-pub(crate) async fn prove(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+async fn prove(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (wanted, seq) = one(question)?;
     let again = wanted.filter.clone();
     let prove = |filter: Filter| {

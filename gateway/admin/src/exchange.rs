@@ -56,7 +56,8 @@ fn exchange(books: &dyn Books, question: &Question) -> Exchanged {
     let key = WholeKey { id: &id, secret: &secret, api: &offered.api, source };
     match authn::prove_whole(key, now.wall, &books.keyring(), books.secrets()) {
         Ok(standing) => {
-            let token = NewToken { issuer: &offered.issuer, standing: &standing, scopes: &standing.scopes };
+            let token =
+                NewToken { issuer: &offered.issuer, standing: &standing, scopes: &standing.scopes, bound: None };
             let token = books.issuer().mint(token, now.wall, books.random());
             let answer = token.map(|it| told(&it)).map_err(|it| declined(it, &standing));
             Exchanged { answer, about: Some(standing.key.clone()) }

@@ -1,7 +1,8 @@
 //! Pages for people: a frame that every page has, and markup in which nothing is left unescaped by forgetting it.
 //!
 //! [`Markup`] takes text of this program as it is and everything else escaped; there is no third way in. No page has a
-//! script, none can be framed, none is kept, and a form leads to the host that it came from.
+//! script but one of this program's own, which is known by its hash; none can be framed, none is kept, and a form leads to
+//! the host that it came from.
 
 use std::sync::LazyLock;
 
@@ -21,7 +22,8 @@ h1{font-size:1.5rem;line-height:1.2}\
 label{display:block;margin:1rem 0 .25rem;font-weight:600}\
 input,button{font:inherit;box-sizing:border-box;width:100%;min-height:2.75rem;padding:.5rem .75rem;border:1px solid #767676;border-radius:.25rem}\
 button{margin-top:1.5rem;font-weight:600;cursor:pointer}\
-input:focus-visible,button:focus-visible{outline:3px solid #1a73e8;outline-offset:2px}\
+.other{display:block;box-sizing:border-box;padding:.6rem .75rem;border:1px solid #767676;border-radius:.25rem;text-align:center}\
+input:focus-visible,button:focus-visible,a:focus-visible{outline:3px solid #1a73e8;outline-offset:2px}\
 .fault{margin:.5rem 0;padding:.5rem .75rem;border-left:.25rem solid #c5221f}\
 .quiet{opacity:.8}";
 
@@ -83,9 +85,19 @@ impl Markup {
     /// Then something to be filled in.
     #[must_use]
     pub(crate) fn field(self, field: &Field<'_>) -> Self {
+        self.input(field, " required ")
+    }
+
+    /// Then something that may be filled in.
+    #[must_use]
+    pub(crate) fn optional(self, field: &Field<'_>) -> Self {
+        self.input(field, " ")
+    }
+
+    fn input(self, field: &Field<'_>, required: &'static str) -> Self {
         let Field { name, label, kind, hints, value, fault } = *field;
         let input = self.raw("<label for=\"").raw(name).raw("\">").text(label).raw("</label><input id=\"").raw(name);
-        let input = input.raw("\" name=\"").raw(name).raw("\" type=\"").raw(kind).raw("\" required ").raw(hints);
+        let input = input.raw("\" name=\"").raw(name).raw("\" type=\"").raw(kind).raw("\"").raw(required).raw(hints);
         let input = if value.is_empty() { input } else { input.raw(" value=\"").text(value).raw("\"") };
         let input = if fault { input.raw(" aria-invalid=\"true\" aria-describedby=\"fault\"") } else { input };
         input.raw(">")
@@ -121,12 +133,13 @@ pub(crate) struct Page<'a> {
     main: Markup,
     /// Where else its form may lead by a redirect, besides its own host.
     leading_to: Option<&'a str>,
+    script: Option<&'static str>,
 }
 
 impl<'a> Page<'a> {
     /// With this title, which is its one heading too.
     pub(crate) fn new(title: &'a str, main: Markup) -> Self {
-        Self { title, main, leading_to: None }
+        Self { title, main, leading_to: None, script: None }
     }
 
     /// The answer to its form may be a redirect to this origin (`https://app.example`, `http://127.0.0.1:7000`), or scheme
@@ -145,9 +158,15 @@ impl<'a> Page<'a> {
         Self { leading_to: Some("https: http://127.0.0.1:* http://localhost:*"), ..self }
     }
 
+    /// With a script of this program's own: browsers that run any run this one and no other.
+    #[must_use]
+    pub(crate) fn with_script(self, script: &'static str) -> Self {
+        Self { script: Some(script), ..self }
+    }
+
     /// As an answer.
     pub(crate) fn answer(self, status: StatusCode) -> Response {
-        let Self { title, main, leading_to } = self;
+        let Self { title, main, leading_to, script } = self;
         let page = Markup::new()
             .raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")
             .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>")
@@ -158,8 +177,20 @@ impl<'a> Page<'a> {
             .text(title)
             .raw("</h1>")
             .then(&main)
-            .raw("</main></body></html>");
+            .raw("</main>");
+        let page = match script {
+            Some(script) => page.raw("<script>").raw(script).raw("</script>"),
+            None => page,
+        };
+        let page = page.raw("</body></html>");
         let policy = leading_to.map_or_else(|| POLICY.clone(), |it| format!("{} {it}", *POLICY));
+        // What forms may lead to stands last.
+        let policy = match script {
+            Some(script) => {
+                format!("script-src 'sha256-{}'; {policy}", STANDARD.encode(digest(&SHA256, script.as_bytes())))
+            }
+            None => policy,
+        };
         let mut response = (status, page.0).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -217,6 +248,18 @@ mod tests {
         let text = std::str::from_utf8(&body).unwrap();
         assert!(text.starts_with("<!doctype html><html lang=\"en\">") && text.contains("<h1>Sign &lt;in&gt;</h1>"));
         assert!(text.contains(&format!("<style>{STYLE}</style>")) && text.matches("<h1").count() == 1);
+    }
+
+    #[tokio::test]
+    async fn a_page_runs_its_own_script_and_no_other() {
+        let response =
+            Page::new("t", Markup::new()).with_script("alert(1)").leading_to_applications().answer(StatusCode::OK);
+        let told = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        let hash = STANDARD.encode(digest(&SHA256, b"alert(1)"));
+        assert!(told.starts_with(&format!("script-src 'sha256-{hash}'; default-src 'none'; ")), "{told}");
+        assert!(!told.contains("unsafe") && told.matches("script-src").count() == 1, "{told}");
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        assert!(std::str::from_utf8(&body).unwrap().ends_with("</main><script>alert(1)</script></body></html>"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod access_keys;
 mod accounts;
+mod bucket_keys;
+mod roles;
 mod users;
 
 use std::collections::BTreeSet;
@@ -29,6 +31,10 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
         NativeVerb::ListAccessKeys => access_keys::list(operations, question).await,
         NativeVerb::CreateAccessKey => access_keys::create(operations, question).await,
         NativeVerb::RevokeAccessKey => access_keys::revoke(operations, question).await,
+        NativeVerb::ListBucketKeys => bucket_keys::list(operations, question).await,
+        NativeVerb::CreateBucketKey => bucket_keys::create(operations, question).await,
+        NativeVerb::RevokeBucketKey => bucket_keys::revoke(operations, question).await,
+        NativeVerb::ListRoles => roles::list(operations, question),
         // What others answer.
         _ => Err(Declined::Failed),
     }
@@ -49,7 +55,7 @@ fn held(operations: &Operations, account: &ServiceAccount) -> Result<Vec<Scope>,
 }
 
 /// Refuses more than the caller has: nobody gives what they do not have, nor acts on what has more than they.
-fn within<'a>(question: &Question, scopes: impl IntoIterator<Item = &'a Scope>) -> Result<(), Declined> {
+pub(crate) fn within<'a>(question: &Question, scopes: impl IntoIterator<Item = &'a Scope>) -> Result<(), Declined> {
     let own: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();
     if scopes.into_iter().all(|it| own.contains(it.as_str())) { Ok(()) } else { Err(Declined::Beyond) }
 }
@@ -67,14 +73,18 @@ async fn beneath(
 }
 
 /// When a key was last used: the running gateway knows it before it is written down.
-fn last_used(operations: &Operations, key: &KeyRecord) -> Option<Timestamp> {
+pub(crate) fn last_used(operations: &Operations, key: &KeyRecord) -> Option<Timestamp> {
     let now = operations.books().keyring().by_id(&key.id).and_then(|it| it.last_used());
     now.max(key.last_used)
 }
 
 /// The part of a list that is asked for, and where the next begins. A cursor is the last one of the page before, and leads
 /// nowhere in another list than its own.
-fn page<T>(question: &Question, all: Vec<T>, id: impl Fn(&T) -> &str) -> Result<(Vec<T>, Option<String>), Declined> {
+pub(crate) fn page<T>(
+    question: &Question,
+    all: Vec<T>,
+    id: impl Fn(&T) -> &str,
+) -> Result<(Vec<T>, Option<String>), Declined> {
     let limit = question.asked.number("limit", USUAL, FULL)?;
     let from = match question.asked.text("cursor") {
         None => 0,

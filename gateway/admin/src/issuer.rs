@@ -1,5 +1,6 @@
 //! What everybody may know of the issuer of access tokens: its keys, and what it offers.
 
+use authn::dpop::PROVED_WITH;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json, Response};
@@ -7,6 +8,7 @@ use domain::{Declined, NativeVerb};
 use identity::{ClientAuth, ClientGrant, PERSONAL_SCOPES};
 use serde_json::{Map, Value, json};
 
+use crate::oauth::TOKEN_EXCHANGE;
 use crate::operations::{Offered, Operations, Question};
 
 /// How long an answer may be kept by whoever asked: far shorter than a key is known before it signs.
@@ -15,14 +17,20 @@ const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
 /// With what a client may sign its assertions.
 const ASSERTED_WITH: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
+/// Answers what is asked of the issuer.
+pub(crate) fn answer(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let metadata = question.introduction.verb == NativeVerb::IssuerMetadata;
+    if metadata { self::metadata(operations, question) } else { Ok(keys(operations)) }
+}
+
 /// The public halves of the keys, as a set (RFC 7517).
-pub(crate) fn keys(operations: &Operations) -> Response {
+fn keys(operations: &Operations) -> Response {
     public(json!({ "keys": operations.books().issuer().jwks() }))
 }
 
 /// What is offered (RFC 8414, OpenID Connect Discovery), and nothing that is not: where an API gives tokens for access keys
 /// alone, there is no grant. Both addresses are told the same.
-pub(crate) fn metadata(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+fn metadata(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let offered = operations.books().offered(&question.introduction.api).ok_or(Declined::Failed)?;
     Ok(public(Value::Object(told(&offered))))
 }
@@ -38,7 +46,9 @@ fn told(offered: &Offered) -> Map<String, Value> {
         ("introspection_endpoint", NativeVerb::IntrospectToken),
         ("pushed_authorization_request_endpoint", NativeVerb::PushRequest),
         ("authorization_endpoint", NativeVerb::Authorize),
+        ("device_authorization_endpoint", NativeVerb::BeginDevice),
         ("userinfo_endpoint", NativeVerb::UserInfo),
+        ("end_session_endpoint", NativeVerb::Logout),
     ] {
         if let Some(place) = offered.place(verb) {
             tell(name, place.into());
@@ -54,11 +64,17 @@ fn told(offered: &Offered) -> Map<String, Value> {
         }
     }
     let (tokens, users) = (offered.place(NativeVerb::CreateToken), offered.place(NativeVerb::Authorize));
+    if offered.place(NativeVerb::CreateToken).is_some() {
+        tell("dpop_signing_alg_values_supported", PROVED_WITH.into());
+    }
+    let devices = offered.place(NativeVerb::BeginDevice).and(offered.place(NativeVerb::AnswerDevice));
     let grants = ClientGrant::ALL.iter().filter(|it| match it {
         ClientGrant::ClientCredentials => tokens.is_some(),
         ClientGrant::AuthorizationCode | ClientGrant::RefreshToken => tokens.and(users).is_some(),
+        ClientGrant::DeviceCode => tokens.and(devices).is_some(),
     });
-    tell("grant_types_supported", grants.map(|it| it.as_str()).collect::<Vec<_>>().into());
+    let exchanged = tokens.map(|_| TOKEN_EXCHANGE);
+    tell("grant_types_supported", grants.map(|it| it.as_str()).chain(exchanged).collect::<Vec<_>>().into());
     let mut scopes = offered.scopes.clone();
     if users.is_some() {
         scopes.extend(PERSONAL_SCOPES.map(str::to_owned));

@@ -7,6 +7,7 @@
 mod asked;
 mod audit_list;
 mod checkpoints;
+mod counters;
 mod cursor;
 mod entries;
 mod exchange;
@@ -16,12 +17,15 @@ mod introduction;
 mod issuer;
 mod oauth;
 mod operations;
+mod outside;
 mod page;
 mod people;
 mod posts;
 mod presign;
+mod teams;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
 pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED, Shelf};
+pub use outside::{Errand, Messenger, Reply, Unanswered};
 pub use people::SessionCookies;
 pub use posts::{Condition, Posts, router, serve};

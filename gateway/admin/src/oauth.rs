@@ -4,9 +4,13 @@
 //! words of the API. What was decided is in force before it is answered: a new token works at once, an ended one is dead.
 
 mod authorize;
+mod device;
+mod exchange;
 mod fault;
 mod form;
 mod introspect;
+mod logout;
+mod possession;
 mod proof;
 mod push;
 mod revoke;
@@ -24,13 +28,27 @@ use serde_json::Value;
 use crate::exchange::Exchanged;
 use crate::operations::{Books, Offered, Operations, Question};
 
+use crate::outside::{self, Stop};
+
+pub(crate) use authorize::{encoded, query, see};
+pub(crate) use device::Polls;
+pub(crate) use exchange::TOKEN_EXCHANGE;
 pub(crate) use fault::{Code, Fault};
 pub(crate) use form::Form;
+pub(crate) use push::{PUSHED, REQUEST_URI};
 
-/// Why an OAuth operation does not do what is asked: in the words of OAuth, or because the gateway cannot.
+/// Why an OAuth operation does not do what is asked: in the words of OAuth, in those of a page, or because the gateway cannot.
 pub(crate) enum Turned {
     Fault(Fault),
     Declined(Declined),
+    /// Somebody who signs in elsewhere is not let in.
+    Stopped(Stop),
+}
+
+impl From<Stop> for Turned {
+    fn from(stop: Stop) -> Self {
+        Self::Stopped(stop)
+    }
 }
 
 impl From<Fault> for Turned {
@@ -93,13 +111,22 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
         NativeVerb::PushRequest => push::push(&mut act).await,
         NativeVerb::Authorize => authorize::authorize(&mut act).await,
         NativeVerb::Consent => authorize::decide(&mut act).await,
+        NativeVerb::BeginDevice => device::begin(&mut act).await,
+        NativeVerb::AnswerDevice => device::answer(&mut act).await,
         NativeVerb::UserInfo => userinfo::tell(&mut act).await,
+        NativeVerb::Logout => logout::page(&mut act).await,
+        NativeVerb::AnswerLogout => logout::answer(&mut act).await,
+        NativeVerb::LoggedOut => logout::done(&mut act).await,
+        NativeVerb::OutsideLogin | NativeVerb::OutsideBack | NativeVerb::OutsideLogout => {
+            outside::answer(&mut act).await
+        }
         // What others answer.
         _ => Err(Declined::Failed.into()),
     };
     let answer = match answer {
         Ok(response) => Ok(response),
         Err(Turned::Fault(fault)) => Ok(fault.answer(&act.offered.issuer)),
+        Err(Turned::Stopped(stop)) => Ok(stop.page(None, None)),
         Err(Turned::Declined(declined)) => Err(declined),
     };
     Exchanged { answer, about: act.about }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use audit::{Log, Notice, Reading};
-use authn::{Keyring, Secrets};
+use authn::{Keyring, Replays, Secrets};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -21,10 +21,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::asked::Asked;
+use crate::counters::Counter;
 use crate::exchange::Exchanged;
 use crate::introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey};
+use crate::outside::{Messenger, Outside};
 use crate::people::{self, SessionCookies};
-use crate::{audit_list, checkpoints, entries, exchange, iam, issuer, oauth, presign};
+use crate::{audit_list, entries, exchange, iam, issuer, oauth, presign, teams};
 
 /// The header of an answer that says why nothing was done, for the edge to put into the words of the API.
 pub const DECLINED: &str = "x-portcullis-declined";
@@ -59,6 +61,9 @@ pub trait Books: Send + Sync {
     /// What has been used.
     fn limiter(&self) -> &Limiter;
 
+    /// The proofs of possession that were shown and may still be good.
+    fn proofs(&self) -> &Replays;
+
     /// Who makes tokens.
     fn issuer(&self) -> &Issuer;
 
@@ -74,6 +79,9 @@ pub trait Books: Send + Sync {
 
     /// Where randomness comes from.
     fn random(&self) -> &dyn Random;
+
+    /// Who asks providers elsewhere.
+    fn messenger(&self) -> &dyn Messenger;
 
     /// Where the objects of an API are; nothing where it has none that are signed for.
     fn shelf(&self, api: &str) -> Option<Shelf>;
@@ -149,6 +157,10 @@ pub struct Operations {
     pub(crate) bounds: Bounds,
     turns: Arc<Semaphore>,
     signing: Arc<Semaphore>,
+    /// When devices last asked.
+    pub(crate) polls: oauth::Polls,
+    /// What is known of providers elsewhere.
+    pub(crate) outside: Outside,
 }
 
 /// One request of somebody, or of anybody where the operation is open to all.
@@ -184,7 +196,8 @@ impl Operations {
     /// For whoever introduces callers with this key.
     pub fn new(key: Arc<IntroductionKey>, books: Arc<dyn Books>, bounds: Bounds) -> Self {
         let (turns, signing) = (Semaphore::new(bounds.at_once), Semaphore::new(bounds.signed_at_once));
-        Self { key, books, bounds, turns: Arc::new(turns), signing: Arc::new(signing) }
+        let (outside, polls) = (Outside::default(), oauth::Polls::default());
+        Self { key, books, bounds, turns: Arc::new(turns), signing: Arc::new(signing), polls, outside }
     }
 
     /// Answers on `listener` until `shutdown` resolves and what was asked before is answered.
@@ -243,48 +256,15 @@ impl Operations {
     }
 
     async fn tell(&self, question: &Question) -> Result<Response, Declined> {
-        let mut response = match question.introduction.verb {
-            NativeVerb::ListAudit => audit_list::answer(self, question).await.map(IntoResponse::into_response)?,
-            NativeVerb::ListEntries => entries::list(self, question).await?,
-            NativeVerb::GetEntry => entries::get(self, question).await?,
-            NativeVerb::ProveEntry => entries::prove(self, question).await?,
-            NativeVerb::NewestCheckpoint => checkpoints::newest(self, question).await?,
-            NativeVerb::ProveGrowth => checkpoints::prove(self, question).await?,
-            NativeVerb::IssuerKeys => return Ok(issuer::keys(self)),
-            NativeVerb::IssuerMetadata => return issuer::metadata(self, question),
-            NativeVerb::PresignObject => presign::answer(self, question).await?,
-            NativeVerb::SignIn
-            | NativeVerb::RenewSession
-            | NativeVerb::SignOut
-            | NativeVerb::ListSessions
-            | NativeVerb::EndSession
-            | NativeVerb::ListPeople
-            | NativeVerb::CreatePerson
-            | NativeVerb::GetPerson
-            | NativeVerb::ChangePerson
-            | NativeVerb::DeletePerson
-            | NativeVerb::ChangePassword
-            | NativeVerb::EnrolFactor
-            | NativeVerb::ConfirmFactor
-            | NativeVerb::RemoveFactor
-            | NativeVerb::LoginPage
-            | NativeVerb::SubmitLogin => people::answer(self, question).await?,
-            NativeVerb::ListServiceAccounts
-            | NativeVerb::ListIamUsers
-            | NativeVerb::CreateIamUser
-            | NativeVerb::GetIamUser
-            | NativeVerb::DeleteIamUser
-            | NativeVerb::ListAccessKeys
-            | NativeVerb::CreateAccessKey
-            | NativeVerb::RevokeAccessKey => iam::answer(self, question).await?,
-            NativeVerb::ExchangeKey
-            | NativeVerb::CreateToken
-            | NativeVerb::RevokeToken
-            | NativeVerb::IntrospectToken
-            | NativeVerb::PushRequest
-            | NativeVerb::Authorize
-            | NativeVerb::Consent
-            | NativeVerb::UserInfo => return Err(Declined::Failed),
+        let mut response = match Counter::of(question.introduction.verb) {
+            Counter::Audit => audit_list::answer(self, question).await.map(IntoResponse::into_response)?,
+            Counter::Log => entries::answer(self, question).await?,
+            Counter::Issuer => return issuer::answer(self, question),
+            Counter::Objects => presign::answer(self, question).await?,
+            Counter::People => people::answer(self, question).await?,
+            Counter::Iam => iam::answer(self, question).await?,
+            Counter::Teams => teams::answer(self, question).await?,
+            Counter::Clients => return Err(Declined::Failed),
         };
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

@@ -3,6 +3,7 @@
 mod account;
 mod cookies;
 mod login;
+mod passkeys;
 mod sessions;
 mod users;
 
@@ -20,12 +21,14 @@ use zeroize::Zeroizing;
 use crate::operations::{Offered, Operations, Question};
 
 pub use cookies::SessionCookies;
-pub(crate) use login::BROWSER_COOKIE;
+pub(crate) use cookies::cookie;
+pub(crate) use login::{BROWSER_COOKIE, browser_cookie, leads_on};
+pub(crate) use users::LEAST;
 
 /// A secret of a body: gone from memory once it was judged. It has no `Debug`.
 #[derive(Deserialize)]
 #[serde(from = "String")]
-struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(pub(crate) Zeroizing<String>);
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
@@ -51,8 +54,10 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
         NativeVerb::EnrolFactor => account::enrol_factor(operations, question).await,
         NativeVerb::ConfirmFactor => account::confirm_factor(operations, question).await,
         NativeVerb::RemoveFactor => account::remove_factor(operations, question).await,
-        NativeVerb::LoginPage => login::page(operations, question),
+        NativeVerb::LoginPage => login::page(operations, question).await,
         NativeVerb::SubmitLogin => login::submit(operations, question).await,
+        NativeVerb::PasskeysPage => passkeys::page(operations, question).await,
+        NativeVerb::ChangePasskeys => passkeys::change(operations, question).await,
         // What others answer.
         _ => Err(Declined::Failed),
     }
@@ -91,7 +96,7 @@ impl Question {
 
 impl Operations {
     /// What the API that is asked offers.
-    fn offered(&self, question: &Question) -> Result<Offered, Declined> {
+    pub(crate) fn offered(&self, question: &Question) -> Result<Offered, Declined> {
         self.books().offered(&question.introduction.api).ok_or(Declined::Failed)
     }
 
@@ -101,7 +106,7 @@ impl Operations {
     }
 
     /// The user who asks, by the session that they ask in. Nobody else has an account of their own.
-    fn user_of(&self, question: &Question) -> Result<(String, Vec<String>), Declined> {
+    pub(crate) fn user_of(&self, question: &Question) -> Result<(String, Vec<String>), Declined> {
         let key: KeyId = question.caller()?.key.parse().map_err(|_| Declined::Failed)?;
         let keyring = self.books().keyring();
         let standing = keyring.by_id(&key).ok_or(Declined::Unproven)?.standing();
@@ -113,19 +118,19 @@ impl Operations {
     }
 
     /// Refuses somebody who has guessed too often, as their address or as the account that is guessed at.
-    fn heed_tries(&self, name: &str) -> Result<(), Declined> {
+    pub(crate) fn heed_tries(&self, name: &str) -> Result<(), Declined> {
         let now = self.books().clock().tick();
         let refusal = self.books().limiter().tries_refusal(name, now);
         refusal.map_or(Ok(()), |it| Err(Declined::TooOften(it.retry_after().as_secs())))
     }
 
-    fn count_try(&self, name: &str) {
+    pub(crate) fn count_try(&self, name: &str) {
         self.books().limiter().failed_try(name, self.books().clock().tick());
     }
 }
 
 /// Under what the guesses of an address are counted: of the newer kind half of it, which is what one customer has.
-fn guesser(source: IpAddr) -> String {
+pub(crate) fn guesser(source: IpAddr) -> String {
     match source {
         IpAddr::V4(it) => format!("sign-in from {it}"),
         IpAddr::V6(it) => {

@@ -17,11 +17,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::minimum::minimum;
 use crate::read::{Entries, ReadError};
+use crate::tag::{TAG, Tags};
 use crate::watch::Left;
 use crate::{Notice, disk, wal};
 
-/// How many bytes each request has. An empty place begins with a zero.
+/// How many bytes each request has: its text, zeros, and the tag of the text. An empty place begins with a zero.
 const PLACE: usize = 512;
+
+/// How many of them may be text.
+const TEXT: usize = PLACE - TAG - 1;
 
 /// How many requests may wait for a place; those after them wait until they may.
 const WAITING: usize = 1024;
@@ -58,6 +62,7 @@ pub struct InFlight {
 
 #[derive(Debug)]
 struct Table {
+    tags: Tags,
     /// Held while the disk is waited for, and by nobody who serves.
     file: Mutex<File>,
     places: Mutex<Places>,
@@ -95,15 +100,16 @@ pub struct Place(u32);
 
 impl InFlight {
     /// Opens the table of a log. Gives those that were in it and of which the log says nothing: they keep their places
-    /// until [`InFlight::said`]. Whoever asks for a place waits so long at most.
-    pub fn open(log: &Path, patience: Duration) -> Result<(Self, Vec<UnderWay>), ReadError> {
+    /// until [`InFlight::said`]. What others have written into it is no request. Whoever asks for a place waits so long at
+    /// most.
+    pub(crate) fn open(log: &Path, patience: Duration, tags: Tags) -> Result<(Self, Vec<UnderWay>), ReadError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = disk::open_own(&log.join("inflight"), &mut options)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let all = bytes.chunks(PLACE).zip(0..);
-        let left: Vec<(UnderWay, u32)> = all.filter_map(|(bytes, place)| Some((read(bytes)?, place))).collect();
+        let left: Vec<(UnderWay, u32)> = all.filter_map(|(bytes, place)| Some((read(bytes, &tags)?, place))).collect();
         let entered = entered(log, &left)?;
         let (known, unknown): (Vec<_>, Vec<_>) = left.into_iter().partition(|(it, _)| entered.contains(it.id.as_str()));
         let mut places = Places::default();
@@ -115,7 +121,7 @@ impl InFlight {
             places.lost = unknown.iter().map(|(_, place)| *place).collect();
             places.free = (0..places.count).filter(|it| !places.lost.contains(it)).collect();
         }
-        let table = Arc::new(Table { file: Mutex::new(file), places: Mutex::new(places) });
+        let table = Arc::new(Table { tags, file: Mutex::new(file), places: Mutex::new(places) });
         let (asked, asking) = mpsc::channel(WAITING);
         let own = Arc::clone(&table);
         let thread = std::thread::Builder::new().name("audit-table".to_owned());
@@ -125,14 +131,7 @@ impl InFlight {
 
     /// Notes that a request is about to be sent on.
     pub async fn enter(&self, request: &UnderWay) -> io::Result<Place> {
-        let mut bytes = serde_json::to_vec(request)?;
-        if bytes.len() > PLACE {
-            // An id is short, and says which one it was.
-            let known =
-                UnderWay { tenant: None, key: None, api: String::new(), operation: String::new(), ..request.clone() };
-            bytes = serde_json::to_vec(&known)?;
-        }
-        bytes.resize(PLACE, 0);
+        let bytes = self.table.written(request)?;
         let (told, hear) = oneshot::channel();
         let granted = async {
             let ended = || io::Error::other("nobody writes the table any more");
@@ -190,6 +189,21 @@ impl InFlight {
 }
 
 impl Table {
+    /// A request as its place holds it.
+    fn written(&self, request: &UnderWay) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(request)?;
+        if bytes.len() > TEXT {
+            // An id is short, and says which one it was.
+            let known =
+                UnderWay { tenant: None, key: None, api: String::new(), operation: String::new(), ..request.clone() };
+            bytes = serde_json::to_vec(&known)?;
+        }
+        let tag = self.tags.of_place(&bytes);
+        bytes.resize(PLACE - TAG, 0);
+        bytes.extend_from_slice(&tag);
+        Ok(bytes)
+    }
+
     /// Writes requests into places, until nobody can ask for one any more.
     fn serve(self: &Arc<Self>, mut asking: mpsc::Receiver<Asked>) {
         while let Some(Asked { bytes, told }) = asking.blocking_recv() {
@@ -249,9 +263,17 @@ fn offset(place: u32) -> u64 {
     u64::from(place) * PLACE as u64
 }
 
-fn read(place: &[u8]) -> Option<UnderWay> {
-    let end = place.iter().position(|it| *it == 0).unwrap_or(place.len());
-    serde_json::from_slice(place.get(..end)?).ok()
+fn read(place: &[u8], tags: &Tags) -> Option<UnderWay> {
+    let (text, tag) = place.split_at_checked(PLACE - TAG)?;
+    let text = text.get(..text.iter().position(|it| *it == 0)?)?;
+    if text.is_empty() {
+        return None;
+    }
+    if tags.place_by(text, tag).is_none() {
+        tracing::error!("somebody else has written into the table of requests in flight: that is passed over");
+        return None;
+    }
+    serde_json::from_slice(text).ok()
 }
 
 /// The ids that entries speak of: those of the write-ahead files, and the last ones before, as far as they are there.
@@ -272,94 +294,4 @@ fn entered(log: &Path, left: &[(UnderWay, u32)]) -> Result<BTreeSet<Arc<str>>, R
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_mins(1);
-
-    fn request(id: &str) -> UnderWay {
-        UnderWay {
-            id: id.to_owned(),
-            time: Timestamp::from_seconds(1_790_000_000),
-            api: "novastraxis".to_owned(),
-            operation: "createThing".to_owned(),
-            tenant: Some("acme".to_owned()),
-            key: None,
-        }
-    }
-
-    fn open(log: &Path) -> (InFlight, Vec<UnderWay>) {
-        InFlight::open(log, PATIENCE).unwrap()
-    }
-
-    #[tokio::test]
-    async fn who_did_not_leave_is_found_at_every_start_until_an_entry_that_says_so_is_certain() {
-        let folder = tempfile::tempdir().unwrap();
-        let (table, found) = open(folder.path());
-        assert_eq!(found, []);
-        let (a, b) = (table.enter(&request("a1")).await.unwrap(), table.enter(&request("b2")).await.unwrap());
-        let _c = table.enter(&request("c3")).await.unwrap();
-        table.leave(a, 1);
-        table.leave(b, 2);
-        table.sweep(1);
-        drop(table);
-        let left = [request("b2"), request("c3")];
-        let (table, found) = open(folder.path());
-        assert_eq!(found, left, "an entry that may be lost is no entry");
-        // The process dies before anybody has said so; or has said so, and not for certain.
-        drop(table);
-        let (table, found) = open(folder.path());
-        assert_eq!(found, left);
-        let _new = table.enter(&request("d4")).await.unwrap();
-        table.said(7);
-        table.sweep(6);
-        drop(table);
-        let (table, found) = open(folder.path());
-        assert_eq!(found, [request("d4"), request("b2"), request("c3")], "a new one took the place of an old one");
-        table.said(7);
-        table.sweep(7);
-        drop(table);
-        assert_eq!(open(folder.path()).1, []);
-    }
-
-    #[tokio::test]
-    async fn places_are_used_again_once_their_entry_is_certain() {
-        let folder = tempfile::tempdir().unwrap();
-        let (table, _) = open(folder.path());
-        for number in 1..1000 {
-            let place = table.enter(&request("a1")).await.unwrap();
-            table.leave(place, number);
-            table.sweep(number - 1);
-        }
-        assert!(std::fs::metadata(folder.path().join("inflight")).unwrap().len() <= 2 * PLACE as u64);
-        table.sweep(999);
-        drop(table);
-        assert_eq!(open(folder.path()).1, []);
-    }
-
-    #[tokio::test]
-    async fn who_waits_no_longer_has_no_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let (table, _) = open(folder.path());
-        let (told, hear) = oneshot::channel();
-        table.asked.send(Asked { bytes: serde_json::to_vec(&request("a1")).unwrap(), told }).await.unwrap();
-        drop(hear.await.unwrap().unwrap());
-        table.sweep(0);
-        drop(table);
-        assert_eq!(open(folder.path()).1, []);
-    }
-
-    #[tokio::test]
-    async fn one_that_does_not_fit_keeps_its_id_and_rubbish_is_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let (table, _) = open(folder.path());
-        let _ = table.enter(&UnderWay { operation: "x".repeat(600), ..request("a1") }).await.unwrap();
-        drop(table);
-        let file = folder.path().join("inflight");
-        let mut bytes = std::fs::read(&file).unwrap();
-        bytes.extend_from_slice(&[b'{'; 700]);
-        std::fs::write(&file, bytes).unwrap();
-        let (_, found) = open(folder.path());
-        assert_eq!(found.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["a1"]);
-    }
-}
+mod tests;

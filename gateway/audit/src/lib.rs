@@ -43,6 +43,7 @@ pub mod sinks;
 mod stall;
 mod subjects;
 mod succession;
+mod tag;
 mod tail;
 mod thin;
 pub mod tree;

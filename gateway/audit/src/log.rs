@@ -109,10 +109,12 @@ impl Log {
         let held = Held::over(folder, locks, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
+        let tags = signer.tags().clone();
         let (mut sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
         sequencer.follow_after(settings.wal_bytes);
         let patience = Duration::from_millis(settings.strict_wait_ms);
-        let (in_flight, lost) = InFlight::open(folder, patience).map_err(|cause| failed(io::Error::other(cause)))?;
+        let (in_flight, lost) =
+            InFlight::open(folder, patience, tags).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;
         recovered.unwritten = last_word.as_deref().and_then(self::last_word).unwrap_or_default();
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;

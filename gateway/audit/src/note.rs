@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::succession;
+use crate::tag::Tags;
 use crate::tree::Hash;
 
 /// The kind of key that an Ed25519 signature names.
@@ -40,19 +41,23 @@ pub struct Signer {
     name: String,
     key: Ed25519KeyPair,
     older: Option<Ed25519KeyPair>,
+    tags: Tags,
 }
 
 impl Signer {
     /// From the 32 bytes of the key's seed.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Option<Self> {
         let key = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
-        is_name(name).then(|| Self { name: name.to_owned(), key, older: None })
+        is_name(name).then(|| Self { name: name.to_owned(), key, older: None, tags: Tags::of(seed) })
     }
 
     /// The same while it takes over from the key of this seed: both sign, and say so. A key does not follow itself.
     pub fn after(mut self, seed: &[u8; 32]) -> Option<Self> {
         let older = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
         self.older = Some(older).filter(|it| it.public_key().as_ref() != self.key.public_key().as_ref());
+        if self.older.is_some() {
+            self.tags.after(seed);
+        }
         Some(self)
     }
 
@@ -64,6 +69,11 @@ impl Signer {
     /// What others verify with.
     pub fn verifier(&self) -> Verifier {
         self.verifier_of(&self.key)
+    }
+
+    /// What tells its own frames and places from those of others.
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.tags
     }
 
     fn verifier_of(&self, key: &Ed25519KeyPair) -> Verifier {

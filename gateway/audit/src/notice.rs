@@ -13,13 +13,16 @@ const SCHEMA: u64 = 1;
 const KEPT_TEXT: usize = 128;
 
 /// Every class of entries that a gateway writes.
-pub const CLASSES: [&str; 16] = [
+pub const CLASSES: [&str; 22] = [
     "audit.control",
     "audit.read",
+    "auth.lockout",
     "config.change",
     "config.snapshot",
+    "group.change",
     "health.sample",
     "heartbeat",
+    "identity.change",
     "key.change",
     "legal_hold.change",
     "request.completed",
@@ -27,6 +30,9 @@ pub const CLASSES: [&str; 16] = [
     "request.lost",
     "retention.held",
     "retention.pruned",
+    "role.change",
+    "session.end",
+    "session.start",
     "sink.delivery",
     "subject.erased",
     "tenant.change",
@@ -66,6 +72,17 @@ pub enum Before {
     Stop,
     /// It said nothing: it was killed, or the machine went down.
     Crash,
+}
+
+impl Before {
+    /// Of a log of so many entries whose last run has said that it ends, or has not.
+    pub(crate) fn of(entries: u64, stopped: bool) -> Self {
+        match (entries, stopped) {
+            (0, _) => Self::Nothing,
+            (_, true) => Self::Stop,
+            (_, false) => Self::Crash,
+        }
+    }
 }
 
 impl Notice {

@@ -104,6 +104,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         move |cause| Unrecoverable::Io { path, cause }
     };
     let stated = stated(log, &signer)?;
+    let tags = signer.tags().clone();
     let files = wal::files(log).map_err(failed(&wal::folder(log)))?;
     let first = match files.first() {
         Some((first, _)) => *first,
@@ -119,16 +120,16 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
     }
     let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
     let (mut torn, mut inserted, mut stopped) = (0, 0, end_before(log, first));
-    let mut last = Vec::new();
+    let (mut last, mut amiss) = (Vec::new(), Vec::new());
     for (at, (number, path)) in files.iter().enumerate() {
         let bytes = disk::read(path).map_err(failed(path))?.unwrap_or_default();
-        let mut frames = Frames::of(&bytes);
+        let mut frames = Frames::ours(&bytes, &tags, *number);
         last.clear();
         if sequencer.size() < *number {
             return Err(Unrecoverable::Damaged(path.clone()));
         }
         for (next, (leaf, entry)) in (*number..).zip(frames.by_ref()) {
-            wal::frame(&mut last, &leaf, entry);
+            wal::frame(&mut last, &tags, (next, &leaf), entry);
             // A file begins with what the one before it may end with.
             if next == sequencer.size() {
                 sequencer.derive(leaf, entry);
@@ -143,6 +144,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         }
         // Where entries are missing at the end of one that is followed by another, that one does not go on from it.
         let rest = frames.torn() as u64;
+        amiss.extend(Amiss::of(path, &frames, &last, at + 1 == files.len()));
         inserted += frames.inserted().iter().map(|it| it.bytes as u64).sum::<u64>();
         (torn, inserted) = if at + 1 < files.len() { (0, inserted + rest) } else { (rest, inserted) };
         sequencer.go_on(Wal::new(open(log, *number)?, *number, bytes.len() as u64 - rest));
@@ -151,15 +153,39 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
     if let Some(stated) = stated.filter(|_| !same) {
         return Err(Unrecoverable::Short { stated: stated.size, found });
     }
+    amiss.into_iter().try_for_each(|it| it.put_in_order(log)).map_err(failed(&wal::folder(log)))?;
     sequencer.renew(&last, torn).map_err(failed(&wal::folder(log)))?;
     // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.
     sequencer.settle().map_err(failed(log))?;
-    let before = match stopped {
-        _ if found == 0 => Before::Nothing,
-        Some(_) => Before::Stop,
-        None => Before::Crash,
-    };
+    let before = Before::of(found, stopped.is_some());
     Ok((sequencer, Recovered { next: found, torn, inserted, before, lost: Vec::new(), unwritten: 0 }))
+}
+
+/// A write-ahead file that is not to stay as it was found.
+struct Amiss {
+    path: PathBuf,
+    /// Others have put something into it.
+    inserted: bool,
+    /// What is to lie in its place: the key that has written it will be forgotten one day.
+    anew: Option<Vec<u8>>,
+}
+
+impl Amiss {
+    /// The last file is written anew in any case.
+    fn of(path: &Path, frames: &Frames<'_>, own: &[u8], is_last: bool) -> Option<Self> {
+        let inserted = !frames.inserted().is_empty();
+        let anew = (frames.has_older() && !is_last).then(|| own.to_vec());
+        (inserted || anew.is_some()).then(|| Self { path: path.to_owned(), inserted, anew })
+    }
+
+    /// Keeps what was found, once, for whoever is to find out who it was.
+    fn put_in_order(self, log: &Path) -> io::Result<()> {
+        let stray = self.path.with_extension("stray");
+        if self.inserted && !stray.exists() {
+            disk::put_durably(&stray, &disk::read(&self.path)?.unwrap_or_default())?;
+        }
+        self.anew.map_or(Ok(()), |it| disk::put_within(log, &self.path, &it))
+    }
 }
 
 /// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right

@@ -143,7 +143,7 @@ impl Sequencer {
             return true;
         }
         let Ok(Some(bytes)) = disk::read(&wal::path(&self.log, wal.first)) else { return false };
-        let mut frames = Frames::of(&bytes);
+        let mut frames = Frames::ours(&bytes, self.signer.tags(), wal.first);
         let leaves: Vec<tree::Hash> = frames.by_ref().map(|(leaf, _)| leaf).collect();
         let exact = bytes.len() as u64 == wal.length() && frames.torn() == 0 && frames.inserted().is_empty();
         let all = exact && leaves.len() as u64 == self.levels.size() - wal.first;
@@ -173,7 +173,7 @@ impl Sequencer {
     /// Takes an entry, in memory.
     pub(crate) fn add(&mut self, entry: &[u8]) {
         let leaf = tree::leaf(entry);
-        wal::frame(&mut self.wal.frames, &leaf, entry);
+        wal::frame(&mut self.wal.frames, self.signer.tags(), (self.levels.size(), &leaf), entry);
         self.derive(leaf, entry);
     }
 
@@ -272,8 +272,8 @@ impl Sequencer {
     fn begin_wal(&mut self) -> io::Result<u64> {
         let first = self.levels.size() - self.levels.size() % FULL as u64;
         let mut frames = Vec::new();
-        for entry in entries(&self.bundle) {
-            wal::frame(&mut frames, &tree::leaf(entry), entry);
+        for (seq, entry) in (first..).zip(entries(&self.bundle)) {
+            wal::frame(&mut frames, self.signer.tags(), (seq, &tree::leaf(entry)), entry);
         }
         // In place whole or not at all: what follows is numbered by what stands before it.
         disk::put_within(&self.log, &wal::path(&self.log, first), &frames)?;

@@ -5,7 +5,7 @@
 
 mod lines;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -50,21 +50,29 @@ pub struct Sealed {
 pub struct Subjects {
     file: Mutex<Option<Lines>>,
     /// By tenant, then by name.
-    known: RwLock<HashMap<String, HashMap<String, Arc<SubjectKey>>>>,
+    known: RwLock<Known>,
     /// Something was written that is not on the disk for certain.
     dirty: AtomicBool,
 }
 
-/// One line of the file.
+/// One line of the file: a key, or that one was destroyed.
 #[derive(Serialize, Deserialize)]
-struct Line {
+#[serde(untagged, deny_unknown_fields)]
+enum Line {
+    Key(KeyLine),
+    Erased { erased: String },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyLine {
     id: String,
     tenant: String,
     name: String,
     key: String,
 }
 
-impl Drop for Line {
+impl Drop for KeyLine {
     fn drop(&mut self) {
         self.key.zeroize();
     }
@@ -109,7 +117,7 @@ impl Subjects {
         if let Some(folder) = path.parent() {
             disk::make_folder(folder)?;
         }
-        let (known, whole) = read(path)?;
+        let Found { known, whole, .. } = read(path)?;
         Ok(Self {
             file: Mutex::new(Some(Lines::found(path, whole)?)),
             known: RwLock::new(known),
@@ -137,7 +145,7 @@ impl Subjects {
         random.fill(&mut id);
         random.fill(&mut *bytes);
         let line =
-            Line { id: hex::encode(id), tenant: tenant.to_owned(), name: name.to_owned(), key: hex::encode(*bytes) };
+            KeyLine { id: hex::encode(id), tenant: tenant.to_owned(), name: name.to_owned(), key: hex::encode(*bytes) };
         let key = SubjectKey::new(line.id.clone(), *bytes).ok_or_else(|| io::Error::other("no key can be made"))?;
         if let Some(file) = &mut *file {
             let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
@@ -155,7 +163,8 @@ impl Subjects {
     pub fn of_tenant(&self, tenant: &str) -> SubjectKeys {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let own = known.get(tenant).into_iter().flat_map(HashMap::values);
-        SubjectKeys(own.map(|it| (it.id.clone(), Arc::clone(it))).collect())
+        let keys = own.map(|it| (it.id.clone(), Arc::clone(it))).collect();
+        SubjectKeys { keys, erased: HashSet::new() }
     }
 
     /// Makes certain that every key is on the disk. To be called before what was sealed with them is.
@@ -180,13 +189,23 @@ impl Subjects {
         synced
     }
 
-    /// Destroys the key of a subject, here and on the disk. Gives its id; nothing where there was none. What is said of the
+    /// Puts the file back where it was taken away or replaced. Says whether it was.
+    pub(crate) fn look(&self) -> io::Result<bool> {
+        let mut file = self.file();
+        let Some(lines) = file.as_mut().filter(|it| !it.is_in_place()) else { return Ok(false) };
+        lines.put_back().map(|()| true)
+    }
+
+    /// Destroys the key of a subject, here and on the disk, where only its id is left. Gives that; nothing where there was none. What is said of the
     /// subject from now on is sealed with another.
     pub fn erase(&self, tenant: &str, name: &str) -> io::Result<Option<String>> {
         let mut file = self.file();
         let Some(id) = self.known(tenant, name).map(|it| it.id.clone()) else { return Ok(None) };
         if let Some(file) = &mut *file {
-            file.keep(|line| serde_json::from_slice::<Line>(line).is_ok_and(|it| it.id != id))?;
+            let own = |line: &[u8]| matches!(serde_json::from_slice(line), Ok(Line::Key(it)) if it.id == id);
+            let mut said = serde_json::to_vec(&Line::Erased { erased: id.clone() })?;
+            said.push(b'\n');
+            file.replace(own, &said)?;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(of_tenant) = known.get_mut(tenant) {
@@ -202,41 +221,64 @@ impl Subjects {
 
 type Known = HashMap<String, HashMap<String, Arc<SubjectKey>>>;
 
-/// The keys of a file, and its whole lines.
-fn read(path: &Path) -> io::Result<(Known, Zeroizing<Vec<u8>>)> {
+/// What a file holds.
+struct Found {
+    known: Known,
+    /// The ids of keys that were destroyed.
+    erased: HashSet<String>,
+    /// Its whole lines.
+    whole: Zeroizing<Vec<u8>>,
+}
+
+fn read(path: &Path) -> io::Result<Found> {
     let mut text = Zeroizing::new(disk::read(path)?.unwrap_or_default());
-    let whole = text.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
-    text.truncate(whole);
-    let mut known = Known::new();
+    let end = text.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+    text.truncate(end);
+    let (mut known, mut erased) = (Known::new(), HashSet::new());
     for line in text.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
         let bad =
             || io::Error::new(io::ErrorKind::InvalidData, format!("`{}` holds a line that is no key", path.display()));
-        let line: Line = serde_json::from_slice(line).map_err(|_| bad())?;
+        let line = match serde_json::from_slice(line).map_err(|_| bad())? {
+            Line::Key(line) => line,
+            Line::Erased { erased: id } => {
+                erased.insert(id);
+                continue;
+            }
+        };
         let mut bytes = [0; 32];
         hex::decode_to_slice(&line.key, &mut bytes).map_err(|_| bad())?;
         let key = SubjectKey::new(line.id.clone(), bytes).ok_or_else(bad)?;
         known.entry(line.tenant.clone()).or_default().insert(line.name.clone(), Arc::new(key));
     }
-    Ok((known, text))
+    Ok(Found { known, erased, whole: text })
 }
 
-/// The keys by their ids, for whoever may read what was sealed.
-#[derive(Debug)]
-pub struct SubjectKeys(HashMap<String, Arc<SubjectKey>>);
+/// The keys by their ids, for whoever may read what was sealed, and the ids of those that were destroyed.
+#[derive(Debug, Default)]
+pub struct SubjectKeys {
+    keys: HashMap<String, Arc<SubjectKey>>,
+    erased: HashSet<String>,
+}
 
 impl SubjectKeys {
     /// The keys in this file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let (known, _) = read(path)?;
-        Ok(Self(known.into_values().flat_map(HashMap::into_values).map(|it| (it.id.clone(), it)).collect()))
+        let Found { known, erased, .. } = read(path)?;
+        let keys = known.into_values().flat_map(HashMap::into_values).map(|it| (it.id.clone(), it)).collect();
+        Ok(Self { keys, erased })
     }
 
-    /// Puts back into the view of an entry what was sealed of it, where its key is still there; where not, says that it was
+    /// Whether the key of this id is neither there nor was destroyed by [`Subjects::erase`]: somebody has lost it.
+    pub fn is_lost(&self, id: &str) -> bool {
+        !self.keys.contains_key(id) && !self.erased.contains(id)
+    }
+
+    /// Puts back into the view of an entry what was sealed of it, where its key is still there; says so where it was
     /// erased.
     pub fn unseal(&self, entry: &mut Value) {
         let text = |it: &Value, at: &str| it.pointer(at).and_then(Value::as_str).map(str::to_owned);
         let (Some(key), Some(sealed)) = (text(entry, "/sealed/key"), text(entry, "/sealed/text")) else { return };
-        let opened = self.0.get(&key).and_then(|it| {
+        let opened = self.keys.get(&key).and_then(|it| {
             let mut id = [0; 16];
             hex::decode_to_slice(text(entry, "/request/id")?, &mut id).ok()?;
             it.open(&id, &sealed)
@@ -244,7 +286,7 @@ impl SubjectKeys {
         let told = opened.as_deref().and_then(|it| it.split_once('\n'));
         if let Some(section) = entry.get_mut("sealed") {
             *section = json!({ "key": key });
-            if told.is_none() {
+            if told.is_none() && self.erased.contains(&key) {
                 *section = json!({ "key": key, "erased": true });
             }
         }
@@ -290,7 +332,7 @@ mod tests {
             assert_eq!(other.unwrap().open(&ID, &sealed.text), None, "of somebody else");
         }
         assert_eq!(
-            SubjectKeys::read(&path).unwrap().0[&sealed.key].open(&ID, &sealed.text).as_deref(),
+            SubjectKeys::read(&path).unwrap().keys[&sealed.key].open(&ID, &sealed.text).as_deref(),
             Some("203.0.113.9\n/")
         );
     }
@@ -316,7 +358,9 @@ mod tests {
         assert!(!std::fs::read_to_string(&path).unwrap().contains("alice"));
         let later = subjects.key("acme", "alice", &random).unwrap();
         assert_eq!(later.open(&ID, &sealed.text), None);
-        let kept = SubjectKeys::read(&path).unwrap().0;
+        let left = SubjectKeys::read(&path).unwrap();
+        assert!(left.erased.contains(&sealed.key) && !left.is_lost(&sealed.key) && left.is_lost("0000"));
+        let kept = left.keys;
         assert_eq!((kept.len(), kept.contains_key(&sealed.key)), (2, false));
         assert_eq!(kept[&his.key].open(&ID, &his.text).as_deref(), Some("his\n/"));
     }
@@ -330,7 +374,7 @@ mod tests {
         let good = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{good}{{\"id\":\"x\"")).unwrap();
         let _ = Subjects::open(&path).unwrap().key("acme", "bob", &random).unwrap();
-        assert_eq!(SubjectKeys::read(&path).unwrap().0.len(), 2);
+        assert_eq!(SubjectKeys::read(&path).unwrap().keys.len(), 2);
         std::fs::write(&path, format!("nonsense\n{good}")).unwrap();
         assert!(Subjects::open(&path).is_err());
     }

@@ -1,16 +1,23 @@
-//! The write-ahead file: entries in the order of their numbers, each with a part of its hash, so that a torn end shows.
+//! The write-ahead file: entries in the order of their numbers, each with a part of a hash, so that a torn end shows, and
+//! with a tag, so that what others have added shows.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest;
+
 use crate::cbor::{self, Identity};
 use crate::disk;
 use crate::sequencer::MAX_ENTRY;
+use crate::tag::{By, TAG, Tags};
 use crate::tree::{self, FULL, Hash};
 
 /// How many bytes come before an entry.
-const HEAD: usize = 12;
+const HEAD: usize = 12 + TAG;
+
+/// How many entries in a row may be lost of a file before those after them are not known any more.
+const LOST: u64 = FULL as u64;
 
 /// The upper three bits of the first byte of an entry.
 const MAP: u8 = 5;
@@ -92,19 +99,26 @@ pub(crate) fn folder(log: &Path) -> PathBuf {
 }
 
 /// Adds one entry to a buffer that is about to be written: its length in four bytes, the least first, the first eight
-/// bytes of its leaf hash, and itself.
-pub(crate) fn frame(out: &mut Vec<u8>, leaf: &Hash, entry: &[u8]) {
+/// bytes of a hash, the tag, and itself.
+pub(crate) fn frame(out: &mut Vec<u8>, tags: &Tags, (seq, leaf): (u64, &Hash), entry: &[u8]) {
     // INVARIANT: no entry is longer than `MAX_ENTRY`.
     out.extend_from_slice(&u32::try_from(entry.len()).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(leaf.first_chunk::<8>().unwrap_or(&[0; 8]));
+    let tag = tags.of_frame(seq, leaf);
+    out.extend_from_slice(&check(leaf, &tag));
+    out.extend_from_slice(&tag);
     out.extend_from_slice(entry);
 }
 
 /// The entries of a file, up to its end or to what is no whole entry. What somebody has put between two entries of a run is
-/// passed over.
+/// passed over; so is, for whoever has the key of the tags, what nobody of ours has written.
 #[derive(Debug)]
 pub(crate) struct Frames<'b> {
     rest: &'b [u8],
+    tags: Option<&'b Tags>,
+    /// The number that the next entry was written with.
+    seq: u64,
+    /// Something was written by the key that another has taken over from.
+    older: bool,
     /// How many entries came before.
     count: u64,
     /// The last of them.
@@ -122,7 +136,17 @@ pub(crate) struct Inserted {
 
 impl<'b> Frames<'b> {
     pub(crate) fn of(bytes: &'b [u8]) -> Self {
-        Self { rest: bytes, count: 0, last: None, inserted: Vec::new() }
+        Self { rest: bytes, tags: None, seq: 0, older: false, count: 0, last: None, inserted: Vec::new() }
+    }
+
+    /// The same of what has our tags alone, of a file that begins with this entry.
+    pub(crate) fn ours(bytes: &'b [u8], tags: &'b Tags, first: u64) -> Self {
+        Self { tags: Some(tags), seq: first, ..Self::of(bytes) }
+    }
+
+    /// Whether something was written by the key that another has taken over from.
+    pub(crate) fn has_older(&self) -> bool {
+        self.older
     }
 
     /// How many bytes are left that are no whole entry.
@@ -135,24 +159,59 @@ impl<'b> Frames<'b> {
         &self.inserted
     }
 
+    /// The next frame, past those that are whole and were written by somebody else.
+    fn own(&mut self) -> Option<Frame<'b>> {
+        loop {
+            let frame = split(self.rest).filter(holds)?;
+            if let Some((seq, by)) = self.place_of(&frame) {
+                self.take(seq, by);
+                return Some(frame);
+            }
+            self.inserted.push(Inserted { before: self.count, bytes: self.rest.len() - frame.rest.len() });
+            self.rest = frame.rest;
+        }
+    }
+
+    /// Which number a frame was written with, and by whom: the next one, or one of those after it where some are lost.
+    /// Nothing where it was nobody of ours; whoever has no key takes everybody for us.
+    fn place_of(&self, frame: &Frame<'b>) -> Option<(u64, By)> {
+        let Some(tags) = self.tags else { return Some((self.seq, By::Newer)) };
+        let leaf = tree::leaf(frame.entry);
+        (self.seq..=self.seq.saturating_add(LOST)).find_map(|seq| Some((seq, tags.frame_by(seq, &leaf, frame.tag)?)))
+    }
+
+    fn take(&mut self, seq: u64, by: By) {
+        self.seq = seq.saturating_add(1);
+        self.older |= by == By::Older;
+    }
+
     /// Passes over what stands before the next frame, if that goes on with the run, or begins another. Where it does neither,
-    /// something was lost.
+    /// something was lost, and what comes after was never certain.
     fn pass_over(&mut self) -> Option<Frame<'b>> {
-        let last = cbor::identity(self.last?).ok()?;
-        let (bytes, frame) = (1..self.rest.len()).find_map(|at| {
+        let (bytes, frame, (seq, by)) = (1..self.rest.len()).find_map(|at| {
             let frame = self.rest.get(at..).and_then(split).filter(may_be)?;
             // The cheaper look first.
-            (cbor::identity(frame.1).is_ok() && is_whole(&frame)).then_some((at, frame))
+            let whole = cbor::identity(frame.entry).is_ok() && is_whole(&frame);
+            Some((at, frame, whole.then(|| self.place_of(&frame)).flatten()?))
         })?;
-        // What has the length that leads there is an entry that was changed.
-        let changed = split(self.rest).is_some_and(|it| self.rest.len() - it.2.len() == bytes);
-        match Step::of(&last, &cbor::identity(frame.1).ok()?) {
-            Step::Next => {}
-            Step::Begin if !changed => {}
-            Step::Begin | Step::Astray => return None,
+        if !self.goes_on(bytes, &frame)? {
+            return None;
         }
+        self.take(seq, by);
         self.inserted.push(Inserted { before: self.count, bytes });
         Some(frame)
+    }
+
+    /// Whether a frame goes on with the run, or begins another, after bytes that belong to none.
+    fn goes_on(&self, bytes: usize, frame: &Frame<'b>) -> Option<bool> {
+        let last = cbor::identity(self.last?).ok()?;
+        // What has the length that leads there is an entry that was changed.
+        let changed = split(self.rest).is_some_and(|it| self.rest.len() - it.rest.len() == bytes);
+        Some(match Step::of(&last, &cbor::identity(frame.entry).ok()?) {
+            Step::Next => true,
+            Step::Begin => !changed,
+            Step::Astray => false,
+        })
     }
 }
 
@@ -160,8 +219,7 @@ impl<'b> Iterator for Frames<'b> {
     type Item = (Hash, &'b [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let is_it = |frame: &Frame<'b>| tree::leaf(frame.1).first_chunk() == Some(frame.0);
-        let (_, entry, rest) = split(self.rest).filter(is_it).or_else(|| self.pass_over())?;
+        let Frame { entry, rest, .. } = self.own().or_else(|| self.pass_over())?;
         self.rest = rest;
         self.count += 1;
         self.last = Some(entry);
@@ -169,8 +227,14 @@ impl<'b> Iterator for Frames<'b> {
     }
 }
 
-/// A frame as it is written: the part of the hash, the entry, and what comes after it.
-type Frame<'b> = (&'b [u8; 8], &'b [u8], &'b [u8]);
+/// A frame as it is written: the part of the hash, the tag, the entry, and what comes after it.
+#[derive(Clone, Copy, Debug)]
+struct Frame<'b> {
+    check: &'b [u8; 8],
+    tag: &'b [u8; TAG],
+    entry: &'b [u8],
+    rest: &'b [u8],
+}
 
 /// What an entry is to the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,8 +259,22 @@ impl Step {
 fn split(bytes: &[u8]) -> Option<Frame<'_>> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (check, rest) = rest.split_first_chunk::<8>()?;
+    let (tag, rest) = rest.split_first_chunk::<TAG>()?;
     let (entry, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    Some((check, entry, rest))
+    Some(Frame { check, tag, entry, rest })
+}
+
+/// The first eight bytes of the SHA-256 over a leaf hash and the tag.
+fn check(leaf: &Hash, tag: &[u8; TAG]) -> [u8; 8] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(leaf);
+    context.update(tag);
+    context.finish().as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// Whether a frame is as somebody wrote it.
+fn holds(it: &Frame<'_>) -> bool {
+    check(&tree::leaf(it.entry), it.tag) == *it.check
 }
 
 /// What a file has of one entry.
@@ -220,7 +298,7 @@ pub(crate) fn survey(bytes: &[u8], first: u64, told: impl Fn(u64) -> Option<Hash
         rest = frames.rest;
         let seq = first + all.len() as u64;
         let goes_on = |after: &[u8]| after.is_empty() || split(after).is_some_and(|it| is_whole(&it));
-        if let Some((_, entry, after)) = split(rest).filter(|(_, _, after)| goes_on(after)) {
+        if let Some(Frame { entry, rest: after, .. }) = split(rest).filter(|it| goes_on(it.rest)) {
             // Where the part of the hash was changed the entry is what it was.
             let entry = Some(entry).filter(|it| told(seq) == Some(tree::leaf(it)));
             all.push(Piece { entry, changed: true });
@@ -239,12 +317,12 @@ pub(crate) fn survey(bytes: &[u8], first: u64, told: impl Fn(u64) -> Option<Hash
     }
 }
 
-fn is_whole((check, entry, _): &Frame<'_>) -> bool {
-    (1..=MAX_ENTRY).contains(&entry.len()) && tree::leaf(entry).first_chunk() == Some(*check)
+fn is_whole(it: &Frame<'_>) -> bool {
+    (1..=MAX_ENTRY).contains(&it.entry.len()) && holds(it)
 }
 
 /// A look at a frame that costs nothing: what begins with anything but a map is none.
-fn may_be((_, entry, _): &Frame<'_>) -> bool {
+fn may_be(Frame { entry, .. }: &Frame<'_>) -> bool {
     entry.len() <= MAX_ENTRY && entry.first().is_some_and(|it| it >> 5 == MAP)
 }
 
@@ -253,7 +331,7 @@ fn may_be((_, entry, _): &Frame<'_>) -> bool {
 fn following(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (1..=HEAD + MAX_ENTRY).map_while(|at| bytes.get(at..)).find_map(|rest| {
         let frame = split(rest).filter(may_be)?;
-        is_whole(&frame).then_some((rest, frame.1))
+        is_whole(&frame).then_some((rest, frame.entry))
     })
 }
 

@@ -24,6 +24,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// How often the writer looks whether everything is where it was written.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What an entry says was restored where the file of subjects' keys was gone or another one.
+const SUBJECTS: &str = "the keys that seal what entries say of people";
+
 /// What an entry says was restored where a sync had failed behind everybody's back.
 const UNSYNCED: &str = "bundles and tiles whose sync had failed";
 
@@ -48,6 +51,8 @@ pub(crate) struct Writer {
     low: bool,
     /// Why the log cannot be written, and when that was last said.
     said: Option<(String, Tick)>,
+    /// The file of subjects' keys is gone, and cannot be put back.
+    unsealed: bool,
 }
 
 /// What the writer holds on to in the folder of the log.
@@ -87,8 +92,7 @@ impl Writer {
         let now = clock.tick();
         let low = held.reserve.hold().inspect_err(|cause| shared.fail(&cause.to_string())).is_err();
         let losses = Losses::of(sequencer.log(), sequencer.size(), &sequencer.key());
-        let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "old files of the audit log are not watched"));
-        let losses = losses.ok();
+        let losses = losses.inspect_err(|cause| tracing::warn!(%cause, "files of the log are not watched")).ok();
         Self {
             shared,
             sequencer,
@@ -102,6 +106,7 @@ impl Writer {
             losses,
             low,
             said: None,
+            unsealed: false,
         }
     }
 
@@ -270,7 +275,7 @@ impl Writer {
         }
     }
 
-    /// Looks now and then whether everything is where it was written, and whether the reserve can be had back.
+    /// Looks now and then whether everything is where it was written, and the reserve there again.
     fn look(&mut self) {
         let now = self.clock.tick();
         if now.since(self.looked) < LOOK {
@@ -278,10 +283,28 @@ impl Writer {
         }
         self.looked = now;
         self.take_back();
+        self.look_at_subjects();
         self.look_at_ours();
         // Where another folder lies in the place of ours, nothing in it is.
         if !matches!(self.held.vigil.astray, Some(Astray::Folder | Astray::Lock)) {
             self.look_at_others();
+        }
+    }
+
+    /// The keys without which nobody can read what is sealed.
+    fn look_at_subjects(&mut self) {
+        let (found, now) = (self.shared.subjects.look(), self.clock.now().wall);
+        let said = std::mem::replace(&mut self.unsealed, found.is_err());
+        match found {
+            Ok(true) => {
+                tracing::error!("the keys of subjects were taken away or replaced, and are there again");
+                self.shared.note(&Notice::control("restored", now).with("what", SUBJECTS));
+            }
+            Err(cause) if !said => {
+                tracing::error!(%cause, "the keys of subjects are gone, and cannot be put back");
+                self.shared.note(&Notice::control("missing", now).with("file", SUBJECTS));
+            }
+            Ok(false) | Err(_) => {}
         }
     }
 

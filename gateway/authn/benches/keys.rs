@@ -38,6 +38,7 @@ fn record(number: u32, secrets: &Secrets) -> KeyRecord {
         scopes: ["compute", "data", "network"].map(|it| it.parse().unwrap()).into(),
         tier: "standard".parse().unwrap(),
         ip_allow: Vec::new(),
+        bound: None,
         created: NOW,
         expires: None,
         rotated_from: None,

@@ -35,6 +35,7 @@ fn record() -> KeyRecord {
         scopes: ["compute", "data", "network"].map(|it| it.parse().unwrap()).into(),
         tier: "standard".parse().unwrap(),
         ip_allow: Vec::new(),
+        bound: None,
         created: NOW,
         expires: None,
         rotated_from: None,

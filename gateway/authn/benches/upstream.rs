@@ -20,15 +20,18 @@ fn caller() -> Caller {
         tenant: "tn_0123456789abcdef".parse().unwrap(),
         scopes: ["compute", "data", "network"].map(|it| it.parse().unwrap()).into(),
         tier: "standard".parse().unwrap(),
+        tenant_tier: None,
         expires: None,
         suspended: false,
+        bound: None,
         grant: None,
     };
-    Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None }
+    Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None, token: None }
 }
 
 fn tokens(criterion: &mut Criterion) {
-    let tokens = IdentityTokens::new(IdentityKey::from_seed(&[7; 32]).unwrap(), "portcullis/bench".to_owned()).unwrap();
+    let tokens =
+        IdentityTokens::new(IdentityKey::from_seed(&[7; 32]).unwrap(), &[], "portcullis/bench".to_owned()).unwrap();
     let api: ApiName = "novastraxis".parse().unwrap();
     let upstream = Upstream { host: "10.0.0.7".to_owned(), port: 9101, tls: false };
     let caller = caller();

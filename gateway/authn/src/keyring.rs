@@ -10,6 +10,7 @@ mod shards;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp};
 
@@ -123,6 +124,12 @@ impl Keyring {
     pub fn used_since(&self, since: Timestamp) -> Vec<(KeyId, Timestamp)> {
         let used = |it: &Arc<Entry>| it.last_used().filter(|at| since <= *at).map(|at| (it.id().clone(), at));
         self.entries().filter_map(used).collect()
+    }
+
+    /// Every key that works at `now` and ends by itself within so long, with its end. Grants are no keys.
+    pub fn ending(&self, now: Timestamp, within: Duration) -> Vec<(&Arc<Entry>, Timestamp)> {
+        let keys = self.by_digest.entries().chain(self.by_access_key.values());
+        keys.filter_map(|it| Some((it, it.ends(now)?))).filter(|(_, end)| *end <= now + within).collect()
     }
 
     /// Keys that were used under an older pepper, as they are to be kept from now on. They are handed out once.

@@ -4,7 +4,10 @@
 //! asks anew for every request whether it still stands. No operation has its own. Reads no database and no clock.
 
 mod cookie;
+pub mod dpop;
 mod keyring;
+mod lapse;
+mod leaked;
 mod linked;
 mod presented;
 mod random;
@@ -26,6 +29,8 @@ use http::header::HeaderName;
 
 pub use cookie::{SessionRole, SessionRules, cookie, is_same_site};
 pub use keyring::{Entry, Keyring, KeyringBuilder};
+pub use lapse::{Lapse, still_stands};
+pub use leaked::{Leaked, LeakedWhat, leaked};
 pub use linked::{Unlinkable, link};
 pub use random::SystemRandom;
 pub use refusal::{Cause, Kind, Unauthenticated};
@@ -36,6 +41,7 @@ pub use sigv4::PayloadCheck;
 pub use token::TokenRules;
 pub use whole::{Disbelieved, WholeKey, prove_whole};
 
+use dpop::{Asked, BadProof};
 use keyring::Ended;
 use presented::{Presented, classify};
 
@@ -82,10 +88,12 @@ pub fn authenticate(
         Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
         Presented::Bare(key) => (bare(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),
         Presented::Token(text) => {
-            let taken = rules.tokens.ok_or(Cause::KindNotTaken)?;
-            let (entry, standing) = token::prove(text, taken, arrival.at.wall, keyring)?;
-            let caller = admit(entry, AuthMethod::AccessToken, rules, arrival)?;
-            return Ok(Some((Caller { standing, ..caller }, PayloadCheck::Done)));
+            let caller = bearer(text, rules, arrival, keyring)?;
+            return Ok(Some((caller, PayloadCheck::Done)));
+        }
+        Presented::Bound(text) => {
+            let caller = holder(text, rules, arrival, keyring)?;
+            return Ok(Some((caller, PayloadCheck::Done)));
         }
         Presented::Session(text) => {
             let caller = session(text, rules, arrival, keyring)?;
@@ -149,10 +157,40 @@ fn imported<'k>(key: &str, keyring: &'k Keyring, secrets: &Secrets) -> Option<&'
     keyformat::IMPORTED_LEN.contains(&key.len()).then(|| keyring.find_imported(key, secrets.peppers()))?
 }
 
+/// Who shows a token that anybody may show who has it.
+fn bearer(text: &str, rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyring) -> Result<Caller, Unauthenticated> {
+    let taken = rules.tokens.ok_or(Cause::KindNotTaken)?;
+    let proven = token::prove(text, taken, arrival.at.wall, keyring)?;
+    if proven.bound().is_some() {
+        return Err(Unauthenticated::of(BadProof::Bearer.into(), proven.entry));
+    }
+    let caller = admit(proven.entry, AuthMethod::AccessToken, rules, arrival)?;
+    Ok(Caller { token: Some(proven.shown()), standing: proven.standing, ..caller })
+}
+
+/// Who shows a token that is bound to a key, and proves that they hold it.
+fn holder(text: &str, rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyring) -> Result<Caller, Unauthenticated> {
+    let taken = rules.tokens.ok_or(Cause::KindNotTaken)?;
+    let proven = token::prove(text, taken, arrival.at.wall, keyring)?;
+    let refused = |why: BadProof| Unauthenticated::of(why.into(), proven.entry);
+    let bound = proven.bound().ok_or_else(|| refused(BadProof::Unbound))?;
+    let proof = dpop::prove(&arrival.headers, &Asked::of(arrival, text), arrival.at.wall).map_err(refused)?;
+    if proof.thumbprint != bound {
+        return Err(refused(BadProof::OtherKey));
+    }
+    let caller = admit(proven.entry, AuthMethod::AccessToken, rules, arrival)?;
+    Ok(Caller { token: Some(proven.shown()), standing: proven.standing, ..caller })
+}
+
 /// Who is behind a session: its token is judged as any other, and its grant on every request.
 fn session(text: &str, rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyring) -> Result<Caller, Unauthenticated> {
     let taken = rules.sessions.filter(|it| it.role == SessionRole::Credential).ok_or(Cause::KindNotTaken)?;
-    let (entry, standing) = token::prove(text, TokenRules { issuer: taken.issuer }, arrival.at.wall, keyring)?;
+    let proven = token::prove(text, TokenRules { issuer: taken.issuer }, arrival.at.wall, keyring)?;
+    if proven.bound().is_some() {
+        return Err(Unauthenticated::of(BadProof::Bearer.into(), proven.entry));
+    }
+    let shown = proven.shown();
+    let (entry, standing) = (proven.entry, proven.standing);
     // What a client was given is for its own requests, and a browser sends nothing of it by itself.
     if standing.grant.as_ref().is_none_or(|it| it.kind != GrantKind::Session) {
         return Err(Unauthenticated::of(Cause::KindNotTaken, entry));
@@ -161,7 +199,7 @@ fn session(text: &str, rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyri
     if !arrival.method.is_safe() && !is_same_site(&arrival.headers, taken.origins.iter().map(String::as_str)) {
         return Err(Unauthenticated::of(Cause::CrossSite, entry));
     }
-    Ok(Caller { standing, ..caller })
+    Ok(Caller { standing, token: Some(shown), ..caller })
 }
 
 /// Whether a key that was proven still opens this API, now, for this tenant.
@@ -191,6 +229,7 @@ fn admit(
         method,
         in_allowlist: entry.admits(arrival.source.address),
         retires: entry.retires(),
+        token: None,
     })
 }
 

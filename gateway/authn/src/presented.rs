@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::Cause;
 use crate::cookie::{self, SessionRules};
+use crate::dpop::SCHEME;
 
 /// The longest credential there can be, in bytes.
 const MAX_CREDENTIAL: usize = 8 * 1024;
@@ -21,6 +22,8 @@ pub(crate) enum Presented<'a> {
     Checked(&'a str),
     /// `Bearer` and an access token, by its two dots.
     Token(&'a str),
+    /// `DPoP` and an access token that is bound to a key.
+    Bound(&'a str),
     /// `Bearer` and anything else.
     Bare(&'a str),
     /// A signature, in the header or in the query.
@@ -56,6 +59,8 @@ pub(crate) fn classify<'a>(arrival: &'a Arrival, sessions: Option<SessionRules<'
     let (scheme, rest) = line.split_once(' ').ok_or(Cause::Malformed)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         read_bearer(rest.trim_matches(' '))
+    } else if scheme.eq_ignore_ascii_case(SCHEME) {
+        read_bound(rest.trim_matches(' '))
     } else if scheme.eq_ignore_ascii_case("aws4-hmac-sha256") {
         Ok(Presented::Signature)
     } else {
@@ -73,6 +78,12 @@ fn read_bearer(shown: &str) -> Result<Presented<'_>, Cause> {
     } else {
         Ok(Presented::Bare(shown))
     }
+}
+
+/// Nothing but tokens is bound to keys.
+fn read_bound(shown: &str) -> Result<Presented<'_>, Cause> {
+    let token = keyformat::fits_header(shown) && keyformat::looks_like_token(shown);
+    if token { Ok(Presented::Bound(shown)) } else { Err(Cause::Malformed) }
 }
 
 /// Whether the query holds a signature. Other credentials do not belong there: addresses are logged on the way.
@@ -123,6 +134,7 @@ mod tests {
         check("/", &["Bearer nsx_live_a1b2c3d4"], &Ok(Presented::Bare("nsx_live_a1b2c3d4")));
         check("/", &["Bearer a.b.c"], &Ok(Presented::Token("a.b.c")));
         check("/", &["Bearer a.b"], &Ok(Presented::Bare("a.b")));
+        check("/", &["dpop a.b.c"], &Ok(Presented::Bound("a.b.c")));
         check("/", &["aws4-hmac-sha256 Credential=x"], &Ok(Presented::Signature));
         check("/?X-Amz-Signature=00", &[], &Ok(Presented::Signature));
     }
@@ -130,6 +142,9 @@ mod tests {
     #[test]
     fn what_has_no_known_form_is_refused() {
         for bad in ["", "Bearer", "Bearer ", "Bearer a b", "Bearer a,Bearer b", "Bearer \u{e9}", "Bearer\tx"] {
+            check("/", &[bad], &Err(Cause::Malformed));
+        }
+        for bad in ["DPoP", "DPoP ", "DPoP a.b", "DPoP a.b.c d", &format!("DPoP {}", minted_key("nsx_live_", 1))] {
             check("/", &[bad], &Err(Cause::Malformed));
         }
         check("/", &["Basic dXNlcjpwYXNz"], &Err(Cause::SchemeNotTaken));
@@ -141,6 +156,8 @@ mod tests {
         let key = format!("Bearer {}", minted_key("nsx_live_", 1));
         check("/", &[&key, &key], &Err(Cause::TwoCredentials));
         check("/", &[&key, ""], &Err(Cause::TwoCredentials));
+        check("/", &["DPoP a.b.c", "Bearer a.b.c"], &Err(Cause::TwoCredentials));
+        check("/?X-Amz-Signature=0", &["DPoP a.b.c"], &Err(Cause::TwoCredentials));
         for query in ["X-Amz-Signature=0", "x-amz-credential=0", "a=b&X%2DAmz-Signature", "&&X-AMZ-SIGNATURE=1"] {
             check(&format!("/?{query}"), &[&key], &Err(Cause::TwoCredentials));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::{Blame, Standing, Told};
 use http::HeaderValue;
 
+use crate::dpop::{BadProof, PROVED_WITH};
 use crate::sigv4::{BadSignature, Malformed};
 use crate::token::BadToken;
 use crate::{AuthRules, Entry};
@@ -79,6 +80,9 @@ pub enum Cause {
     /// An access token that is not believed.
     #[error(transparent)]
     BadToken(BadToken),
+    /// A token that is bound to a key, and nobody who proves that they hold it.
+    #[error(transparent)]
+    BadProof(BadProof),
     /// A change by a session, from a page that is not the API's own.
     #[error("the page that sends the change is not one of the API's own")]
     CrossSite,
@@ -136,6 +140,7 @@ impl Unauthenticated {
             | Cause::Unsealable
             | Cause::BadSignature(_)
             | Cause::BadToken(_)
+            | Cause::BadProof(_)
             | Cause::Missing
             | Cause::SchemeNotTaken
             | Cause::KindNotTaken
@@ -155,6 +160,10 @@ impl Unauthenticated {
             Some(name) => told.about(name.as_str()),
             None => told,
         };
+        let named = |told: Told, what: &str| {
+            let name = rules.tenant_header.map_or("the account header", |it| it.as_str());
+            header(Told { message: format!("`{name}`, which names the account, {what}.").into(), ..told })
+        };
         match &self.cause {
             Cause::SignatureMalformed(why) => why.told(),
             Cause::BadSignature(why) => why.told(),
@@ -167,12 +176,13 @@ impl Unauthenticated {
             Cause::Elsewhere => {
                 Told::new("credential_elsewhere", "Send the credential in the Authorization header and nowhere else.")
             }
+            Cause::BadProof(why) if why.error() == "invalid_dpop_proof" => {
+                Told::new("invalid_dpop_proof", "The DPoP proof is missing or not good for this request.")
+            }
             Cause::CrossSite => Told::new("cross_site", "Changes by a session come from the pages of this service."),
             Cause::Oversized => Told::new("credential_too_long", "The Authorization header is too long."),
-            Cause::TenantHeaderMissing => header(Told::new("tenant_header_missing", "The account header is required.")),
-            Cause::TenantHeaderRepeated => {
-                header(Told::new("tenant_header_repeated", "The account header must be sent once."))
-            }
+            Cause::TenantHeaderMissing => named(Told::new("tenant_header_missing", ""), "is required"),
+            Cause::TenantHeaderRepeated => named(Told::new("tenant_header_repeated", ""), "must be sent once"),
             Cause::WrongTenant => {
                 header(Told::new("tenant_mismatch", "The credential does not belong to this account."))
             }
@@ -183,6 +193,7 @@ impl Unauthenticated {
             | Cause::BadChecksum
             | Cause::Unknown
             | Cause::BadToken(_)
+            | Cause::BadProof(_)
             | Cause::Unsealable
             | Cause::WrongApi
             | Cause::Expired
@@ -199,6 +210,7 @@ impl Unauthenticated {
             Cause::Unsealable => "unsealable",
             Cause::BadSignature(why) => why.told().reason,
             Cause::BadToken(why) => why.reason(),
+            Cause::BadProof(why) => why.reason(),
             Cause::Missing => "missing",
             Cause::TwoCredentials => "two_credentials",
             Cause::InUrl => "credential_in_url",
@@ -238,6 +250,7 @@ impl Unauthenticated {
             | Cause::Unknown
             | Cause::UnknownAccessKey
             | Cause::BadToken(_)
+            | Cause::BadProof(_)
             | Cause::WrongApi
             | Cause::Expired
             | Cause::Revoked
@@ -256,6 +269,11 @@ impl Unauthenticated {
             return None;
         }
         let realm = format!("realm=\"{}\"", rules.api);
+        if let Cause::BadProof(why) = self.cause {
+            // RFC 9449 section 7.1: of what is bound to a key the scheme is another.
+            let (error, algs) = (why.error(), PROVED_WITH.join(" "));
+            return HeaderValue::try_from(format!("DPoP {realm}, error=\"{error}\", algs=\"{algs}\"")).ok();
+        }
         let error = if self.cause == Cause::Missing { "" } else { ", error=\"invalid_token\"" };
         let signed = rules.signatures.map(|_| format!("AWS4-HMAC-SHA256 {realm}"));
         let bearer = (rules.keys.is_some() || rules.tokens.is_some()).then(|| format!("Bearer {realm}{error}"));
@@ -277,6 +295,7 @@ impl Unauthenticated {
             | Cause::UnknownAccessKey
             | Cause::BadSignature(BadSignature::Mismatch) => true,
             Cause::BadToken(why) => why.guessed(),
+            Cause::BadProof(why) => why.guessed(),
             Cause::SignatureMalformed(_)
             | Cause::Unsealable
             | Cause::BadSignature(_)
@@ -300,6 +319,12 @@ impl Unauthenticated {
 impl From<BadToken> for Cause {
     fn from(why: BadToken) -> Self {
         Self::BadToken(why)
+    }
+}
+
+impl From<BadProof> for Cause {
+    fn from(why: BadProof) -> Self {
+        Self::BadProof(why)
     }
 }
 

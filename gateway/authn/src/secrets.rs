@@ -13,7 +13,10 @@ use aws_lc_rs::{digest, hmac};
 use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault, keyformat};
 use zeroize::{Zeroize, Zeroizing};
 
-pub use files::{SecretFiles, SecretsFault, forget_seed, replace_seed, restore_seed, seed, seed_before, text};
+pub use files::{
+    IdentitySeeds, IdentityStep, SecretFiles, SecretsFault, forget_seed, identity_seeds, publish_identity_seed,
+    replace_identity_seeds, replace_seed, restore_seed, seed, seed_before, tend_identity_seeds, text,
+};
 
 use crate::SystemRandom;
 use crate::sigv4::SigningKeys;

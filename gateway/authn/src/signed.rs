@@ -54,6 +54,10 @@ pub(crate) fn prove<'k>(
     let known = keyring.access_key(shown.access_key_id()).filter(|_| !shown.has_session_token());
     let entry = known.ok_or(Cause::UnknownAccessKey)?;
     let refused = |cause| Unauthenticated::of(cause, entry);
+    // What is bound to a resource is so where resources lie, and opens no operation of an API even by mistake.
+    if entry.is_bound() && rules.paths != PathMode::Objects {
+        return Err(refused(Cause::KindNotTaken));
+    }
     let sealed = entry.sealed().ok_or_else(|| refused(Cause::KindNotTaken))?;
     let open = || secrets.master().unseal(shown.access_key_id(), sealed);
     let key = shown.cached_signing_key(secrets.signing_keys(), sealed, open).map_err(|_| refused(Cause::Unsealable))?;

@@ -70,6 +70,7 @@ pub(crate) fn record(secret: KeySecret) -> KeyRecord {
         scopes: vec!["compute".parse().unwrap()],
         tier: "standard".parse().unwrap(),
         ip_allow: Vec::new(),
+        bound: None,
         created: NOW,
         expires: None,
         rotated_from: None,

@@ -6,22 +6,30 @@
 
 mod assertion;
 mod claims;
+mod inspect;
 mod json;
 mod jwk;
 mod keys;
 mod known;
+mod outside;
 mod refusal;
 mod roca;
 mod signed;
+mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Standing, Timestamp};
+use domain::{Standing, Timestamp, TokenShown};
 
 pub use assertion::{Asserted, Hint, assertion, claimed_subject, hint};
+pub use inspect::{Inspected, inspect};
+pub(crate) use jwk::lone_key;
 pub use keys::{Alg, BadKeySet, KeySet, Numbers, PublicKey};
+pub use outside::{Expected, LogoutToken, OutsideRules, OutsideToken, id_token, logout_token, named_key};
 pub use refusal::BadToken;
+pub(crate) use signed::Parts;
+pub use workload::{Workload, claimed_issuer, workload};
 
 use claims::Claims;
 use known::Known;
@@ -56,6 +64,8 @@ pub struct Examined {
     pub client: String,
     /// Its own name.
     pub jti: String,
+    /// The thumbprint of the key whose holder alone may show it, where it is bound to one.
+    pub bound: Option<String>,
     /// When it was made.
     pub issued: Timestamp,
     /// When it ends.
@@ -73,9 +83,19 @@ pub fn examine(text: &str, rules: TokenRules<'_>, now: Timestamp, keyring: &Keyr
         subject: claims.subject.clone(),
         client: claims.client.clone(),
         jti: claims.jti.clone(),
+        bound: claims.bound.clone(),
         issued: claims.issued,
         expires: claims.expires,
     })
+}
+
+/// What a token that holds was made for.
+pub(crate) struct Proven<'k> {
+    /// The key or grant.
+    pub(crate) entry: &'k Arc<Entry>,
+    /// What the token gives of what that may do.
+    pub(crate) standing: Arc<Standing>,
+    known: Arc<Known>,
 }
 
 /// Finds the key that a token was made for, and what of its standing the token gives. Whether the key still opens
@@ -85,14 +105,26 @@ pub(crate) fn prove<'k>(
     rules: TokenRules<'_>,
     now: Timestamp,
     keyring: &'k Keyring,
-) -> Result<(&'k Arc<Entry>, Arc<Standing>), Unauthenticated> {
+) -> Result<Proven<'k>, Unauthenticated> {
     let known = recall_or_verify(text, rules, now, keyring)?;
     let claims = known.claims();
     let entry = keyring.by_id(&claims.key).ok_or(Cause::BadToken(BadToken::UnknownKey))?;
     if *entry.tenant() != claims.tenant {
         return Err(Unauthenticated::of(Cause::BadToken(BadToken::WrongTenant), entry));
     }
-    Ok((entry, known.standing(entry)))
+    Ok(Proven { standing: known.standing(entry), entry, known })
+}
+
+impl Proven<'_> {
+    /// What matters of the token itself.
+    pub(crate) fn shown(&self) -> Arc<TokenShown> {
+        self.known.shown()
+    }
+
+    /// The thumbprint of the key whose holder alone may show the token, where it is bound to one.
+    pub(crate) fn bound(&self) -> Option<&str> {
+        self.known.claims().bound.as_deref()
+    }
 }
 
 fn recall_or_verify(
@@ -106,23 +138,23 @@ fn recall_or_verify(
     if let Some(known) = mark.and_then(|it| keys.known().find(&it, rules.issuer, now)) {
         return Ok(known);
     }
-    let claims = verify(text, keys)?;
+    let (claims, signer) = verify(text, keys)?;
     claims.hold(rules.issuer, now).map_err(|why| named(&claims, why, keyring))?;
-    let known = Arc::new(Known::new(claims, now));
+    let known = Arc::new(Known::new(claims, signer, now));
     if let Some(mark) = mark {
         keys.known().keep(mark, Arc::clone(&known), now);
     }
     Ok(known)
 }
 
-/// What the token says, where a key of the set has signed it.
-fn verify(text: &str, keys: &KeySet) -> Result<Claims, Cause> {
+/// What the token says, where a key of the set has signed it, and which.
+fn verify(text: &str, keys: &KeySet) -> Result<(Claims, String), Cause> {
     let signed = Signed::parse(text)?;
     if signed.typ() != Some(TYPE) {
         return Err(BadToken::WrongType.into());
     }
     keys.verify(&signed)?;
-    Ok(Claims::parse(signed.payload())?)
+    Ok((Claims::parse(signed.payload())?, signed.kid().to_owned()))
 }
 
 /// Our issuer has signed it, so it is known whose it is.
@@ -134,6 +166,6 @@ fn named(claims: &Claims, why: BadToken, keyring: &Keyring) -> Unauthenticated {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,10 @@
 mod kept;
 mod key;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{ApiName, Caller, Random, Scope, Timestamp, Upstream, keyformat};
@@ -46,11 +48,18 @@ pub struct Unwritable;
 
 /// Who makes identity tokens, and keeps those that are still good for a while.
 pub struct IdentityTokens {
+    signing: ArcSwap<Signing>,
+    issuer: String,
+}
+
+/// The key that signs now, and what it has signed.
+struct Signing {
     key: IdentityKey,
     /// The header, which is the same for all, as it is sent.
     head: String,
-    issuer: String,
     kept: KeptTokens,
+    /// What is verified with, the key that signs first.
+    public: IdentityKeySet,
 }
 
 #[derive(Serialize)]
@@ -78,31 +87,39 @@ struct Claims<'a> {
 }
 
 impl IdentityTokens {
-    /// Signs with this key, in this name.
-    pub fn new(key: IdentityKey, issuer: String) -> Result<Self, Unwritable> {
-        let head = part(&Head { alg: "EdDSA", kid: key.kid(), typ: TYPE })?;
-        Ok(Self { key, head, issuer, kept: KeptTokens::default() })
+    /// Signs with this key, in this name; the others are known beside it, as in [`Self::take_in`].
+    pub fn new(key: IdentityKey, others: &[IdentityKey], issuer: String) -> Result<Self, Unwritable> {
+        Ok(Self { signing: ArcSwap::from_pointee(Signing::new(key, others)?), issuer })
+    }
+
+    /// Signs with this key from now on. The others are known beside it: the one that is next, and those that signed just now.
+    pub fn take_in(&self, key: IdentityKey, others: &[IdentityKey]) -> Result<(), Unwritable> {
+        if self.keys() != key.public_beside(others) {
+            self.signing.store(Arc::new(Signing::new(key, others)?));
+        }
+        Ok(())
     }
 
     /// What its tokens are verified with.
     pub fn keys(&self) -> IdentityKeySet {
-        self.key.public()
+        self.signing.load().public.clone()
     }
 
     /// The value of the header that says who calls, with at least half of its life before it. Another standing, be it of
     /// the same key, another upstream and another kind of credential have another.
     pub fn token(&self, about: &About<'_>, now: Timestamp, random: &dyn Random) -> Result<HeaderValue, Unwritable> {
-        if let Some(kept) = self.kept.find(about, now) {
+        let signing = self.signing.load();
+        if let Some(kept) = signing.kept.find(about, now) {
             return Ok(kept);
         }
         let iat = now.seconds();
         let ends = about.caller.standing.expires.map_or(now + LIFETIME, |it| it.min(now + LIFETIME));
         // A key may have ended since the request was decided; what was decided is sent all the same.
         let exp = ends.seconds().max(iat + 1);
-        let token = self.sign(&self.claims(about, (iat, exp), random))?;
+        let token = signing.sign(&self.claims(about, (iat, exp), random))?;
         let half = Duration::from_secs(exp.abs_diff(iat)) / 2;
         let since = Timestamp::from_seconds(iat);
-        self.kept.keep(about, token.clone(), (since, since + half));
+        signing.kept.keep(about, token.clone(), (since, since + half));
         Ok(token)
     }
 
@@ -122,6 +139,14 @@ impl IdentityTokens {
             iat,
             exp,
         }
+    }
+}
+
+impl Signing {
+    fn new(key: IdentityKey, others: &[IdentityKey]) -> Result<Self, Unwritable> {
+        let head = part(&Head { alg: "EdDSA", kid: key.kid(), typ: TYPE })?;
+        let public = key.public_beside(others);
+        Ok(Self { key, head, kept: KeptTokens::default(), public })
     }
 
     fn sign(&self, claims: &Claims<'_>) -> Result<HeaderValue, Unwritable> {

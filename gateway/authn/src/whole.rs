@@ -79,8 +79,10 @@ fn admit(entry: &Entry, shown: WholeKey<'_>, now: Timestamp) -> Result<(), &'sta
         Err("it is a key of another API")
     } else if !entry.admits(shown.source) {
         Err("it may not be used from there")
+    } else if entry.is_bound() {
+        Err("it opens one resource alone, and what is given for it would open more")
     } else if entry.standing().suspended {
-        Err("its tenant is suspended")
+        Err("its owner or its tenant is suspended")
     } else {
         Ok(())
     }
@@ -128,12 +130,24 @@ mod tests {
             (KeyRecord { expires: Some(NOW), ..record() }, ID, SECRET, "expired"),
             (KeyRecord { overlap: Some(past), ..record() }, ID, SECRET, "replaced"),
             (KeyRecord { api: "acme".parse().unwrap(), ..record() }, ID, SECRET, "it is a key of another API"),
-            (KeyRecord { tenant: "gone".parse().unwrap(), ..record() }, ID, SECRET, "its tenant is suspended"),
+            (
+                KeyRecord { tenant: "gone".parse().unwrap(), ..record() },
+                ID,
+                SECRET,
+                "its owner or its tenant is suspended",
+            ),
+            (KeyRecord { suspended: Some(NOW), ..record() }, ID, SECRET, "its owner or its tenant is suspended"),
             (
                 KeyRecord { ip_allow: vec!["198.51.100.0/24".parse().unwrap()], ..record() },
                 ID,
                 SECRET,
                 "it may not be used from there",
+            ),
+            (
+                KeyRecord { bound: "bucket=photos".parse().ok(), ..record() },
+                ID,
+                SECRET,
+                "it opens one resource alone, and what is given for it would open more",
             ),
             (KeyRecord { secret: other, ..record() }, ID, "", "its secret cannot be unsealed under the master key"),
         ] {

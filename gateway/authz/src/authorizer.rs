@@ -38,6 +38,7 @@ pub struct Authorizer {
     pub(crate) principals: Slots<Principal>,
     pub(crate) bundle: Arc<str>,
     unmapped: Arc<Grounds>,
+    elsewhere: Arc<Grounds>,
     pub(crate) skipped: AtomicU64,
     /// As Cedar itself would have them, for checking and for cases.
     pub(crate) stock: PolicySet,
@@ -111,6 +112,7 @@ impl Authorizer {
             cells: Slots::new(CELLS),
             principals: Slots::new(PRINCIPALS),
             unmapped: Arc::new(Grounds::of(Reason::UnmappedOperation, &bundle)),
+            elsewhere: Arc::new(Grounds::of(Reason::OtherResource, &bundle)),
             bundle,
             skipped: AtomicU64::new(0),
             stock,
@@ -126,6 +128,10 @@ impl Authorizer {
         let Some(plan) = self.plans.of_operation(&call.operation) else {
             return Err(Forbidden::new(Arc::clone(&self.unmapped)));
         };
+        // Before any policy: none can lift it, and what is read on the way is asked for here as well.
+        if caller.and_then(|it| it.standing.bound.as_ref()).is_some_and(|it| !it.admits(call)) {
+            return Err(Forbidden::new(Arc::clone(&self.elsewhere)));
+        }
         self.decide(plan, call, caller, arrival)
     }
 

@@ -160,6 +160,17 @@ fn put(fields: &mut Facts, fact: Fact, name: &'static str, (caller, arrival): (O
                 fields.duration(name, arrival.at.wall.since(shown));
             }
         }
+        Fact::AuthLoginAge => {
+            let grant = caller.and_then(|it| it.standing.grant.as_ref());
+            if let Some(shown) = grant.and_then(|it| it.authenticated) {
+                fields.duration(name, arrival.at.wall.since(shown));
+            }
+        }
+        Fact::AuthTokenAge => {
+            if let Some(token) = caller.and_then(|it| it.token.as_ref()) {
+                fields.duration(name, arrival.at.wall.since(token.issued));
+            }
+        }
         Fact::TimeNow => fields.moment(name, arrival.at.wall),
         Fact::TimeHour => fields.number(name, hours().rem_euclid(HOURS_PER_DAY)),
         // 1970-01-01 was a Thursday.

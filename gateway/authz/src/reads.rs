@@ -11,6 +11,8 @@ pub(crate) enum Fact {
     AuthMethod,
     AuthMfa,
     AuthMfaAge,
+    AuthLoginAge,
+    AuthTokenAge,
     TimeNow,
     TimeHour,
     TimeWeekday,
@@ -23,13 +25,15 @@ pub(crate) enum Fact {
 
 impl Fact {
     /// Every fact, those of one record side by side.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::SourceIp,
         Self::SourceTls,
         Self::SourceInKeyAllowlist,
         Self::AuthMethod,
         Self::AuthMfa,
         Self::AuthMfaAge,
+        Self::AuthLoginAge,
+        Self::AuthTokenAge,
         Self::TimeNow,
         Self::TimeHour,
         Self::TimeWeekday,
@@ -49,6 +53,8 @@ impl Fact {
             Self::AuthMethod => ("auth", "method"),
             Self::AuthMfa => ("auth", "mfa"),
             Self::AuthMfaAge => ("auth", "mfa_age"),
+            Self::AuthLoginAge => ("auth", "login_age"),
+            Self::AuthTokenAge => ("auth", "token_age"),
             Self::TimeNow => ("time", "now"),
             Self::TimeHour => ("time", "hour"),
             Self::TimeWeekday => ("time", "weekday"),

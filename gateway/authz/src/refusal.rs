@@ -37,6 +37,8 @@ pub enum Reason {
     CredentialExpired,
     /// The resource is another tenant's.
     TenantMismatch,
+    /// The credential opens one resource, and this is another.
+    OtherResource,
     /// The credential may not be used from this address.
     IpNotAllowed,
     /// The API is served over TLS only.
@@ -58,11 +60,12 @@ pub struct UnknownReason;
 
 impl Reason {
     /// Every reason, most telling first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::UnmappedOperation,
         Self::Suspended,
         Self::CredentialExpired,
         Self::TenantMismatch,
+        Self::OtherResource,
         Self::IpNotAllowed,
         Self::PlainHttp,
         Self::InsufficientScope,
@@ -78,6 +81,7 @@ impl Reason {
             Self::Suspended => "suspended",
             Self::CredentialExpired => "credential_expired",
             Self::TenantMismatch => "tenant_mismatch",
+            Self::OtherResource => "other_resource",
             Self::IpNotAllowed => "ip_not_allowed",
             Self::PlainHttp => "plain_http",
             Self::InsufficientScope => "insufficient_scope",
@@ -93,6 +97,7 @@ impl Reason {
             Self::Suspended => "This credential or its account is suspended.",
             Self::CredentialExpired => "This credential has expired.",
             Self::TenantMismatch => "This resource belongs to another account.",
+            Self::OtherResource => "This credential is for another resource.",
             Self::IpNotAllowed => "This credential may not be used from this address.",
             Self::PlainHttp => "This API is served over HTTPS only.",
             Self::InsufficientScope => "This credential does not have the scope that this operation needs.",
@@ -181,6 +186,7 @@ impl Forbidden {
             | Reason::Suspended
             | Reason::CredentialExpired
             | Reason::TenantMismatch
+            | Reason::OtherResource
             | Reason::IpNotAllowed
             | Reason::PlainHttp
             | Reason::InsufficientScope

@@ -68,15 +68,17 @@ pub(crate) fn standing(tenant: &str, scopes: &[&str]) -> Standing {
         tenant: tenant.parse().unwrap(),
         scopes: scopes.iter().map(|it| it.parse().unwrap()).collect(),
         tier: "standard".parse().unwrap(),
+        tenant_tier: None,
         expires: None,
         suspended: false,
+        bound: None,
         grant: None,
     }
 }
 
 /// A caller with these rights.
 pub(crate) fn caller(standing: Standing) -> Caller {
-    Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None }
+    Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None, token: None }
 }
 
 /// A request over TLS, on a Monday at noon.

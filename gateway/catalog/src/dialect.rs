@@ -16,6 +16,7 @@ use toml::de::DeValue;
 
 use self::reasons::REASONS;
 use self::template::{Filling, Format, Hole, Template};
+use crate::settings::headers;
 use crate::written::{Placed, Readable, Section, Unreadable, closest, one_of};
 
 /// Every status the gateway itself can answer with; a dialect has a row for each.
@@ -30,8 +31,10 @@ pub struct Dialect {
     template: Template,
     content_type: HeaderValue,
     request_id_prefix: String,
+    request_id_header: Option<HeaderName>,
     statuses: BTreeMap<u16, Row>,
     reasons: HashMap<String, Row>,
+    ends_events: bool,
 }
 
 /// A refusal as it goes out, but for what only others know: its length, the request id, a challenge, when to come back.
@@ -67,10 +70,21 @@ impl Dialect {
         self.worded(status, told, id, Some(resource))
     }
 
+    /// The header of every answer under which clients of this API look for its request id, and what it says; `None` where
+    /// they look for `X-Request-Id`, which is there besides.
+    pub fn request_id(&self, id: &RequestId) -> Option<(HeaderName, HeaderValue)> {
+        let name = self.request_id_header.clone()?;
+        Some((name, HeaderValue::try_from(self.request_id_text(id)).ok()?))
+    }
+
+    fn request_id_text(&self, id: &RequestId) -> String {
+        format!("{}{id}", self.request_id_prefix)
+    }
+
     fn worded(&self, status: StatusCode, told: &Told, id: &RequestId, resource: Option<&str>) -> Worded {
         let reason = self.reasons.get(told.reason);
         let row = self.row(reason.and_then(|it| it.status).unwrap_or(status));
-        let request_id = format!("{}{id}", self.request_id_prefix);
+        let request_id = self.request_id_text(id);
         let body = self.template.fill(&Filling {
             code: pick(reason, row, |it| it.code.as_deref()).unwrap_or_default(),
             kind: pick(reason, row, |it| it.kind.as_deref()).unwrap_or_default(),
@@ -84,11 +98,13 @@ impl Dialect {
         // With a status but no code of its own, a reason is meant to look like something else, which its name would betray.
         let disguised = reason.is_some_and(|it| it.status.is_some() && it.code.is_none());
         let shown = (!disguised).then_some(told.reason);
-        Worded { status, content_type, headers: Self::headers(shown), body: body.into() }
+        let mut headers = Self::headers(shown);
+        headers.extend(self.request_id(id));
+        Worded { status, content_type, headers, body: body.into() }
     }
 
     fn headers(reason: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = Vec::with_capacity(3);
+        let mut headers = Vec::with_capacity(4);
         headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
         headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
         headers.extend(reason.and_then(|it| HeaderValue::from_str(it).ok()).map(|it| (REFUSAL_REASON, it)));
@@ -107,9 +123,16 @@ impl Dialect {
             template: Template::plain(),
             content_type: HeaderValue::from_static("application/json"),
             request_id_prefix: "req_".to_owned(),
+            request_id_header: None,
             statuses: BTreeMap::new(),
             reasons: HashMap::new(),
+            ends_events: false,
         }
+    }
+
+    /// Whether a stream of server-sent events may be ended by a refusal as its last event.
+    pub fn ends_events(&self) -> bool {
+        self.ends_events
     }
 
     /// Reads one `[dialect.*]` table.
@@ -117,7 +140,9 @@ impl Dialect {
         let format = section.required::<Format>("format");
         let content_type = section.optional::<String>("content_type");
         let prefix = section.value_or("request_id_prefix", String::new());
+        let request_id_header = headers::own(section, "request_id_header").map(|it| it.value);
         let body = section.required::<String>("body");
+        let ends_events = section.value_or("ends_events", false);
         let table = section.section("status");
         let exceptions = section.optional_section("reason");
 
@@ -134,10 +159,24 @@ impl Dialect {
             template: template?,
             content_type: content_type?,
             request_id_prefix: prefix,
+            request_id_header,
             statuses: statuses?,
             reasons: reasons?,
+            ends_events,
         })
     }
+}
+
+/// A refusal as the last of a stream of server-sent events.
+pub fn last_event(worded: &Worded) -> Bytes {
+    let mut event = Vec::with_capacity(worded.body.len() + 16);
+    for line in worded.body.split(|it| *it == b'\n') {
+        event.extend_from_slice(b"data: ");
+        event.extend_from_slice(line);
+        event.push(b'\n');
+    }
+    event.push(b'\n');
+    event.into()
 }
 
 /// What bodies are said to be: what the format says, or something more particular that is of that format.

@@ -21,12 +21,12 @@ mod version;
 mod written;
 
 pub use catalog::{Catalog, Unsent};
-pub use dialect::{Dialect, REFUSAL_REASON, STATUSES, Worded};
+pub use dialect::{Dialect, REFUSAL_REASON, STATUSES, Worded, last_event};
 pub use host::{Host, Unidentified};
 pub use load::{Sketch, Unsound};
 pub use profile::{
-    ApiKeys, BadUpstream, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, Sessions, SigV4, Surface,
-    Timeouts, UpstreamIdentity, upstream,
+    ApiKeys, BadUpstream, BucketKeys, Credentials, LimitHeaders, LimitsProfile, Profile, ResourceTenant, Sessions,
+    SigV4, Surface, Timeouts, UpstreamIdentity, upstream,
 };
 pub use selector::Selector;
 pub use source::Source;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Api, CountedBy, PathMode, RoleName, Scope, Tier, TierName, Timestamp, Upstream};
+use domain::{Api, CountedBy, PathMode, RoleName, Scope, Standing, Tier, TierName, Timestamp, Upstream};
 use http::HeaderName;
 use http::uri::Scheme;
 
@@ -113,6 +113,17 @@ pub struct Credentials {
     pub sigv4: Option<SigV4>,
     /// Sessions of browsers.
     pub session: Option<Sessions>,
+    /// Access keys that open one bucket.
+    pub bucket_keys: Option<BucketKeys>,
+}
+
+/// What the access keys of one bucket may do there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketKeys {
+    /// All of them.
+    pub read: Vec<Scope>,
+    /// Those that write besides.
+    pub write: Vec<Scope>,
 }
 
 impl Credentials {
@@ -165,6 +176,14 @@ pub struct LimitsProfile {
 }
 
 impl LimitsProfile {
+    /// How much somebody may use. What is counted for a tenant has the tier of the tenant, whatever its keys were given.
+    pub fn tier_of(&self, standing: &Standing) -> &Arc<Tier> {
+        match self.counted_by {
+            CountedBy::Tenant => standing.tenant_tier.as_ref().map_or(&self.default_tier, |it| self.tier(it)),
+            CountedBy::Lineage | CountedBy::Owner => self.tier(&standing.tier),
+        }
+    }
+
     /// The tier of this name, or the default one.
     pub fn tier(&self, name: &TierName) -> &Arc<Tier> {
         self.tiers.get(name).unwrap_or(&self.default_tier)

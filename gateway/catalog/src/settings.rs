@@ -4,7 +4,7 @@
 //! `catalog`'s.
 
 mod credentials;
-mod headers;
+pub(crate) mod headers;
 mod limits;
 mod roles;
 mod surface;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ApiName, Faults, Upstream};
+use domain::{ApiName, Faults, Scope, Upstream};
 use http::HeaderName;
 use toml::de::{DeTable, DeValue};
 
@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) resource_tenant: ResourceTenant,
     pub(crate) versions: Vec<Arc<VersionNotice>>,
     pub(crate) roles: Vec<WrittenRole>,
+    /// Every scope that `[credentials]` names.
+    pub(crate) key_scopes: Vec<Placed<Scope>>,
 }
 
 /// What was read of one `api.toml`, whatever is wrong with it.
@@ -150,6 +152,7 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         timeouts,
         upstream_identity,
         credentials: shown.credentials,
+        key_scopes: shown.scopes,
         tenant_header: shown.tenant_header,
         limits: limits?,
         resource_tenant: resource_tenant?.value,

@@ -208,6 +208,9 @@ impl<'a> Section<'a> {
     }
 
     fn read<T: Readable>(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Placed<T>> {
+        if is_stopgap(value) {
+            return None;
+        }
         let place = self.sheet.place(value.span().start);
         match T::read(value.get_ref()) {
             Ok(value) => Some(Placed { value, place }),
@@ -232,10 +235,18 @@ impl<'a> Section<'a> {
     }
 
     fn mistyped<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> Option<T> {
+        if is_stopgap(value) {
+            return None;
+        }
         let found = value.get_ref().type_str();
         self.fault(self.sheet.place(value.span().start), format!("`{key}` is {expected}, not this {found}"));
         None
     }
+}
+
+/// Whether a value stands where the parser could read none: what is wrong there is told already.
+fn is_stopgap(value: &Spanned<DeValue<'_>>) -> bool {
+    value.span().is_empty() && value.get_ref().as_integer().is_some()
 }
 
 impl Drop for Section<'_> {
@@ -391,6 +402,15 @@ mod tests {
         assert!(faults.iter().any(|it| it.starts_with("api.toml:1:")), "{faults:?}");
         assert!(faults.iter().any(|it| it.starts_with("api.toml:2:8: `wait`")), "{faults:?}");
         assert!(!faults.iter().any(|it| it.contains("missing")), "{faults:?}");
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_told_where_it_is_and_nothing_is_told_of_what_was_not_read() {
+        for slip in ["hosts = = [\"a\"]", "wait = = \"1s\"", "inner ="] {
+            let told = faults(&format!("name = \"x\"\n{slip}\n"));
+            assert!(!told.is_empty() && told.iter().all(|it| it.starts_with("api.toml:2:")), "{slip}: {told:?}");
+            assert!(!told.iter().any(|it| it.contains("not this integer")), "{slip}: {told:?}");
+        }
     }
 
     #[test]

@@ -118,15 +118,16 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// Reads version 00 of the header; anything else is as if it were absent.
+    /// Reads version 00 of the header, and of a later version the four fields that it shares with it, whatever follows
+    /// (section 4 of the same); anything else is as if it were absent.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lower_hex = |it: &str, len: usize| {
             it.len() == len && it.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
-        let shaped = version == "00" && lower_hex(trace, 32) && lower_hex(parent, 16) && lower_hex(flags, 2);
-        if !shaped || parts.next().is_some() {
+        let shaped = lower_hex(version, 2) && lower_hex(trace, 32) && lower_hex(parent, 16) && lower_hex(flags, 2);
+        if !shaped || version == "ff" || (version == "00" && parts.next().is_some()) {
             return None;
         }
         let read = Self {
@@ -180,11 +181,23 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_that_is_not_version_00_to_the_letter_is_absent() {
+    fn of_a_later_version_of_traceparent_the_fields_that_are_known_are_read() {
+        let known = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (version, more) in [("01", ""), ("01", "-"), ("01", "-extra"), ("cc", "-a-b"), ("fe", "")] {
+            let read = TraceParent::parse(&format!("{version}-{known}{more}")).unwrap();
+            assert_eq!(read.text(), format!("00-{known}"));
+        }
+    }
+
+    #[test]
+    fn a_traceparent_that_is_not_to_the_letter_is_absent() {
         for bad in [
             "",
             "00",
-            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0A-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.extra",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{Grant, KeyId, LineageId, Overlap, Scope, TenantId, TierName, Timestamp};
+use crate::{Bound, Grant, KeyId, LineageId, Overlap, Scope, TenantId, TierName, Timestamp};
 
 /// The one who showed a good credential. Only `authn` makes one.
 #[derive(Clone, Debug)]
@@ -17,6 +17,17 @@ pub struct Caller {
     pub in_allowlist: bool,
     /// How long this credential still works beside the one that took its place.
     pub retires: Option<Overlap>,
+    /// The access token that was shown, where it was one.
+    pub token: Option<Arc<TokenShown>>,
+}
+
+/// What matters of an access token once it was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenShown {
+    /// The key that signed it.
+    pub signer: String,
+    /// When it was made.
+    pub issued: Timestamp,
 }
 
 /// The rights of a credential, made once when the credential is loaded and shared by all its requests.
@@ -34,8 +45,12 @@ pub struct Standing {
     pub scopes: Vec<Scope>,
     /// How much it may use.
     pub tier: TierName,
+    /// The tier that its whole tenant has at the API, where it was given one.
+    pub tenant_tier: Option<TierName>,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// The one resource it may reach, where there is but one.
+    pub bound: Option<Bound>,
     /// Whether the key, its owner or its tenant is suspended.
     pub suspended: bool,
     /// What was granted, where it is a grant and no key that a request can show.

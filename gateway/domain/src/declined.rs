@@ -38,6 +38,9 @@ pub enum Declined {
     /// There is no such thing, or it is another tenant's.
     #[error("there is no such thing for this tenant")]
     NotFound,
+    /// It was good for something once.
+    #[error("it was good once, and is not any more")]
+    Gone,
     /// As much is being looked up as may be at once.
     #[error("as much is being looked up as may be at once")]
     Busy,
@@ -64,6 +67,7 @@ impl Declined {
             Self::TooOften(_) => "too_many_tries",
             Self::NoSigner => "no_signing_key",
             Self::NotFound => "not_found",
+            Self::Gone => "gone",
             Self::Busy => "busy",
             Self::Unrecorded => "unavailable",
             Self::Failed => "internal",
@@ -84,6 +88,7 @@ impl Declined {
             | Self::WeakPassword
             | Self::NoSigner
             | Self::NotFound
+            | Self::Gone
             | Self::Busy
             | Self::Unrecorded
             | Self::Failed => self.reason().to_owned(),
@@ -107,6 +112,7 @@ impl Declined {
             Self::WeakPassword,
             Self::NoSigner,
             Self::NotFound,
+            Self::Gone,
             Self::Busy,
             Self::Unrecorded,
             Self::Failed,
@@ -136,6 +142,7 @@ impl Declined {
                 Told::new(self.reason(), "Only an access key, used with all of its permissions, can sign an address.")
             }
             Self::NotFound => Told::new(self.reason(), "Resource not found."),
+            Self::Gone => Told::new(self.reason(), "This was used or withdrawn, or its time is over."),
             Self::Busy => Told::new(self.reason(), "Too much is being looked up at the moment."),
             Self::Unrecorded => Told::new(self.reason(), "The service is temporarily unavailable."),
             Self::Failed => Told::new(self.reason(), "Something went wrong on our side."),
@@ -158,6 +165,7 @@ mod tests {
             Declined::WeakPassword,
             Declined::NoSigner,
             Declined::NotFound,
+            Declined::Gone,
             Declined::Busy,
             Declined::Unrecorded,
             Declined::Failed,

@@ -75,7 +75,20 @@ pub enum DeedClass {
 
 impl DeedClass {
     /// Every one of them.
-    pub const ALL: [Self; 6] = [Self::Tenant, Self::Key, Self::Read, Self::Erasure, Self::Hold, Self::Log];
+    pub const ALL: [Self; 12] = [
+        Self::Tenant,
+        Self::Key,
+        Self::Identity,
+        Self::Role,
+        Self::Group,
+        Self::SessionStart,
+        Self::SessionEnd,
+        Self::Lockout,
+        Self::Read,
+        Self::Erasure,
+        Self::Hold,
+        Self::Log,
+    ];
 
     /// As entries write it.
     pub fn as_str(self) -> &'static str {

@@ -14,14 +14,20 @@ pub struct Fault {
     /// The file as the operator would type it.
     pub file: PathBuf,
     /// Line, from 1; 0 where the whole file is meant.
+    #[serde(skip_serializing_if = "is_default")]
     pub line: usize,
     /// Column, from 1; 0 where the whole line is meant.
+    #[serde(skip_serializing_if = "is_default")]
     pub column: usize,
     /// Lower case, no full stop, the writer's own words in backticks.
     pub message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+}
+
+fn is_default<T: Default + PartialEq>(it: &T) -> bool {
+    *it == T::default()
 }
 
 impl Fault {
@@ -81,5 +87,8 @@ mod tests {
     fn a_fault_of_a_whole_file_names_no_line() {
         let fault = Fault::of(Path::new("api.toml"), "cannot be read").with_help("check its permissions");
         assert_eq!(fault.to_string(), "api.toml: cannot be read\n  help: check its permissions");
+        let shown =
+            serde_json::json!({ "file": "api.toml", "message": "cannot be read", "help": "check its permissions" });
+        assert_eq!(serde_json::to_value(&fault).unwrap(), shown);
     }
 }

@@ -30,6 +30,8 @@ pub enum GrantKind {
     Consent,
     /// A client acts for itself.
     Client,
+    /// What runs elsewhere acts for a service account.
+    Workload,
 }
 
 impl Grant {

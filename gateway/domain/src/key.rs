@@ -1,11 +1,12 @@
 //! A key as it is kept: everything but the key itself.
 
 use std::fmt;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiName, Grant, KeyId, LineageId, Scope, TenantId, TierName, Timestamp};
+use crate::{ApiName, Bound, Grant, KeyId, LineageId, Scope, TenantId, TierName, Timestamp};
 
 /// One API key or access key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct KeyRecord {
     pub tier: TierName,
     /// From where it may be used; empty for anywhere.
     pub ip_allow: Vec<IpNet>,
+    /// The one resource it opens; whatever its scopes open where there is none.
+    #[serde(default)]
+    pub bound: Option<Bound>,
     /// When it was made.
     pub created: Timestamp,
     /// When it ends by itself.
@@ -46,6 +50,9 @@ pub struct KeyRecord {
     /// When it was last used, to within half a minute.
     pub last_used: Option<Timestamp>,
 }
+
+/// How long before its end it is said of a key that it ends: in answers to it, in metrics and in entries.
+pub const EXPIRES_SOON: Duration = Duration::from_hours(14 * 24);
 
 /// The time in which a key and the one that took its place both open what they open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

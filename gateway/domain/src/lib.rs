@@ -6,6 +6,7 @@
 
 mod arrival;
 mod blame;
+mod bound;
 mod call;
 mod caller;
 mod change;
@@ -31,15 +32,16 @@ mod vault;
 
 pub use arrival::{Arrival, RequestId, Source, TraceParent};
 pub use blame::Blame;
+pub use bound::{BadBound, Bound};
 pub use call::Call;
-pub use caller::{AuthMethod, Caller, Standing};
+pub use caller::{AuthMethod, Caller, Standing, TokenShown};
 pub use change::{Change, Version};
 pub use clock::{Clock, FixedClock, Moment, SystemClock, Tick, Timestamp};
 pub use declined::Declined;
 pub use deed::{Deed, DeedClass};
 pub use fault::{Fault, Faults};
 pub use grant::{Grant, GrantKind};
-pub use key::{Digest, KeyRecord, KeySecret, Overlap};
+pub use key::{Digest, EXPIRES_SOON, KeyRecord, KeySecret, Overlap};
 pub use name::{ApiName, BadName, KeyId, LineageId, OperationId, RoleName, Scope, TenantId, TierName};
 pub use native::{Native, NativeVerb};
 pub use operation::{Alternative, Api, Body, Class, Operation, Requirement, Upstream};

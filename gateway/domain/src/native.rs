@@ -1,5 +1,7 @@
 //! What the gateway answers itself, whichever API offers it.
 
+mod hears;
+
 use serde::{Deserialize, Serialize};
 
 /// Who answers an operation.
@@ -102,6 +104,12 @@ pub enum NativeVerb {
     /// What was filled in there.
     #[serde(rename = "login.submit")]
     SubmitLogin,
+    /// The page of the issuer on which people look after their passkeys.
+    #[serde(rename = "passkeys.page")]
+    PasskeysPage,
+    /// One is added there, or removed.
+    #[serde(rename = "passkeys.change")]
+    ChangePasskeys,
     /// A token for a client, by one of the ways in which it may come to one.
     #[serde(rename = "oauth.token")]
     CreateToken,
@@ -120,9 +128,33 @@ pub enum NativeVerb {
     /// The user's answer to it.
     #[serde(rename = "oauth.consent")]
     Consent,
+    /// A code for a device that has no browser of its own.
+    #[serde(rename = "oauth.device_authorization")]
+    BeginDevice,
+    /// The page on which a user lets such a device in.
+    #[serde(rename = "oauth.device")]
+    AnswerDevice,
     /// What a client may know of the user that it acts for.
     #[serde(rename = "oauth.userinfo")]
     UserInfo,
+    /// The way to where people of a tenant sign in elsewhere.
+    #[serde(rename = "login.outside")]
+    OutsideLogin,
+    /// The way back from there.
+    #[serde(rename = "login.outside_back")]
+    OutsideBack,
+    /// What is said there of somebody who has left.
+    #[serde(rename = "logout.outside")]
+    OutsideLogout,
+    /// A user wants to sign out, or a client wants it of them.
+    #[serde(rename = "logout.page")]
+    Logout,
+    /// The user's answer, where they were asked.
+    #[serde(rename = "logout.answer")]
+    AnswerLogout,
+    /// The way back from where they were signed out elsewhere.
+    #[serde(rename = "logout.done")]
+    LoggedOut,
     /// An address by which whoever is given it gets or puts one object.
     #[serde(rename = "objects.presign")]
     PresignObject,
@@ -150,11 +182,56 @@ pub enum NativeVerb {
     /// The end of one of them.
     #[serde(rename = "access_keys.revoke")]
     RevokeAccessKey,
+    /// The teams of the caller's tenant.
+    #[serde(rename = "teams.list")]
+    ListTeams,
+    /// Another one is made.
+    #[serde(rename = "teams.create")]
+    CreateTeam,
+    /// One of them.
+    #[serde(rename = "teams.get")]
+    GetTeam,
+    /// What is changed of one of them.
+    #[serde(rename = "teams.change")]
+    ChangeTeam,
+    /// One of them ends, and what it gave its members with it.
+    #[serde(rename = "teams.delete")]
+    DeleteTeam,
+    /// The members of one of them.
+    #[serde(rename = "team_members.list")]
+    ListMembers,
+    /// One of them is a member no more.
+    #[serde(rename = "team_members.remove")]
+    RemoveMember,
+    /// The invites to a team of the caller's tenant.
+    #[serde(rename = "invites.list")]
+    ListInvites,
+    /// Another one; its token is shown this once.
+    #[serde(rename = "invites.create")]
+    CreateInvite,
+    /// One of them is good for nothing any more.
+    #[serde(rename = "invites.revoke")]
+    RevokeInvite,
+    /// A team is joined by whoever shows the token of an invite.
+    #[serde(rename = "invites.accept")]
+    AcceptInvite,
+    /// The roles that the API has, and what each may do.
+    #[serde(rename = "roles.list")]
+    ListRoles,
+    /// The access keys of one bucket.
+    #[serde(rename = "bucket_keys.list")]
+    ListBucketKeys,
+    /// Another such key; its secret is shown this once.
+    #[serde(rename = "bucket_keys.create")]
+    CreateBucketKey,
+    /// The end of one of them.
+    #[serde(rename = "bucket_keys.revoke")]
+    RevokeBucketKey,
 }
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 66] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -180,13 +257,23 @@ impl NativeVerb {
         Self::RemoveFactor,
         Self::LoginPage,
         Self::SubmitLogin,
+        Self::PasskeysPage,
+        Self::ChangePasskeys,
         Self::CreateToken,
         Self::RevokeToken,
         Self::IntrospectToken,
         Self::PushRequest,
         Self::Authorize,
         Self::Consent,
+        Self::BeginDevice,
+        Self::AnswerDevice,
         Self::UserInfo,
+        Self::OutsideLogin,
+        Self::OutsideBack,
+        Self::OutsideLogout,
+        Self::Logout,
+        Self::AnswerLogout,
+        Self::LoggedOut,
         Self::PresignObject,
         Self::ListServiceAccounts,
         Self::ListIamUsers,
@@ -196,9 +283,25 @@ impl NativeVerb {
         Self::ListAccessKeys,
         Self::CreateAccessKey,
         Self::RevokeAccessKey,
+        Self::ListTeams,
+        Self::CreateTeam,
+        Self::GetTeam,
+        Self::ChangeTeam,
+        Self::DeleteTeam,
+        Self::ListMembers,
+        Self::RemoveMember,
+        Self::ListInvites,
+        Self::CreateInvite,
+        Self::RevokeInvite,
+        Self::AcceptInvite,
+        Self::ListRoles,
+        Self::ListBucketKeys,
+        Self::CreateBucketKey,
+        Self::RevokeBucketKey,
     ];
 
     /// As documents write it.
+    #[expect(clippy::too_many_lines, reason = "a table of one line each")]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ListAudit => "audit.list",
@@ -226,13 +329,23 @@ impl NativeVerb {
             Self::RemoveFactor => "account.remove_factor",
             Self::LoginPage => "login.page",
             Self::SubmitLogin => "login.submit",
+            Self::PasskeysPage => "passkeys.page",
+            Self::ChangePasskeys => "passkeys.change",
             Self::CreateToken => "oauth.token",
             Self::RevokeToken => "oauth.revoke",
             Self::IntrospectToken => "oauth.introspect",
             Self::PushRequest => "oauth.par",
             Self::Authorize => "oauth.authorize",
             Self::Consent => "oauth.consent",
+            Self::BeginDevice => "oauth.device_authorization",
+            Self::AnswerDevice => "oauth.device",
             Self::UserInfo => "oauth.userinfo",
+            Self::OutsideLogin => "login.outside",
+            Self::OutsideBack => "login.outside_back",
+            Self::OutsideLogout => "logout.outside",
+            Self::Logout => "logout.page",
+            Self::AnswerLogout => "logout.answer",
+            Self::LoggedOut => "logout.done",
             Self::PresignObject => "objects.presign",
             Self::ListServiceAccounts => "service_accounts.list",
             Self::ListIamUsers => "iam_users.list",
@@ -242,65 +355,22 @@ impl NativeVerb {
             Self::ListAccessKeys => "access_keys.list",
             Self::CreateAccessKey => "access_keys.create",
             Self::RevokeAccessKey => "access_keys.revoke",
+            Self::ListTeams => "teams.list",
+            Self::CreateTeam => "teams.create",
+            Self::GetTeam => "teams.get",
+            Self::ChangeTeam => "teams.change",
+            Self::DeleteTeam => "teams.delete",
+            Self::ListMembers => "team_members.list",
+            Self::RemoveMember => "team_members.remove",
+            Self::ListInvites => "invites.list",
+            Self::CreateInvite => "invites.create",
+            Self::RevokeInvite => "invites.revoke",
+            Self::AcceptInvite => "invites.accept",
+            Self::ListRoles => "roles.list",
+            Self::ListBucketKeys => "bucket_keys.list",
+            Self::CreateBucketKey => "bucket_keys.create",
+            Self::RevokeBucketKey => "bucket_keys.revoke",
         }
-    }
-
-    /// Which headers of a request it needs to hear besides those of the body, in lower case. No other goes on to it, and what
-    /// is named here is no credential of the request in the sense of the API.
-    pub fn hears(self) -> &'static [&'static str] {
-        match self {
-            Self::ListAudit
-            | Self::ListEntries
-            | Self::GetEntry
-            | Self::ProveEntry
-            | Self::NewestCheckpoint
-            | Self::ProveGrowth
-            | Self::ExchangeKey
-            | Self::IssuerKeys
-            | Self::IssuerMetadata
-            | Self::ListSessions
-            | Self::EndSession
-            | Self::ListPeople
-            | Self::CreatePerson
-            | Self::GetPerson
-            | Self::ChangePerson
-            | Self::DeletePerson
-            | Self::ChangePassword
-            | Self::EnrolFactor
-            | Self::ConfirmFactor
-            | Self::RemoveFactor
-            | Self::LoginPage
-            | Self::PresignObject
-            | Self::ListServiceAccounts
-            | Self::ListIamUsers
-            | Self::CreateIamUser
-            | Self::GetIamUser
-            | Self::DeleteIamUser
-            | Self::ListAccessKeys
-            | Self::CreateAccessKey
-            | Self::RevokeAccessKey => &[],
-            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest | Self::UserInfo => {
-                &["authorization"]
-            }
-            Self::SignIn | Self::RenewSession | Self::SignOut | Self::SubmitLogin | Self::Authorize | Self::Consent => {
-                &["cookie", "origin", "sec-fetch-site"]
-            }
-        }
-    }
-
-    /// Whether it looks at a request itself, from its first parameter to the last byte of its body, and says what is wrong
-    /// with it as a standard has it. Its document then describes, and refuses nothing but what is too long.
-    pub fn words_refusals(self) -> bool {
-        matches!(
-            self,
-            Self::CreateToken
-                | Self::RevokeToken
-                | Self::IntrospectToken
-                | Self::PushRequest
-                | Self::Authorize
-                | Self::Consent
-                | Self::UserInfo
-        )
     }
 
     /// The one that a document writes so.

@@ -6,7 +6,7 @@
 mod assertion;
 mod change;
 mod create;
-mod redirect;
+pub(crate) mod redirect;
 mod secret;
 
 use domain::{ApiName, KeyId, Scope, TenantId, Timestamp};
@@ -40,6 +40,9 @@ pub struct Client {
     pub keys: Option<String>,
     /// Where users may be sent back to.
     pub redirect_uris: Vec<String>,
+    /// Where users may be sent who have signed out.
+    #[serde(default)]
+    pub post_logout_uris: Vec<String>,
     /// The ways in which it may come to tokens.
     pub grants: Vec<ClientGrant>,
     /// The ceiling of what it may be granted; sorted, without repeats.
@@ -50,6 +53,9 @@ pub struct Client {
     pub created: Timestamp,
     /// When it was suspended. It is told no more than that it is not known.
     pub suspended: Option<Timestamp>,
+    /// Whether each of its tokens must be bound to a key that it has proven to hold (RFC 9449).
+    #[serde(default)]
+    pub proves_possession: bool,
     secrets: Vec<KeptSecret>,
 }
 
@@ -77,6 +83,8 @@ pub enum ClientGrant {
     RefreshToken,
     /// It acts for itself.
     ClientCredentials,
+    /// A user lets it act for them, on another device than the one that it runs on (RFC 8628).
+    DeviceCode,
 }
 
 impl ClientAuth {
@@ -100,7 +108,7 @@ impl ClientAuth {
 
 impl ClientGrant {
     /// Every one there is.
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -108,6 +116,7 @@ impl ClientGrant {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 }
@@ -127,6 +136,11 @@ impl Client {
     /// the port may be another each time (RFC 8252 section 7.3).
     pub fn leads_back_to(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|it| redirect::same(it, uri))
+    }
+
+    /// Whether users may be sent there who have signed out: to a place that was named, to the letter.
+    pub fn takes_leave_at(&self, uri: &str) -> bool {
+        self.post_logout_uris.iter().any(|it| it == uri)
     }
 
     /// What it may do by itself.

@@ -6,27 +6,24 @@
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use domain::{ApiName, Change, DeedClass, Grant, GrantKind, KeyId, KeyRecord, Scope, TenantId, Timestamp, keyformat};
+use domain::{ApiName, Change, DeedClass, KeyId, KeyRecord, Scope, TenantId, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
-use crate::clients::{Client, ClientGrant};
-use crate::grants::{NewGrant, ended};
+use crate::clients::Client;
+use crate::grants::{Consented, SessionGrant, ended};
 use crate::kept::Kept;
 use crate::people::User;
 use crate::publish::Decision;
-use crate::signing::{TOKEN_LIFETIME, digest_of};
+use crate::signing::digest_of;
 use crate::store::StoreFault;
 use crate::terms::{ApiTerms, Terms, Unfit};
-use crate::{Identity, Renewal, Shown};
+use crate::{Identity, Shown};
 
 /// How long a code is good.
 pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
 
 /// How long it is remembered after that, so that who brings it again is noticed.
 const REMEMBERED: Duration = Duration::from_hours(24);
-
-/// How long refresh tokens go on, however often they are used.
-const REFRESHED_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// How many digits a code has: 256 bits.
 const DIGITS: usize = 43;
@@ -54,6 +51,12 @@ pub struct Allowed {
     pub authenticated: Timestamp,
     /// How they did.
     pub methods: Vec<String>,
+    /// The thumbprint of the key that must be proven with the code, where the client has named one (RFC 9449 section 10).
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The session of the browser in which they allowed it. With that, it ends.
+    #[serde(default)]
+    pub session: Option<String>,
 }
 
 /// What a client brings for tokens.
@@ -65,6 +68,8 @@ pub struct Brought<'a> {
     pub redirect_uri: Option<&'a str>,
     /// What the challenge was made from.
     pub verifier: Option<&'a str>,
+    /// The thumbprint of the key that it has proven to hold, where it has.
+    pub key: Option<&'a str>,
 }
 
 /// What a code was good for.
@@ -96,8 +101,11 @@ pub enum RedeemError {
     /// Without what the challenge was made from.
     #[error("the verifier is not what the challenge was made from")]
     Verifier,
-    /// The user may not sign in any more, or has left the tenant.
-    #[error("its user may not sign in any more, or has left the tenant")]
+    /// Without the key that was named.
+    #[error("it was given for a key that was not proven")]
+    OtherKey,
+    /// The user may not sign in any more, has left the tenant, or has signed out.
+    #[error("its user may not sign in any more, has left the tenant, or has signed out")]
     Left,
     /// It was used before. What came of it is ended with that.
     #[error("it was used before: what came of it is ended")]
@@ -118,6 +126,9 @@ struct Code {
     until: Timestamp,
     /// What came of it.
     used: Option<KeyId>,
+    /// How often it was brought after that.
+    #[serde(default)]
+    again: u64,
 }
 
 impl Kept for Code {
@@ -137,7 +148,7 @@ impl Identity {
     pub async fn give_code(&self, allowed: &Allowed) -> Result<Shown, StoreFault> {
         let code = Shown::new(keyformat::draw_id("", DIGITS, &*self.random));
         let until = self.clock.now().wall + CODE_LIFETIME;
-        let kept = &Code { id: digest_of(code.reveal()), allowed: allowed.clone(), until, used: None };
+        let kept = &Code { id: digest_of(code.reveal()), allowed: allowed.clone(), until, used: None, again: 0 };
         self.settle(|| {
             Box::pin(async move {
                 Ok::<_, StoreFault>(Decision { changes: vec![kept.kept()?], deeds: Vec::new(), outcome: () })
@@ -175,8 +186,14 @@ impl Identity {
         if let Some(grant) = &code.used {
             let grant = self.registry.key(grant).await?;
             let end = grant.as_ref().and_then(|it| ended(it, now));
-            let deed = self.deed(DeedClass::SessionEnd, "reuse").of(&client.tenant).on(&client.id).with("kind", "code");
-            return Ok(Decision { changes: end.into_iter().collect(), deeds: vec![deed], outcome: None });
+            let again = code.again.saturating_add(1);
+            let deed = || {
+                let deed = self.deed(DeedClass::SessionEnd, "reuse").of(&client.tenant).on(&client.id);
+                deed.with("kind", "code").with("times", again)
+            };
+            let deeds = is_entered(again).then(deed).into_iter().collect();
+            let changes = end.into_iter().chain([Code { again, ..code.clone() }.kept()?]).collect();
+            return Ok(Decision { changes, deeds, outcome: None });
         }
         fits(&code, brought, now)?;
         // Ending the grants of a user ends no code that is on its way.
@@ -185,48 +202,30 @@ impl Identity {
         if !user.is_some_and(|it| it.memberships().iter().any(|it| it.tenant == *tenant)) {
             return Err(RedeemError::Left);
         }
-        let (grant, seeded) = self.begin_consented(&code.allowed, client, terms, now)?;
+        // Nor does signing out.
+        if let Some(session) = &code.allowed.session
+            && !self.stands(session).await?
+        {
+            return Err(RedeemError::Left);
+        }
+        let allowed = &code.allowed;
+        let consented = Consented {
+            user: &allowed.user,
+            scopes: &allowed.scopes,
+            authenticated: allowed.authenticated,
+            methods: &allowed.methods,
+            key: brought.key,
+        };
+        let (grant, seeded) = self.begin_consented(consented, client, terms, now)?;
         let (chain, refresh) = seeded.unzip();
         let mut changes = vec![Change::Key(Box::new(grant.clone()))];
         changes.push(Code { used: Some(grant.id.clone()), ..code.clone() }.kept()?);
         changes.extend(chain);
+        changes.extend(SessionGrant::of(&code.allowed, &grant).map(|it| it.kept()).transpose()?);
         let scopes: Vec<&str> = grant.scopes.iter().map(Scope::as_str).collect();
         let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
         let deed = deed.with("kind", "consent").with("client", &client.id).with("scopes", scopes.join(" "));
         Ok(Decision { changes, deeds: vec![deed], outcome: Some(Redeemed { allowed: code.allowed, grant, refresh }) })
-    }
-
-    /// The grant for what was allowed, and its refresh tokens where the client may have them.
-    fn begin_consented(
-        &self,
-        allowed: &Allowed,
-        client: &Client,
-        terms: &ApiTerms,
-        now: Timestamp,
-    ) -> Result<(KeyRecord, Option<(Change, Shown)>), RedeemError> {
-        let refreshes = client.may(ClientGrant::RefreshToken);
-        let grant = Grant {
-            kind: GrantKind::Consent,
-            client: Some(client.id.clone()),
-            authenticated: Some(allowed.authenticated),
-            methods: allowed.methods.clone(),
-        };
-        let new = NewGrant {
-            api: &allowed.api,
-            tenant: &allowed.tenant,
-            owner: Some(&allowed.user),
-            name: client.name.clone(),
-            scopes: allowed.scopes.clone(),
-            grant,
-            expires: now + if refreshes { REFRESHED_FOR } else { TOKEN_LIFETIME },
-        };
-        let drafted = self.draft_grant(new, terms, now)?;
-        // However often a user lets the same client in, it has one allowance.
-        let lineage = format!("{}:{}:{}", allowed.user, client.id, allowed.tenant).parse();
-        let grant = KeyRecord { lineage: lineage.unwrap_or_else(|_| drafted.lineage.clone()), ..drafted };
-        let renewal = if client.is_public() { Renewal::Turning } else { Renewal::Lasting };
-        let chain = refreshes.then(|| self.begin_chain(&grant, Some(&client.id), renewal, now)).transpose()?;
-        Ok((grant, chain))
     }
 }
 
@@ -241,7 +240,15 @@ fn fits(code: &Code, brought: Brought<'_>, now: Timestamp) -> Result<(), RedeemE
     }
     let verifier = brought.verifier.filter(|it| is_verifier(it)).ok_or(RedeemError::Verifier)?;
     let same = verify_slices_are_equal(digest_of(verifier).as_bytes(), allowed.challenge.as_bytes());
-    same.map_err(|_| RedeemError::Verifier)
+    same.map_err(|_| RedeemError::Verifier)?;
+    let bound = allowed.key.is_some() && allowed.key.as_deref() != brought.key;
+    if bound { Err(RedeemError::OtherKey) } else { Ok(()) }
+}
+
+/// Whether it is entered that a code was brought again for this time: the first, the tenth, the hundredth and so on, so that
+/// whoever goes on and on fills no log.
+fn is_entered(times: u64) -> bool {
+    10_u64.checked_pow(times.ilog10()) == Some(times)
 }
 
 /// RFC 7636 section 4.1.

@@ -1,10 +1,14 @@
 //! What tokens are made for where no key stands behind them, and the refresh tokens that keep them alive.
 
+mod consented;
+mod of_session;
 mod refresh;
 
 use domain::{ApiName, Change, DeedClass, Grant, KeyId, KeyRecord, KeySecret, Scope, TenantId, Timestamp, keyformat};
 
-pub use refresh::{RefreshError, Refreshed, Renewal};
+pub(crate) use consented::Consented;
+pub(crate) use of_session::SessionGrant;
+pub use refresh::{Holder, RefreshError, Refreshed, Renewal};
 
 use crate::Identity;
 use crate::publish::Decision;
@@ -53,6 +57,7 @@ impl Identity {
             scopes: new.scopes,
             tier: terms.default_tier.clone(),
             ip_allow: Vec::new(),
+            bound: None,
             created: now,
             expires: Some(new.expires),
             rotated_from: None,

@@ -145,6 +145,7 @@ impl Identity {
             [] => deed,
             nets => deed.with("ip_allow", spaced(nets.iter().map(ToString::to_string).collect())),
         };
+        let deed = key.bound.iter().fold(deed, |deed, bound| deed.with("bound", bound));
         // Of a service account its id is all there is to say.
         let owner = key.owner.as_deref().filter(|it| is_account(it));
         let deed = owner.into_iter().fold(deed, |deed, owner| deed.with("owner", owner));

@@ -6,10 +6,13 @@
 mod clients;
 mod codes;
 mod consents;
+mod devices;
 mod grants;
 mod kept;
 mod keys;
+mod passkeys;
 mod people;
+mod providers;
 mod publish;
 mod service_accounts;
 mod sessions;
@@ -17,13 +20,15 @@ mod settings;
 mod shown;
 mod signing;
 mod store;
+mod teams;
 mod tenants;
 mod terms;
 mod waiting;
 
 use std::sync::Arc;
 
-use domain::{Clock, Random, Vault};
+use async_trait::async_trait;
+use domain::{Clock, Random, Vault, Version};
 use tokio::sync::Mutex;
 
 pub use clients::{
@@ -31,17 +36,26 @@ pub use clients::{
     UnfitClient,
 };
 pub use codes::{Allowed, Brought, CODE_LIFETIME, RedeemError, Redeemed};
-pub use grants::{RefreshError, Refreshed, Renewal};
+pub use devices::{
+    AskingDevice, BeginDeviceError, BegunDevice, DEVICE_LIFETIME, DeviceAnswer, DeviceError, RedeemedDevice,
+};
+pub use grants::{Holder, RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
 };
+pub use passkeys::{Ceremony, NewPasskey, Party, Passkey, RegisterPasskeyError, RemovePasskeyError, ShownPasskey};
 pub use people::{
-    Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError, Enrolment, FactorError,
-    Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError, TooBusy, WeakPassword,
+    AcceptInviteError, Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError,
+    Enrolment, FactorError, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError, SignedOut,
+    TooBusy, WeakPassword,
+};
+pub use providers::{
+    ChangeProviderError, CreateProviderError, EndedOutside, EnterError, LeftOutside, LinkError, NewProvider,
+    OutsideUser, Provider, ProviderAlg, RoleRule, UnfitProvider,
 };
 pub use service_accounts::{
-    BadWorkload, ChangeServiceAccountError, CreateServiceAccountError, NewServiceAccount, Rotation, ServiceAccount,
-    WorkloadIdentity,
+    BadWorkload, ChangeServiceAccountError, CreateServiceAccountError, ExchangeError, NewServiceAccount, Rotation,
+    ServiceAccount, ShownWorkload, TrustError, TrustedIssuer, WorkloadIdentity,
 };
 pub use sessions::{BeginSessionError, SESSION_LIFETIME, Session, SessionShown};
 pub use settings::Settings;
@@ -51,8 +65,12 @@ pub use signing::{
     draw_token_key,
 };
 pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
+pub use teams::{
+    ChangeTeamError, CreateInviteError, CreateTeamError, Invite, InviteState, MadeInvite, Member, NewInvite, NewTeam,
+    Team,
+};
 pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};
-pub use terms::{ApiTerms, Terms, Unfit};
+pub use terms::{ApiTerms, BucketKeys, Terms, Unfit};
 
 /// Who makes, changes and ends tenants and keys. Clones are the same one, under whatever name they act.
 /// Tokens are made by the [`Issuer`], of the keys that this one looks after.
@@ -65,11 +83,26 @@ pub struct Identity {
     settings: Settings,
     people: PeopleSettings,
     passwords: Arc<people::Passwords>,
+    challenges: Arc<passkeys::Challenges>,
     /// Who acts through this one, as deeds name them.
     actor: String,
     /// Verbs of one process wait for each other here rather than deciding twice.
     turn: Arc<Mutex<()>>,
+    /// Who must honour what is published before a verb says that it is done.
+    follower: Option<Arc<dyn Follower>>,
 }
+
+/// A gateway that runs beside whoever publishes, and follows.
+#[async_trait]
+pub trait Follower: Send + Sync {
+    /// Comes back when whatever was published up to this version is in force there; an error where that takes too long.
+    async fn honours(&self, version: Version) -> Result<(), NotHonoured>;
+}
+
+/// Something was published and is not in force yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is done and kept, but the running gateway does not act by it yet; it will as soon as it can: see /readyz")]
+pub struct NotHonoured;
 
 impl Identity {
     /// Over this registry; secrets become what `vault` makes of them.
@@ -82,8 +115,9 @@ impl Identity {
     ) -> Self {
         let people = PeopleSettings::default();
         let passwords = Arc::new(people::Passwords::new(people.hashes_at_once));
+        let challenges = Arc::new(passkeys::Challenges::draw(&*random));
         let (actor, turn) = ("gateway".to_owned(), Arc::default());
-        Self { registry, vault, random, clock, settings, people, passwords, actor, turn }
+        Self { registry, vault, random, clock, settings, people, passwords, challenges, actor, turn, follower: None }
     }
 
     /// With these settings of people, where they would be the default ones.
@@ -91,6 +125,12 @@ impl Identity {
     pub fn with_people(self, people: PeopleSettings) -> Self {
         let passwords = Arc::new(people::Passwords::new(people.hashes_at_once));
         Self { people, passwords, ..self }
+    }
+
+    /// With verbs that are done only when this one acts by what they have published.
+    #[must_use]
+    pub fn followed_by(self, follower: Arc<dyn Follower>) -> Self {
+        Self { follower: Some(follower), ..self }
     }
 
     /// With deeds in the name of this actor, where they would be in that of the gateway itself.

@@ -7,26 +7,32 @@ mod browser;
 mod change;
 mod create;
 mod factor;
+mod join;
 mod password;
 mod pool;
 mod settings;
 mod signin;
+mod through;
 mod totp;
 mod user;
 
 use domain::{RoleName, TenantId, Timestamp};
 
-pub use browser::BrowserSession;
+pub use browser::{BrowserSession, SignedOut};
 pub use change::ChangePersonError;
 pub use create::{BadRole, CreatePersonError, NewPerson};
 pub use factor::{Enrolment, FactorError};
+pub use join::{AcceptInviteError, Joining};
 pub use password::WeakPassword;
 pub use pool::TooBusy;
 pub use settings::PeopleSettings;
 pub use signin::{Authenticated, CodeWanted, SignIn, SignInError};
 
+pub(crate) use browser::{BROWSER_SECRET, KeptSession, mark};
+pub(crate) use create::{address, address_of, known_roles, sorted};
 pub(crate) use pool::Passwords;
-pub(crate) use user::User;
+pub(crate) use through::{BY_ACCOUNT, BY_PROVIDER, Through};
+pub(crate) use user::{BY_TEAM, NewOutsider, User};
 
 use crate::Identity;
 use crate::store::{Page, StoreFault};

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use std::fmt::Display;
 
-use domain::{Change, Deed, DeedClass};
+use domain::{Change, Deed, DeedClass, Version};
 
 use crate::Identity;
 use crate::store::{PublishFault, StoreFault};
@@ -48,13 +48,23 @@ impl Identity {
                 return Ok(outcome);
             }
             match self.registry.publish(seen, &changes, &deeds).await {
-                Ok(_) => return Ok(outcome),
+                Ok(version) => {
+                    self.honoured(version).await?;
+                    return Ok(outcome);
+                }
                 Err(PublishFault::Stale) => {}
                 Err(PublishFault::Store(fault)) => return Err(fault.into()),
             }
         }
         let source = format!("others changed it {ATTEMPTS} times meanwhile").into();
         Err(StoreFault { doing: "publishing a change", source }.into())
+    }
+
+    /// Nobody is told that a key is revoked for as long as it opens anything.
+    async fn honoured(&self, version: Version) -> Result<(), StoreFault> {
+        let Some(follower) = &self.follower else { return Ok(()) };
+        let fault = |it: crate::NotHonoured| StoreFault { doing: "waiting for the running gateway", source: it.into() };
+        follower.honours(version).await.map_err(fault)
     }
 
     /// A deed of whoever acts here, now.

@@ -6,7 +6,9 @@
 
 mod change;
 mod create;
+mod exchange;
 mod rotation;
+mod trusted;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -16,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use change::ChangeServiceAccountError;
 pub use create::{CreateServiceAccountError, NewServiceAccount};
+pub use exchange::{ExchangeError, Shown as ShownWorkload};
 pub use rotation::Rotation;
+pub use trusted::{TrustError, TrustedIssuer};
 pub use workload::{BadWorkload, WorkloadIdentity};
 
 use crate::Identity;
@@ -27,6 +31,9 @@ use crate::terms::ApiTerms;
 /// What their ids begin with: of those that show their keys, and of those that sign with them.
 const BEARS: &str = "sa_";
 const SIGNS: &str = "iam_";
+
+/// By what those are found whom an outside issuer vouches for.
+const BY_ISSUER: &str = "workload_issuer";
 
 /// How many a tenant may have at one API.
 const MOST: usize = 1000;
@@ -79,6 +86,11 @@ impl Kept for ServiceAccount {
 
     fn tenant(&self) -> Option<&TenantId> {
         Some(&self.tenant)
+    }
+
+    fn found_by(&self) -> Vec<(&'static str, String)> {
+        let issuers: BTreeSet<&str> = self.workloads.iter().map(WorkloadIdentity::issuer).collect();
+        issuers.into_iter().map(|it| (BY_ISSUER, it.to_owned())).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{
     ApiName, Change, Deed, DeedClass, Grant, GrantKind, KeyId, KeyRecord, KeySecret, Scope, TenantId, Timestamp,
 };
 
-use crate::grants::{NewGrant, Renewal, ended};
+use crate::grants::{Holder, NewGrant, Renewal, ended};
 use crate::people::{Authenticated, User};
 use crate::publish::Decision;
 use crate::store::{KeyFilter, Page, StoreFault};
@@ -93,7 +93,7 @@ impl Identity {
             expires: now + SESSION_LIFETIME,
         };
         let grant = self.draft_grant(new, terms, now)?;
-        let (chain, refresh) = self.begin_chain(&grant, None, Renewal::Turning, now)?;
+        let (chain, refresh) = self.begin_chain(&grant, Holder::default(), Renewal::Turning, now)?;
         let (mut changes, mut deeds) = self.make_room(&who.user, &terms.api, now).await?;
         let deed = self.deed(DeedClass::SessionStart, "sign_in").on(&grant.id).of(&tenant).with("api", &terms.api);
         deeds.push(deed.with("user", &who.user).with("methods", who.methods.join(" ")));
@@ -158,8 +158,9 @@ impl Identity {
     }
 
     /// Ends the grant that a refresh token belongs to, whether the token is good any more or not.
-    pub async fn sign_out(&self, refresh: &str) -> Result<(), StoreFault> {
-        let Some(grant) = &self.grant_behind(refresh, None).await? else { return Ok(()) };
+    /// Gives its id.
+    pub async fn sign_out(&self, refresh: &str) -> Result<Option<KeyId>, StoreFault> {
+        let Some(grant) = &self.grant_behind(refresh, None).await? else { return Ok(None) };
         let now = self.clock.now().wall;
         self.settle(|| {
             Box::pin(async move {
@@ -168,7 +169,8 @@ impl Identity {
                 Ok::<_, StoreFault>(Decision { changes, deeds, outcome: () })
             })
         })
-        .await
+        .await?;
+        Ok(Some(grant.id.clone()))
     }
 
     /// The changes that end every grant of a user, in one tenant or everywhere, and what is entered of them.
@@ -182,7 +184,7 @@ impl Identity {
         Ok(self.endings(meant, "end", self.clock.now().wall))
     }
 
-    fn endings<'a>(
+    pub(crate) fn endings<'a>(
         &self,
         grants: impl IntoIterator<Item = &'a KeyRecord>,
         action: &str,

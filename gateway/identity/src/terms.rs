@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ApiName, RoleName, Scope, TierName, Timestamp, keyformat};
+use domain::{ApiName, CountedBy, RoleName, Scope, TierName, Timestamp, keyformat};
 
 /// The terms of every API of the catalog.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,21 @@ pub struct ApiTerms {
     pub tiers: BTreeSet<TierName>,
     /// The tier of keys that name none.
     pub default_tier: TierName,
+    /// Whose requests are counted together: what is counted for a tenant has the tenant's tier, and no key one of its own.
+    pub counted_by: CountedBy,
     /// What each of its roles may do.
     pub roles: BTreeMap<RoleName, Vec<Scope>>,
+    /// What the access keys of one bucket may do there, where it has such keys.
+    pub bucket_keys: Option<BucketKeys>,
+}
+
+/// What the access keys of one bucket may do there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketKeys {
+    /// All of them.
+    pub read: Vec<Scope>,
+    /// Those that write besides.
+    pub write: Vec<Scope>,
 }
 
 /// What was asked for cannot be, whatever is kept already.
@@ -41,6 +54,11 @@ pub enum Unfit {
     /// No such tier.
     #[error("API `{1}` has no tier `{0}`; help: it has {2}")]
     UnknownTier(TierName, ApiName, String),
+    /// A tier of a key, where limits are those of its tenant.
+    #[error(
+        "API `{0}` limits a tenant as a whole, so no key has a tier of its own; help: `portcullis tenants set-tier TENANT {0}=TIER`"
+    )]
+    TierOfTenant(ApiName),
     /// No such role.
     #[error("API `{1}` has no role `{0}`; help: it has {2}")]
     UnknownRole(RoleName, ApiName, String),
@@ -100,6 +118,15 @@ impl ApiTerms {
         self.tiers.contains(tier).then(|| tier.clone()).ok_or_else(unknown)
     }
 
+    /// The tier of a key that names this one, or none.
+    pub(crate) fn own_tier(&self, named: Option<&TierName>) -> Result<TierName, Unfit> {
+        match named {
+            None => Ok(self.default_tier.clone()),
+            Some(_) if self.counted_by == CountedBy::Tenant => Err(Unfit::TierOfTenant(self.api.clone())),
+            Some(tier) => self.tier(tier),
+        }
+    }
+
     /// The scopes sorted and without repeats, if the API has them all.
     pub(crate) fn scopes(&self, scopes: &[Scope]) -> Result<Vec<Scope>, Unfit> {
         if let Some(unknown) = scopes.iter().find(|it| !self.scopes.contains(*it)) {
@@ -138,7 +165,9 @@ mod tests {
             scopes: ["compute", "data"].map(|it| it.parse().unwrap()).into(),
             tiers: ["standard"].map(|it| it.parse().unwrap()).into(),
             default_tier: "standard".parse().unwrap(),
+            counted_by: CountedBy::Lineage,
             roles: BTreeMap::new(),
+            bucket_keys: None,
         }])
     }
 
@@ -179,5 +208,15 @@ mod tests {
         let key = keyformat::write("nsx_live_", &mut [7; 32]);
         assert_eq!(label(&format!("key of bob: {key}")), Err(Unfit::Key));
         assert!(!label("\u{1b}[31m").unwrap_err().to_string().contains('\u{1b}'));
+    }
+
+    #[test]
+    fn where_a_tenant_is_limited_as_a_whole_no_key_has_a_tier_of_its_own() {
+        let by_key = terms().of(&"novastraxis".parse().unwrap()).unwrap().clone();
+        let by_tenant = ApiTerms { counted_by: CountedBy::Tenant, ..by_key.clone() };
+        let standard = "standard".parse().unwrap();
+        assert_eq!(by_key.own_tier(Some(&standard)), Ok(standard.clone()));
+        assert_eq!(by_tenant.own_tier(None), Ok(standard.clone()));
+        assert_eq!(by_tenant.own_tier(Some(&standard)), Err(Unfit::TierOfTenant(by_key.api)));
     }
 }

@@ -40,8 +40,10 @@ mod tests {
             tenant: "t1".parse().unwrap(),
             scopes: Vec::new(),
             tier: "standard".parse().unwrap(),
+            tenant_tier: None,
             expires: None,
             suspended: false,
+            bound: None,
             grant: None,
         }
     }

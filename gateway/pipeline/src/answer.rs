@@ -1,7 +1,7 @@
 //! Every way a request can be turned away, with what is told and what is recorded.
 
-use authn::Unauthenticated;
 use authn::sigv4::BadChunks;
+use authn::{Lapse, Unauthenticated};
 use authz::Forbidden;
 use catalog::{Invalid, Unidentified};
 use domain::{Blame, Declined, PathRefused, Told};
@@ -35,6 +35,9 @@ pub enum Answer {
     /// Not exactly one good credential.
     #[error("{}", .0.why)]
     Unauthenticated(Box<Unproven>),
+    /// The credential has ended while the request was under way.
+    #[error("the credential has ended while the request was under way: {0}")]
+    Lapsed(Lapse),
     /// A signature that has done its work.
     #[error("the signature was seen before")]
     Replayed,
@@ -123,6 +126,7 @@ impl Answer {
             Self::Unidentified(refused) => refused.told(),
             Self::Shielded(refused) => refused.told(),
             Self::Unauthenticated(unproven) => unproven.told.clone(),
+            Self::Lapsed(_) => Told::new("credential_ended", "The credential is not valid any more."),
             Self::Replayed => Told::new("signature_replayed", "This signed request was received before. Sign it anew."),
             Self::OverLimit(refused) => refused.told(),
             Self::Forbidden(refused) => refused.told(),
@@ -173,6 +177,7 @@ impl Answer {
             | Self::Unidentified(_)
             | Self::Shielded(_)
             | Self::Unauthenticated(_)
+            | Self::Lapsed(_)
             | Self::Replayed
             | Self::OverLimit(_)
             | Self::Invalid(_)
@@ -191,7 +196,8 @@ impl Answer {
                 | Declined::WeakPassword
                 | Declined::TooOften(_)
                 | Declined::NoSigner
-                | Declined::NotFound,
+                | Declined::NotFound
+                | Declined::Gone,
             ) => Blame::Caller,
         }
     }
@@ -214,8 +220,13 @@ impl Answer {
             | Self::BadChunks(_)
             | Self::BodyCut
             | Self::Declined(Declined::Parameter(_) | Declined::WeakPassword) => "validate",
-            Self::Declined(Declined::NotFound | Declined::NoSigner | Declined::Conflict(_)) => "answer",
-            Self::NotServed(_) | Self::Upstream(_) | Self::Declined(Declined::Busy | Declined::Failed) => "forward",
+            Self::Declined(Declined::NotFound | Declined::Gone | Declined::NoSigner | Declined::Conflict(_)) => {
+                "answer"
+            }
+            Self::Lapsed(_)
+            | Self::NotServed(_)
+            | Self::Upstream(_)
+            | Self::Declined(Declined::Busy | Declined::Failed) => "forward",
             Self::Unrecordable(_) | Self::Held(_) | Self::Declined(Declined::Unrecorded) => "record",
             Self::Internal(_) => "internal",
         }

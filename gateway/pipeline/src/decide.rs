@@ -148,7 +148,7 @@ impl Gateway {
         let Some((index, caller)) = known else { return stray };
         let Some(profile) = catalog.profiles().get(index) else { return stray };
         let counter = Counter::of(&profile.api.name, profile.limits.counted_by, &caller.standing);
-        let tier = profile.limits.tier(&caller.standing.tier);
+        let tier = profile.limits.tier_of(&caller.standing);
         let (answer, allowance) = match self.limiter.admit(tier, counter, passage.arrival.at) {
             Ok(allowance) => (stray.answer, Some(passage.trail.keep(allowance))),
             Err(over) => (over.into(), None),
@@ -187,7 +187,7 @@ impl Gateway {
     fn charge(&self, call: &Call, standing: &Standing, passage: &mut Passage<'_>) -> Result<Allowance, OverLimit> {
         let limits = &passage.configuration.catalog.profile(call).limits;
         let counter = Counter::of(&call.operation.api, limits.counted_by, standing);
-        let allowance = self.limiter.admit(limits.tier(&standing.tier), counter, passage.arrival.at)?;
+        let allowance = self.limiter.admit(limits.tier_of(standing), counter, passage.arrival.at)?;
         Ok(passage.trail.keep(allowance))
     }
 }

@@ -19,11 +19,15 @@ const REMEMBERED: usize = 524_288;
 /// The same of objects, where nothing is refused for it.
 const REMEMBERED_OF_OBJECTS: usize = 131_072;
 
+/// How many proofs of possession are remembered: for three minutes, so that 2,900 a second find room.
+const REMEMBERED_PROOFS: usize = 524_288;
+
 /// The signatures that changed something, and may still be good.
 #[derive(Debug)]
 pub(crate) struct Remembered {
     pub(crate) api: Replays,
     pub(crate) objects: Replays,
+    pub(crate) proofs: Replays,
 }
 
 /// What is the same for every request, and outlives every configuration.
@@ -78,7 +82,11 @@ impl Gateway {
             log: parts.log,
             clock: parts.clock,
             random: parts.random,
-            replays: Remembered { api: Replays::new(REMEMBERED), objects: Replays::new(REMEMBERED_OF_OBJECTS) },
+            replays: Remembered {
+                api: Replays::new(REMEMBERED),
+                objects: Replays::new(REMEMBERED_OF_OBJECTS),
+                proofs: Replays::new(REMEMBERED_PROOFS),
+            },
             configuration: ArcSwap::from_pointee(parts.configuration),
         })
     }
@@ -99,6 +107,11 @@ impl Gateway {
         self.meters.reloaded(&configuration)?;
         self.configuration.store(Arc::new(configuration));
         Ok(())
+    }
+
+    /// The proofs of possession that were shown and may still be good.
+    pub fn proofs(&self) -> &Replays {
+        &self.replays.proofs
     }
 
     /// The keys as they are at this moment.

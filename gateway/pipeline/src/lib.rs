@@ -21,5 +21,5 @@ pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unread};
 pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Parts};
 pub use meters::{Meters, Totals};
-pub use shape::{over_limit, retirement, stamp};
-pub use trail::{Ending, Facts, Secured, Trail};
+pub use shape::{expiry, over_limit, retirement, stamp};
+pub use trail::{Ending, Facts, Redacted, Secured, Trail};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use authn::{
     AuthRules, Cause, KeyRules, PayloadCheck, SessionRole, SessionRules, Sight, SignatureRules, TokenRules,
-    sigv4::BodyHash,
+    Unauthenticated, dpop::BadProof, sigv4::BodyHash,
 };
 use catalog::{Catalog, Host, Profile, Surface};
 use domain::{Arrival, AuthMethod, Call, Caller, PathMode, Standing};
@@ -60,6 +60,13 @@ impl Gateway {
         } else {
             authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets)
         };
+        let proven = proven.and_then(|it| match it {
+            Some((caller, check)) => self.shown_once(arrival, &caller).map(|()| Some((caller, check))),
+            None => Ok(None),
+        });
+        if let Err(Unauthenticated { cause: Cause::BadProof(BadProof::NoRoom), .. }) = proven {
+            return Err(Answer::ReplaysFull);
+        }
         proven.map_err(|why| {
             if why.guessed() {
                 self.limiter.failed_credential(address, now);
@@ -67,6 +74,20 @@ impl Gateway {
             let (told, challenge) = (why.told(&rules), why.challenge(&rules));
             Answer::Unauthenticated(Box::new(Unproven { why, told, challenge }))
         })
+    }
+
+    /// Whether the proof that a bound token was shown with is shown for the first time, where there is one.
+    fn shown_once(&self, arrival: &Arrival, caller: &Caller) -> Result<(), Unauthenticated> {
+        if caller.method != AuthMethod::AccessToken {
+            return Ok(());
+        }
+        let Some(mark) = authn::dpop::mark(arrival) else { return Ok(()) };
+        let why = match self.replays.proofs.see(mark, arrival.at.tick) {
+            Sight::First => return Ok(()),
+            Sight::Resent | Sight::Repeated => BadProof::Replayed,
+            Sight::Full => BadProof::NoRoom,
+        };
+        Err(Unauthenticated { cause: why.into(), standing: Some(Arc::clone(&caller.standing)) })
     }
 
     /// Whether a signature that holds was seen before. Where it may not be good again, that is the answer; on objects,
@@ -111,6 +132,9 @@ impl Gateway {
                 hash = Some(BodyHash::of(&whole));
             }
             match authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets) {
+                Ok(Some((caller, _))) if self.shown_once(arrival, &caller).is_err() => {
+                    return Stray::Refused(caller.standing);
+                }
                 Ok(Some((caller, _))) => return Stray::Known(index, Box::new(caller)),
                 Ok(None) => return Stray::Nobody,
                 Err(why) => {
@@ -138,10 +162,11 @@ fn rules<'a>(catalog: &'a Catalog, call: &'a Call) -> AuthRules<'a> {
     let rules = rules_of(catalog.profile(call), catalog.surface(call), anonymous);
     // Tokens are good where the document says so, and not wherever the API has them.
     let named = anonymous || asked.names(AuthMethod::AccessToken);
-    let role = if anonymous {
-        SessionRole::Passed
-    } else if asked.names(AuthMethod::Session) {
+    // Where anybody may ask, a session counts only where the document says what it is good for.
+    let role = if asked.names(AuthMethod::Session) {
         SessionRole::Credential
+    } else if anonymous {
+        SessionRole::Passed
     } else {
         SessionRole::NotTaken
     };

@@ -60,7 +60,7 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
             tls: trail.facts.source.tls,
             secured: trail.facts.secured.as_ref().map(section),
             labels: operation.map_or(&[][..], |it| it.labels.as_slice()),
-            redacted: trail.facts.redacted,
+            redacted: trail.facts.redacted.names(),
             api: trail.api().map(domain::ApiName::as_str),
             operation: operation.map(|it| it.id.as_str()),
             trace: trace.as_deref(),

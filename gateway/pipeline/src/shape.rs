@@ -1,8 +1,8 @@
 //! The headers every answer of an API carries, whoever gives it.
 
 use catalog::{DEPRECATION, Profile, SUNSET};
-use domain::Overlap;
-use http::{HeaderMap, HeaderValue};
+use domain::{EXPIRES_SOON, Overlap, Standing, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use limits::{Allowance, HeaderNames, OverLimit};
 
 /// Says in the headers of an answer what the caller has left, under the API's own names. Whatever an upstream said of
@@ -20,6 +20,18 @@ pub fn over_limit(profile: &Profile, over: &OverLimit, headers: &mut HeaderMap) 
 fn names(profile: &Profile) -> HeaderNames {
     let names = &profile.limits.headers;
     HeaderNames { limit: names.limit.clone(), remaining: names.remaining.clone(), reset: names.reset.clone() }
+}
+
+/// When the key ends that was shown, where that is soon.
+const CREDENTIAL_EXPIRES: HeaderName = HeaderName::from_static("credential-expires");
+
+/// Says of a key that ends soon when it does, on every answer it still gets. Grants are renewed or ended by those who have
+/// them, and are not spoken of.
+pub fn expiry(standing: &Standing, now: Timestamp, headers: &mut HeaderMap) {
+    let soon = standing.expires.filter(|it| standing.grant.is_none() && *it <= now + EXPIRES_SOON);
+    if let Some(end) = soon.and_then(|it| HeaderValue::from_str(&it.http_date()).ok()) {
+        headers.insert(CREDENTIAL_EXPIRES, end);
+    }
 }
 
 /// When a retired key stops working, on every answer it still gets (RFC 9745, RFC 8594).

@@ -1,7 +1,6 @@
 //! What was learnt of a request, for the entry alone. Nobody reads it to decide.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
@@ -33,8 +32,27 @@ pub struct Facts {
     pub trace: Option<TraceParent>,
     /// How the connection was secured, where it was.
     pub secured: Option<Secured>,
-    /// What was said and is not entered as it was: `path`, `query`.
-    pub redacted: &'static [&'static str],
+    /// What was said and is not entered as it was.
+    pub redacted: Redacted,
+}
+
+/// What of a request is not entered as it was, because it looks like a secret or may hold one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redacted(Vec<&'static str>);
+
+impl Redacted {
+    /// This part as well, if it is so. Entries name `method`, `host` (as it was asked for, or as TLS named it), `path`,
+    /// `query`, and `detail`: words that are repeated of it in why it was turned away.
+    #[must_use]
+    pub fn with(mut self, part: &'static str, is: bool) -> Self {
+        self.0.extend(is.then_some(part));
+        self
+    }
+
+    /// As entries name them.
+    pub(crate) fn names(&self) -> &[&'static str] {
+        &self.0
+    }
 }
 
 /// The version of TLS, and the cipher suite.
@@ -179,8 +197,7 @@ impl Trail {
         if self.refusal.is_some() {
             return;
         }
-        let mut detail = String::new();
-        let _ = write!(detail, "{answer}");
+        let detail = self.printable(&answer.to_string());
         let (mut policies, mut bundle) = (Vec::new(), None);
         if let Answer::Forbidden(refused) = answer {
             policies.extend(refused.determining().iter().chain(refused.erring()).cloned());
@@ -192,6 +209,15 @@ impl Trail {
         let (step, reason, blame) = (answer.step(), answer.reason(), answer.blame());
         debug!(parent: &self.span, step, reason, "refused");
         self.refusal = Some(Refusal { outcome, step, reason, detail, blame, policies, bundle });
+    }
+
+    /// What is said of a request without the secrets that its sender may have put where a name belongs.
+    fn printable(&mut self, detail: &str) -> String {
+        let configuration = self.gateway.configuration();
+        let told = configuration.catalog.without_keys(detail);
+        let redacted = std::mem::take(&mut self.facts.redacted);
+        self.facts.redacted = redacted.with("detail", told != detail);
+        told.into_owned()
     }
 
     /// Notes that the gateway itself turned the request away in the words of a standard, and why, as one token.
@@ -278,6 +304,16 @@ impl Trail {
         debug!(parent: &self.span, status, "answered by the upstream");
         self.answered = Some(self.gateway.clock.tick());
         self.upstream_status = Some(status);
+    }
+
+    /// When the head of the answer came.
+    pub fn answered(&self) -> Option<Tick> {
+        self.answered
+    }
+
+    /// The status that the upstream answered.
+    pub fn upstream_status(&self) -> Option<u16> {
+        self.upstream_status
     }
 
     /// Leaves the entry of a strict operation before its answer is given, and waits until it is on the disk.

@@ -181,8 +181,8 @@ fn unusable_files(settings: &Settings, apis: &Apis) -> Faults {
             let message = format!("[upstream_keys] `{name}`: no API has this name and host");
             faults.push(Fault { message, ..place(&key.place) });
         }
-        if let Err(cause) = std::fs::read_to_string(&key.secret_file) {
-            let message = format!("[upstream_keys] `{name}`: `{}`: {cause}", key.secret_file.display());
+        if let Err(cause) = authn::secrets::text(&key.secret_file) {
+            let message = format!("[upstream_keys] `{name}`: {cause}");
             faults.push(Fault { message, ..place(&key.place) });
         }
     }

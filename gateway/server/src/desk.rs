@@ -9,7 +9,7 @@ use authn::upstream::{IdentityKey, IdentityTokens};
 use authn::{SecretFiles, Secrets, SystemRandom};
 use catalog::{Catalog, Profile};
 use domain::Clock;
-use identity::{ApiTerms, Identity, Terms};
+use identity::{ApiTerms, BucketKeys, Identity, Terms};
 use store::Sqlite;
 
 use crate::settings::Settings;
@@ -38,9 +38,16 @@ pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::
 
 /// Who tells the APIs behind who calls, in the name of this gateway. The key is made where it was never there.
 pub(crate) fn identity_tokens(settings: &Settings) -> anyhow::Result<IdentityTokens> {
-    let seed = authn::secrets::seed(&SecretFiles::under(&settings.data).identity)?;
-    let tokens = IdentityTokens::new(IdentityKey::from_seed(&seed)?, format!("portcullis/{}", settings.node))?;
-    Ok(tokens)
+    let (key, others) = identity_keys(settings)?;
+    Ok(IdentityTokens::new(key, &others, format!("portcullis/{}", settings.node))?)
+}
+
+/// The key that signs identity tokens, and those that are known beside it.
+pub(crate) fn identity_keys(settings: &Settings) -> anyhow::Result<(IdentityKey, Vec<IdentityKey>)> {
+    let seeds = authn::secrets::identity_seeds(&SecretFiles::under(&settings.data))?;
+    let others = seeds.next.iter().map(|(_, it)| it).chain(&seeds.before);
+    let others = others.map(|it| IdentityKey::from_seed(it)).collect::<Result<_, _>>()?;
+    Ok((IdentityKey::from_seed(&seeds.current)?, others))
 }
 
 /// Where the keys are kept that seal what entries say of people.
@@ -63,6 +70,8 @@ fn api_terms(profile: &Profile) -> ApiTerms {
         scopes: profile.api.scopes().cloned().collect(),
         tiers: profile.limits.tiers.keys().cloned().collect(),
         default_tier: profile.limits.default_tier.name.clone(),
+        counted_by: profile.limits.counted_by,
         roles: profile.roles.clone(),
+        bucket_keys: profile.credentials.bucket_keys.clone().map(|it| BucketKeys { read: it.read, write: it.write }),
     }
 }

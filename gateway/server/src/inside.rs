@@ -6,11 +6,11 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as 
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Books, Bounds, IntroductionKey, Offered, Operations, SessionCookies, Shelf};
+use admin::{Books, Bounds, IntroductionKey, Messenger, Offered, Operations, SessionCookies, Shelf};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use audit::Log;
-use authn::{Keyring, Secrets, SystemRandom};
+use authn::{Keyring, Replays, Secrets, SystemRandom};
 use catalog::{Profile, Sessions};
 use domain::{Clock, Declined, NativeVerb, Operation, PathMode, Random};
 use identity::{Identity, Issuer, Terms};
@@ -19,6 +19,7 @@ use tokio::net::UnixListener;
 
 use crate::desk;
 use crate::edge::Inward;
+use crate::errands::Errands;
 use crate::office::Office;
 
 /// The folder of the socket, and the socket. Short, because the path of a socket may not be long.
@@ -45,7 +46,8 @@ impl Inside {
         let key = Arc::new(IntroductionKey::draw(&SystemRandom));
         let path = socket.to_str().context("`data` is not text, and names a socket")?;
         let inward = Inward::over(path, Arc::clone(&key), Arc::clone(&office.gateway.clock))?;
-        let operations = Operations::new(key, Arc::new(Own(Arc::clone(office))), Bounds::default());
+        let own = Own { office: Arc::clone(office), errands: Errands::default() };
+        let operations = Operations::new(key, Arc::new(own), Bounds::default());
         Ok(Self { operations, listener, inward })
     }
 }
@@ -66,55 +68,66 @@ fn bind(folder: &Path, socket: &Path) -> io::Result<UnixListener> {
 }
 
 /// What this gateway keeps.
-struct Own(Arc<Office>);
+struct Own {
+    office: Arc<Office>,
+    errands: Errands,
+}
 
 #[async_trait]
 impl Books for Own {
     fn log(&self) -> &Log {
-        &self.0.gateway.log
+        &self.office.gateway.log
     }
 
     fn clock(&self) -> &dyn Clock {
-        &*self.0.gateway.clock
+        &*self.office.gateway.clock
     }
 
     fn keyring(&self) -> Arc<Keyring> {
-        self.0.gateway.keyring.load_full()
+        self.office.gateway.keyring.load_full()
     }
 
     fn secrets(&self) -> &Secrets {
-        &self.0.gateway.secrets
+        &self.office.gateway.secrets
     }
 
     fn limiter(&self) -> &Limiter {
-        &self.0.gateway.limiter
+        &self.office.gateway.limiter
+    }
+
+    fn proofs(&self) -> &Replays {
+        self.office.gateway.proofs()
     }
 
     fn issuer(&self) -> &Issuer {
-        &self.0.issuer
+        &self.office.issuer
     }
 
     fn identity(&self) -> &Identity {
-        &self.0.identity
+        &self.office.identity
     }
 
     fn terms(&self) -> Terms {
-        desk::terms(&self.0.gateway.configuration().catalog)
+        desk::terms(&self.office.gateway.configuration().catalog)
     }
 
     async fn come_into_force(&self) -> Result<(), Declined> {
-        self.0.come_into_force().await.map_err(|cause| {
+        self.office.come_into_force().await.map_err(|cause| {
             tracing::error!(%cause, "what was published cannot be taken in");
             Declined::Busy
         })
     }
 
     fn random(&self) -> &dyn Random {
-        &*self.0.gateway.random
+        &*self.office.gateway.random
+    }
+
+    fn messenger(&self) -> &dyn Messenger {
+        &self.errands
     }
 
     fn shelf(&self, api: &str) -> Option<Shelf> {
-        let configuration = self.0.gateway.configuration();
+        let configuration = self.office.gateway.configuration();
         let profile = configuration.catalog.profiles().iter().find(|it| it.api.name.as_str() == api)?;
         let region = profile.credentials.sigv4.as_ref()?.region.clone();
         let mut objects = profile.surfaces.iter().filter(|it| it.paths == PathMode::Objects);
@@ -123,7 +136,7 @@ impl Books for Own {
     }
 
     fn offered(&self, api: &str) -> Option<Offered> {
-        let configuration = self.0.gateway.configuration();
+        let configuration = self.office.gateway.configuration();
         let profile = configuration.catalog.profiles().iter().find(|it| it.api.name.as_str() == api)?;
         let issuer = profile.token_issuer.clone()?;
         let mut scopes: Vec<String> = profile.api.scopes().map(ToString::to_string).collect();

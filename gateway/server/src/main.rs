@@ -2,14 +2,17 @@
 
 mod actor;
 mod boot;
+mod client;
 mod commands;
 mod cosign;
 mod desk;
 mod diary;
 mod edge;
+mod errands;
 mod faults;
 mod hashing;
 mod health;
+mod heard;
 mod inside;
 mod office;
 mod outward;

@@ -1,25 +1,29 @@
 //! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
 
+mod ending;
 mod following;
 mod keeping;
+mod opening;
+mod vouchers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use admin::{Condition, Posts};
 use anyhow::Context as _;
-use audit::note::Signer;
-use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
+use audit::Notice;
 use authn::upstream::{IdentityKeySet, IdentityTokens};
-use authn::{KeyringBuilder, SecretFiles, SystemRandom};
-use domain::{Clock, Random, SystemClock};
+use authn::{KeyringBuilder, SystemRandom};
+use domain::{Clock, SystemClock};
 use identity::{Identity, Issuer};
 use limits::Limiter;
 use pipeline::{Gateway, Parts};
 use store::Sqlite;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
+
+pub(crate) use following::key_set;
 
 use crate::boot;
 use crate::cosign::Cosigning;
@@ -28,11 +32,14 @@ use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
 use crate::hashing;
-use crate::retaining;
+use crate::heard::Heard;
 use crate::scanning::Scanning;
 use crate::settings::{Incomplete, Settings};
 use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
+
+use ending::Ending;
+pub(crate) use opening::{open_log, signer};
 
 /// How often uses of keys are written down, and names of upstreams resolved again.
 const ROUND: Duration = Duration::from_secs(30);
@@ -62,6 +69,12 @@ pub(crate) struct Office {
     store: Sqlite,
     /// The last change of keys and tenants that was taken in.
     version: AtomicU64,
+    /// The same, for commands.
+    followed: Heard,
+    /// Keys that end soon.
+    ending: Ending,
+    /// When the folder of secrets had changed as it was taken in last.
+    secrets_seen: Mutex<SystemTime>,
     /// When the registry was last heard, as ticks of the clock.
     heard: AtomicU64,
     /// Changes are taken in one after the other.
@@ -80,13 +93,12 @@ impl Office {
         let mut keys = KeyringBuilder::new();
         let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
         let token_keys = desk.identity.token_keys().await?;
-        keys.token_keys(following::key_set(&token_keys));
+        keys.token_keys(key_set(&token_keys));
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
         let identity_tokens = desk::identity_tokens(&settings)?;
         let log = open_log(&settings, &clock)?;
-        let hosts = hosts(&configuration);
-        let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts)?;
+        let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let (peers, unresolved) = Peers::resolve(&configuration);
         for it in unresolved {
             tracing::warn!("{it}");
@@ -103,6 +115,8 @@ impl Office {
             configuration,
         })?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
+        let ending = Ending::new(gateway.meters.registry())?;
+        let followed = Heard::open(&settings.data, version).context("commands cannot be told what is in force")?;
         let scanning = Scanning::new(gateway.meters.registry())?;
         hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
         let gateway = Arc::new(gateway);
@@ -123,6 +137,9 @@ impl Office {
             identity_tokens: Arc::new(identity_tokens),
             store: desk.store,
             version: AtomicU64::new(version),
+            followed,
+            ending,
+            secrets_seen: Mutex::new(vouchers::UNSEEN),
             heard: AtomicU64::new(heard),
             following: tokio::sync::Mutex::default(),
         })
@@ -317,58 +334,6 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
     }
 }
 
-/// Who signs the log of this gateway: its key, and while that takes over from another, that one too.
-pub(crate) fn signer(settings: &Settings) -> anyhow::Result<Signer> {
-    let files = SecretFiles::under(&settings.data);
-    let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
-    let name = format!("portcullis/{}", settings.node);
-    let signer = Signer::from_seed(&name, &*authn::secrets::seed(&files.audit)?).with_context(named)?;
-    let Some(before) = authn::secrets::seed_before(&files.audit_before)? else { return Ok(signer) };
-    signer.after(&before).context("the older key of the log cannot be used")
-}
-
-/// The log of this gateway, with the entry of a run that begins.
-pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
-    let files = SecretFiles::under(&settings.data);
-    // Whoever had the key had a log.
-    let begun = files.audit.exists();
-    let signer = signer(settings)?;
-    let folder = settings.data.join("audit");
-    let subjects = desk::subjects_file(settings);
-    let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
-    let author = Author { node: settings.node.clone(), boot: boot_id() };
-    let unanchored = !files.audit_newest.exists() && (begun || folder.join("checkpoint").exists());
-    let custody = Custody { signer, subjects, anchor: Some(files.audit_newest) };
-    let last = audit::written_last(&folder).unwrap_or_default();
-    let (log, recovered) = Log::open(&folder, settings.audit.clone(), custody, author, Arc::clone(clock))?;
-    let Recovered { torn, inserted, before, unwritten, .. } = recovered;
-    let now = clock.now().wall;
-    let mut start = Notice::start(now, before, torn);
-    start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
-    start = if inserted > 0 { start.with("inserted", inserted) } else { start };
-    let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
-    if unanchored {
-        tracing::warn!(
-            "nothing said how much of the audit log was signed for: it is gone on with as it is, or begun anew"
-        );
-    }
-    retaining::begin(&log, last, recovered.next, now);
-    log.note_lost(&recovered.lost);
-    if before == Before::Crash {
-        tracing::warn!(lost = recovered.lost.len(), unwritten, "the run before this one did not end as it should");
-    }
-    if inserted > 0 {
-        tracing::error!(
-            bytes = inserted,
-            "somebody has written into the audit log: that is left out, and nothing is lost"
-        );
-    }
-    if recovered.torn > 0 {
-        tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
-    }
-    Ok(log)
-}
-
 /// Resolves when it is time to stop; also when nobody is left to say so.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|it| *it).await;
@@ -378,11 +343,4 @@ fn hosts(configuration: &pipeline::Configuration) -> Vec<String> {
     let mut hosts: Vec<String> = configuration.catalog.names().collect();
     hosts.sort();
     hosts
-}
-
-/// What tells this run of the process from every other.
-fn boot_id() -> String {
-    let mut bytes = [0; 16];
-    SystemRandom.fill(&mut bytes);
-    hex::encode(bytes)
 }

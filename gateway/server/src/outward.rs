@@ -2,7 +2,7 @@
 //! on a connection of its own, within a time. No redirect is followed.
 
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::aws_lc_rs;
@@ -58,6 +58,8 @@ pub(crate) const NATS: Protocol = Protocol { secure: ("tls", 4222), clear: ("nat
 pub(crate) struct Peer {
     host: String,
     port: u16,
+    /// Where they really are, where that is not what their name leads to.
+    way: Option<SocketAddr>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
@@ -73,12 +75,15 @@ impl Peer {
             None
         };
         let port = url.port_u16().unwrap_or(if secure { protocol.secure.1 } else { protocol.clear.1 });
-        Ok(Self { host, port, tls })
+        Ok(Self { host, port, way: None, tls })
     }
 
     /// Reaches them, in the clear as yet.
     pub(crate) async fn connect(&self) -> std::io::Result<TcpStream> {
-        TcpStream::connect((self.host.as_str(), self.port)).await
+        match self.way {
+            Some(way) => TcpStream::connect(way).await,
+            None => TcpStream::connect((self.host.as_str(), self.port)).await,
+        }
     }
 
     /// Whether nothing may be said to them in the clear.
@@ -112,6 +117,12 @@ impl Door {
         Ok(self)
     }
 
+    /// The same, reached there. Who they are is still what their name says.
+    pub(crate) fn by(mut self, way: Option<SocketAddr>) -> Self {
+        self.peer.way = way;
+        self
+    }
+
     /// Asks, and reads the whole answer.
     pub(crate) async fn post(
         &self,
@@ -119,41 +130,68 @@ impl Door {
         body: Bytes,
         patience: Duration,
     ) -> Result<Response<Bytes>, Unanswered> {
-        timeout(patience, self.exchange(headers, body)).await.map_err(|_| Unanswered::Late(patience))?
+        self.ask(Method::POST, headers, body, patience).await
     }
 
-    async fn exchange(&self, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Unanswered> {
+    /// Asks for what is there, and reads all of it.
+    pub(crate) async fn get(&self, patience: Duration) -> Result<Response<Bytes>, Unanswered> {
+        self.ask(Method::GET, HeaderMap::new(), Bytes::new(), patience).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Response<Bytes>, Unanswered> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.target.clone();
+        *request.headers_mut() = headers;
+        timeout(patience, self.exchange(request)).await.map_err(|_| Unanswered::Late(patience))?
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Unanswered> {
         let unreachable = |it: std::io::Error| Unanswered::Unreachable(it.into());
         let stream = self.peer.connect().await.map_err(unreachable)?;
         if !self.peer.is_secured() {
-            return self.speak(stream, headers, body).await;
+            return self.speak(stream, request).await;
         }
         let secured = self.peer.secure(stream).await.map_err(unreachable)?;
-        self.speak(secured, headers, body).await
+        self.speak(secured, request).await
     }
 
-    async fn speak<S>(&self, stream: S, headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, Unanswered>
+    async fn speak<S>(&self, stream: S, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Unanswered>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let unreachable = |it: hyper::Error| Unanswered::Unreachable(it.into());
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
         let Peer { host, port, .. } = &self.peer;
         let host = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let host = HeaderValue::try_from(host);
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = headers;
         request.headers_mut().insert(HOST, host.map_err(|it| Unanswered::Unreachable(it.into()))?);
-        // The connection ends with its answer, and no later than whoever waits for it.
-        let mut connected = JoinSet::new();
-        connected.spawn(connection);
-        let (head, body) = sender.send_request(request).await.map_err(unreachable)?.into_parts();
-        let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Unanswered::BadAnswer)?;
-        Ok(Response::from_parts(head, body.to_bytes()))
+        converse(stream, request, LONGEST).await
     }
+}
+
+/// Asks over a stream that nobody else uses, and reads the whole answer, which may be so long.
+pub(crate) async fn converse<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    longest: usize,
+) -> Result<Response<Bytes>, Unanswered>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let unreachable = |it: hyper::Error| Unanswered::Unreachable(it.into());
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    // The connection ends with its answer, and no later than whoever waits for it.
+    let mut connected = JoinSet::new();
+    connected.spawn(connection);
+    let (head, body) = sender.send_request(request).await.map_err(unreachable)?.into_parts();
+    let body = Limited::new(body, longest).collect().await.map_err(|_| Unanswered::BadAnswer)?;
+    Ok(Response::from_parts(head, body.to_bytes()))
 }
 
 /// Reads where somebody is asked. Only over TLS, or on this machine: `clear` says what else could happen. Nothing that
@@ -179,16 +217,24 @@ pub(crate) fn address(protocol: &Protocol, text: &str, example: &str, clear: &st
 }
 
 fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    let Some(file) = ca else { return believing(None) };
+    let named = || format!("`{}`", file.display());
+    let text = std::fs::read(file).with_context(named)?;
+    believing(Some(&text)).with_context(named)
+}
+
+/// Who believes these authorities, as PEM; those of the system where none are named.
+pub(crate) fn believing(ca: Option<&[u8]>) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    let named = || ca.map_or_else(|| "the system's authorities".to_owned(), |it| format!("`{}`", it.display()));
-    if let Some(file) = ca {
-        for certificate in CertificateDer::pem_file_iter(file).with_context(named)? {
-            roots.add(certificate.with_context(named)?).with_context(named)?;
+    if let Some(text) = ca {
+        for certificate in CertificateDer::pem_slice_iter(text) {
+            roots.add(certificate?)?;
         }
     } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().with_context(named)?);
+        let system = rustls_native_certs::load_native_certs().context("the system's authorities")?;
+        roots.add_parsable_certificates(system);
     }
-    anyhow::ensure!(!roots.is_empty(), "{}: there is no certificate; `ca` names a file of them", named());
+    anyhow::ensure!(!roots.is_empty(), "there is no certificate; `ca` names a file of them");
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 }

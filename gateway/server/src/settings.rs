@@ -1,5 +1,6 @@
 //! The settings file: one TOML document, checked whole.
 
+pub(crate) mod home;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -37,6 +37,7 @@ fn key(number: u64) -> Change {
         scopes: ["compute", "data", "network"].map(|it| it.parse().unwrap()).into(),
         tier: "standard".parse().unwrap(),
         ip_allow: Vec::new(),
+        bound: None,
         created: NOW,
         expires: None,
         rotated_from: None,

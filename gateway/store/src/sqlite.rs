@@ -117,6 +117,7 @@ fn migrator() -> Migrator {
         migration(4, "token keys", include_str!("../migrations/0004_token_keys.sql")),
         migration(5, "grants and records", include_str!("../migrations/0005_grants_and_records.sql")),
         migration(6, "suspended keys", include_str!("../migrations/0006_suspended_keys.sql")),
+        migration(7, "bound keys", include_str!("../migrations/0007_bound_keys.sql")),
     ])
 }
 

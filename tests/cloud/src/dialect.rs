@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
-use crate::refused::{Kind, Refused};
+use crate::refused::Refused;
 
 /// The wording of one API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,68 +29,81 @@ impl Dialect {
     }
 
     fn body(self, refused: &Refused, request_id: &str) -> Value {
-        let (message, id) = (&refused.message, format!("req_{}", request_id.trim_start_matches("req_")));
+        let (status, message) = (refused.kind.status().as_u16(), &refused.message);
+        let id = format!("req_{}", request_id.trim_start_matches("req_"));
         match self {
             Self::Novastraxis => {
-                json!({ "error_code": novastraxis_code(refused.kind), "message": message, "request_id": id })
+                json!({ "error_code": novastraxis_code(status), "message": message, "request_id": id })
             }
             Self::CloudNexus => {
-                let code = cloudnexus_code(refused.kind);
+                let code = cloudnexus_code(status);
                 json!({ "error": { "code": code, "message": message, "request_id": id } })
             }
             Self::CloudNx => json!({ "error": message }),
             Self::Novastack => {
-                let (kind, code) = novastack_code(refused.kind);
+                let (kind, code) = novastack_code(status);
                 json!({ "error": { "message": message, "type": kind, "param": refused.param, "code": code } })
             }
         }
     }
 }
 
-fn novastraxis_code(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Invalid => "invalid_request",
-        Kind::Stranger => "unauthorized",
-        Kind::NotFound => "not_found",
-        Kind::Method => "method_not_allowed",
-        Kind::Conflict => "conflict",
-        Kind::TooLarge => "payload_too_large",
-        Kind::Fault(429) => "rate_limited",
-        Kind::Fault(503) => "service_unavailable",
-        Kind::Fault(_) => "internal_error",
+fn novastraxis_code(status: u16) -> &'static str {
+    match status {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        409 => "conflict",
+        410 => "gone",
+        413 => "payload_too_large",
+        422 => "unprocessable",
+        429 => "rate_limited",
+        431 => "headers_too_large",
+        400..500 => "invalid_request",
+        502 => "bad_gateway",
+        503 => "service_unavailable",
+        504 => "gateway_timeout",
+        _ => "internal_error",
     }
 }
 
-fn cloudnexus_code(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Invalid => "INVALID_REQUEST",
-        Kind::Stranger => "UNAUTHORIZED",
-        Kind::NotFound => "RESOURCE_NOT_FOUND",
-        Kind::Method => "METHOD_NOT_ALLOWED",
-        Kind::Conflict => "CONFLICT",
-        Kind::TooLarge => "PAYLOAD_TOO_LARGE",
-        Kind::Fault(429) => "RATE_LIMITED",
-        Kind::Fault(503) => "SERVICE_UNAVAILABLE",
-        Kind::Fault(_) => "INTERNAL_ERROR",
+fn cloudnexus_code(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHORIZED",
+        403 => "FORBIDDEN",
+        404 => "RESOURCE_NOT_FOUND",
+        405 => "METHOD_NOT_ALLOWED",
+        409 => "CONFLICT",
+        410 => "GONE",
+        413 => "PAYLOAD_TOO_LARGE",
+        422 => "UNPROCESSABLE",
+        429 => "RATE_LIMITED",
+        431 => "HEADERS_TOO_LARGE",
+        400..500 => "INVALID_REQUEST",
+        502 => "BAD_GATEWAY",
+        503 => "SERVICE_UNAVAILABLE",
+        504 => "UPSTREAM_TIMEOUT",
+        _ => "INTERNAL_ERROR",
     }
 }
 
-fn novastack_code(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Invalid => ("invalid_request_error", "invalid_request"),
-        Kind::Stranger => ("authentication_error", "invalid_api_key"),
-        Kind::NotFound => ("invalid_request_error", "not_found"),
-        Kind::Method => ("invalid_request_error", "method_not_allowed"),
-        Kind::Conflict => ("conflict_error", "conflict"),
-        Kind::TooLarge => ("invalid_request_error", "payload_too_large"),
-        Kind::Fault(429) => ("rate_limit_error", "rate_limit_exceeded"),
-        Kind::Fault(_) => ("server_error", "server_error"),
+/// The codes are those of novastraxis but for three, the types those that clients of this protocol know.
+fn novastack_code(status: u16) -> (&'static str, &'static str) {
+    match status {
+        401 => ("authentication_error", "invalid_api_key"),
+        403 => ("permission_error", "insufficient_permissions"),
+        409 => ("conflict_error", "conflict"),
+        429 => ("rate_limit_error", "rate_limit_exceeded"),
+        400..500 => ("invalid_request_error", novastraxis_code(status)),
+        _ => ("server_error", novastraxis_code(status)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refused::Kind;
 
     #[test]
     fn each_api_words_the_same_refusal_its_own_way() {
@@ -109,6 +122,22 @@ mod tests {
             Dialect::Novastack.body(&Refused::invalid("model", "no"), "77"),
             json!({ "error": { "message": "no", "type": "invalid_request_error", "param": "model", "code": "invalid_request" } })
         );
+    }
+
+    #[test]
+    fn what_fails_as_it_was_told_to_is_called_what_its_api_calls_it() {
+        for (status, [novastraxis, cloudnexus, novastack]) in [
+            (409, ["conflict", "CONFLICT", "conflict"]),
+            (500, ["internal_error", "INTERNAL_ERROR", "internal_error"]),
+            (502, ["bad_gateway", "BAD_GATEWAY", "bad_gateway"]),
+            (503, ["service_unavailable", "SERVICE_UNAVAILABLE", "service_unavailable"]),
+            (504, ["gateway_timeout", "UPSTREAM_TIMEOUT", "gateway_timeout"]),
+        ] {
+            let refused = Refused::new(Kind::Fault(status), "it fails");
+            assert_eq!(Dialect::Novastraxis.body(&refused, "1")["error_code"], novastraxis);
+            assert_eq!(Dialect::CloudNexus.body(&refused, "1")["error"]["code"], cloudnexus);
+            assert_eq!(Dialect::Novastack.body(&refused, "1")["error"]["code"], novastack);
+        }
     }
 
     #[test]

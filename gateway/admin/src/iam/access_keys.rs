@@ -11,14 +11,14 @@ use crate::operations::{Operations, Question};
 use crate::people::failed;
 
 /// The half of a key that is no secret; nothing where it does not sign.
-fn public(key: &KeyRecord) -> Option<&str> {
+pub(super) fn public(key: &KeyRecord) -> Option<&str> {
     match &key.secret {
         KeySecret::AccessKey { access_key_id, .. } => Some(access_key_id),
         KeySecret::Minted { .. } | KeySecret::Imported { .. } | KeySecret::Granted(_) => None,
     }
 }
 
-fn shown(operations: &Operations, key: &KeyRecord) -> Value {
+pub(super) fn shown(operations: &Operations, key: &KeyRecord) -> Value {
     json!({
         "access_key_id": public(key),
         "status": KeyState::of(key, operations.books().clock().now().wall).as_str(),
@@ -52,15 +52,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         ..NewKey::new(account.api, account.tenant, name)
     };
     let made = identity.create_key(&new, &operations.books().terms()).await;
-    let made = made.map_err(|cause| match cause {
-        CreateKeyError::TooMany(..) => Declined::Conflict("There are as many keys as there may be.".to_owned()),
-        CreateKeyError::SuspendedOwner(_) => Declined::Conflict("The IAM user is suspended.".to_owned()),
-        CreateKeyError::UnknownOwner(..) => Declined::NotFound,
-        CreateKeyError::UnknownTenant(_)
-        | CreateKeyError::NameTaken(..)
-        | CreateKeyError::Unfit(_)
-        | CreateKeyError::Store(_) => failed(cause),
-    })?;
+    let made = made.map_err(uncreated)?;
     operations.books().come_into_force().await?;
     let body = json!({
         "access_key_id": public(&made.record),
@@ -76,10 +68,32 @@ pub(super) async fn revoke(operations: &Operations, question: &Question) -> Resu
     let id = question.named("access_key_id")?;
     let keys = beneath(operations, question, &account).await?;
     let key = keys.into_iter().find(|it| public(it) == Some(id)).ok_or(Declined::NotFound)?;
+    revoked(operations, question, (&key, id)).await
+}
+
+/// Ends a key, and tells so by the half of it that is no secret.
+pub(super) async fn revoked(
+    operations: &Operations,
+    question: &Question,
+    (key, id): (&KeyRecord, &str),
+) -> Result<Response, Declined> {
     operations.acting(question)?.revoke_key(&key.id).await.map_err(|cause| match cause {
         RevokeKeyError::Unknown(_) => Declined::NotFound,
         RevokeKeyError::Store(cause) => failed(cause),
     })?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": id, "status": "revoked" })).into_response())
+}
+
+/// Why no key was made.
+pub(super) fn uncreated(cause: CreateKeyError) -> Declined {
+    match cause {
+        CreateKeyError::TooMany(..) => Declined::Conflict("There are as many keys as there may be.".to_owned()),
+        CreateKeyError::SuspendedOwner(_) => Declined::Conflict("The IAM user is suspended.".to_owned()),
+        CreateKeyError::UnknownOwner(..) => Declined::NotFound,
+        CreateKeyError::UnknownTenant(_)
+        | CreateKeyError::NameTaken(..)
+        | CreateKeyError::Unfit(_)
+        | CreateKeyError::Store(_) => failed(cause),
+    }
 }

@@ -3,7 +3,7 @@
 //! Nobody is sent anywhere before it is certain that the client named that place: until then what is wrong is said on a page.
 //! From there on it is said to the client, with `iss` in every answer (RFC 9207).
 
-mod back;
+pub(super) mod back;
 mod consent;
 mod session;
 mod wish;
@@ -17,17 +17,22 @@ use super::push::{PUSHED, REQUEST_URI, WAITS};
 use super::{Act, Code, Fault, Form, Turned};
 use crate::html::{Markup, Page};
 use crate::operations::REFUSED;
-use back::{Back, query};
+use back::Back;
 use wish::Asked;
 
-pub(super) use consent::decide;
+pub(crate) use back::{encoded, query, see};
+
+pub(super) use consent::{decide, meaning};
 
 /// Where users log in. It sends them back to a path of ours.
-const LOGIN: &str = "/oauth/login";
+pub(super) const LOGIN: &str = "/oauth/login";
 
 /// Since when a user must have logged in, among the parameters of a request that waits for it. No parameter of a client has
 /// a space in its name by the time it is kept.
 pub(super) const SINCE: &str = "logged in since";
+
+/// The thumbprint of the key that the code is to be bound to (RFC 9449 section 10).
+pub(super) const KEY: &str = "dpop_jkt";
 
 pub(super) async fn authorize(act: &mut Act<'_>) -> Result<Response, Turned> {
     match found(act).await {
@@ -88,16 +93,16 @@ async fn lead_on(act: &mut Act<'_>, client: &Client, form: &Form, back: &Back) -
     if act.question.method != Method::GET {
         // Browsers send no session with what another site posts. With what it leads to, they do.
         let to = wait(act, client, form.clone()).await?;
-        return Ok(back::see(&to, None));
+        return Ok(see(&to, None));
     }
-    let Some(session) = act.session(&asked).await? else {
+    let Some(session) = act.session(&asked, client).await? else {
         // Whoever has just logged in and is still not who was meant is not sent round in circles.
         if asked.silent || form.has(SINCE) {
             return Err(Fault::new(Code::LoginRequired, "the user has to log in").into());
         }
         let since = act.books().clock().now().wall.seconds().to_string();
         let to = wait(act, client, form.clone().with(SINCE, since)).await?;
-        return Ok(back::see(&format!("{LOGIN}?{}", query(&[("continue", &to)])), None));
+        return Ok(see(&format!("{LOGIN}?{}", query(&[("continue", &to)])), None));
     };
     let allowed = act.allowed(client, &asked, session, back).await?;
     let again = asked.asks_again || !act.identity().has_consented(&allowed.user, client, &allowed.scopes).await?;
@@ -129,7 +134,7 @@ async fn wait(act: &Act<'_>, client: &Client, form: Form) -> Result<String, Turn
 }
 
 /// What is wrong, said to whoever sits there.
-fn page(fault: Fault) -> Response {
+pub(super) fn page(fault: Fault) -> Response {
     let main = Markup::new().raw("<p class=\"fault\" role=\"alert\">This cannot go on: ").text(fault.told).raw(".</p>");
     let mut response = Page::new("Something is wrong with this request", main).answer(StatusCode::BAD_REQUEST);
     response.headers_mut().insert(REFUSED, axum::http::HeaderValue::from_static(fault.code.as_str()));

@@ -23,6 +23,11 @@ pub(crate) enum Code {
     ConsentRequired,
     RequestNotSupported,
     InvalidRequestUri,
+    AuthorizationPending,
+    SlowDown,
+    ExpiredToken,
+    InvalidDpopProof,
+    InvalidTarget,
 }
 
 impl Code {
@@ -40,6 +45,11 @@ impl Code {
             Self::ConsentRequired => "consent_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::InvalidTarget => "invalid_target",
         }
     }
 }

@@ -27,11 +27,11 @@ fn access(act: &Act<'_>, token: &str, client: &Client) -> Option<Value> {
     let examined = examine(token, rules, books.clock().now().wall, &books.keyring())?;
     let standing = &examined.standing;
     (standing.tenant == client.tenant).then(|| {
-        json!({
+        let mut told = json!({
             "active": true,
             "scope": scopes::written(&standing.scopes),
             "client_id": examined.client,
-            "token_type": "Bearer",
+            "token_type": if examined.bound.is_some() { "DPoP" } else { "Bearer" },
             "exp": examined.expires.seconds(),
             "iat": examined.issued.seconds(),
             "sub": examined.subject,
@@ -39,7 +39,12 @@ fn access(act: &Act<'_>, token: &str, client: &Client) -> Option<Value> {
             "iss": act.offered.issuer,
             "jti": examined.jti,
             "tenant": standing.tenant.as_str(),
-        })
+        });
+        // Whoever is shown the token must see the proof as well (RFC 9449 section 6.2).
+        if let (Some(told), Some(key)) = (told.as_object_mut(), &examined.bound) {
+            told.insert("cnf".to_owned(), json!({ "jkt": key }));
+        }
+        told
     })
 }
 

@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
+use authn::dpop::PROOF;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::Declined;
 use serde_json::json;
 
-use super::authorize::SINCE;
+use super::authorize::{KEY, SINCE};
 use super::{Act, Code, Fault, Form, Turned, private};
 
 /// How long a request waits: as long as somebody may take to log in.
 pub(super) const WAITS: Duration = Duration::from_mins(10);
 
 /// What it is kept as.
-pub(super) const PUSHED: &str = "pushed";
+pub(crate) const PUSHED: &str = "pushed";
 
 /// How the name of a request begins that was left here.
-pub(super) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+pub(crate) const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 
 pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
     let form = Form::of_body(act.question)?;
@@ -25,7 +26,13 @@ pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
     if form.has("request_uri") {
         return Err(Fault::new(Code::InvalidRequest, "`request_uri` cannot be pushed").into());
     }
+    // Whoever proves a key here names it (RFC 9449 section 10.1).
+    let key = if act.question.headers.contains_key(PROOF) { Some(act.possessed(None)?) } else { None };
+    if key.is_some() && form.has(KEY) && form.get(KEY) != key.as_deref() {
+        return Err(Fault::new(Code::InvalidDpopProof, "`dpop_jkt` names another key than that of the proof").into());
+    }
     let mut asked = form.without(SINCE).without_proof();
+    asked.extend(key.map(|it| (KEY.to_owned(), it)));
     asked.insert("client_id".to_owned(), client.id.clone());
     let text = serde_json::to_string(&asked).map_err(|_| Declined::Failed)?;
     let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;

@@ -44,6 +44,6 @@ fn access(act: &Act<'_>, token: &str, client: &Client) -> Option<Behind> {
     match grant.kind {
         GrantKind::Client => Some(Behind::Client),
         GrantKind::Consent => Some(Behind::Grant(examined.standing.key.clone())),
-        GrantKind::Session => None,
+        GrantKind::Session | GrantKind::Workload => None,
     }
 }

@@ -1,7 +1,7 @@
 //! `/oauth/userinfo`: who the user is that a token speaks of, as far as its scopes let be told.
 
 use authn::TokenRules;
-use authn::token::examine;
+use authn::token::{Examined, examine};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
@@ -15,8 +15,8 @@ pub(super) async fn tell(act: &mut Act<'_>) -> Result<Response, Turned> {
     let books = act.books();
     let now = books.clock().now();
     let rules = TokenRules { issuer: &act.offered.issuer };
-    let shown = bearer(act).and_then(|it| examine(it, rules, now.wall, &books.keyring()));
-    let Some(examined) = shown else {
+    let shown = shown(act).and_then(|it| Some((it, examine(it.token, rules, now.wall, &books.keyring())?)));
+    let Some(examined) = shown.and_then(|(it, examined)| held(act, it, &examined).then_some(examined)) else {
         books.limiter().failed_credential(act.question.introduction.source, now.tick);
         return Ok(refusal(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is missing or not good"));
     };
@@ -45,12 +45,28 @@ fn has(standing: &Standing, scope: &str) -> bool {
     standing.scopes.iter().map(Scope::as_str).any(|it| it == scope)
 }
 
-/// The token in `Authorization: Bearer`, once.
-fn bearer<'a>(act: &Act<'a>) -> Option<&'a str> {
+/// A token, and whether it is shown as one that is bound to a key.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    token: &'a str,
+    bound: bool,
+}
+
+/// The token in `Authorization`, once.
+fn shown<'a>(act: &Act<'a>) -> Option<Shown<'a>> {
     let mut lines = act.question.headers.get_all(AUTHORIZATION).iter();
     let line = lines.next().filter(|_| lines.next().is_none())?;
     let (scheme, token) = line.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let bound = scheme.eq_ignore_ascii_case("dpop");
+    (bound || scheme.eq_ignore_ascii_case("bearer")).then(|| Shown { token: token.trim(), bound })
+}
+
+/// Whether whoever shows a token that is bound to a key holds it, and shows it as such.
+fn held(act: &Act<'_>, shown: Shown<'_>, examined: &Examined) -> bool {
+    match &examined.bound {
+        None => !shown.bound,
+        Some(key) => shown.bound && act.possessed(Some(shown.token)).is_ok_and(|it| it == *key),
+    }
 }
 
 /// RFC 6750 section 3.1.

@@ -39,6 +39,7 @@ struct Kept {
     keyring: Mutex<Arc<Keyring>>,
     secrets: Arc<Secrets>,
     limiter: Limiter,
+    proofs: Replays,
     issuer: Issuer,
     /// Somebody's introduction is looked at.
     asked: Notify,
@@ -63,6 +64,10 @@ impl Books for Kept {
         &self.secrets
     }
 
+    fn proofs(&self) -> &Replays {
+        &self.proofs
+    }
+
     fn limiter(&self) -> &Limiter {
         &self.limiter
     }
@@ -73,6 +78,10 @@ impl Books for Kept {
 
     fn random(&self) -> &dyn Random {
         &SystemRandom
+    }
+
+    fn messenger(&self) -> &dyn Messenger {
+        panic!("nothing here asks anybody elsewhere")
     }
 
     fn identity(&self) -> &Identity {
@@ -136,6 +145,7 @@ impl Room {
             keyring: Mutex::default(),
             issuer: Issuer::new(Arc::clone(&secrets) as _),
             secrets,
+            proofs: Replays::new(8),
             limiter: Limiter::new(&LimitsSettings::default()),
             asked: Notify::new(),
         };

@@ -38,7 +38,7 @@ impl SessionCookies {
 }
 
 /// One line of `Set-Cookie`. No `Domain`: then it goes to this very host and not to its siblings.
-pub(super) fn cookie(
+pub(crate) fn cookie(
     name: &str,
     (value, lasts): (&str, Duration),
     path: &str,

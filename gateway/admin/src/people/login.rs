@@ -12,10 +12,12 @@ use identity::{Authenticated, SignIn, SignInError};
 
 use super::cookies::cookie;
 use super::sessions::prove;
-use super::{failed, guesser};
+use super::{failed, guesser, passkeys};
 use crate::asked::Asked;
 use crate::html::{Field, Markup, Page};
+use crate::oauth::{Act, Turned};
 use crate::operations::{Operations, Question, REFUSED};
+use crate::outside::Offer;
 
 /// The cookie of the issuer's own session of a browser. Its prefix keeps siblings of the host from setting it (RFC 6265bis).
 pub(crate) const BROWSER_COOKIE: &str = "__Host-portcullis";
@@ -35,13 +37,41 @@ const REFUSED_NAME: HeaderName = HeaderName::from_static(REFUSED);
 
 /// What the page says that somebody did wrong. One text for everything that is not believed.
 const NOT_BELIEVED: &str = "That is not a name and a password that go together, or you have to wait.";
+const NO_PASSKEY: &str = "That passkey is not good here. Sign in with your password.";
 const CODE_NOT_BELIEVED: &str = "That code is not good.";
+const CODE_AS_WELL: &str = "Code of your authenticator, if you use one";
 const TOO_LATE: &str = "That took too long. Sign in again.";
 const TOO_OFTEN: &str = "Too many attempts. Wait a while before the next.";
 
-pub(super) fn page(_: &Operations, question: &Question) -> Result<Response, Declined> {
+pub(super) async fn page(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let onward = onward(&question.asked)?;
-    Ok(page_of(password_form(&onward, "", None)).answer(StatusCode::OK))
+    let offer = offer(operations, question, &onward).await?;
+    // Who comes back from there may want to choose.
+    let chosen = offer.as_ref().filter(|it| it.chosen && question.asked.text("choose").is_none());
+    if let Some(chosen) = chosen {
+        let place = HeaderValue::try_from(chosen.place.as_str()).map_err(|_| Declined::Failed)?;
+        return Ok((StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response());
+    }
+    let (before, set) = passkeys::before(operations, question)?;
+    let issuer = operations.offered(question)?.issuer;
+    let forms = password_form(&onward, "", None).then(&passkeys::form(operations, &issuer, &onward, &before));
+    let page = page_of(forms.then(&elsewhere(offer.as_ref()))).with_script(passkeys::SIGN_IN).answer(StatusCode::OK);
+    Ok(passkeys::keeping(page, set))
+}
+
+/// How else one may sign in to go on there.
+async fn offer(operations: &Operations, question: &Question, onward: &str) -> Result<Option<Offer>, Declined> {
+    let act = Act { operations, question, offered: operations.offered(question)?, about: None };
+    act.offer(onward).await.map_err(|cause| match cause {
+        Turned::Declined(declined) => declined,
+        Turned::Fault(_) | Turned::Stopped(_) => Declined::Failed,
+    })
+}
+
+fn elsewhere(offer: Option<&Offer>) -> Markup {
+    let Some(offer) = offer else { return Markup::new() };
+    let link = Markup::new().raw("<p class=\"quiet\">or</p><p><a class=\"other\" href=\"").text(&offer.place);
+    link.raw("\">Sign in with ").text(&offer.name).raw("</a></p>")
 }
 
 pub(super) async fn submit(operations: &Operations, question: &Question) -> Result<Response, Declined> {
@@ -51,6 +81,14 @@ pub(super) async fn submit(operations: &Operations, question: &Question) -> Resu
     let form = std::str::from_utf8(&question.body).map_err(|_| Declined::Parameter("body".to_owned()))?;
     let form = Asked::of(form)?;
     let onward = onward(&form)?;
+    if form.text("credential").is_some() {
+        return match passkeys::prove(operations, question, (&form, &offered.issuer)).await {
+            Ok(who) => let_in(operations, question, &who, &onward).await,
+            Err(Declined::Unproven) => Ok(again(password_form(&onward, "", Some(NO_PASSKEY)), &Declined::Unproven)),
+            Err(wait @ Declined::TooOften(_)) => Ok(again(password_form(&onward, "", Some(TOO_OFTEN)), &wait)),
+            Err(other) => Err(other),
+        };
+    }
     match form.text("halfway") {
         Some(halfway) => submit_code(operations, question, &form, (&onward, &halfway)).await,
         None => submit_password(operations, question, &form, &onward).await,
@@ -65,13 +103,18 @@ async fn submit_password(
 ) -> Result<Response, Declined> {
     let text = |name: &str| form.text(name).unwrap_or_default();
     let (user, password) = (text("user"), zeroize::Zeroizing::new(text("password")));
-    match prove(operations, question, &user, &password, None).await {
+    let code = form.text("code").filter(|it| !it.is_empty()).map(zeroize::Zeroizing::new);
+    match prove(operations, question, &user, &password, code.as_ref().map(|it| it.as_str())).await {
         Ok(SignIn::Done(who)) => let_in(operations, question, &who, onward).await,
         Ok(SignIn::CodeWanted(who)) => {
             let halfway = operations.books().identity().await_code(&who).await.map_err(failed)?;
             Ok(page_of(code_form(onward, halfway.reveal(), None)).answer(StatusCode::OK))
         }
-        Err(Declined::Unproven) => Ok(again(password_form(onward, &user, Some(NOT_BELIEVED)), &Declined::Unproven)),
+        Err(Declined::Unproven) => {
+            let form = password_form(onward, &user, Some(NOT_BELIEVED));
+            let other = offer(operations, question, onward).await?;
+            Ok(again(form.then(&elsewhere(other.as_ref())), &Declined::Unproven))
+        }
         Err(wait @ Declined::TooOften(_)) => Ok(again(password_form(onward, &user, Some(TOO_OFTEN)), &wait)),
         Err(other) => Err(other),
     }
@@ -113,9 +156,14 @@ async fn let_in(
         identity.end_browser_session(before).await.map_err(failed)?;
     }
     let value = identity.begin_browser_session(who).await.map_err(failed)?;
-    let set = cookie(BROWSER_COOKIE, (value.reveal(), LASTS), "/", "Lax")?;
+    let set = browser_cookie(Some(value.reveal()))?;
     let onward = HeaderValue::try_from(onward).map_err(|_| Declined::Failed)?;
     Ok((StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response())
+}
+
+/// Sets the cookie of a session of the browser, or takes it away.
+pub(crate) fn browser_cookie(value: Option<&str>) -> Result<HeaderValue, Declined> {
+    cookie(BROWSER_COOKIE, value.map_or(("", Duration::ZERO), |it| (it, LASTS)), "/", "Lax")
 }
 
 /// Where somebody has allowed an application before, signing in leads on to it at once, and browsers hold that to the page.
@@ -125,9 +173,14 @@ fn page_of(form: Markup) -> Page<'static> {
 
 /// The page once more, with what was wrong; for the entry, why. Not 401, which would have to name a scheme of HTTP.
 fn again(form: Markup, why: &Declined) -> Response {
+    refused_page(page_of(form), why)
+}
+
+/// Any page that says what was wrong.
+pub(super) fn refused_page(page: Page<'_>, why: &Declined) -> Response {
     let wait = if let Declined::TooOften(seconds) = why { Some(*seconds) } else { None };
     let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::FORBIDDEN };
-    let mut response = page_of(form).answer(status);
+    let mut response = page.answer(status);
     response.headers_mut().insert(REFUSED_NAME, HeaderValue::from_static(why.reason()));
     response.headers_mut().extend(wait.map(|it| (RETRY_AFTER, HeaderValue::from(it))));
     response
@@ -149,14 +202,21 @@ fn password_form(onward: &str, user: &str, fault: Option<&str>) -> Markup {
     };
     let hints = "autocomplete=\"current-password\" maxlength=\"1024\"";
     let password = Field { name: "password", label: "Password", kind: "password", hints, value: "", ..name };
-    form(onward, fault).field(&name).field(&password).raw("<button>Sign in</button></form>")
+    let form = form(onward, fault).field(&name).field(&password);
+    // Whoever is locked out by the guesses of others shows both at once. Nobody is asked for it who was not refused, and
+    // everybody is who was.
+    let form = if fault.is_some() { form.optional(&code_field(CODE_AS_WELL, false)) } else { form };
+    form.raw("<button>Sign in</button></form>")
 }
 
 fn code_form(onward: &str, halfway: &str, fault: Option<&str>) -> Markup {
-    let hints = "autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"16\"";
-    let label = "Code of your authenticator, or a recovery code";
-    let code = Field { name: "code", label, kind: "text", hints, value: "", fault: fault.is_some() };
+    let code = code_field("Code of your authenticator, or a recovery code", fault.is_some());
     form(onward, fault).hidden("halfway", halfway).field(&code).raw("<button>Go on</button></form>")
+}
+
+fn code_field(label: &str, fault: bool) -> Field<'_> {
+    let hints = "autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"16\"";
+    Field { name: "code", label, kind: "text", hints, value: "", fault }
 }
 
 /// Where it goes on. Another host could make this page send people anywhere, if it took more than its own paths.
@@ -164,7 +224,7 @@ fn onward(asked: &Asked) -> Result<String, Declined> {
     asked.text("continue").filter(|it| leads_on(it)).ok_or_else(|| Declined::Parameter("continue".to_owned()))
 }
 
-fn leads_on(text: &str) -> bool {
+pub(crate) fn leads_on(text: &str) -> bool {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let plain = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'-' | b'_' | b'.');
     let segments = || path.split('/').skip(1);
@@ -207,6 +267,14 @@ mod tests {
         ] {
             assert!(!leads_on(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn whoever_was_refused_may_show_a_code_as_well_and_nobody_must() {
+        let page = |fault| format!("{:?}", password_form("/oauth/authorize", "ann", fault));
+        let (first, again) = (page(None), page(Some(NOT_BELIEVED)));
+        assert!(!first.contains("one-time-code") && again.contains("one-time-code"), "{again}");
+        assert_eq!([&first, &again].map(|it| it.matches(" required ").count()), [2, 2]);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use authn::TokenRules;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Json, Response};
-use domain::{Declined, KeyId, TenantId};
+use domain::{Declined, KeyId, Standing, TenantId};
 use identity::{
     Authenticated, BeginSessionError, NewToken, NoSigner, Page, Person, RefreshError, Refreshed, SESSION_LIFETIME,
     Session, Shown, SignIn, SignInError,
@@ -91,14 +92,20 @@ pub(super) async fn renew(operations: &Operations, question: &Question) -> Resul
     question.must_come_from(cookies.origins.iter().map(String::as_str))?;
     let shown = authn::cookie(&question.headers, &cookies.refresh).ok().flatten().ok_or(Declined::Unproven)?;
     let identity = operations.books().identity();
-    let Refreshed { grant, token } = match identity.refresh(shown, None).await {
-        Ok(refreshed) if refreshed.grant.api == offered.api => refreshed,
+    let Refreshed { grant, token } = match identity.refresh(shown, None, &offered.api).await {
+        Ok(refreshed) => refreshed,
         Err(RefreshError::Store(cause)) => return Err(failed(cause)),
         Err(RefreshError::Reused) => {
             operations.books().come_into_force().await?;
             return Err(Declined::Unproven);
         }
-        Ok(_) | Err(RefreshError::Unknown | RefreshError::OtherClient | RefreshError::Ended) => {
+        Err(
+            RefreshError::Unknown
+            | RefreshError::OtherClient
+            | RefreshError::OtherKey
+            | RefreshError::OtherApi
+            | RefreshError::Ended,
+        ) => {
             return Err(Declined::Unproven);
         }
     };
@@ -118,7 +125,7 @@ async fn hand_over(
     let minted = operations.sign(move |books| {
         let keyring = books.keyring();
         let standing = Arc::clone(keyring.by_id(&id).ok_or(Declined::Unproven)?.standing());
-        let token = NewToken { issuer: &issuer, standing: &standing, scopes: &standing.scopes };
+        let token = NewToken { issuer: &issuer, standing: &standing, scopes: &standing.scopes, bound: None };
         books.issuer().mint(token, books.clock().now().wall, books.random()).map_err(|cause| match cause {
             NoSigner::Ended => Declined::Unproven,
             NoSigner::None => Declined::Busy,
@@ -137,13 +144,27 @@ async fn hand_over(
 }
 
 pub(super) async fn sign_out(operations: &Operations, question: &Question) -> Result<Response, Declined> {
-    let (_, cookies) = offered(operations, question)?;
+    let (offered, cookies) = offered(operations, question)?;
     question.must_come_from(cookies.origins.iter().map(String::as_str))?;
+    let (books, identity) = (operations.books(), operations.books().identity());
+    let mut about = None;
     if let Ok(Some(shown)) = authn::cookie(&question.headers, &cookies.refresh) {
-        operations.books().identity().sign_out(shown).await.map_err(failed)?;
-        operations.books().come_into_force().await?;
+        about = identity.sign_out(shown).await.map_err(failed)?;
+        books.come_into_force().await?;
+    }
+    // Somebody else's refresh token, or none, ends nothing of what the access token opens.
+    if let Ok(Some(shown)) = authn::cookie(&question.headers, &cookies.access) {
+        let rules = TokenRules { issuer: &offered.issuer };
+        if let Some(shown) = authn::token::examine(shown, rules, books.clock().now().wall, &books.keyring()) {
+            let Standing { key, tenant, .. } = &*shown.standing;
+            identity.end_session(&offered.api, tenant, key).await.map_err(failed)?;
+            books.come_into_force().await?;
+            about.get_or_insert_with(|| key.clone());
+        }
     }
     let mut response = Json(json!({ "status": "signed_out" })).into_response();
+    // Whose session it was is said in its entry, and sealed with their key.
+    response.headers_mut().extend(about.and_then(|it| Some((ABOUT_NAME, it.as_str().parse().ok()?))));
     for line in cookies.clear()? {
         response.headers_mut().append(SET_COOKIE, line);
     }

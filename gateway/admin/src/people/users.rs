@@ -14,7 +14,7 @@ use super::{Secret, failed};
 use crate::operations::{Operations, Question};
 
 /// What somebody is of whom nothing else is said: the least there is.
-const LEAST: &str = "viewer";
+pub(crate) const LEAST: &str = "viewer";
 
 /// What the body says of a new user. It has no `Debug`.
 #[derive(Deserialize)]
@@ -81,9 +81,16 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         password: said.password.map(|it| it.0.to_string()),
         roles: BTreeMap::from([(question.tenant()?, roles)]),
     };
+    // That an address is taken may be known to who asks, or be of another tenant, which is not theirs to know: the answer
+    // does not say, and whoever goes through a list of addresses does not get far.
+    let prober = format!("taken in {}", question.tenant()?);
+    operations.heed_tries(&prober)?;
     let made = operations.acting(question)?.create_person(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
-        CreatePersonError::Taken(_) => Declined::Conflict("There is a user with this address already.".to_owned()),
+        CreatePersonError::Taken(_) => {
+            operations.count_try(&prober);
+            Declined::Conflict("This address cannot be used.".to_owned())
+        }
         CreatePersonError::Name(_) | CreatePersonError::Email(_) => Declined::Parameter("email".to_owned()),
         CreatePersonError::Unfit(_) => Declined::Parameter("name".to_owned()),
         CreatePersonError::Password(_) => Declined::WeakPassword,
@@ -118,7 +125,7 @@ pub(super) async fn delete(operations: &Operations, question: &Question) -> Resu
     within(operations, question, &own_roles(operations, question, &person.id).await?)?;
     let elsewhere = identity.memberships(&person.id).await.map_err(failed)?.len() > 1;
     let done = if elsewhere {
-        identity.set_roles(&person.id, &question.tenant()?, &[], &operations.books().terms()).await
+        identity.expel(&person.id, &question.tenant()?).await
     } else {
         identity.delete_person(&person.id).await
     };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::disk;
+use crate::watch::Left;
 
 /// The lines, and what of them is certain.
 #[derive(Debug)]
@@ -86,13 +87,13 @@ impl Lines {
         }
     }
 
-    /// Leaves out some lines, for good. Where that fails they are all there still.
-    pub(super) fn keep(&mut self, keep: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+    /// Leaves out some lines, for good, and adds one that says so. Where that fails they are all there still.
+    pub(super) fn replace(&mut self, leave_out: impl Fn(&[u8]) -> bool, said: &[u8]) -> io::Result<()> {
         let all = match &self.state {
             State::Open(open) => open.all()?,
             State::Anew(text) => text.clone(),
         };
-        let lines = all.split_inclusive(|it| *it == b'\n').filter(|it| keep(it));
+        let lines = all.split_inclusive(|it| *it == b'\n').filter(|it| !leave_out(it)).chain([said]);
         let kept = Zeroizing::new(lines.flatten().copied().collect::<Vec<u8>>());
         // Nobody knows which file lies there after a failure: all that was in the older one is written into a third.
         self.state = State::Anew(kept);
@@ -129,10 +130,29 @@ impl Lines {
         }
     }
 
-    /// Gives a file up that is in doubt.
+    /// Whether the file is where it was written, as long as it was written.
+    pub(super) fn is_in_place(&self) -> bool {
+        match &self.state {
+            State::Anew(_) => true,
+            State::Open(open) => {
+                let length = open.certain + open.fresh.len() as u64;
+                Left::open(&open.file, &self.path, length).is_ok_and(|it| it.holds())
+            }
+        }
+    }
+
+    /// Writes into the place of a file that is gone, or another one, what it held.
+    pub(super) fn put_back(&mut self) -> io::Result<()> {
+        if let State::Open(open) = &self.state {
+            self.state = State::Anew(open.all()?);
+        }
+        self.write_anew().map(drop)
+    }
+
+    /// Gives a file up that is in doubt, or that nobody will find.
     fn go_on(&mut self) -> io::Result<()> {
         if let State::Open(open) = &self.state
-            && open.in_doubt
+            && (open.in_doubt || !self.is_in_place())
         {
             self.state = State::Anew(open.all()?);
         }
@@ -204,13 +224,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_is_put_back_with_all_that_it_held() {
+        let (folder, path, mut lines) = lines();
+        lines.add(b"two\n").unwrap();
+        assert!(lines.is_in_place());
+        fs::remove_file(&path).unwrap();
+        assert!(!lines.is_in_place());
+        // Whoever adds does not add to what nobody will find.
+        lines.add(b"three\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
+        let other = folder.path().join("other");
+        fs::write(&other, "somebody else's\n").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert!(!lines.is_in_place());
+        lines.put_back().unwrap();
+        assert!(lines.is_in_place());
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
+    }
+
+    #[test]
     fn where_lines_cannot_be_left_out_they_stay_and_later_ones_go_to_the_file_that_is_there() {
         let (folder, path, mut lines) = lines();
         lines.add(b"two\n").unwrap();
         // What is neither a file nor can be removed: nothing can be put in place.
         let draft = folder.path().join("subjects.new");
         fs::create_dir(&draft).unwrap();
-        lines.keep(|it| it != b"one\n").unwrap_err();
+        lines.replace(|it| it == b"one\n", b"no one\n").unwrap_err();
         lines.add(b"three\n").unwrap_err();
         // As if the file had been put in place, and only the folder not synced.
         fs::write(folder.path().join("other"), "two\n").unwrap();
@@ -218,8 +257,8 @@ mod tests {
         fs::remove_dir(&draft).unwrap();
         lines.add(b"four\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nfour\n");
-        lines.keep(|it| it != b"one\n").unwrap();
+        lines.replace(|it| it == b"one\n", b"no one\n").unwrap();
         lines.add(b"five\n").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two\nfour\nfive\n");
+        assert_eq!(fs::read(&path).unwrap(), b"two\nfour\nno one\nfive\n");
     }
 }

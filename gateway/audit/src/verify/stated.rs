@@ -16,6 +16,9 @@ use crate::tree::Hash;
 /// Where the newest checkpoint lies.
 const FIRST: &str = "checkpoint";
 
+/// What stands before the size in the name of one that is kept.
+const KEPT: &str = "checkpoints/";
+
 /// What one checkpoint says.
 #[derive(Clone, Debug)]
 pub(super) struct Stated {
@@ -54,6 +57,9 @@ pub(super) fn checkpoints(
         if origin != grounds.key.name() {
             found.push(Broken::Foreign { file, origin });
             continue;
+        }
+        if file.strip_prefix(KEPT).and_then(|it| it.split_once('.')).is_some_and(|(it, _)| it != size.to_string()) {
+            found.remarks.push(format!("`{file}` is of {size} entries: somebody gave it another name"));
         }
         let same = all.entry(size).or_default();
         match same.iter_mut().find(|it| it.root == root) {

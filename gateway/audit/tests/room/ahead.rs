@@ -12,7 +12,7 @@ fn frames(bytes: &[u8]) -> Vec<usize> {
     let (mut all, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         all.push(at);
-        at += 12 + usize::try_from(u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())).unwrap();
+        at += 28 + usize::try_from(u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())).unwrap();
     }
     all
 }
@@ -36,16 +36,16 @@ fn what_was_changed_in_a_write_ahead_file_is_named_and_hides_no_other_fault() {
         assert_eq!(told(folder.path(), &grounds()).entries, 59);
     };
     held(&[], &[]);
-    // Of the length each byte, of the part of the hash, of the entry; and in two places, side by side too, and the last.
-    for byte in [0, 1, 2, 3, 4, 11, 12, 40] {
+    // Of the length each byte, of the part of the hash, of the tag, of the entry; and in two places, side by side too, and the last.
+    for byte in [0, 1, 2, 3, 4, 11, 12, 27, 28, 60] {
         held(&[at[5] + byte], &[5]);
         held(&[at[5] + byte, at[30] + 20], &[5, 30]);
         held(&[at[5] + byte, at[6] + byte, at[58] + 20], &[5, 6, 58]);
     }
     // A cut end stays one.
-    fs::write(&file, &good[..at[58] + 30]).unwrap();
+    fs::write(&file, &good[..at[58] + 40]).unwrap();
     faults(folder.path(), &grounds(), &["59 entries are signed for, and there are 58: entry 58 is missing"]);
-    let torn = [&*good, &good[..50]].concat();
+    let torn = [&*good, &good[..60]].concat();
     fs::write(&file, torn).unwrap();
     faults(folder.path(), &grounds(), &[]);
 }
@@ -115,7 +115,7 @@ fn without_its_tile_a_changed_entry_of_a_write_ahead_file_is_named_all_the_same(
 
 /// What somebody may put between entries: nonsense, short and long, and what looks like the beginning of an entry.
 fn rubbish(bytes: &[u8], at: &[usize]) -> Vec<Vec<u8>> {
-    let head = bytes[at[7]..at[7] + 12].to_vec();
+    let head = bytes[at[7]..at[7] + 28].to_vec();
     vec![b"x".to_vec(), vec![0xa5; 100], vec![0; 70_000], head]
 }
 

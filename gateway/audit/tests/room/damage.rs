@@ -185,7 +185,7 @@ proptest! {
         let (head, size): (usize, fn(&[u8]) -> usize) = if bundle {
             (2, |it| usize::from(u16::from_be_bytes([it[0], it[1]])))
         } else {
-            (12, |it| usize::try_from(u32::from_le_bytes([it[0], it[1], it[2], it[3]])).unwrap())
+            (28, |it| usize::try_from(u32::from_le_bytes([it[0], it[1], it[2], it[3]])).unwrap())
         };
         let (mut parts, mut rest) = (Vec::new(), files[&name].as_slice());
         while !rest.is_empty() {

@@ -243,8 +243,8 @@ fn bytes_that_are_no_entry_are_in_every_export() {
     let mut good = Vec::new();
     encode(&json!({ "boot": "00", "class": "x", "node": "n", "node_seq": 0 }), &mut good);
     let mut frames = Vec::new();
-    frame(&good, &mut frames);
-    frame(b"\xff\xffno entry", &mut frames);
+    frame(0, &good, &mut frames);
+    frame(1, b"\xff\xffno entry", &mut frames);
     put(folder.path(), &frames);
     let (_folder, file, manifest) = exported(folder.path(), Format::Json, &acme());
     assert_eq!((manifest.read.count, manifest.totals.class["none"]), (1, 1));

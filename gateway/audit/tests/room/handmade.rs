@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use audit::{Entries, Log, tree};
+use aws_lc_rs::{digest, hmac};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,16 +25,27 @@ pub(crate) fn log_of(entries: &[Value]) -> TempDir {
         }
         let mut bytes = Vec::new();
         encode(&whole, &mut bytes);
-        frame(&bytes, &mut frames);
+        frame(u64::try_from(number).unwrap(), &bytes, &mut frames);
     }
     put(folder.path(), &frames);
     folder
 }
 
-/// Adds an entry to what a write-ahead file is to hold.
-pub(crate) fn frame(entry: &[u8], frames: &mut Vec<u8>) {
+/// Adds an entry to what a write-ahead file is to hold, as the signer of these tests writes it.
+pub(crate) fn frame(seq: u64, entry: &[u8], frames: &mut Vec<u8>) {
+    frame_by(1, seq, entry, frames);
+}
+
+/// Adds an entry as the gateway writes it whose seed has this in every byte.
+pub(crate) fn frame_by(seed: u8, seq: u64, entry: &[u8], frames: &mut Vec<u8>) {
+    let leaf = tree::leaf(entry);
+    let key = |of: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, of);
+    let drawn = hmac::sign(&key(&[seed; 32]), b"portcullis audit tag v1");
+    let tag = hmac::sign(&key(drawn.as_ref()), &[&[0][..], &seq.to_le_bytes(), &leaf].concat());
     frames.extend_from_slice(&u32::try_from(entry.len()).unwrap().to_le_bytes());
-    frames.extend_from_slice(&tree::leaf(entry)[..8]);
+    let tag = &tag.as_ref()[..16];
+    frames.extend_from_slice(&digest::digest(&digest::SHA256, &[&leaf, tag].concat()).as_ref()[..8]);
+    frames.extend_from_slice(tag);
     frames.extend_from_slice(entry);
 }
 

@@ -6,6 +6,7 @@ mod anchor;
 mod damage;
 mod doctor;
 mod export;
+mod forged;
 mod handmade;
 mod lifetime;
 mod log;

@@ -54,7 +54,7 @@ fn log_of(numbers: std::ops::Range<u64>) -> TempDir {
     for number in numbers {
         let entry = entry(number);
         if sealed <= number {
-            frame(&entry, &mut frames);
+            frame(number, &entry, &mut frames);
             continue;
         }
         bundle.extend_from_slice(&u16::try_from(entry.len()).unwrap().to_be_bytes());

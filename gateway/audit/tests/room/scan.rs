@@ -148,8 +148,8 @@ fn bytes_that_are_no_entry_are_looked_at_too() {
     let folder = tempfile::tempdir().unwrap();
     let (mut good, mut frames) = (Vec::new(), Vec::new());
     encode(&json!({ "boot": "00", "class": "x", "node": "n", "node_seq": 0 }), &mut good);
-    frame(&good, &mut frames);
-    frame(b"\xff\xffno entry: nsx_live_a1b2c3d4e5f6", &mut frames);
+    frame(0, &good, &mut frames);
+    frame(1, b"\xff\xffno entry: nsx_live_a1b2c3d4e5f6", &mut frames);
     put(folder.path(), &frames);
     let found = scanned(&folder, 0);
     assert_eq!(found.findings, [Finding { seq: 1, field: String::new(), kind: Kind::ApiKey }]);

@@ -77,7 +77,7 @@ pub(crate) fn seal(folder: &Path) {
     let bytes = fs::read(&file).unwrap();
     let mut at = 0;
     for _ in 0..512 {
-        at += 12 + usize::try_from(u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())).unwrap();
+        at += 28 + usize::try_from(u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())).unwrap();
     }
     fs::write(later, &bytes[at..]).unwrap();
     fs::remove_file(file).unwrap();

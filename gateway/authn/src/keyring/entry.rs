@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use domain::{
-    ApiName, Digest, Grant, KeyId, KeyRecord, KeySecret, LineageId, Overlap, Scope, Standing, Tenant, TenantId,
+    ApiName, Bound, Digest, Grant, KeyId, KeyRecord, KeySecret, LineageId, Overlap, Scope, Standing, Tenant, TenantId,
     TierName, Timestamp,
 };
 use ipnet::IpNet;
@@ -43,8 +43,9 @@ pub(crate) struct Rights {
     owner: Option<String>,
     scopes: Vec<Scope>,
     own_tier: TierName,
-    tier: TierName,
+    tenant_tier: Option<TierName>,
     ip_allow: Vec<IpNet>,
+    bound: Option<Bound>,
     /// Whether its owner is suspended.
     held: bool,
     /// Whether its owner or its tenant is.
@@ -161,6 +162,17 @@ impl Entry {
         }
     }
 
+    /// When it ends by itself, where it works at this moment and ever ends.
+    pub(crate) fn ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = self.expires.min(self.overlap_until);
+        (end != NEVER && self.alive(now).is_ok()).then(|| Timestamp::from_nanos(end))
+    }
+
+    /// Whether its owner or its tenant is suspended.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.rights.suspended
+    }
+
     /// How long the key goes on beside the newer one that took its place.
     pub(crate) fn retires(&self) -> Option<Overlap> {
         let moment = Timestamp::from_nanos;
@@ -173,6 +185,11 @@ impl Entry {
         self.rights.ip_allow.is_empty() || self.rights.ip_allow.iter().any(|it| it.contains(&source))
     }
 
+    /// Whether it opens one resource alone.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.rights.bound.is_some()
+    }
+
     /// The rights of its holder, made at the first use and shared ever after.
     pub fn standing(&self) -> &Arc<Standing> {
         self.standing.get_or_init(|| {
@@ -182,8 +199,10 @@ impl Entry {
                 owner: self.rights.owner.clone(),
                 tenant: self.rights.tenant.clone(),
                 scopes: self.rights.scopes.clone(),
-                tier: self.rights.tier.clone(),
+                tier: self.rights.tenant_tier.as_ref().unwrap_or(&self.rights.own_tier).clone(),
+                tenant_tier: self.rights.tenant_tier.clone(),
                 expires: (self.expires != NEVER).then(|| Timestamp::from_nanos(self.expires)),
+                bound: self.rights.bound.clone(),
                 suspended: self.rights.suspended,
                 grant: match &self.proof {
                     Proof::Granted(grant) => Some(Grant::clone(grant)),
@@ -232,8 +251,9 @@ impl Rights {
             owner: record.owner.take(),
             scopes,
             own_tier: record.tier.clone(),
-            tier: tier(&record.api, &record.tier, tenant),
+            tenant_tier: tenant.and_then(|it| it.tiers.get(&record.api)).cloned(),
             ip_allow: std::mem::take(&mut record.ip_allow),
+            bound: record.bound.take(),
             held,
             suspended: held || tenant.is_none_or(|it| it.suspended.is_some()),
         }
@@ -241,13 +261,9 @@ impl Rights {
 
     /// The same rights under what their tenant is now.
     pub(crate) fn under(&self, tenant: &Tenant) -> Self {
-        let tier = tier(&self.api, &self.own_tier, Some(tenant));
-        Self { tier, suspended: self.held || tenant.suspended.is_some(), ..self.clone() }
+        let tenant_tier = tenant.tiers.get(&self.api).cloned();
+        Self { tenant_tier, suspended: self.held || tenant.suspended.is_some(), ..self.clone() }
     }
-}
-
-fn tier(api: &ApiName, own: &TierName, tenant: Option<&Tenant>) -> TierName {
-    tenant.and_then(|it| it.tiers.get(api)).unwrap_or(own).clone()
 }
 
 impl Proof {

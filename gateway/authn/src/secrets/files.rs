@@ -1,5 +1,7 @@
 //! Peppers, the master key and the seeds of keys that sign, as files: made at first use, refused when anyone but their owner may read them.
 
+mod identity;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -7,6 +9,10 @@ use std::path::{Path, PathBuf};
 
 use domain::{Random, keyformat};
 use zeroize::Zeroizing;
+
+pub use identity::{
+    IdentitySeeds, IdentityStep, identity_seeds, publish_identity_seed, replace_identity_seeds, tend_identity_seeds,
+};
 
 use super::{MasterKey, Peppers, Secrets};
 use crate::SystemRandom;

@@ -107,6 +107,19 @@ fn a_signature_names_the_caller_and_what_is_left_to_check() {
 }
 
 #[test]
+fn a_key_that_is_bound_to_a_resource_signs_for_nothing_of_the_api() {
+    let api = Cloudnx::new();
+    let bound = KeyRecord { bound: "bucket=photos".parse().ok(), ..access_key() };
+    api.refuses(&signed(SECRET, b""), bound.clone(), &Cause::KindNotTaken);
+    let ring = Keyring::build([tenant("acme")], [bound]);
+    let rules = api.rules();
+    let objects = rules.signatures.map(|it| SignatureRules { paths: PathMode::Objects, ..it });
+    let rules = AuthRules { signatures: objects, ..rules };
+    let (caller, _) = authenticate(&rules, &signed(SECRET, b""), None, &ring, &secrets()).unwrap().unwrap();
+    assert_eq!(caller.standing.bound, "bucket=photos".parse().ok());
+}
+
+#[test]
 fn a_signature_over_the_body_needs_the_body_first() {
     let api = Cloudnx::new();
     let sent = signed_over_body(b"body");

@@ -100,17 +100,17 @@ pub fn hint(text: &str, issuer: &str, keys: &KeySet) -> Option<Hint> {
     (of("iss")? == issuer).then_some(Hint { subject: of("sub")?, audience: of("aud")? })
 }
 
-fn object(signed: &Signed<'_>) -> Result<Map<String, Value>, BadToken> {
+pub(super) fn object(signed: &Signed<'_>) -> Result<Map<String, Value>, BadToken> {
     json::object(signed.payload())
         .ok_or(BadToken::Malformed("has a payload that is no JSON object, each name once at any depth"))
 }
 
-fn text_of<'a>(said: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, BadToken> {
+pub(super) fn text_of<'a>(said: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, BadToken> {
     said.get(name).and_then(Value::as_str).filter(|it| !it.is_empty()).ok_or(BadToken::Claim(name))
 }
 
 /// Seconds since 1970. Some write parts of a second, which do not count.
-fn moment(said: &Map<String, Value>, name: &'static str) -> Result<Timestamp, BadToken> {
+pub(super) fn moment(said: &Map<String, Value>, name: &'static str) -> Result<Timestamp, BadToken> {
     let seconds = said.get(name).and_then(Value::as_f64).filter(|it| (0.0..f64::from(u32::MAX)).contains(it));
     #[expect(clippy::cast_possible_truncation, reason = "it was held to the range just now")]
     seconds.map(|it| Timestamp::from_seconds(it as i64)).ok_or(BadToken::Claim(name))

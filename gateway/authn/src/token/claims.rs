@@ -4,6 +4,7 @@ use domain::{KeyId, Scope, TenantId, Timestamp};
 use serde_json::{Map, Value};
 
 use super::{BadToken, LEEWAY, MAX_LIFETIME, json};
+use crate::dpop::is_thumbprint;
 
 /// How many digits a token's own name has.
 const JTI_LEN: usize = 22;
@@ -26,6 +27,8 @@ pub(super) struct Claims {
     pub(super) issuer: String,
     /// When it ends.
     pub(super) expires: Timestamp,
+    /// The thumbprint of the key whose holder alone may show it, where it is bound to one.
+    pub(super) bound: Option<String>,
     /// When it was made.
     pub(super) issued: Timestamp,
     audience: String,
@@ -57,6 +60,7 @@ impl Claims {
             scopes: scopes(said.get("scope")).ok_or(BadToken::Claim("scope"))?,
             issuer: text(&said, "iss")?.to_owned(),
             expires: moment(&said, "exp")?,
+            bound: bound(&said)?,
             audience: text(&said, "aud")?.to_owned(),
             issued: moment(&said, "iat")?,
             not_before,
@@ -87,6 +91,15 @@ impl Claims {
 
 fn text<'a>(said: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, BadToken> {
     said.get(name).and_then(Value::as_str).filter(|it| !it.is_empty()).ok_or(BadToken::Claim(name))
+}
+
+/// Nothing but the thumbprint of a key (RFC 9449 section 6.1). What else may confirm a token is not known here, and a token
+/// that wants to be confirmed in another way must not be taken for one that does not.
+fn bound(said: &Map<String, Value>) -> Result<Option<String>, BadToken> {
+    let Some(confirmed) = said.get("cnf") else { return Ok(None) };
+    let members = confirmed.as_object().filter(|it| it.len() == 1).ok_or(BadToken::Claim("cnf"))?;
+    let thumbprint = members.get("jkt").and_then(Value::as_str).filter(|it| is_thumbprint(it));
+    thumbprint.map(|it| Some(it.to_owned())).ok_or(BadToken::Claim("cnf"))
 }
 
 /// Whole seconds since 1970, and few enough that sums with them stay sums.

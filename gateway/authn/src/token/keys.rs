@@ -1,6 +1,6 @@
 //! The public keys of an issuer, looked at once when they are loaded: none is used that should not be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use aws_lc_rs::signature::{
@@ -115,11 +115,12 @@ pub enum BadKeySet {
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: HashMap<String, VerifyingKey>,
+    withdrawn: HashSet<String>,
     known: KnownTokens,
 }
 
 /// A key that was found good.
-struct VerifyingKey {
+pub(super) struct VerifyingKey {
     alg: Alg,
     key: DecodingKey,
 }
@@ -141,6 +142,38 @@ impl KeySet {
             }
         }
         Ok(set)
+    }
+
+    /// The same set, which knows of these keys that nothing they have signed is good any more.
+    #[must_use]
+    pub fn having_withdrawn(self, kids: impl IntoIterator<Item = String>) -> Self {
+        Self { withdrawn: kids.into_iter().collect(), ..self }
+    }
+
+    /// Whether this key was withdrawn, and did not just come to its end.
+    pub(crate) fn has_withdrawn(&self, kid: &str) -> bool {
+        self.withdrawn.contains(kid)
+    }
+
+    /// Those of these keys that somebody else's tokens may be signed with. One that cannot be used is passed over, for
+    /// others publish keys of every kind and purpose together; two of one name are a fault all the same.
+    pub(super) fn of_those_that_are_good(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, BadKeySet> {
+        let mut set = Self::default();
+        for key in keys {
+            let Ok(good) = key.check() else { continue };
+            if set.keys.len() == MAX_KEYS {
+                return Err(BadKeySet::TooMany);
+            }
+            if set.keys.insert(key.kid.clone(), good).is_some() {
+                return Err(BadKeySet::SameId(key.kid));
+            }
+        }
+        Ok(set)
+    }
+
+    /// Whether one of the keys has this name.
+    pub fn has(&self, kid: &str) -> bool {
+        self.keys.contains_key(kid)
     }
 
     /// How many keys there are.
@@ -178,7 +211,7 @@ impl PublicKey {
         }
     }
 
-    fn check(&self) -> Result<VerifyingKey, BadKeySet> {
+    pub(super) fn check(&self) -> Result<VerifyingKey, BadKeySet> {
         if self.kid.is_empty() || MAX_KID < self.kid.len() {
             return Err(BadKeySet::Kid);
         }
@@ -235,7 +268,7 @@ impl Alg {
 
 impl VerifyingKey {
     /// Whether it made this signature, which is spelled in base64url.
-    fn has_signed(&self, message: &str, signature: &str) -> bool {
+    pub(super) fn has_signed(&self, message: &str, signature: &str) -> bool {
         let algorithm = match self.alg {
             Alg::Rs256 => Algorithm::RS256,
             Alg::Es256 => Algorithm::ES256,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use domain::{Random, Standing, Timestamp};
+use domain::{Random, Standing, Timestamp, TokenShown};
 use zeroize::Zeroizing;
 
 use super::claims::Claims;
@@ -43,6 +43,7 @@ pub(super) type Mark = [u8; 16];
 /// A token that was verified.
 pub(super) struct Known {
     claims: Claims,
+    shown: Arc<TokenShown>,
     since: Timestamp,
     until: Timestamp,
     cut: ArcSwapOption<Cut>,
@@ -109,14 +110,20 @@ impl fmt::Debug for KnownTokens {
 
 impl Known {
     /// A token whose claims hold at this moment.
-    pub(super) fn new(claims: Claims, now: Timestamp) -> Self {
+    pub(super) fn new(claims: Claims, signer: String, now: Timestamp) -> Self {
         let until = claims.expires.min(now + KEPT);
-        Self { claims, since: now, until, cut: ArcSwapOption::empty() }
+        let shown = Arc::new(TokenShown { signer, issued: claims.issued });
+        Self { claims, shown, since: now, until, cut: ArcSwapOption::empty() }
     }
 
     /// What it says.
     pub(super) fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// What matters of it from now on.
+    pub(super) fn shown(&self) -> Arc<TokenShown> {
+        Arc::clone(&self.shown)
     }
 
     /// What it leaves of the standing of its key: the scopes that both have. Made once for each standing that the key has

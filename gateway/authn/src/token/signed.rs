@@ -21,13 +21,21 @@ pub(super) struct Signed<'a> {
     signature: &'a str,
 }
 
-impl<'a> Signed<'a> {
-    /// Reads it. All three parts must be base64url without padding, and the header must say nothing but which key has
-    /// signed what: keys, addresses of keys, compression and extensions that a header may name (`jwk`, `jku`, `x5c`,
-    /// `zip`, `b64`, `crit`) are how others were deceived.
-    pub(super) fn parse(text: &'a str) -> Result<Self, BadToken> {
-        if MAX_TOKEN < text.len() {
-            return Err(BadToken::Malformed("is longer than 8192 bytes"));
+/// The three parts of whatever is signed so. Nobody has looked at what they say yet.
+pub(crate) struct Parts<'a> {
+    pub(crate) header: Map<String, Value>,
+    /// What was signed.
+    pub(crate) message: &'a str,
+    payload: Vec<u8>,
+    /// In base64url.
+    pub(crate) signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a text apart that has this many bytes at most.
+    pub(crate) fn of(text: &'a str, longest: usize) -> Result<Self, BadToken> {
+        if longest < text.len() {
+            return Err(BadToken::Malformed("is longer than it may be"));
         }
         let (message, signature) = text.rsplit_once('.').ok_or(THREE)?;
         let (header, payload) = message.split_once('.').ok_or(THREE)?;
@@ -37,10 +45,36 @@ impl<'a> Signed<'a> {
         let header = decode(header)?;
         let payload = decode(payload)?;
         decode(signature)?;
-        let mut header = json::object(&header).ok_or(HEADER)?;
+        Ok(Self { header: json::object(&header).ok_or(HEADER)?, message, payload, signature })
+    }
+
+    /// What it says, each name once.
+    pub(crate) fn claims(&self) -> Option<Map<String, Value>> {
+        json::object(&self.payload)
+    }
+}
+
+impl<'a> Signed<'a> {
+    /// Reads it. All three parts must be base64url without padding, and the header must say nothing but which key has
+    /// signed what: keys, addresses of keys, compression and extensions that a header may name (`jwk`, `jku`, `x5c`,
+    /// `zip`, `b64`, `crit`) are how others were deceived.
+    pub(super) fn parse(text: &'a str) -> Result<Self, BadToken> {
+        Self::parse_without(text, &[])
+    }
+
+    /// Reads one of somebody else, who may name the certificate of a key besides: it is passed over, and names no key.
+    pub(super) fn parse_outside(text: &'a str) -> Result<Self, BadToken> {
+        Self::parse_without(text, &["x5t", "x5t#S256"])
+    }
+
+    fn parse_without(text: &'a str, passed_over: &[&str]) -> Result<Self, BadToken> {
+        let Parts { mut header, message, payload, signature } = Parts::of(text, MAX_TOKEN)?;
         let alg = text_of(&mut header, "alg")?.ok_or(BadToken::Malformed("names no algorithm"))?;
         let kid = text_of(&mut header, "kid")?.ok_or(BadToken::Malformed("names no key of its issuer"))?;
         let typ = text_of(&mut header, "typ")?;
+        for name in passed_over {
+            text_of(&mut header, name)?;
+        }
         if !header.is_empty() {
             return Err(BadToken::Malformed("has a header with more than `alg`, `kid` and `typ`"));
         }

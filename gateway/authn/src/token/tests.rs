@@ -184,7 +184,7 @@ fn a_known_token_is_verified_anew_after_a_minute_at_its_end_and_when_the_clock_g
     let known = |exp: i64| {
         let claims = Claims::parse(with(claims(&key), "exp", json!(exp)).to_string().as_bytes()).unwrap();
         let set = issuer.keys();
-        set.known().keep(mark, Arc::new(Known::new(claims, NOW)), NOW);
+        set.known().keep(mark, Arc::new(Known::new(claims, "first".to_owned(), NOW)), NOW);
         move |now| set.known().find(&mark, ISSUER, now).is_some()
     };
     let long = known(NOW.seconds() + 900);
@@ -198,7 +198,7 @@ fn a_known_token_is_verified_anew_after_a_minute_at_its_end_and_when_the_clock_g
 fn however_many_tokens_are_shown_no_more_are_known_than_there_is_room_for() {
     let (key, set) = (key(), KeySet::default());
     let claims = || Claims::parse(claims(&key).to_string().as_bytes()).unwrap();
-    let token = Arc::new(Known::new(claims(), NOW));
+    let token = Arc::new(Known::new(claims(), "first".to_owned(), NOW));
     for number in 0..u32::try_from(known::MOST * 2).unwrap() {
         let mark = set.known().mark(&number.to_string()).unwrap();
         assert!(set.known().find(&mark, ISSUER, NOW).is_none(), "no two have the same mark");

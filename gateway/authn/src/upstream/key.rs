@@ -20,7 +20,7 @@ pub struct BadIdentityKey;
 /// What identity tokens are verified with: a set of keys (RFC 7517).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdentityKeySet {
-    keys: [PublicHalf; 1],
+    keys: Vec<PublicHalf>,
 }
 
 /// The public half of the key (RFC 8037).
@@ -46,10 +46,22 @@ impl IdentityKey {
 
     /// What is verified with.
     pub fn public(&self) -> IdentityKeySet {
-        IdentityKeySet { keys: [self.public.clone()] }
+        IdentityKeySet { keys: vec![self.public.clone()] }
     }
 
-    pub(super) fn kid(&self) -> &str {
+    /// The same, beside others. Of two that are the same there is one.
+    pub(super) fn public_beside(&self, others: &[Self]) -> IdentityKeySet {
+        let mut set = self.public();
+        for other in others {
+            if !set.keys.contains(&other.public) {
+                set.keys.push(other.public.clone());
+            }
+        }
+        set
+    }
+
+    /// Its name.
+    pub fn kid(&self) -> &str {
         &self.public.kid
     }
 

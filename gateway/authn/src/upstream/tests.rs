@@ -13,7 +13,7 @@ use crate::testing::NOW;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn tokens() -> IdentityTokens {
-    IdentityTokens::new(IdentityKey::from_seed(&[7; 32]).unwrap(), "portcullis/test".to_owned()).unwrap()
+    IdentityTokens::new(IdentityKey::from_seed(&[7; 32]).unwrap(), &[], "portcullis/test".to_owned()).unwrap()
 }
 
 fn standing(key: &str, tenant: &str) -> Standing {
@@ -24,14 +24,16 @@ fn standing(key: &str, tenant: &str) -> Standing {
         tenant: tenant.parse().unwrap(),
         scopes: vec!["compute".parse().unwrap(), "data".parse().unwrap()],
         tier: "standard".parse().unwrap(),
+        tenant_tier: None,
         expires: None,
         suspended: false,
+        bound: None,
         grant: None,
     }
 }
 
 fn caller(standing: Standing) -> Caller {
-    Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None }
+    Caller { standing: Arc::new(standing), method: AuthMethod::ApiKey, in_allowlist: true, retires: None, token: None }
 }
 
 fn upstream(host: &str, port: u16, tls: bool) -> Upstream {
@@ -188,4 +190,29 @@ proptest! {
             prop_assert!(moment("iat") <= now && now + SECOND * 30 <= moment("exp"), "{now} {claims}");
         }
     }
+}
+
+#[test]
+fn the_next_key_and_the_one_before_are_known_and_only_one_signs() {
+    let asking = Asking::new();
+    let key = |seed: u8| IdentityKey::from_seed(&[seed; 32]).unwrap();
+    let kids = || -> Vec<String> {
+        let keys = serde_json::to_value(asking.tokens.keys()).unwrap();
+        keys["keys"].as_array().unwrap().iter().map(|it| it["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let caller = caller(standing("key_1", "acme"));
+    let signer = || {
+        let token = asking.at(&caller, NOW);
+        let head = token.to_str().unwrap().split('.').next().unwrap().to_owned();
+        let head: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(head).unwrap()).unwrap();
+        head["kid"].as_str().unwrap().to_owned()
+    };
+    let [first, second] = [7, 8].map(|it| key(it).kid().to_owned());
+    asking.tokens.take_in(key(7), &[key(8)]).unwrap();
+    assert_eq!((kids(), signer()), (vec![first.clone(), second.clone()], first.clone()));
+    // In the middle of a rotation one file is there twice.
+    asking.tokens.take_in(key(8), &[key(7), key(7), key(8)]).unwrap();
+    assert_eq!((kids(), signer()), (vec![second.clone(), first], second.clone()), "what was kept is not good any more");
+    asking.tokens.take_in(key(8), &[]).unwrap();
+    assert_eq!(kids(), [second]);
 }

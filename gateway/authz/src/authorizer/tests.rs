@@ -1,3 +1,4 @@
+mod bound;
 mod loading;
 
 use domain::{Api, AuthMethod, Caller, Requirement, Scope, Timestamp};
@@ -294,6 +295,33 @@ fn a_policy_may_ask_for_a_second_factor_and_how_long_ago_it_was_shown() {
     assert!(!may(&session(&["pwd", "otp", "mfa"], 601)));
     assert!(!may(&session(&["pwd"], 0)));
     assert!(!may(&caller(standing("t", &["things:read"]))));
+}
+
+#[test]
+fn a_policy_may_ask_how_long_ago_somebody_signed_in_and_a_token_was_made() {
+    let ask = |condition: &str, caller: &Caller| {
+        let policy = format!(
+            r#"@id("fresh") permit (principal, action == Example::Action::"getThing", resource) when {{ {condition} }};"#
+        );
+        Bench::with(&[grant(&policy)]).ask("getThing", &["t1"], caller).is_ok()
+    };
+    let ago = |seconds: u64| arrival().at.wall - std::time::Duration::from_secs(seconds);
+    let grant = domain::Grant {
+        kind: domain::GrantKind::Session,
+        client: None,
+        authenticated: Some(ago(3600)),
+        methods: vec!["pwd".to_owned()],
+    };
+    let standing_of = |grant| Standing { grant, ..standing("t", &["things:read"]) };
+    let token = Some(Arc::new(domain::TokenShown { signer: "one".to_owned(), issued: ago(60) }));
+    let session = Caller { method: AuthMethod::Session, token, ..caller(standing_of(Some(grant))) };
+    let key = caller(standing_of(None));
+    let (new_token, newer) = ("context.auth has token_age && context.auth.token_age <= duration(\"60s\")", "59s");
+    assert!(ask(new_token, &session) && !ask(&new_token.replace("60s", newer), &session));
+    let login = "context.auth has login_age && context.auth.login_age <= duration(\"1h\")";
+    assert!(ask(login, &session) && !ask(&login.replace("1h", "3599s"), &session));
+    assert!(!ask(new_token, &key) && !ask(login, &key), "a key has neither");
+    assert!(ask("!(context.auth has token_age) && !(context.auth has login_age)", &key));
 }
 
 #[test]

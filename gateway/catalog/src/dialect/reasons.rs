@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 67] = [
+pub(super) const REASONS: [&str; 71] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -16,11 +16,13 @@ pub(super) const REASONS: [&str; 67] = [
     "chunks_malformed",
     "conflict",
     "credential_elsewhere",
+    "credential_ended",
     "credential_expired",
     "credential_in_url",
     "credential_too_long",
     "cross_site",
     "forbidden",
+    "gone",
     "head_late",
     "head_too_large",
     "https_required",
@@ -28,6 +30,7 @@ pub(super) const REASONS: [&str; 67] = [
     "internal",
     "invalid_body",
     "invalid_credentials",
+    "invalid_dpop_proof",
     "invalid_parameter",
     "ip_not_allowed",
     "method_not_allowed",
@@ -35,6 +38,7 @@ pub(super) const REASONS: [&str; 67] = [
     "no_signing_key",
     "not_found",
     "not_served",
+    "other_resource",
     "path_too_long",
     "payload_mismatch",
     "payload_not_taken",

@@ -54,6 +54,23 @@ fn a_refusal_is_worded_by_its_status() {
 }
 
 #[test]
+fn the_request_id_is_also_where_clients_of_the_api_look_for_it() {
+    let told = Told::new("insufficient_scope", "no");
+    let named = written(BODY, &rows(), "").replacen("format", "request_id_header = \"x-amz-request-id\"\nformat", 1);
+    let (plain, named) = (read(&written(BODY, &rows(), "")).unwrap(), read(&named).unwrap());
+    let name = HeaderName::from_static("x-amz-request-id");
+    let shown = format!("req_{}", "ab".repeat(16));
+    assert_eq!(header(&named.word(StatusCode::FORBIDDEN, &told, &id()), &name), Some(&*shown));
+    assert_eq!(named.request_id(&id()).unwrap().1, *shown);
+    assert_eq!(
+        (header(&plain.word(StatusCode::FORBIDDEN, &told, &id()), &name), plain.request_id(&id())),
+        (None, None)
+    );
+    let taken = written(BODY, &rows(), "").replacen("format", "request_id_header = \"Retry-After\"\nformat", 1);
+    assert!(read(&taken).unwrap_err()[0].contains("`retry-after` means something else already"));
+}
+
+#[test]
 fn a_reason_goes_before_a_status_and_a_status_before_what_the_room_told() {
     let mut rows = rows();
     rows[1] = "401 = { code = \"c401\", type = \"t401\", message = \"one text for all\" }".to_owned();

@@ -17,7 +17,7 @@ pub(super) fn find(drafts: &[Draft], faults: &mut Faults) {
     }
 }
 
-/// A role gives scopes that operations ask for: one that no document knows is a slip of the pen.
+/// A role, or a key, is given scopes that operations ask for: one that no document knows is a slip of the pen.
 fn roles(draft: &Draft, faults: &mut Faults) {
     // What a document that could not be read asks for, nobody knows.
     let Some(settings) = draft.settings.as_ref().filter(|_| draft.documents.iter().all(Option::is_some)) else {
@@ -29,7 +29,8 @@ fn roles(draft: &Draft, faults: &mut Faults) {
         .flat_map(|it| &it.0)
         .flat_map(|it| &it.1)
         .collect();
-    for scope in settings.roles.iter().filter_map(|it| it.scopes.as_ref()).flatten() {
+    let given = settings.roles.iter().filter_map(|it| it.scopes.as_ref()).flatten();
+    for scope in given.chain(&settings.key_scopes) {
         if !asked.contains(&scope.value) {
             let message = format!("no operation asks for scope `{}`", scope.value);
             faults.push(scope.place.fault(&draft.file, message));

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use domain::Scope;
 use http::HeaderName;
 use toml::de::DeValue;
 
 use super::headers;
-use crate::profile::{ApiKeys, Credentials, Sessions, SigV4};
+use crate::profile::{ApiKeys, BucketKeys, Credentials, Sessions, SigV4};
 use crate::written::{Place, Placed, Readable, Section, Unreadable};
 
 /// How far the clock of a caller may be off, unless it is narrowed. Every client of AWS expects no less, and a signature
@@ -20,6 +21,8 @@ pub(crate) struct Shown {
     pub(crate) prefixes: Vec<Placed<String>>,
     pub(crate) tenant_header: Option<HeaderName>,
     pub(crate) sigv4_place: Option<Place>,
+    /// Every scope that it names. Whether they are there is for whoever has read the documents.
+    pub(crate) scopes: Vec<Placed<Scope>>,
 }
 
 impl Shown {
@@ -30,6 +33,11 @@ impl Shown {
         let sigv4 = section.optional_section("sigv4");
         let tenant_header = headers::own(&section, "tenant_header");
         let session = section.optional_section("session").map(|it| sessions(&it));
+        let bucket_keys = section.optional_section("bucket_keys");
+        if let Some(place) = bucket_keys.as_ref().map(Section::place).filter(|_| sigv4.is_none()) {
+            section.fault(place, "there are `bucket_keys`, but no `sigv4` by which they could sign");
+        }
+        let bucket_keys = bucket_keys.map(|it| Some((it.list::<Scope>("read")?, it.list::<Scope>("write")?)));
 
         let sigv4_place = sigv4.as_ref().map(Section::place);
         let sigv4 = sigv4.map(|it| signatures(&it));
@@ -47,8 +55,18 @@ impl Shown {
             Some(session) => Some(session?),
             None => None,
         };
+        let (bucket_keys, scopes) = match bucket_keys {
+            Some(written) => {
+                let (read, write) = written?;
+                let bare = |it: &[Placed<Scope>]| it.iter().map(|it| it.value.clone()).collect();
+                let keys = BucketKeys { read: bare(&read), write: bare(&write) };
+                (Some(keys), read.into_iter().chain(write).collect())
+            }
+            None => (None, Vec::new()),
+        };
         Some(Self {
-            credentials: Credentials { api_key, sigv4, session },
+            credentials: Credentials { api_key, sigv4, session, bucket_keys },
+            scopes,
             tenant_header: tenant_header.map(|it| it.value),
             prefixes,
             sigv4_place,

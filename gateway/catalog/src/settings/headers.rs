@@ -34,7 +34,7 @@ const OF_ANSWERS: [&str; 24] = [
 ];
 
 /// The name under a key, where it is one that a profile may give a meaning.
-pub(super) fn own(section: &Section<'_>, key: &'static str) -> Option<Placed<HeaderName>> {
+pub(crate) fn own(section: &Section<'_>, key: &'static str) -> Option<Placed<HeaderName>> {
     let name = section.optional::<HeaderName>(key)?;
     if is_of_every_request(&name.value) || OF_ANSWERS.contains(&name.value.as_str()) {
         section.fault_with(

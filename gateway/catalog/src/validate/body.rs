@@ -47,8 +47,8 @@ impl BodyRule {
             Body::Checked { max } | Body::Streamed { max } => max,
         };
         match length {
-            Some(0) if self.required => wrongs.push(Wrong::body("is required")),
-            Some(0) => {}
+            Some(0) if self.lacks(0) => wrongs.push(Wrong::body("is required")),
+            Some(0) if !self.required => {}
             Some(length) if length > max => wrongs.push(Wrong::too_large(max)),
             _ => {
                 // Over HTTP/2 a body may come unannounced; then `whole` has the last word.
@@ -68,8 +68,11 @@ impl BodyRule {
             Body::None => return Err(Wrong::body("must be empty").into()),
             Body::Checked { max } | Body::Streamed { max } => max,
         };
+        if self.lacks(body.len()) {
+            return Err(Wrong::body("is required").into());
+        }
         if body.is_empty() {
-            return if self.required { Err(Wrong::body("is required").into()) } else { Ok(()) };
+            return Ok(());
         }
         if u64::try_from(body.len()).map_or(true, |it| it > max) {
             return Err(Wrong::too_large(max).into());
@@ -85,6 +88,12 @@ impl BodyRule {
             Some(schema) => Invalid::gather(schema.iter_errors(&value).map(|it| misfit(&it))),
             None => Ok(()),
         }
+    }
+
+    /// Whether a body of this length is none where there must be one. Of what is passed on as it arrives, such as an object,
+    /// nothing at all is as good as anything.
+    fn lacks(&self, length: usize) -> bool {
+        length == 0 && self.required && matches!(self.treatment, Body::Checked { .. })
     }
 
     /// The documented media type that the request's `Content-Type` falls under.

@@ -270,6 +270,17 @@ fn bytes_of_any_type_need_no_content_type() {
 }
 
 #[test]
+fn of_what_is_passed_on_as_it_arrives_nothing_at_all_is_a_body_too() {
+    let id = "[{ name: id, in: path, required: true, schema: { type: string } }]";
+    let body = "{ required: true, content: { application/octet-stream: {} } }";
+    let documented = operation(&format!("      parameters: {id}\n      requestBody: {body}\n"), UnknownQuery::Pass);
+    let media = ("content-type", "application/octet-stream");
+    assert_eq!(head(&documented, "/a/1", &[("content-length", "0"), media]), [""; 0]);
+    assert_eq!(head(&documented, "/a/1", &[("transfer-encoding", "chunked"), media]), [""; 0]);
+    assert_eq!(head(&documented, "/a/1", &[("content-length", "0")]), ["`Content-Type` is required"]);
+}
+
+#[test]
 fn a_body_that_may_be_left_out_is_still_held_to_its_type() {
     let id = "[{ name: id, in: path, required: true, schema: { type: string } }]";
     let content = "{ image/*: {}, application/octet-stream: {} }";

@@ -9,6 +9,7 @@ use crate::grants::ended;
 use crate::kept::Kept as _;
 use crate::publish::{Decision, Entered};
 use crate::store::{KeyFilter, Page, StoreFault};
+use crate::terms::{Terms, Unfit};
 use crate::{Identity, Shown};
 
 /// A client could not be changed.
@@ -20,6 +21,9 @@ pub enum ChangeClientError {
     /// It shows in another way that it is the one.
     #[error("client `{0}` has no secret: it authenticates by `{1}`")]
     NoSecret(String, &'static str),
+    /// Its API does not let it be any more.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -74,6 +78,29 @@ impl Identity {
         .await
     }
 
+    /// The client is known again. What it had before stays ended: it asks for other tokens, and what it has used is counted
+    /// on. Resuming one that is known is nothing.
+    pub async fn resume_client(&self, id: &str, terms: &Terms) -> Result<Client, ChangeClientError> {
+        let now = self.clock.now().wall;
+        let verb = self.settle(|| {
+            Box::pin(async move {
+                let client = self.known_client(id).await?;
+                if client.suspended.is_none() {
+                    return Ok(Decision { changes: Vec::new(), deeds: Vec::new(), outcome: client });
+                }
+                let drafted = self.draft_client_grant(&client, terms.of(&client.api)?, now)?;
+                let before = self.registry.key(&client.grant).await?;
+                let lineage = before.map_or_else(|| drafted.lineage.clone(), |it| it.lineage);
+                let grant = KeyRecord { lineage, ..drafted };
+                let client = Client { suspended: None, grant: grant.id.clone(), ..client };
+                let deed = self.client_deed("resume", &client);
+                let changes = vec![client.kept()?, Change::Key(Box::new(grant))];
+                Ok(Decision { changes, deeds: vec![deed], outcome: client })
+            })
+        });
+        self.told(self.deed(DeedClass::Identity, "resume").on(id).with("kind", "client"), verb).await
+    }
+
     /// Forgets a client. Nothing works any more that came of it.
     pub async fn delete_client(&self, id: &str) -> Result<Client, ChangeClientError> {
         self.end_client("delete", id, Client::clone, |it| Ok(it.gone())).await
@@ -117,6 +144,31 @@ impl Identity {
             })
         })
         .await
+    }
+
+    /// Ends every token that a client has, for itself and for users. It may come to others. Says how many grants that were.
+    pub async fn end_tokens_of_client(&self, id: &str) -> Result<usize, ChangeClientError> {
+        let now = self.clock.now().wall;
+        let client = self.known_client(id).await?;
+        let verb = self.settle(|| {
+            let own = client.grant.clone();
+            Box::pin(async move {
+                let grants = self.grants_of_client(&self.known_client(id).await?).await?;
+                let others = grants.iter().filter(|it| it.id != own);
+                let (changes, deeds): (Vec<Change>, Vec<_>) = others
+                    .filter_map(|it| {
+                        let deed = self.deed(DeedClass::SessionEnd, "revoke").of(&it.tenant).on(&it.id);
+                        Some((ended(it, now)?, deed.with("api", &it.api)))
+                    })
+                    .unzip();
+                let outcome = changes.len();
+                Ok::<_, ChangeClientError>(Decision { changes, deeds, outcome })
+            })
+        });
+        let deed = self.deed(DeedClass::SessionEnd, "revoke").on(id).with("kind", "client");
+        let ended = self.told(deed, verb).await?;
+        self.end_client_tokens(&client).await?;
+        Ok(ended + 1)
     }
 
     async fn known_client(&self, id: &str) -> Result<Client, ChangeClientError> {

@@ -34,10 +34,14 @@ pub struct NewClient {
     pub grants: Vec<ClientGrant>,
     /// Where users may be sent back to.
     pub redirect_uris: Vec<String>,
+    /// Where users may be sent who have signed out.
+    pub post_logout_uris: Vec<String>,
     /// The ceiling of what it may be granted.
     pub scopes: Vec<Scope>,
     /// The public keys that its assertions are signed with, looked at already.
     pub keys: Option<String>,
+    /// Whether each of its tokens must be bound to a key that it has proven to hold.
+    pub proves_possession: bool,
 }
 
 /// A client that was just made. This is the only time its secret is seen.
@@ -53,19 +57,25 @@ pub struct MadeClient {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitClient {
     /// It could come to no token.
-    #[error("a client needs a way to come to tokens: `client_credentials`, or `authorization_code`")]
+    #[error(
+        "a client needs a way to come to tokens: `client_credentials`, `authorization_code`, or \
+             `device_code`"
+    )]
     NoGrant,
     /// It cannot show that it is the one.
     #[error("a client that keeps no secret cannot act for itself; help: leave out `client_credentials`")]
     PublicAlone,
     /// There is nothing to refresh.
-    #[error("only what a user has allowed is refreshed; help: add `authorization_code`")]
+    #[error("only what a user has allowed is refreshed; help: add `authorization_code` or `device_code`")]
     NothingToRefresh,
     /// Users would be sent nowhere, or nobody is sent anywhere.
     #[error("redirect URIs and `authorization_code` go together")]
     Redirects,
+    /// Nobody signs in for it, and nobody out.
+    #[error("post-logout URIs go with `authorization_code`")]
+    Leave,
     /// More than anybody needs.
-    #[error("a client may have {MOST_REDIRECTS} redirect URIs at most")]
+    #[error("a client may have {MOST_REDIRECTS} redirect URIs at most, and as many post-logout URIs")]
     TooManyRedirects,
     /// Not where anybody may be sent to.
     #[error(
@@ -128,11 +138,13 @@ impl Identity {
             method: new.method,
             keys: new.keys.clone(),
             redirect_uris: new.redirect_uris.clone(),
+            post_logout_uris: new.post_logout_uris.clone(),
             grants,
             scopes: ceiling(&new.scopes, terms)?,
             grant: id.parse().map_err(|_| Unfit::Name(id))?,
             created: now,
             suspended: None,
+            proves_possession: new.proves_possession,
             secrets: kept.into_iter().collect(),
         };
         let grant = self.draft_client_grant(&client, terms, now)?;
@@ -206,10 +218,11 @@ fn ceiling(scopes: &[Scope], terms: &ApiTerms) -> Result<Vec<Scope>, Unfit> {
 
 fn fits(new: &NewClient) -> Result<(), UnfitClient> {
     let has = |it: ClientGrant| new.grants.contains(&it);
-    if !has(ClientGrant::AuthorizationCode) && !has(ClientGrant::ClientCredentials) {
-        return Err(if new.grants.is_empty() { UnfitClient::NoGrant } else { UnfitClient::NothingToRefresh });
+    let has_users = has(ClientGrant::AuthorizationCode) || has(ClientGrant::DeviceCode);
+    if new.grants.is_empty() {
+        return Err(UnfitClient::NoGrant);
     }
-    if has(ClientGrant::RefreshToken) && !has(ClientGrant::AuthorizationCode) {
+    if has(ClientGrant::RefreshToken) && !has_users {
         return Err(UnfitClient::NothingToRefresh);
     }
     if has(ClientGrant::ClientCredentials) && new.method == ClientAuth::None {
@@ -218,10 +231,13 @@ fn fits(new: &NewClient) -> Result<(), UnfitClient> {
     if has(ClientGrant::AuthorizationCode) == new.redirect_uris.is_empty() {
         return Err(UnfitClient::Redirects);
     }
-    if MOST_REDIRECTS < new.redirect_uris.len() {
+    if new.redirect_uris.is_empty() && !new.post_logout_uris.is_empty() {
+        return Err(UnfitClient::Leave);
+    }
+    if MOST_REDIRECTS < new.redirect_uris.len() || MOST_REDIRECTS < new.post_logout_uris.len() {
         return Err(UnfitClient::TooManyRedirects);
     }
-    if let Some(bad) = new.redirect_uris.iter().find(|it| !redirect::is_good(it)) {
+    if let Some(bad) = new.redirect_uris.iter().chain(&new.post_logout_uris).find(|it| !redirect::is_good(it)) {
         return Err(UnfitClient::Redirect(bad.escape_debug().take(200).collect()));
     }
     if new.keys.is_some() != (new.method == ClientAuth::PrivateKeyJwt) {

@@ -43,7 +43,7 @@ impl<'a> Place<'a> {
 }
 
 /// Whether users may be sent there at all: over TLS, or to the machine that they sit at.
-pub(super) fn is_good(uri: &str) -> bool {
+pub(crate) fn is_good(uri: &str) -> bool {
     Place::read(uri).is_some_and(|it| it.secure || it.is_loopback())
 }
 

@@ -11,7 +11,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Change, DeedClass, KeyId, KeyRecord, Timestamp};
+use domain::{ApiName, Change, DeedClass, KeyId, KeyRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -39,6 +39,9 @@ pub(crate) struct Chain {
     seed: Vec<u8>,
     /// Who alone may show its tokens; `None` for whoever holds them.
     client: Option<String>,
+    /// The thumbprint of the key that must be proven with each of them, where they are bound to one.
+    #[serde(default)]
+    key: Option<String>,
     /// How it goes on.
     renewal: Renewal,
     /// The place of the token that is good now.
@@ -60,6 +63,15 @@ impl Kept for Chain {
         // As long as the grant is kept.
         Some(self.until + Duration::from_hours(24))
     }
+}
+
+/// Whoever shows a refresh token, or is given the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holder<'a> {
+    /// The client, which has shown that it is the one; `None` where a user acts without one.
+    pub client: Option<&'a str>,
+    /// The thumbprint of the key that it has proven to hold, where it has.
+    pub key: Option<&'a str>,
 }
 
 /// How refresh tokens follow each other.
@@ -90,6 +102,12 @@ pub enum RefreshError {
     /// Of another client.
     #[error("it was given to another client")]
     OtherClient,
+    /// Bound to a key that was not proven.
+    #[error("it is bound to another key, or to one where none was proven")]
+    OtherKey,
+    /// Of another API.
+    #[error("it was given for another API")]
+    OtherApi,
     /// Its time is over, or its grant was ended.
     #[error("it has ended")]
     Ended,
@@ -129,7 +147,7 @@ impl Identity {
     pub(crate) fn begin_chain(
         &self,
         grant: &KeyRecord,
-        client: Option<&str>,
+        holder: Holder<'_>,
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<(Change, Shown), StoreFault> {
@@ -139,7 +157,8 @@ impl Identity {
         let chain = Chain {
             grant: grant.id.clone(),
             seed: sealed,
-            client: client.map(str::to_owned),
+            client: holder.client.map(str::to_owned),
+            key: holder.key.map(str::to_owned),
             renewal,
             place: 0,
             turned: now,
@@ -148,11 +167,16 @@ impl Identity {
         Ok((chain.kept()?, spell(&grant.id, 0, &*seed)))
     }
 
-    /// What a refresh token is good for, shown by this client, if it is good.
-    pub async fn refresh(&self, text: &str, client: Option<&str>) -> Result<Refreshed, RefreshError> {
+    /// What a refresh token is good for, shown by this client to this API, if it is good.
+    pub async fn refresh(&self, text: &str, client: Option<&str>, api: &ApiName) -> Result<Refreshed, RefreshError> {
+        self.refresh_for(text, Holder { client, key: None }, api).await
+    }
+
+    /// The same, shown by a client that has proven to hold a key, or has not.
+    pub async fn refresh_for(&self, text: &str, holder: Holder<'_>, api: &ApiName) -> Result<Refreshed, RefreshError> {
         let shown = &Spelled::read(text).ok_or(RefreshError::Unknown)?;
         let now = self.clock.now().wall;
-        let turned = self.settle(|| Box::pin(self.turn(shown, client, now))).await?;
+        let turned = self.settle(|| Box::pin(self.turn(shown, (holder, api), now))).await?;
         turned.ok_or(RefreshError::Reused)
     }
 
@@ -160,7 +184,7 @@ impl Identity {
     async fn turn(
         &self,
         shown: &Spelled<'_>,
-        client: Option<&str>,
+        (holder, api): (Holder<'_>, &ApiName),
         now: Timestamp,
     ) -> Result<Decision<Option<Refreshed>>, RefreshError> {
         let chain: Chain = self.find(shown.grant.as_str()).await?.ok_or(RefreshError::Unknown)?;
@@ -169,10 +193,16 @@ impl Identity {
         if !genuine || chain.place < shown.place {
             return Err(RefreshError::Unknown);
         }
-        if chain.client.as_deref() != client {
+        if chain.client.as_deref() != holder.client {
             return Err(RefreshError::OtherClient);
         }
+        if chain.key.is_some() && chain.key.as_deref() != holder.key {
+            return Err(RefreshError::OtherKey);
+        }
         let grant = self.registry.key(&chain.grant).await?.ok_or(RefreshError::Ended)?;
+        if grant.api != *api {
+            return Err(RefreshError::OtherApi);
+        }
         let Some(end) = ended(&grant, now) else { return Err(RefreshError::Ended) };
         let in_grace = shown.place + 1 == chain.place && now < chain.turned + GRACE;
         if shown.place < chain.place && !in_grace {
@@ -195,6 +225,14 @@ impl Identity {
         let chain = self.find::<Chain>(shown.grant.as_str()).await?;
         let current = chain.is_some_and(|it| it.place == shown.place);
         Ok(Some(grant).filter(|it| current && ended(it, now).is_some()))
+    }
+
+    /// The grant that a refresh token belongs to, whoever has it and whether or not it is good any more. For operators.
+    pub async fn grant_of_refresh_token(&self, text: &str) -> Result<Option<KeyRecord>, StoreFault> {
+        let Some(shown) = Spelled::read(text) else { return Ok(None) };
+        let chain = self.find::<Chain>(shown.grant.as_str()).await?;
+        let client = chain.and_then(|it| it.client);
+        self.grant_behind(text, client.as_deref()).await
     }
 
     /// The grant that a refresh token of this client belongs to, whether or not it is good any more. For whoever ends it.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{ApiName, Change, DeedClass, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
+use domain::{ApiName, Bound, Change, DeedClass, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Issued, KeyKind, kind};
@@ -30,6 +30,8 @@ pub struct NewKey {
     pub tier: Option<TierName>,
     /// From where it may be used; empty for anywhere.
     pub ip_allow: Vec<IpNet>,
+    /// The one resource it opens; whatever its scopes open where there is none.
+    pub bound: Option<Bound>,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
 }
@@ -46,6 +48,7 @@ impl NewKey {
             scopes: Vec::new(),
             tier: None,
             ip_allow: Vec::new(),
+            bound: None,
             expires: None,
         }
     }
@@ -161,8 +164,9 @@ impl Identity {
             owner: new.owner.as_deref().map(label).transpose()?,
             secret,
             scopes: terms.scopes(&new.scopes)?,
-            tier: new.tier.as_ref().map_or_else(|| Ok(terms.default_tier.clone()), |it| terms.tier(it))?,
+            tier: terms.own_tier(new.tier.as_ref())?,
             ip_allow: new.ip_allow.iter().map(plain).collect(),
+            bound: new.bound.clone(),
             created: now,
             expires: new.expires,
             rotated_from: None,

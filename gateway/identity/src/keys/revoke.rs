@@ -1,6 +1,6 @@
 //! Ending keys, and moving them to another pepper.
 
-use domain::{Change, DeedClass, KeyId, KeyRecord, KeySecret};
+use domain::{Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret};
 
 use crate::Identity;
 use crate::publish::{Decision, Entered};
@@ -22,6 +22,19 @@ impl Entered for RevokeKeyError {}
 impl Identity {
     /// From now on the key opens nothing. Revoking twice is revoking once.
     pub async fn revoke_key(&self, id: &KeyId) -> Result<KeyRecord, RevokeKeyError> {
+        self.end_key(id, &|deed| deed).await
+    }
+
+    /// The same for a key that was found where none should be; `by` says how.
+    pub async fn revoke_leaked_key(&self, id: &KeyId, by: &str) -> Result<KeyRecord, RevokeKeyError> {
+        self.end_key(id, &|deed| deed.with("why", "leaked").with("found_by", by)).await
+    }
+
+    async fn end_key(
+        &self,
+        id: &KeyId,
+        about: &(dyn Fn(Deed) -> Deed + Send + Sync),
+    ) -> Result<KeyRecord, RevokeKeyError> {
         let now = self.clock.now().wall;
         let verb = self.settle(|| {
             Box::pin(async move {
@@ -33,7 +46,7 @@ impl Identity {
                     Vec::new()
                 };
                 let deed = self.key_deed("revoke", &record).with("changed", !changes.is_empty());
-                Ok(Decision { changes, deeds: vec![deed], outcome: record })
+                Ok(Decision { changes, deeds: vec![about(deed)], outcome: record })
             })
         });
         self.told(self.deed(DeedClass::Key, "revoke").on(id), verb).await

@@ -18,6 +18,7 @@ fn record() -> KeyRecord {
         scopes: Vec::new(),
         tier: "standard".parse().unwrap(),
         ip_allow: Vec::new(),
+        bound: None,
         created: NOW,
         expires: None,
         rotated_from: None,
@@ -53,7 +54,9 @@ fn a_kind_is_what_the_api_takes() {
         scopes: std::collections::BTreeSet::new(),
         tiers: std::collections::BTreeSet::new(),
         default_tier: "standard".parse().unwrap(),
+        counted_by: domain::CountedBy::Lineage,
         roles: std::collections::BTreeMap::new(),
+        bucket_keys: None,
     };
     assert_eq!(kind(None, &terms(&["nx_"], false)), Ok(KeyKind::ApiKey));
     assert_eq!(kind(None, &terms(&["nx_"], true)), Ok(KeyKind::ApiKey));

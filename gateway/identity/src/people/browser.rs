@@ -5,12 +5,14 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Change, DeedClass, Timestamp, keyformat};
+use domain::{Change, Deed, DeedClass, TenantId, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
 use super::Authenticated;
+use super::through::Through;
 use super::user::User;
 use crate::kept::Kept;
+use crate::providers::OutsideUser;
 use crate::publish::Decision;
 use crate::store::{Page, StoreFault};
 use crate::{Identity, Shown};
@@ -25,7 +27,7 @@ const IDLE: Duration = Duration::from_mins(30);
 const GRAIN: Duration = Duration::from_mins(1);
 
 /// How many digits its secret has: 256 bits.
-const SECRET: usize = 43;
+pub(crate) const BROWSER_SECRET: usize = 43;
 
 /// How many of one user are looked at for one page.
 const PAGE: u32 = 100;
@@ -33,22 +35,33 @@ const PAGE: u32 = 100;
 /// Somebody who has signed in at the issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrowserSession {
+    /// Its name, which opens nothing.
+    pub id: String,
     /// The user, `usr_...`.
     pub user: String,
-    /// When they showed who they are.
+    /// When they came here.
+    pub began: Timestamp,
+    /// When they showed who they are. Elsewhere that may have been before.
     pub authenticated: Timestamp,
     /// How they did, as `amr` has it (RFC 8176).
     pub methods: Vec<String>,
+    /// The one tenant in which it is good, where a provider of that tenant has said who they are.
+    pub tenant: Option<TenantId>,
 }
 
 /// A browser session as it is kept: under the digest of its secret.
 #[derive(Clone, Serialize, Deserialize)]
-struct KeptSession {
+pub(crate) struct KeptSession {
     id: String,
     user: String,
+    #[serde(default)]
+    began: Option<Timestamp>,
     authenticated: Timestamp,
     methods: Vec<String>,
     seen: Timestamp,
+    /// Where it began, if not here.
+    #[serde(default)]
+    pub(super) through: Option<Through>,
 }
 
 impl Kept for KeptSession {
@@ -59,7 +72,8 @@ impl Kept for KeptSession {
     }
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
-        vec![("user", self.user.clone())]
+        let through = self.through.iter().flat_map(Through::found_by);
+        std::iter::once(("user", self.user.clone())).chain(through).collect()
     }
 
     fn until(&self) -> Option<Timestamp> {
@@ -68,15 +82,43 @@ impl Kept for KeptSession {
 }
 
 impl KeptSession {
-    fn ends(&self) -> Timestamp {
-        (self.authenticated + LASTS).min(self.seen + IDLE)
+    /// Of somebody of whom a provider has just said who they are.
+    pub(crate) fn through(secret: &str, user: &User, who: &OutsideUser<'_>, through: Through, now: Timestamp) -> Self {
+        Self {
+            id: mark(secret),
+            user: user.id.clone(),
+            began: Some(now),
+            authenticated: who.authenticated.min(now),
+            methods: who.methods.clone(),
+            seen: now,
+            through: Some(through),
+        }
     }
+
+    fn began(&self) -> Timestamp {
+        self.began.unwrap_or(self.authenticated)
+    }
+
+    fn ends(&self) -> Timestamp {
+        (self.began() + LASTS).min(self.seen + IDLE)
+    }
+}
+
+/// What there was of a session that was just ended.
+#[derive(Debug)]
+pub struct SignedOut {
+    /// The user.
+    pub user: String,
+    /// The connection by which they had signed in, if it was one.
+    pub provider: Option<String>,
+    /// What the provider had said of them, for it to know them again.
+    pub id_token: Option<Shown>,
 }
 
 impl Identity {
     /// Who has signed in with the browser that shows this value.
     pub async fn browser_session(&self, cookie_value: &str) -> Result<Option<BrowserSession>, StoreFault> {
-        if cookie_value.len() != SECRET {
+        if cookie_value.len() != BROWSER_SECRET {
             return Ok(None);
         }
         let id = &mark(cookie_value);
@@ -85,8 +127,10 @@ impl Identity {
         if session.seen + GRAIN <= now {
             self.settle(|| Box::pin(self.note_seen(id, now))).await?;
         }
-        let KeptSession { user, authenticated, methods, .. } = session;
-        Ok(Some(BrowserSession { user, authenticated, methods }))
+        let began = session.began();
+        let KeptSession { id, user, authenticated, methods, through, .. } = session;
+        let tenant = through.map(|it| it.tenant);
+        Ok(Some(BrowserSession { id, user, began, authenticated, methods, tenant }))
     }
 
     /// The session of this id, unless it is over or its user may not sign in.
@@ -106,13 +150,15 @@ impl Identity {
     /// Begins a session for the browser of somebody who has just shown who they are: the value of its cookie. Always a new
     /// one, whatever the browser had before.
     pub async fn begin_browser_session(&self, who: &Authenticated) -> Result<Shown, StoreFault> {
-        let secret = keyformat::draw_id("", SECRET, &*self.random);
+        let secret = keyformat::draw_id("", BROWSER_SECRET, &*self.random);
         let session = &KeptSession {
             id: mark(&secret),
             user: who.user.clone(),
+            began: Some(who.at),
             authenticated: who.at,
             methods: who.methods.clone(),
             seen: who.at,
+            through: None,
         };
         self.settle(|| {
             Box::pin(async move {
@@ -142,6 +188,42 @@ impl Identity {
         .await
     }
 
+    /// Whether the session of this name has not ended.
+    pub(crate) async fn stands(&self, id: &str) -> Result<bool, StoreFault> {
+        Ok(self.standing_session(id).await?.is_some())
+    }
+
+    /// Ends the session of the browser that shows this value, and every grant that came of it; what there was.
+    pub async fn sign_out_browser(&self, cookie_value: &str) -> Result<Option<SignedOut>, StoreFault> {
+        let id = &mark(cookie_value);
+        let ended = self.settle(|| {
+            Box::pin(async move {
+                let Some(session) = self.find::<KeptSession>(id).await? else {
+                    return Ok::<_, StoreFault>(Decision { changes: Vec::new(), deeds: Vec::new(), outcome: None });
+                };
+                let (changes, deeds) = self.end_whole(&session, "sign_out").await?;
+                Ok(Decision { changes, deeds, outcome: Some(session) })
+            })
+        });
+        let Some(session) = ended.await? else { return Ok(None) };
+        let id_token = session.through.as_ref().map(|it| self.open_id_token(cookie_value, it)).transpose()?;
+        Ok(Some(SignedOut { user: session.user, provider: session.through.map(|it| it.provider), id_token }))
+    }
+
+    /// The changes that end a session and every grant that came of it, and what is entered of them.
+    pub(crate) async fn end_whole(
+        &self,
+        session: &KeptSession,
+        action: &str,
+    ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let deed = self.deed(DeedClass::SessionEnd, action).on(&session.user).with("kind", "browser");
+        let deed = session.through.iter().fold(deed, |deed, it| deed.of(&it.tenant).with("provider", &it.provider));
+        let (mut changes, mut deeds) = self.end_grants_of_session(&session.id).await?;
+        changes.push(session.gone());
+        deeds.insert(0, deed);
+        Ok((changes, deeds))
+    }
+
     /// The changes that end every browser session of a user.
     pub(super) async fn end_browser_sessions(&self, user: &str) -> Result<Vec<Change>, StoreFault> {
         let (mut changes, mut page) = (Vec::new(), Page { after: None, limit: PAGE });
@@ -155,6 +237,6 @@ impl Identity {
 }
 
 /// What is kept of a secret of 256 bits: nobody finds the one from the other.
-pub(super) fn mark(secret: &str) -> String {
+pub(crate) fn mark(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes()))
 }

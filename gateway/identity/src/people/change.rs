@@ -13,9 +13,6 @@ use crate::publish::{Decision, Entered};
 use crate::store::{Page, StoreFault};
 use crate::terms::{Terms, Unfit, label};
 
-/// The role that somebody in each tenant has, once anybody has it.
-const OWNER: &str = "owner";
-
 /// A user could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePersonError {
@@ -198,21 +195,62 @@ impl Identity {
         roles: &[RoleName],
     ) -> Result<Decision<Person>, ChangePersonError> {
         self.known_tenant(tenant).await?.map_err(ChangePersonError::Role)?;
-        let mut user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+        let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+        let (user, mut changes, mut deeds) = self.with_roles(user, tenant, roles).await?;
+        if deeds.is_empty() {
+            deeds.push(self.role_deed(id, tenant, roles).with("changed", false));
+        }
+        changes.push(user.kept()?);
+        Ok(Decision { changes, deeds, outcome: user.into() })
+    }
+
+    /// A user with these roles in a tenant, sorted and known; the changes that end what they had signed in to with others,
+    /// and what is entered of that. Nothing where they have them already.
+    pub(crate) async fn with_roles(
+        &self,
+        mut user: User,
+        tenant: &TenantId,
+        roles: &[RoleName],
+    ) -> Result<(User, Vec<Change>, Vec<Deed>), ChangePersonError> {
+        let id = user.id.clone();
+        let owned = user.owns(tenant);
         let before = if roles.is_empty() {
             user.roles.remove(tenant)
         } else {
             user.roles.insert(tenant.clone(), roles.to_vec())
         };
-        if !roles.iter().any(is_owner) && before.iter().flatten().any(is_owner) {
-            self.spare_last_owner(id, tenant).await?;
+        if owned && !user.owns(tenant) {
+            self.spare_last_owner(&id, tenant).await?;
         }
-        let differs = before.unwrap_or_default() != roles;
-        let (mut changes, mut deeds) =
-            if differs { self.end_all(id, Some(tenant)).await? } else { (Vec::new(), Vec::new()) };
-        deeds.insert(0, self.role_deed(id, tenant, roles).with("changed", differs));
-        changes.push(user.kept()?);
-        Ok(Decision { changes, deeds, outcome: user.into() })
+        if before.unwrap_or_default() == roles {
+            return Ok((user, Vec::new(), Vec::new()));
+        }
+        let (changes, mut deeds) = self.end_all(&id, Some(tenant)).await?;
+        deeds.insert(0, self.role_deed(&id, tenant, roles).with("changed", true));
+        Ok((user, changes, deeds))
+    }
+
+    /// They belong to a tenant no more, neither by themselves nor by a team, and what they had signed in to there is over.
+    pub async fn expel(&self, id: &str, tenant: &TenantId) -> Result<Person, ChangePersonError> {
+        let deed = self.role_deed(id, tenant, &[]);
+        let refused = deed.clone();
+        let verb = self.settle(|| {
+            let deed = deed.clone();
+            Box::pin(async move {
+                let was = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+                if was.owns(tenant) {
+                    self.spare_last_owner(id, tenant).await?;
+                }
+                let mut user = was.clone();
+                user.roles.remove(tenant);
+                user.teams.retain(|_, it| it.tenant != *tenant);
+                let (mut changes, mut deeds) = self.end_all(id, Some(tenant)).await?;
+                deeds.insert(0, deed.with("changed", user != was));
+                changes.push(user.kept()?);
+                Ok(Decision { changes, deeds, outcome: user.into() })
+            })
+        });
+        self.told(refused, verb).await
     }
 
     /// They are known no more, and whatever they had signed in to is over. Their id is never used again.
@@ -223,11 +261,12 @@ impl Identity {
             let deed = deed.clone();
             Box::pin(async move {
                 let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
-                for (tenant, _) in user.roles.iter().filter(|(_, roles)| roles.iter().any(is_owner)) {
-                    self.spare_last_owner(id, tenant).await?;
+                for place in user.memberships().iter().filter(|it| user.owns(&it.tenant)) {
+                    self.spare_last_owner(id, &place.tenant).await?;
                 }
                 let (mut changes, mut deeds) = self.end_all(id, None).await?;
                 deeds.insert(0, deed);
+                changes.extend(self.passkeys_of(id).await?.iter().map(Kept::gone));
                 changes.push(user.gone());
                 Ok(Decision { changes, deeds, outcome: user.into() })
             })
@@ -237,16 +276,36 @@ impl Identity {
 
     /// Refuses to leave a tenant without anybody who may do everything there.
     async fn spare_last_owner(&self, id: &str, tenant: &TenantId) -> Result<(), ChangePersonError> {
+        let left = self.is_owned_without(&[id], tenant).await?;
+        if left { Ok(()) } else { Err(ChangePersonError::LastOwner(tenant.clone())) }
+    }
+
+    /// Whether somebody besides these looks after a tenant, and may sign in.
+    pub(crate) async fn is_owned_without(&self, going: &[&str], tenant: &TenantId) -> Result<bool, StoreFault> {
         let mut page = Page { after: None, limit: 100 };
         loop {
             let members: Vec<User> = self.list(None, Some((BY_TENANT, tenant.as_str())), &page).await?;
-            let Some(last) = members.last() else { return Err(ChangePersonError::LastOwner(tenant.clone())) };
+            let Some(last) = members.last() else { return Ok(false) };
             page.after = Some(last.id.clone());
-            let owns = |it: &User| it.roles.get(tenant).is_some_and(|roles| roles.iter().any(is_owner));
-            if members.iter().any(|it| it.id != id && it.may_sign_in() && owns(it)) {
-                return Ok(());
+            if members.iter().any(|it| !going.contains(&it.id.as_str()) && it.may_sign_in() && it.owns(tenant)) {
+                return Ok(true);
             }
         }
+    }
+
+    /// Ends whatever a user has signed in to, and what they have let others do for them. Says how many grants that were.
+    pub async fn end_tokens_of_person(&self, id: &str) -> Result<usize, ChangePersonError> {
+        let deed = self.deed(DeedClass::SessionEnd, "end").on(id).with("kind", "user");
+        let verb = self.settle(|| {
+            Box::pin(async move {
+                if self.find::<User>(id).await?.is_none() {
+                    return Err(ChangePersonError::Unknown(id.to_owned()));
+                }
+                let (changes, deeds) = self.end_all(id, None).await?;
+                Ok(Decision { changes, outcome: deeds.len(), deeds })
+            })
+        });
+        self.told(deed, verb).await
     }
 
     /// The changes that end whatever a user has signed in to, in one tenant or everywhere, and what is entered of them.
@@ -257,9 +316,4 @@ impl Identity {
         }
         Ok((changes, deeds))
     }
-}
-
-/// Whether it is the role of those who look after a tenant.
-fn is_owner(role: &RoleName) -> bool {
-    role.as_str() == OWNER
 }

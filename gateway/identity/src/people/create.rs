@@ -114,6 +114,7 @@ impl Identity {
             created: self.clock.now().wall,
             suspended: None,
             roles: new.roles.iter().map(|(tenant, roles)| (tenant.clone(), sorted(roles))).collect(),
+            teams: BTreeMap::new(),
             failures: Failures::default(),
             factor: None,
             enrolling: None,
@@ -136,12 +137,12 @@ impl Identity {
         Ok(Decision { changes: vec![made.kept()?], deeds, outcome: made.clone().into() })
     }
 
-    pub(super) async fn known_tenant(&self, tenant: &TenantId) -> Result<Result<(), BadRole>, StoreFault> {
+    pub(crate) async fn known_tenant(&self, tenant: &TenantId) -> Result<Result<(), BadRole>, StoreFault> {
         let known = self.registry.tenant(tenant).await?.is_some();
         Ok(if known { Ok(()) } else { Err(BadRole::UnknownTenant(tenant.clone())) })
     }
 
-    pub(super) fn role_deed(&self, user: &str, tenant: &TenantId, roles: &[RoleName]) -> Deed {
+    pub(crate) fn role_deed(&self, user: &str, tenant: &TenantId, roles: &[RoleName]) -> Deed {
         let roles: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
         self.deed(DeedClass::Role, "set").on(user).of(tenant).with("roles", roles.join(" "))
     }
@@ -154,18 +155,23 @@ fn sign_in_name(text: &str) -> Option<String> {
     (fits && keyformat::without_keys(text) == text).then(|| text.to_owned())
 }
 
-fn address(text: &str) -> Result<String, CreatePersonError> {
+pub(crate) fn address(text: &str) -> Result<String, CreatePersonError> {
     let bad = || CreatePersonError::Email(shortened(text));
     let address = sign_in_name(text).ok_or_else(bad)?;
     let (local, host) = address.rsplit_once('@').ok_or_else(bad)?;
     if local.is_empty() || host.is_empty() { Err(bad()) } else { Ok(address) }
 }
 
+/// An address that somebody else says that a user has, where it can be one.
+pub(crate) fn address_of(text: &str) -> Option<String> {
+    address(text).ok()
+}
+
 fn shortened(text: &str) -> String {
     keyformat::without_keys(text).escape_debug().take(100).collect()
 }
 
-pub(super) fn known_roles(roles: &[RoleName], terms: &Terms) -> Result<(), BadRole> {
+pub(crate) fn known_roles(roles: &[RoleName], terms: &Terms) -> Result<(), BadRole> {
     let known = |role: &RoleName| terms.all().any(|it| it.roles.contains_key(role));
     let Some(unknown) = roles.iter().find(|it| !known(it)) else { return Ok(()) };
     let mut all: Vec<String> = terms.all().flat_map(|it| it.roles.keys()).map(|it| format!("`{it}`")).collect();
@@ -175,7 +181,7 @@ pub(super) fn known_roles(roles: &[RoleName], terms: &Terms) -> Result<(), BadRo
     Err(BadRole::Unknown(unknown.clone(), all))
 }
 
-pub(super) fn sorted(roles: &[RoleName]) -> Vec<RoleName> {
+pub(crate) fn sorted(roles: &[RoleName]) -> Vec<RoleName> {
     let mut roles = roles.to_vec();
     roles.sort();
     roles.dedup();

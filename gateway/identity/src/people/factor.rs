@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{DeedClass, Timestamp};
+use domain::{Change, DeedClass, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -140,18 +140,16 @@ impl Identity {
     }
 
     /// The second factor is asked for no more. A user proves with a code that it is theirs to take away; where none is given,
-    /// an operator does it for somebody who has lost it.
+    /// an operator does it for somebody who has lost it, and takes their passkeys away as well.
     pub async fn remove_factor(&self, user: &str, code: Option<&str>) -> Result<(), FactorError> {
         let now = self.clock.now().wall;
         let action = if code.is_some() { "remove_factor" } else { "reset_factor" };
         let verb = self.settle(|| {
             Box::pin(async move {
                 let mut was = self.known_user(user).await?;
+                let Some(code) = code else { return self.forget_factors(was).await };
                 let mut factor = was.factor.take().ok_or(FactorError::Missing)?;
-                let judged = match code {
-                    Some(code) => self.judge(&mut factor, user, code, now)?,
-                    None => Judged::Good,
-                };
+                let judged = self.judge(&mut factor, user, code, now)?;
                 let good = matches!(judged, Judged::Good);
                 was.factor = if good { None } else { Some(factor) };
                 let deeds = if good { vec![self.deed(DeedClass::Identity, action).on(user)] } else { Vec::new() };
@@ -160,6 +158,18 @@ impl Identity {
         });
         let verb = async { verb.await.and_then(Judged::held) };
         self.told(self.deed(DeedClass::Identity, action).on(user), verb).await
+    }
+
+    /// Takes away whatever somebody has besides a password.
+    async fn forget_factors(&self, was: User) -> Result<Decision<Judged>, FactorError> {
+        let passkeys = self.passkeys_of(&was.id).await?;
+        if was.factor.is_none() && passkeys.is_empty() {
+            return Err(FactorError::Missing);
+        }
+        let deed = self.deed(DeedClass::Identity, "reset_factor").on(&was.id).with("passkeys", passkeys.len());
+        let mut changes: Vec<Change> = passkeys.iter().map(Kept::gone).collect();
+        changes.push(User { factor: None, ..was }.kept()?);
+        Ok(Decision { changes, deeds: vec![deed], outcome: Judged::Good })
     }
 
     /// Judges a code and takes it, if it is good. What was learnt is in `factor`, which the caller keeps.

@@ -172,15 +172,21 @@ impl Identity {
         if !(claim.holds && same) || user.suspended.is_some() {
             return self.fail(user, claim.now);
         }
+        let locked = user.failures.locked(claim.now);
         match (user.factor.is_some(), claim.code) {
-            (false, _) if user.failures.locked(claim.now) => self.fail(user, claim.now),
+            // While no guesses are judged, the right one looks like all others. Whoever has a second factor shows both at once
+            // then, and is locked out by nobody.
+            (false, _) | (true, None) if locked => self.fail(user, claim.now),
             (false, _) => self.let_in(user, &["pwd"], claim),
-            // Nobody who has a second factor is locked out by others: without a code the password opens nothing.
             (true, None) => {
                 let outcome = Verdict::CodeWanted(CodeWanted { user: user.id.clone(), password: password_mark(&user) });
                 Ok(Decision { changes: vec![user.kept()?], deeds: Vec::new(), outcome })
             }
-            (true, Some(code)) => self.judge_second(user, code, claim),
+            (true, Some(code)) => {
+                let judged = self.judge_second(user, code, claim)?;
+                let tells = locked && matches!(judged.outcome, Verdict::TooOften(_));
+                Ok(if tells { Decision { outcome: Verdict::Wrong, ..judged } } else { judged })
+            }
         }
     }
 
@@ -206,7 +212,7 @@ impl Identity {
     }
 
     /// Somebody was locked out and is no more.
-    pub(super) fn released(&self, user: &User) -> Option<Deed> {
+    pub(crate) fn released(&self, user: &User) -> Option<Deed> {
         let deed = || self.deed(DeedClass::Lockout, "release").on(&user.id);
         user.failures.locked_until.is_some().then(deed)
     }

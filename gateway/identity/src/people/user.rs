@@ -1,6 +1,6 @@
 //! What is kept of a user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{RoleName, TenantId, Timestamp};
@@ -15,6 +15,12 @@ pub(super) const BY_NAME: &str = "name";
 
 /// By what the users of a tenant are found.
 pub(super) const BY_TENANT: &str = "tenant";
+
+/// By what the members of a team are found.
+pub(crate) const BY_TEAM: &str = "team";
+
+/// The role that somebody in each tenant has, once anybody has it.
+const OWNER: &str = "owner";
 
 /// After how many wrong passwords in a row a password is good for nothing until it is set anew.
 const SPENT_AFTER: u32 = 100;
@@ -31,12 +37,34 @@ pub(crate) struct User {
     pub(super) created: Timestamp,
     pub(super) suspended: Option<Timestamp>,
     pub(super) roles: BTreeMap<TenantId, Vec<RoleName>>,
+    /// What they are besides by the teams that they are in.
+    #[serde(default)]
+    pub(crate) teams: BTreeMap<String, Place>,
     #[serde(default)]
     pub(super) failures: Failures,
     /// The second factor that is asked for.
     pub(super) factor: Option<Factor>,
     /// One that was begun and not confirmed yet.
     pub(super) enrolling: Option<Factor>,
+}
+
+/// What a team makes of one of its members. All of it is kept with the member, so that what a user may do is in one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Whose team it is.
+    pub(crate) tenant: TenantId,
+    /// What their own invite makes them.
+    pub(crate) role: RoleName,
+    /// What the team makes all of its members.
+    pub(crate) given: Vec<RoleName>,
+    /// When they joined.
+    pub(crate) joined: Timestamp,
+}
+
+impl Place {
+    fn roles(&self) -> impl Iterator<Item = &RoleName> {
+        std::iter::once(&self.role).chain(&self.given)
+    }
 }
 
 /// Wrong passwords since the last right one.
@@ -81,20 +109,96 @@ impl Kept for User {
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
         let names = [Some(&self.name), self.email.as_ref()].into_iter().flatten().map(|it| (BY_NAME, folded(it)));
-        names.chain(self.roles.keys().map(|it| (BY_TENANT, it.to_string()))).collect()
+        let tenants = self.tenants().into_iter().map(|it| (BY_TENANT, it.to_string()));
+        names.chain(tenants).chain(self.teams.keys().map(|it| (BY_TEAM, it.clone()))).collect()
     }
 }
 
+/// Somebody of whom a provider elsewhere has said who they are, and who comes for the first time.
+pub(crate) struct NewOutsider {
+    /// The id.
+    pub(crate) id: String,
+    /// Where mail reaches them, if that is certain.
+    pub(crate) email: Option<String>,
+    /// What people call them.
+    pub(crate) display: Option<String>,
+    /// When.
+    pub(crate) now: Timestamp,
+}
+
 impl User {
+    /// They have no password, and no role as yet.
+    pub(crate) fn outsider(new: NewOutsider) -> Self {
+        Self {
+            name: new.email.clone().unwrap_or_else(|| new.id.clone()),
+            id: new.id,
+            email: new.email,
+            display: new.display,
+            password: None,
+            created: new.now,
+            suspended: None,
+            roles: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            failures: Failures::default(),
+            factor: None,
+            enrolling: None,
+        }
+    }
+
     /// Whether they are not suspended.
     pub(crate) fn may_sign_in(&self) -> bool {
         self.suspended.is_none()
     }
 
+    /// Somebody who signs in by an address, and is nothing anywhere yet.
+    pub(super) fn new(id: String, email: &str, password: Option<String>, created: Timestamp) -> Self {
+        Self {
+            id,
+            name: email.to_owned(),
+            email: Some(email.to_owned()),
+            display: None,
+            password,
+            created,
+            suspended: None,
+            roles: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            failures: Failures::default(),
+            factor: None,
+            enrolling: None,
+        }
+    }
+
+    /// Nobody guesses their password any more.
+    pub(crate) fn unlocked(self) -> Self {
+        Self { failures: Failures::default(), ..self }
+    }
+
+    /// Whether they sign in by this address.
+    pub(crate) fn answers_to(&self, address: &str) -> bool {
+        let names = [Some(&self.name), self.email.as_ref()];
+        names.into_iter().flatten().any(|it| folded(it) == folded(address))
+    }
+
     /// Where they have a role.
     pub(crate) fn memberships(&self) -> Vec<Membership> {
-        let some = self.roles.iter().filter(|(_, roles)| !roles.is_empty());
-        some.map(|(tenant, roles)| Membership { tenant: tenant.clone(), roles: roles.clone() }).collect()
+        let of = |tenant: &TenantId| Membership { tenant: tenant.clone(), roles: self.roles_in(tenant) };
+        self.tenants().into_iter().map(of).filter(|it| !it.roles.is_empty()).collect()
+    }
+
+    /// All that they are in a tenant, by themselves and by their teams; sorted, without repeats.
+    pub(crate) fn roles_in(&self, tenant: &TenantId) -> Vec<RoleName> {
+        let theirs = self.teams.values().filter(|it| it.tenant == *tenant).flat_map(Place::roles);
+        let all: BTreeSet<&RoleName> = self.roles.get(tenant).into_iter().flatten().chain(theirs).collect();
+        all.into_iter().cloned().collect()
+    }
+
+    /// Whether they look after a tenant.
+    pub(crate) fn owns(&self, tenant: &TenantId) -> bool {
+        self.roles_in(tenant).iter().any(|it| it.as_str() == OWNER)
+    }
+
+    fn tenants(&self) -> BTreeSet<&TenantId> {
+        self.roles.keys().chain(self.teams.values().map(|it| &it.tenant)).collect()
     }
 }
 
@@ -144,6 +248,31 @@ mod tests {
             now = now + Duration::from_mins(31);
         }
         assert!(failures.locked(now + Duration::from_hours(24 * 365)));
+    }
+
+    #[test]
+    fn a_user_is_what_they_are_by_themselves_and_by_their_teams_and_nothing_elsewhere() {
+        let tenant = |it: &str| it.parse::<TenantId>().unwrap();
+        let role = |it: &str| it.parse::<RoleName>().unwrap();
+        let place = |of: &str, given: &[&str]| Place {
+            tenant: tenant(of),
+            role: role("viewer"),
+            given: given.iter().map(|it| role(it)).collect(),
+            joined: NOW,
+        };
+        let mut user = User::new("usr_1".to_owned(), "Ann@example.com", None, NOW);
+        user.roles.insert(tenant("acme"), vec![role("member")]);
+        user.teams.insert("team_1".to_owned(), place("acme", &["member", "owner"]));
+        user.teams.insert("team_2".to_owned(), place("globex", &[]));
+        assert_eq!(user.roles_in(&tenant("acme")), ["member", "owner", "viewer"].map(role));
+        assert!(user.owns(&tenant("acme")) && !user.owns(&tenant("globex")) && !user.owns(&tenant("other")));
+        let places: Vec<_> = user.memberships().into_iter().map(|it| (it.tenant, it.roles.len())).collect();
+        assert_eq!(places, [(tenant("acme"), 3), (tenant("globex"), 1)]);
+        let found = user.found_by();
+        for it in [("tenant", "acme"), ("tenant", "globex"), ("team", "team_1"), ("name", "ann@example.com")] {
+            assert!(found.contains(&(it.0, it.1.to_owned())), "{found:?}");
+        }
+        assert!(user.answers_to("ann@EXAMPLE.com") && !user.answers_to("ben@example.com"));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Identity {
                 let suspended = held.then(|| was.suspended.unwrap_or(now));
                 let account = ServiceAccount { suspended, ..was.clone() };
                 let mut changes = vec![account.kept()?];
-                let keys = self.keys_of(id).await?.into_iter().filter(|it| it.suspended != suspended);
+                let keys = self.held_by(id).await?.into_iter().filter(|it| it.suspended != suspended);
                 changes.extend(keys.map(|it| changed(KeyRecord { suspended, ..it })));
                 let deed = self.account_deed(action, &account).with("changed", account != was);
                 let deed = deed.with("keys", keys_in(&changes));
@@ -82,7 +82,7 @@ impl Identity {
                 let held = account.scopes(terms);
                 let mut changes = vec![account.kept()?];
                 let wide = |it: &KeyRecord| it.scopes.iter().any(|scope| !held.contains(scope));
-                changes.extend(self.keys_of(id).await?.into_iter().filter(wide).map(|mut it| {
+                changes.extend(self.held_by(id).await?.into_iter().filter(wide).map(|mut it| {
                     it.scopes.retain(|scope| held.contains(scope));
                     changed(it)
                 }));
@@ -101,7 +101,7 @@ impl Identity {
             Box::pin(async move {
                 let account = self.known_account(id).await?;
                 let (mut changes, mut deeds) = (vec![account.gone()], vec![self.account_deed("delete", &account)]);
-                for key in self.keys_of(id).await?.into_iter().filter(|it| it.revoked.is_none()) {
+                for key in self.held_by(id).await?.into_iter().filter(|it| it.revoked.is_none()) {
                     deeds.push(self.key_deed("revoke", &key).with("changed", true));
                     changes.push(changed(KeyRecord { revoked: Some(now), ..key }));
                 }
@@ -109,6 +109,13 @@ impl Identity {
             })
         });
         self.told(self.unknown_account_deed(DeedClass::Identity, "delete", id), verb).await
+    }
+
+    /// Its keys, and the grants of workloads that act for it.
+    async fn held_by(&self, id: &str) -> Result<Vec<KeyRecord>, StoreFault> {
+        let mut held = self.keys_of(id).await?;
+        held.extend(self.grants_of(id).await?);
+        Ok(held)
     }
 
     async fn known_account(&self, id: &str) -> Result<ServiceAccount, ChangeServiceAccountError> {

@@ -43,6 +43,8 @@ pub struct NewToken<'a> {
     pub standing: &'a Standing,
     /// What it is to be good for; what of that the key may not do is left out.
     pub scopes: &'a [Scope],
+    /// The thumbprint of the key whose holder alone may show it (RFC 9449); nothing for whoever has it.
+    pub bound: Option<&'a str>,
 }
 
 /// What a client is to be told of the user who has let it act for them (OpenID Connect Core, section 2).
@@ -107,9 +109,17 @@ struct Claims<'a> {
     grant: Option<&'a str>,
     tenant: &'a str,
     scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmed<'a>>,
     jti: String,
     iat: i64,
     exp: i64,
+}
+
+/// By what whoever shows a token must be known (RFC 7800).
+#[derive(Serialize)]
+struct Confirmed<'a> {
+    jkt: &'a str,
 }
 
 /// What an ID token says.
@@ -160,7 +170,7 @@ impl Issuer {
 
     /// Makes a token. Signing is a quarter of a millisecond of hard work: not for a thread that others wait for.
     pub fn mint(&self, new: NewToken<'_>, now: Timestamp, random: &dyn Random) -> Result<AccessToken, NoSigner> {
-        let NewToken { issuer, standing, scopes } = new;
+        let NewToken { issuer, standing, scopes, bound } = new;
         let keys = self.keys();
         let signer = keys.signer.as_ref().ok_or(NoSigner::None)?;
         let iat = now.seconds();
@@ -177,6 +187,7 @@ impl Issuer {
             grant: client.map(|_| key),
             tenant: standing.tenant.as_str(),
             scope: allowed.collect::<Vec<_>>().join(" "),
+            cnf: bound.map(|jkt| Confirmed { jkt }),
             jti: keyformat::draw_id("", JTI, random),
             iat,
             exp,

@@ -36,7 +36,7 @@ impl Copy {
     fn told(&self, text: &str) -> Vec<String> {
         let text = format!("guardrails = 'policies/guardrails'\n{text}");
         let faults = match Settings::parse(&self.0.path().join("p.toml"), &text) {
-            Ok(settings) => configuration(&settings).map(drop).unwrap_err(),
+            Ok(settings) => configuration(&settings).map(drop).err().unwrap_or_default(),
             Err(incomplete) => faults(incomplete),
         };
         let folder = format!("{}/", self.0.path().display());
@@ -99,4 +99,20 @@ fn what_cannot_be_known_because_of_a_fault_is_none() {
     });
     begins(&copy.told("[upstreams]\n'cloudnx/cloudnx.in' = 'https://a.example'\n"), &["cloudnx/api.openapi.yaml:"]);
     begins(&copy.told("apis = 1\n[upstreams]\nnope = 'https://a.example'\n"), &["p.toml:2:8: "]);
+}
+
+#[test]
+fn a_key_of_the_gateway_that_others_may_read_is_a_fault_as_every_secret_is() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let copy = Copy::new();
+    let key = copy.0.path().join("key");
+    std::fs::write(&key, "secret").unwrap();
+    let told = |mode| {
+        std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        copy.told("[upstream_keys.cloudnx]\naccess_key_id = 'A'\nsecret_file = 'key'\n")
+    };
+    begins(&told(0o640), &["p.toml:2:1: [upstream_keys] `cloudnx`: `key` has mode 640: others than its owner"]);
+    assert!(told(0o600).is_empty());
 }

@@ -1,16 +1,18 @@
 //! `portcullis api-keys`
 
+use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use domain::{ApiName, Deed, KeyId, KeyRecord, KeySecret, Scope, TenantId, TierName, Timestamp};
+use domain::{ApiName, Deed, KeyId, KeyRecord, KeySecret, Scope, Tenant, TenantId, TierName, Timestamp};
 use identity::{Identity, ImportKey, Issued, KeyFilter, KeyState, NewKey, NewTenant, Page, PlainKey, Terms};
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::commands::leaked;
 use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::{all, enter_read, with_desk};
 use crate::settings::Settings;
@@ -32,6 +34,11 @@ pub(crate) enum ApiKeys {
         #[arg(long)]
         api: Option<ApiName>,
     },
+    /// Show one key, never its secret
+    Show {
+        /// Which key
+        id: KeyId,
+    },
     /// Make a key that takes the place of another
     Rotate {
         /// Which key
@@ -44,6 +51,12 @@ pub(crate) enum ApiKeys {
     Revoke {
         /// Which key
         id: KeyId,
+    },
+    /// Find keys in a text on standard input, such as a paste or a commit that should hold none
+    Leaked {
+        /// Revoke those that are ours at once
+        #[arg(long)]
+        revoke: bool,
     },
     /// Take in keys that were made elsewhere, one a line on standard input: the key, or `sha256:` and its digest
     Import(Wanted),
@@ -90,10 +103,21 @@ struct Listed {
     state: &'static str,
     scopes: Vec<String>,
     tier: String,
+    /// From where it may be used; empty for anywhere.
+    ip_allow: Vec<String>,
     created: String,
     expires: Option<String>,
     last_used: Option<String>,
     rotated_from: Option<String>,
+    /// The one resource it opens, such as `bucket=photos`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound: Option<String>,
+    /// Until when it goes on beside the key that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retires: Option<String>,
+    /// Whether somebody has used it since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_since_rotation: Option<bool>,
     /// The public half of an access key.
     #[serde(skip_serializing_if = "Option::is_none")]
     access_key_id: Option<String>,
@@ -103,13 +127,22 @@ struct Listed {
 }
 
 impl Rows for Listed {
-    const COLUMNS: &'static [&'static str] = &["id", "api", "tenant", "name", "state", "scopes", "tier", "last used"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "api", "tenant", "name", "owner", "state", "scopes", "tier", "from", "ends", "last used"];
 
     fn row(&self) -> Vec<String> {
-        let last_used = self.last_used.clone().unwrap_or_else(|| "never".to_owned());
-        let Self { id, api, tenant, name, state, scopes, tier, .. } = self;
-        let (state, scopes) = ((*state).to_owned(), scopes.join(","));
-        vec![id.clone(), api.clone(), tenant.clone(), name.clone(), state, scopes, tier.clone(), last_used]
+        let or = |it: Option<&String>, none: &str| it.cloned().unwrap_or_else(|| none.to_owned());
+        let from = if self.ip_allow.is_empty() { "anywhere".to_owned() } else { self.ip_allow.join(",") };
+        // Of a key that another took the place of, what matters is whether anybody still shows it.
+        let last_used = match (&self.last_used, self.used_since_rotation) {
+            (Some(used), Some(true)) => format!("{used} (since it was rotated)"),
+            (used, _) => or(used.as_ref(), "never"),
+        };
+        let ends = or(self.retires.iter().chain(&self.expires).min(), "never");
+        let mut cells = [&self.id, &self.api, &self.tenant, &self.name].map(String::clone).to_vec();
+        cells.extend([or(self.owner.as_ref(), "-"), self.state.to_owned(), self.scopes.join(","), self.tier.clone()]);
+        cells.extend([from, ends, last_used]);
+        cells
     }
 }
 
@@ -128,10 +161,14 @@ impl Listed {
             state: KeyState::of(record, now).as_str(),
             scopes: record.scopes.iter().map(ToString::to_string).collect(),
             tier: record.tier.to_string(),
+            ip_allow: record.ip_allow.iter().map(ToString::to_string).collect(),
             created: record.created.to_string(),
             expires: record.expires.map(|it| it.to_string()),
             last_used: record.last_used.map(|it| it.to_string()),
             rotated_from: record.rotated_from.as_ref().map(ToString::to_string),
+            bound: record.bound.as_ref().map(ToString::to_string),
+            retires: record.overlap.map(|it| it.until.to_string()),
+            used_since_rotation: record.overlap.map(|it| record.last_used.is_some_and(|used| it.since <= used)),
             access_key_id,
             secret: None,
         }
@@ -147,7 +184,9 @@ impl ApiKeys {
         with_desk(settings, async |identity, terms, now| match self {
             Self::Create(wanted) => {
                 let new = wanted.resolve(identity, terms, now).await?;
+                let tenant = identity.tenant(&new.tenant).await?;
                 let made = identity.create_key(&new, terms).await?;
+                let made = Issued { record: in_force(made.record, tenant.as_ref()), ..made };
                 output.one(&Listed::issued(&made, now), &shown_once(&made))
             }
             Self::List { tenant, api } => {
@@ -164,6 +203,13 @@ impl ApiKeys {
                 enter_read(identity, "list_keys", |deed| filter.tenant.iter().fold(deed, Deed::of)).await?;
                 output.list(&keys.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
             }
+            Self::Show { id } => {
+                let shown = Listed::of(&key(identity, &id).await?, now);
+                match output {
+                    Output::Json => output.one(&shown, ""),
+                    Output::Table => output.list(&[shown]),
+                }
+            }
             Self::Rotate { id, overlap } => {
                 let made = identity.rotate_key(&id, overlap, terms).await?;
                 output.one(&Listed::issued(&made, now), &shown_once(&made))
@@ -172,6 +218,7 @@ impl ApiKeys {
                 let revoked = identity.revoke_key(&id).await?;
                 output.one(&Listed::of(&revoked, now), &format!("key `{id}` is revoked"))
             }
+            Self::Leaked { revoke } => output.list(&leaked::find(settings, (identity, terms, now), revoke).await?),
             Self::Import(wanted) => {
                 let new = wanted.resolve(identity, terms, now).await?;
                 let taken = identity.import_keys(&read_keys(&new)?, terms).await?;
@@ -241,7 +288,10 @@ async fn only_tenant(identity: &Identity, terms: &Terms) -> anyhow::Result<Tenan
     }
 }
 
+/// Every key that the filter lets through, each with the tier that is in force.
 async fn keys(identity: &Identity, filter: &KeyFilter) -> anyhow::Result<Vec<KeyRecord>> {
+    let tenants = all(identity).await?.into_iter().map(|it| (it.id.clone(), it));
+    let tenants: HashMap<TenantId, Tenant> = tenants.collect();
     let mut keys: Vec<KeyRecord> = Vec::new();
     loop {
         let page = Page { after: keys.last().map(|it| it.id.clone()), ..Page::default() };
@@ -249,8 +299,27 @@ async fn keys(identity: &Identity, filter: &KeyFilter) -> anyhow::Result<Vec<Key
         if more.is_empty() {
             return Ok(keys);
         }
-        keys.extend(more);
+        keys.extend(more.into_iter().map(|it| {
+            let tenant = tenants.get(&it.tenant);
+            in_force(it, tenant)
+        }));
     }
+}
+
+/// One key with the tier that is in force, for somebody to see.
+async fn key(identity: &Identity, id: &KeyId) -> anyhow::Result<KeyRecord> {
+    let Some(key) = identity.key(id).await? else {
+        bail!("there is no key `{id}`; help: `portcullis api-keys list` shows ids")
+    };
+    enter_read(identity, "show_key", |deed| deed.on(&key.id).of(&key.tenant)).await?;
+    let tenant = identity.tenant(&key.tenant).await?;
+    Ok(in_force(key, tenant.as_ref()))
+}
+
+/// The key with the tier that is in force: what its tenant was given goes before its own.
+fn in_force(record: KeyRecord, tenant: Option<&Tenant>) -> KeyRecord {
+    let tier = tenant.and_then(|it| it.tiers.get(&record.api)).cloned();
+    KeyRecord { tier: tier.unwrap_or_else(|| record.tier.clone()), ..record }
 }
 
 fn shown_once(made: &Issued) -> String {
@@ -341,7 +410,9 @@ mod tests {
             scopes: scopes.iter().map(|it| it.parse().unwrap()).collect(),
             tiers: std::iter::once("t".parse().unwrap()).collect(),
             default_tier: "t".parse().unwrap(),
+            counted_by: domain::CountedBy::Lineage,
             roles: std::collections::BTreeMap::new(),
+            bucket_keys: None,
         };
         let terms = Terms::new([api("one", &["read", "run"]), api("two", &["read", "sum"])]);
         let only = |scopes: &[&str]| {

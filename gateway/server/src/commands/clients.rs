@@ -16,6 +16,9 @@ use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::{enter_read, with_desk};
 use crate::settings::Settings;
 
+/// Where command lines have users sent back to: to themselves, on whatever port is free (RFC 8252 section 7.3).
+pub(crate) const COMMAND_LINE: &str = "http://127.0.0.1/callback";
+
 /// What can be done with OAuth clients.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Clients {
@@ -45,6 +48,11 @@ pub(crate) enum Clients {
         /// Which client
         id: String,
     },
+    /// The client is known again, and asks for other tokens
+    Resume {
+        /// Which client
+        id: String,
+    },
     /// Forget a client; every token that it has is dead
     Delete {
         /// Which client
@@ -70,12 +78,21 @@ pub(crate) struct Wanted {
     /// The ways in which it may come to tokens, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_value = "client_credentials")]
     grants: Vec<Way>,
+    /// A client for command lines such as this one: it keeps no secret, and its users sign in by a code or in a browser
+    #[arg(long, conflicts_with_all = ["auth", "grants", "redirect_uris", "jwks"])]
+    device: bool,
     /// Where users may be sent back to, to the letter; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
+    /// Where users may be sent who have signed out, to the letter; may be repeated
+    #[arg(long = "post-logout-uri", value_name = "URI")]
+    post_logout_uris: Vec<String>,
     /// The ceiling of what it may be granted, separated by commas, such as `compute,openid`
     #[arg(long, value_delimiter = ',')]
     scopes: Vec<Scope>,
+    /// Give it no token that is not bound to a key of its own (DPoP, RFC 9449)
+    #[arg(long)]
+    dpop: bool,
     /// The file of its public keys, as a set in JSON, for `private_key_jwt`
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
@@ -105,6 +122,8 @@ enum Way {
     RefreshToken,
     /// It acts for itself
     ClientCredentials,
+    /// A user lets it act for them, on another device than the one that it runs on
+    DeviceCode,
 }
 
 impl From<Method> for ClientAuth {
@@ -124,6 +143,7 @@ impl From<Way> for ClientGrant {
             Way::AuthorizationCode => Self::AuthorizationCode,
             Way::RefreshToken => Self::RefreshToken,
             Way::ClientCredentials => Self::ClientCredentials,
+            Way::DeviceCode => Self::DeviceCode,
         }
     }
 }
@@ -140,7 +160,9 @@ struct Listed {
     auth: &'static str,
     grants: Vec<&'static str>,
     redirect_uris: Vec<String>,
+    post_logout_uris: Vec<String>,
     scopes: Vec<String>,
+    dpop: bool,
     /// What entries name where it acts for itself.
     grant: String,
     created: String,
@@ -173,7 +195,9 @@ impl Listed {
             auth: client.method.as_str(),
             grants: client.grants.iter().map(|it| it.as_str()).collect(),
             redirect_uris: client.redirect_uris.clone(),
+            post_logout_uris: client.post_logout_uris.clone(),
             scopes: client.scopes.iter().map(ToString::to_string).collect(),
+            dpop: client.proves_possession,
             grant: client.grant.to_string(),
             created: client.created.to_string(),
             retiring_secrets: client.retiring_secrets(now).iter().map(ToString::to_string).collect(),
@@ -225,6 +249,10 @@ impl Clients {
                 let client = identity.suspend_client(&id).await?;
                 output.one(&Listed::of(&client, now), &format!("client `{id}` is suspended"))
             }
+            Self::Resume { id } => {
+                let client = identity.resume_client(&id, terms).await?;
+                output.one(&Listed::of(&client, now), &format!("client `{id}` is active again"))
+            }
             Self::Delete { id } => {
                 let client = identity.delete_client(&id).await?;
                 output.one(&Listed::of(&client, now), &format!("client `{id}` is deleted"))
@@ -235,6 +263,20 @@ impl Clients {
 
 impl Wanted {
     fn read(self) -> anyhow::Result<NewClient> {
+        if self.device {
+            return Ok(NewClient {
+                api: self.api,
+                tenant: self.tenant,
+                name: self.name,
+                method: ClientAuth::None,
+                grants: vec![ClientGrant::DeviceCode, ClientGrant::AuthorizationCode, ClientGrant::RefreshToken],
+                redirect_uris: vec![COMMAND_LINE.to_owned()],
+                post_logout_uris: Vec::new(),
+                scopes: self.scopes,
+                keys: None,
+                proves_possession: self.dpop,
+            });
+        }
         Ok(NewClient {
             api: self.api,
             tenant: self.tenant,
@@ -242,8 +284,10 @@ impl Wanted {
             method: self.auth.into(),
             grants: self.grants.into_iter().map(Into::into).collect(),
             redirect_uris: self.redirect_uris,
+            post_logout_uris: self.post_logout_uris,
             scopes: self.scopes,
             keys: self.jwks.as_deref().map(keys).transpose()?,
+            proves_possession: self.dpop,
         })
     }
 }

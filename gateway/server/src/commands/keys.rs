@@ -1,15 +1,23 @@
 //! `portcullis keys`
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use authn::SecretFiles;
+use authn::secrets::{identity_seeds, publish_identity_seed, replace_identity_seeds};
+use authn::upstream::IdentityKey;
 use clap::Subcommand;
-use domain::TokenKey;
+use domain::{Deed, DeedClass, Timestamp, TokenKey};
+use identity::Identity;
 use serde::Serialize;
 
 use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::{enter_read, with_desk};
 use crate::desk;
 use crate::settings::Settings;
+
+/// How long a key is known before it signs: longer than anybody keeps a set of keys.
+const KNOWN_BEFORE_USE: Duration = Duration::from_hours(24);
 
 /// What can be done with the keys that sign tokens.
 #[derive(Debug, Subcommand)]
@@ -23,7 +31,13 @@ pub(crate) enum Keys {
         #[arg(long)]
         now: bool,
     },
-    /// Print by which key the APIs behind know what they are told of callers: a set of keys (RFC 7517)
+    /// Have another key sign what the APIs behind are told of callers from a day on, when all of them can know it
+    RotateIdentity {
+        /// Sign with a new key at once, and publish no other: for a key that somebody else may have
+        #[arg(long)]
+        now: bool,
+    },
+    /// Print by which keys the APIs behind know what they are told of callers: a set of keys (RFC 7517)
     Identity,
 }
 
@@ -54,7 +68,7 @@ impl From<TokenKey> for Shown {
 
 impl Keys {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, _, _| match self {
+        with_desk(settings, async |identity, _, now_is| match self {
             Self::List => {
                 let keys = identity.token_keys().await?;
                 enter_read(identity, "list_signing_keys", |it| it).await?;
@@ -70,10 +84,45 @@ impl Keys {
                 let words = format!("key `{}` signs tokens; no token that was made before is good any more", shown.kid);
                 output.one(&shown, &words)
             }
+            Self::RotateIdentity { now } => rotate_identity(settings, (identity, now_is), now, output).await,
             Self::Identity => {
                 let keys = desk::identity_tokens(settings)?.keys();
                 output.one(&keys, &serde_json::to_string(&keys)?)
             }
         })
     }
+}
+
+/// What became of the keys that sign identity tokens.
+#[derive(Serialize)]
+struct Rotated {
+    kid: String,
+    signs_from: String,
+}
+
+async fn rotate_identity(
+    settings: &Settings,
+    (identity, moment): (&Identity, Timestamp),
+    now: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    let files = SecretFiles::under(&settings.data);
+    let from = if now {
+        replace_identity_seeds(&files)?;
+        moment
+    } else {
+        publish_identity_seed(&files, moment + KNOWN_BEFORE_USE)?
+    };
+    let seeds = identity_seeds(&files)?;
+    let seed = seeds.next.as_ref().filter(|_| !now).map_or(&seeds.current, |(_, it)| it);
+    let kid = IdentityKey::from_seed(seed)?.kid().to_owned();
+    let action = if now { "withdraw" } else { "publish" };
+    let about = |deed: Deed| deed.on(&kid).with("kind", "identity_signing").with("signs_from", from);
+    identity.keep_deed(DeedClass::Key, action, about).await?;
+    let words = if now {
+        format!("key `{kid}` signs, and is the only one that is known: have the APIs behind fetch the set anew")
+    } else {
+        format!("key `{kid}` is known, and signs from {from} on, while a gateway runs")
+    };
+    output.one(&Rotated { kid, signs_from: from.to_string() }, &words)
 }

@@ -4,14 +4,22 @@ mod api_keys;
 mod audit;
 mod check;
 mod clients;
+mod configure;
 mod keys;
+mod leaked;
+mod login;
+mod logout;
 mod output;
+mod providers;
 mod routes;
 mod serve;
 mod service_accounts;
 mod tenants;
+mod token;
+mod tokens;
 mod users;
 mod witness;
+mod workload_issuers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +31,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::boot;
 use crate::faults::Refused;
 use crate::settings::{self, Settings};
+pub(crate) use output::remark;
 use output::{Output, complain};
 
 /// A gateway in front of REST APIs: of each request it finds out who sends it, whether they may, and how much they have
@@ -64,15 +73,32 @@ enum Command {
     /// Make, list, suspend and delete service accounts, which are IAM users at cloudnx
     #[command(subcommand)]
     ServiceAccounts(service_accounts::ServiceAccounts),
+    /// Take the word of outside issuers for workloads that act for service accounts
+    #[command(subcommand)]
+    WorkloadIssuers(workload_issuers::WorkloadIssuers),
     /// Make, list, suspend and delete OAuth clients, and rotate their secrets
     #[command(subcommand)]
     Clients(clients::Clients),
     /// Make, list, suspend and delete users, set their passwords and roles
     #[command(subcommand)]
     Users(users::Users),
-    /// List and rotate the keys that sign access tokens, and print the one that identity tokens are signed with
+    /// Connect the identity providers elsewhere by which people sign in
+    #[command(subcommand)]
+    Providers(providers::Providers),
+    /// List and rotate the keys that sign access tokens and identity tokens
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Look at a token, or end what stands behind tokens
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
+    /// Sign in at an issuer, for commands that ask its API
+    Login(login::Login),
+    /// Sign out again, there and here
+    Logout(logout::Logout),
+    /// Print what to ask with: `curl -H "Authorization: Bearer $(portcullis token)"`
+    Token(token::Token),
+    /// Say once which issuer, client and API are meant
+    Configure(configure::Configure),
     /// Look after the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -108,11 +134,18 @@ impl Cli {
             Command::Tenants(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ApiKeys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::ServiceAccounts(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::WorkloadIssuers(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Clients(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Users(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Providers(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
-            // Whoever runs one has no gateway.
+            Command::Tokens(command) => command.run(settings, output),
+            // Whoever runs these has no gateway.
+            Command::Login(command) => command.run(output),
+            Command::Logout(command) => command.run(output),
+            Command::Token(command) => command.run(output),
+            Command::Configure(command) => command.run(output),
             Command::Witness(command) => command.run(),
         };
         match done {

@@ -74,7 +74,8 @@ pub(crate) struct Wanted {
     /// What it may do beyond its roles, as scopes, separated by commas
     #[arg(long, value_delimiter = ',')]
     permissions: Vec<Scope>,
-    /// Who it is elsewhere, as issuer, `#` and subject; kept and shown, and opens nothing yet; may be repeated
+    /// Who it is elsewhere, as issuer, `#` and subject, which may end with `:*` or `/*`; may be repeated. What a trusted
+    /// issuer (`workload-issuers`) vouches for as this one gets tokens of the service account
     #[arg(long = "workload-identity", value_name = "ISSUER#SUBJECT")]
     workloads: Vec<WorkloadIdentity>,
 }

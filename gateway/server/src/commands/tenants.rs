@@ -13,6 +13,7 @@ use crate::actor;
 use crate::commands::output::{Output, Rows};
 use crate::desk;
 use crate::faults::Refused;
+use crate::heard::Running;
 use crate::settings::Settings;
 
 /// What can be done with tenants.
@@ -29,6 +30,14 @@ pub(crate) enum Tenants {
         /// The tier all its keys have at an API; may be repeated
         #[arg(long = "tier", value_name = "API=TIER", value_parser = tier)]
         tiers: Vec<(ApiName, TierName)>,
+    },
+    /// Give a tenant this tier at an API, in the place of what its keys were given; `API=` takes it back
+    SetTier {
+        /// Which tenant
+        id: TenantId,
+        /// The tier all its keys have at the API
+        #[arg(value_name = "API=TIER", value_parser = tier_or_none)]
+        tier: (ApiName, Option<TierName>),
     },
     /// List tenants
     List,
@@ -84,6 +93,14 @@ impl Tenants {
                 let words = format!("tenant `{}` is made", made.id);
                 output.one(&Shown::from(made), &words)
             }
+            Self::SetTier { id, tier: (api, tier) } => {
+                let tenant = identity.set_tier(&id, &api, tier.as_ref(), terms).await?;
+                let words = match tier {
+                    Some(tier) => format!("tenant `{id}` has the tier `{tier}` at `{api}`"),
+                    None => format!("tenant `{id}` has no tier of its own at `{api}`"),
+                };
+                output.one(&Shown::from(tenant), &words)
+            }
             Self::List => {
                 let tenants = all(identity).await?;
                 enter_read(identity, "list_tenants", |it| it).await?;
@@ -112,7 +129,8 @@ pub(crate) fn with_desk(
         // A command is done at one moment: what it makes begins when its length is counted from.
         let now = SystemClock::new().now().wall;
         let desk = desk::open(settings, Arc::new(FixedClock::at(now))).await?;
-        let identity = desk.identity.acting_for(&actor::of_this_process());
+        let gateway = Arc::new(Running::beside(&settings.data));
+        let identity = desk.identity.acting_for(&actor::of_this_process()).followed_by(gateway);
         let done = verb(&identity, &desk::terms(&catalog), now).await;
         desk.store.close().await;
         done.map(|()| ExitCode::SUCCESS)
@@ -154,6 +172,14 @@ fn once(tiers: &[(ApiName, TierName)]) -> anyhow::Result<()> {
 fn tier(text: &str) -> Result<(ApiName, TierName), String> {
     let (api, tier) = text.split_once('=').ok_or("write API=TIER, such as `novastraxis=enterprise`")?;
     Ok((api.parse().map_err(|it| format!("{it}"))?, tier.parse().map_err(|it| format!("{it}"))?))
+}
+
+/// The same, or no tier at all.
+fn tier_or_none(text: &str) -> Result<(ApiName, Option<TierName>), String> {
+    match text.strip_suffix('=') {
+        Some(api) => Ok((api.parse().map_err(|it| format!("{it}"))?, None)),
+        None => tier(text).map(|(api, tier)| (api, Some(tier))),
+    }
 }
 
 #[cfg(test)]

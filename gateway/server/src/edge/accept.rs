@@ -9,7 +9,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::protocols::tls::SslDigest;
 use pingora::proxy::Session;
-use pipeline::{Answer, Facts, Gateway, Secured};
+use pipeline::{Answer, Facts, Gateway, Redacted, Secured};
 
 use super::gate::LINK;
 use super::settings::ConnectionSettings;
@@ -70,15 +70,25 @@ impl Head {
     pub(crate) fn facts(&self, catalog: &Catalog) -> Facts {
         let target = self.target.as_deref().unwrap_or_default();
         let (path, query) = target.split_once('?').map_or((target, false), |(path, _)| (path, true));
-        let path = catalog.without_keys(path);
+        let host = self.host.as_deref().unwrap_or_default();
+        let segment = catalog.first_segment(host);
+        // What the host says of the path is entered with the path, which may be sealed.
+        let host = segment.and_then(|it| host.get(it.len() + 1..)).unwrap_or(host);
+        let path = under(segment, path);
+        let (told_host, told) = (catalog.without_keys(host), catalog.without_keys(&path));
+        let method = method_name(self.method.as_str(), catalog);
         Facts {
-            redacted: redacted(matches!(path, Cow::Owned(_)), query),
+            redacted: Redacted::default()
+                .with("method", method != self.method.as_str())
+                .with("host", told_host != host)
+                .with("path", told != path)
+                .with("query", query),
             secured: self.secured.clone(),
             id: self.id.text(),
             at: self.at,
-            method: method_name(self.method.as_str(), catalog),
-            host: printable(&catalog.without_keys(self.host.as_deref().unwrap_or_default())),
-            path: printable(&path),
+            method,
+            host: printable(&told_host),
+            path: printable(&told),
             source: self.source,
             trace: self.trace,
         }
@@ -163,17 +173,26 @@ pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Fa
     // An absolute target may name a user and a password before the host.
     let (_, path) = asked(target.as_bytes(), &http::Uri::default());
     let path = path.unwrap_or_default();
-    let told = gateway.configuration().catalog.without_keys(&path).into_owned();
+    let configuration = gateway.configuration();
+    let catalog = &configuration.catalog;
+    let told = catalog.without_keys(&path);
+    let name = link.name().unwrap_or_default();
+    let host = catalog.without_keys(name);
+    let named = method_name(method, catalog);
     Facts {
         id: id.to_string(),
         at: gateway.clock.now(),
-        method: method_name(method, &gateway.configuration().catalog),
-        host: link.name().unwrap_or_default().to_owned(),
+        redacted: Redacted::default()
+            .with("method", named != method)
+            .with("host", host != name)
+            .with("path", told != path)
+            .with("query", path.contains('?')),
+        method: named,
+        host: printable(&host),
         path: printable(told.split('?').next().unwrap_or_default()),
         source: Source { address: link.peer.ip(), tls: link.tls },
         trace: None,
         secured: None,
-        redacted: redacted(told != path, path.contains('?')),
     }
 }
 
@@ -186,16 +205,6 @@ pub(crate) fn secured(digest: &SslDigest) -> Secured {
         _ => digest.version.clone(),
     };
     Secured { version, cipher: digest.cipher.clone() }
-}
-
-/// What of an address is not entered as it was.
-fn redacted(path: bool, query: bool) -> &'static [&'static str] {
-    match (path, query) {
-        (true, true) => &["path", "query"],
-        (true, false) => &["path"],
-        (false, true) => &["query"],
-        (false, false) => &[],
-    }
 }
 
 /// The one host that is asked for: lower case, without port or trailing dot. `None` where there is none, or two.

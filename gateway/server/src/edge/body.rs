@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use pingora::proxy::Session;
 use pipeline::{BodyFlow, Forward, Incoming, Unread};
@@ -50,7 +51,7 @@ impl SessionBody<'_> {
             return Err(Unread::TooLarge);
         }
         self.session.enable_retry_buffering();
-        if self.session.req_header().headers.contains_key(EXPECT) {
+        if awaits_leave(self.session) {
             self.session.write_continue_response().await.map_err(|_| Unread::Cut)?;
         }
         let mut whole = BytesMut::new();
@@ -71,10 +72,18 @@ impl SessionBody<'_> {
 /// comes too late or never. Some clients wait for it for a whole minute.
 pub(crate) async fn invite(session: &mut Session, forward: &Forward) -> pingora::Result<()> {
     let unread = !matches!(forward.body().flow, BodyFlow::Settled);
-    if unread && session.req_header().headers.contains_key(EXPECT) {
+    if unread && awaits_leave(session) {
         session.write_continue_response().await?;
     }
     Ok(())
+}
+
+/// Whether the caller waits for leave to send its body. Any other expectation is passed over, and so is every one of
+/// HTTP/1.0, which knows no interim answers (RFC 9110 section 10.1.1).
+fn awaits_leave(session: &Session) -> bool {
+    let head = session.req_header();
+    let named = head.headers.get_all(EXPECT).iter().flat_map(|it| it.as_bytes().split(|it| *it == b','));
+    Version::HTTP_11 <= head.version && named.map(<[u8]>::trim_ascii).any(|it| it.eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// How long the body says it is, zero where there is none; `None` where only its end will tell.

@@ -14,10 +14,12 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use pipeline::Gateway;
 use tokio::time::{Sleep, sleep};
 
 use super::Edge;
 use super::gate::LINK;
+use super::lease::{Lease, PARTING};
 use super::settings::ConnectionSettings;
 use super::wire::Refuser;
 
@@ -46,11 +48,13 @@ tokio::task_local! {
 pub(crate) struct Watch {
     head_read: AtomicBool,
     deadline: AtomicU64,
+    /// By what it was let in.
+    pub(crate) lease: Lease,
 }
 
 impl Watch {
     fn until(deadline: Tick) -> Self {
-        Self { head_read: AtomicBool::new(false), deadline: AtomicU64::new(deadline.nanos()) }
+        Self { head_read: AtomicBool::new(false), deadline: AtomicU64::new(deadline.nanos()), lease: Lease::default() }
     }
 
     /// The head has been read; the request may go on until `deadline`.
@@ -62,6 +66,11 @@ impl Watch {
     /// The operation is known, and with it how long it may take: `None` for as long as it likes.
     pub(crate) fn extend(&self, deadline: Option<Tick>) {
         self.deadline.store(deadline.map_or(NEVER, Tick::nanos), Ordering::Relaxed);
+    }
+
+    /// The next moment at which something is to be looked at.
+    fn due(&self) -> u64 {
+        self.deadline.load(Ordering::Relaxed).min(self.lease.next())
     }
 }
 
@@ -83,19 +92,23 @@ impl Alarm {
         self.rings = rings;
     }
 
-    /// Ready when the deadline has passed, wherever it has been moved meanwhile.
-    fn poll(&mut self, watch: &Watch, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the deadline has passed, wherever it has been moved meanwhile. On the way it is asked, when it is time,
+    /// whether the credential still stands: where not, the deadline is near.
+    fn poll(&mut self, watch: &Watch, gateway: &Gateway, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let deadline = watch.deadline.load(Ordering::Relaxed);
-            if deadline < self.rings {
-                self.set(deadline, clock.tick());
+            if watch.due() < self.rings {
+                self.set(watch.due(), gateway.clock.tick());
             }
             ready!(self.sleep.as_mut().poll(cx));
-            let now = clock.tick();
-            if deadline <= now.nanos() {
+            let now = gateway.clock.now();
+            let deadline = watch.deadline.load(Ordering::Relaxed);
+            if deadline <= now.tick.nanos() {
                 return Poll::Ready(());
             }
-            self.set(deadline, now);
+            if watch.lease.look(gateway, now) {
+                watch.extend(Some(Tick::from_nanos(deadline).min(now.tick + PARTING)));
+            }
+            self.set(watch.due(), now.tick);
         }
     }
 }
@@ -160,7 +173,7 @@ impl HttpServerApp for Guard {
                 if let Poll::Ready(finished) = inner.as_mut().poll(cx) {
                     return Poll::Ready(Some(finished));
                 }
-                ready!(alarm.poll(&watch, &*self.clock, cx));
+                ready!(alarm.poll(&watch, &self.edge.gateway, cx));
                 let unread = !watch.head_read.load(Ordering::Relaxed);
                 if !(unread && link.as_ref().is_some_and(|it| it.give_up())) {
                     return Poll::Ready(None);
@@ -186,7 +199,7 @@ impl HttpServerApp for Guard {
             }
         }
         if finished.is_none() && watch.head_read.load(Ordering::Relaxed) {
-            self.edge.past_deadline();
+            self.edge.cut_off(watch.lease.lapsed().is_some());
         }
         finished.flatten()
     }

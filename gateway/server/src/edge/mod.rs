@@ -6,6 +6,7 @@ mod content;
 mod gate;
 mod guard;
 mod inward;
+mod lease;
 mod outbound;
 mod pace;
 mod passing;
@@ -13,6 +14,7 @@ mod reply;
 pub(crate) mod settings;
 mod signers;
 mod spoken;
+mod status;
 mod vouching;
 mod wire;
 
@@ -24,8 +26,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
 use domain::RequestId;
-use http::StatusCode;
-use http::header::{CONNECTION, UPGRADE};
+use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
@@ -74,9 +76,9 @@ impl Edge {
         self.gateway.meters.connection_closed("h2_bad_head");
     }
 
-    /// A request that was cut off at its deadline; its trail has already left the entry.
-    pub(crate) fn past_deadline(&self) {
-        self.gateway.meters.connection_closed("deadline");
+    /// A request that was cut off at its deadline, or because its credential has ended; its entry is already there.
+    pub(crate) fn cut_off(&self, lapsed: bool) {
+        self.gateway.meters.connection_closed(if lapsed { "credential_ended" } else { "deadline" });
     }
 
     /// Every step up to forwarding. An answer of the gateway's own is sent here.
@@ -105,8 +107,10 @@ impl Edge {
                 }
                 session.set_read_timeout(Some(self.bounds.idle()));
                 body::invite(session, &forward).await?;
+                let now = self.gateway.clock.tick();
                 passing.go_on(configuration, arrival, forward);
-                passing.pace = Some(Pace::begin(self.gateway.clock.tick()));
+                passing.hold(WATCH.try_with(Arc::clone).ok(), now);
+                passing.pace = Some(Pace::begin(now));
                 Ok(false)
             }
             Err(refused) => {
@@ -186,6 +190,9 @@ impl ProxyHttp for Edge {
         // What follows a wish for another protocol may be of that one.
         let switches = session.req_header().headers.contains_key(UPGRADE);
         session.set_pipelining_enabled(!switches);
+        // HTTP/1.0 has no interim answers.
+        let old = session.req_header().version < Version::HTTP_11;
+        session.set_ignore_info_resp(old);
         Ok(())
     }
 
@@ -266,6 +273,10 @@ impl ProxyHttp for Edge {
         end: bool,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
+        passing.heed_lapse()?;
+        if end {
+            let _ = gate::LINK.try_with(|it| it.heard_out());
+        }
         let now = self.gateway.clock.tick();
         let piece = chunk.as_ref().map_or(0, Bytes::len);
         if passing.awaits_body() && !passing.pace.as_mut().is_none_or(|it| it.keeps(piece, now, &self.bounds)) {
@@ -275,7 +286,21 @@ impl ProxyHttp for Edge {
             // Whoever stalls, here or there, is not waited for: where pingora does not see to it, the connection ends.
             let _ = WATCH.try_with(|it| it.extend(Some(now + patience + GRACE)));
         }
+        if end {
+            passing.rest();
+        }
         passing.pass_body(chunk, end)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        chunk: &mut Option<Bytes>,
+        _end: bool,
+        passing: &mut Box<Passing>,
+    ) -> pingora::Result<Option<Duration>> {
+        passing.pass_answer(chunk.as_ref())?;
+        Ok(None)
     }
 
     async fn response_filter(
@@ -307,6 +332,10 @@ impl ProxyHttp for Edge {
             }
         }
         passing.shape(response);
+        if session.req_header().version < Version::HTTP_11 && response.remove_header(&TRANSFER_ENCODING).is_some() {
+            // HTTP/1.0 knows no chunks: what has no length ends with its connection.
+            session.set_keepalive(None);
+        }
         passing.record(response, session.body_bytes_read() as u64).await
     }
 

@@ -141,7 +141,7 @@ fn is_foreign(name: &str) -> bool {
 fn is_claimed(name: &str) -> bool {
     name.starts_with(OURS)
         || name.starts_with("x-forwarded-")
-        || matches!(name, "authorization" | "proxy-authorization" | "x-amz-security-token")
+        || matches!(name, "authorization" | "dpop" | "proxy-authorization" | "x-amz-security-token")
         || matches!(name, "forwarded" | "x-real-ip" | "x-client-ip" | "client-ip" | "true-client-ip")
         || matches!(name, "x-cluster-client-ip" | "cf-connecting-ip" | "fastly-client-ip" | "x-original-forwarded-for")
         || matches!(name, "x-original-url" | "x-rewrite-url" | "x-original-host" | "x-host")
@@ -327,6 +327,7 @@ mod tests {
             "x_forwarded_port",
             "forwarded",
             "authorization",
+            "dpop",
             "x-http-method-override",
             "x_request_id",
             "x_amz_copy_source",

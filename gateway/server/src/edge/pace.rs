@@ -19,6 +19,11 @@ impl Pace {
         Self { since: now, received: 0 }
     }
 
+    /// How much has come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Notes a piece, and says whether the body is still fast enough.
     pub(crate) fn keeps(&mut self, piece: usize, now: Tick, bounds: &ConnectionSettings) -> bool {
         self.received = self.received.saturating_add(piece as u64);

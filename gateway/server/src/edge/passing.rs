@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use authn::{Keyring, PayloadCheck};
 use bytes::Bytes;
-use catalog::{Catalog, Profile};
-use domain::{Arrival, Call, Caller, KeyId};
-use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
+use catalog::{Catalog, Dialect, Profile};
+use domain::{Arrival, Call, Caller, KeyId, Tick};
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+};
 use http::response::Parts as RespParts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use limits::Allowance;
@@ -16,6 +18,8 @@ use pingora::prelude::{Error, ErrorType};
 use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Trail};
 
 use super::content::Content;
+use super::guard::Watch;
+use super::inward;
 use super::pace::{self, Pace};
 use super::settings::ConnectionSettings;
 
@@ -41,6 +45,12 @@ pub(crate) struct Passing {
     pub(crate) fault: Option<Answer>,
     /// How fast its body comes.
     pub(crate) pace: Option<Pace>,
+    /// Its deadlines, and by what it was let in.
+    watch: Option<Arc<Watch>>,
+    /// How much of the body of the answer was let through.
+    passed: u64,
+    /// Whether what was let through of a stream of events ends with a whole one; nothing for all other answers.
+    whole_events: Option<bool>,
     forward: Option<Box<Forward>>,
     content: Content,
 }
@@ -120,6 +130,52 @@ impl Passing {
         }
     }
 
+    /// From now on it goes on for as long as its credential stands. What the gateway answers itself is soon over, and may
+    /// be what ends the credential.
+    pub(crate) fn hold(&mut self, watch: Option<Arc<Watch>>, now: Tick) {
+        let caller = self.forward.as_deref().filter(|it| inward::verb(it).is_none()).and_then(Forward::caller);
+        if let Some((watch, caller)) = watch.as_ref().zip(caller) {
+            watch.lease.of(caller);
+            if self.awaits_body() {
+                watch.lease.begin(now);
+            }
+        }
+        self.watch = watch;
+    }
+
+    /// All of the request has come. Until its answer begins there is nothing to cut.
+    pub(crate) fn rest(&self) {
+        let answered = self.trail.as_ref().is_some_and(|it| it.answered().is_some());
+        if let Some(watch) = self.watch.as_ref().filter(|_| !answered) {
+            watch.lease.rest();
+        }
+    }
+
+    /// Ends a request whose credential has ended.
+    pub(crate) fn heed_lapse(&mut self) -> pingora::Result<()> {
+        match self.watch.as_ref().and_then(|it| it.lease.lapsed()) {
+            Some(why) => self.end(Answer::Lapsed(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a piece of the answer through, or ends the request.
+    pub(crate) fn pass_answer(&mut self, piece: Option<&Bytes>) -> pingora::Result<()> {
+        self.heed_lapse()?;
+        if let Some(piece) = piece {
+            self.passed += piece.len() as u64;
+            if let Some(whole) = &mut self.whole_events {
+                *whole = piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an answer that has begun may be ended by an event that says why.
+    pub(crate) fn takes_event(&self) -> bool {
+        self.whole_events == Some(true)
+    }
+
     /// Ends a request that is already on its way: the connection upstream is cut, and the caller gets this answer.
     pub(crate) fn end<T>(&mut self, answer: Answer) -> pingora::Result<T> {
         self.fault = Some(answer);
@@ -170,10 +226,34 @@ impl Passing {
         head.headers.reserve(STAMPED);
         self.stamps().write(&mut head.headers);
         *response = head.into();
+        let speaks = self.stamps().dialect().is_some_and(Dialect::ends_events);
+        self.whole_events = (speaks && is_event_stream(&response.headers)).then_some(true);
         if let Some(trail) = &mut self.trail {
             trail.upstream_answered(response.status.as_u16());
+            if let Some((watch, answered)) = self.watch.as_ref().zip(trail.answered()) {
+                watch.lease.begin(answered);
+            }
         }
     }
+}
+
+impl Drop for Passing {
+    /// Where pingora was waiting when the credential ended, nobody is left to say so but this.
+    fn drop(&mut self) {
+        let lapsed = self.watch.as_ref().and_then(|it| it.lease.lapsed());
+        let Some((mut trail, why)) = self.trail.take().zip(lapsed) else { return };
+        trail.refuse(&Answer::Lapsed(why));
+        let bytes_in = self.pace.map_or(0, |it| it.received());
+        let status = trail.answered().and(trail.upstream_status());
+        trail.settle_at_once(Ending { status, bytes_in, bytes_out: self.passed, whole: false });
+    }
+}
+
+/// Whether it is a stream of server-sent events, in the clear.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let bare = kind.split(';').next().unwrap_or_default().trim();
+    bare.eq_ignore_ascii_case("text/event-stream") && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), what
@@ -204,12 +284,21 @@ pub(crate) struct Stamps<'a> {
     pub(crate) allowance: Option<&'a Allowance>,
 }
 
-impl Stamps<'_> {
+impl<'a> Stamps<'a> {
+    /// In whose words it is refused.
+    fn dialect(&self) -> Option<&'a Dialect> {
+        self.catalog.zip(self.call).map(|(catalog, call)| catalog.dialect(call))
+    }
+
     /// Writes them all.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         let Some(arrival) = self.arrival else { return };
         if let Ok(id) = HeaderValue::try_from(arrival.id.text()) {
             headers.insert(REQUEST_ID, id);
+        }
+        let dialect = self.catalog.zip(self.call).map(|(catalog, call)| catalog.dialect(call));
+        if let Some((name, id)) = dialect.and_then(|it| it.request_id(&arrival.id)) {
+            headers.insert(name, id);
         }
         if arrival.source.tls {
             headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
@@ -220,6 +309,9 @@ impl Stamps<'_> {
         }
         if let Some(retires) = self.caller.and_then(|it| it.retires) {
             pipeline::retirement(retires, headers);
+        }
+        if let Some(caller) = self.caller {
+            pipeline::expiry(&caller.standing, arrival.at.wall, headers);
         }
         if let Some((profile, allowance)) = self.profile.zip(self.allowance) {
             pipeline::stamp(profile, allowance, headers);

@@ -1,12 +1,12 @@
-//! Answers of the gateway's own: which status each refusal is, in the words of the API that was asked.
+//! Answers of the gateway's own, in the words of the API that was asked.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use catalog::{Dialect, InvalidKind, Unidentified};
-use domain::{Declined, PathRefused};
+use catalog::{Dialect, Unidentified};
+use domain::Declined;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::prelude::ErrorType::{
     ConnectError, ConnectNoRoute, ConnectProxyFailure, ConnectRefused, ConnectTimedout, ConnectionClosed, InvalidCert,
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::accept::Head;
 use super::passing::{Passing, REQUEST_ID, Stamps};
+use super::status::status;
 use super::wire::{LINGER, LINGER_BYTES};
 
 /// The most of an unread request body that is worth reading to keep its connection.
@@ -29,59 +30,6 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// A 401 names a way to be let in (RFC 9110 section 11.6.1): the one that a token is good for.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
-
-/// Which status a refusal is. The only place that says so.
-fn status(answer: &Answer) -> StatusCode {
-    match answer {
-        Answer::UnknownHost => StatusCode::NOT_FOUND,
-        Answer::BadPath(PathRefused::TooLong) => StatusCode::URI_TOO_LONG,
-        Answer::BadChunks(why) if why.is_forged() => StatusCode::FORBIDDEN,
-        Answer::BadPath(_) | Answer::BadHead(_) | Answer::NotSigned | Answer::BadChunks(_) | Answer::BodyCut => {
-            StatusCode::BAD_REQUEST
-        }
-        Answer::HeadLate => StatusCode::REQUEST_TIMEOUT,
-        Answer::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Answer::Unidentified(why) => match why {
-            Unidentified::PlainHttp => StatusCode::FORBIDDEN,
-            Unidentified::UnknownPath | Unidentified::UnknownSubresource => StatusCode::NOT_FOUND,
-            Unidentified::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Unidentified::Removed(_) => StatusCode::GONE,
-        },
-        Answer::Shielded(_) | Answer::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
-        Answer::Unauthenticated(unproven) => match unproven.why.kind() {
-            authn::Kind::Malformed => StatusCode::BAD_REQUEST,
-            authn::Kind::Unproven => StatusCode::UNAUTHORIZED,
-            authn::Kind::WrongTenant | authn::Kind::CrossSite => StatusCode::FORBIDDEN,
-        },
-        Answer::Replayed => StatusCode::CONFLICT,
-        Answer::Forbidden(_) => StatusCode::FORBIDDEN,
-        Answer::Invalid(why) => match why.kind() {
-            InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            InvalidKind::Parameter | InvalidKind::Undocumented | InvalidKind::Body | InvalidKind::MediaType => {
-                StatusCode::BAD_REQUEST
-            }
-        },
-        Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Answer::Declined(why) => match why {
-            Declined::Parameter(_) | Declined::WeakPassword => StatusCode::BAD_REQUEST,
-            Declined::PlainHttp | Declined::CrossSite | Declined::Beyond | Declined::NoSigner => StatusCode::FORBIDDEN,
-            Declined::Unproven | Declined::SecondFactor => StatusCode::UNAUTHORIZED,
-            Declined::Conflict(_) => StatusCode::CONFLICT,
-            Declined::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-            Declined::NotFound => StatusCode::NOT_FOUND,
-            Declined::Busy | Declined::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
-            Declined::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-        },
-        Answer::Upstream(why) => match why {
-            UpstreamFault::Unreachable(_) | UpstreamFault::Broken(_) => StatusCode::BAD_GATEWAY,
-            UpstreamFault::Late(_) => StatusCode::GATEWAY_TIMEOUT,
-        },
-        Answer::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
 
 /// What one refusal adds to the headers of its answer.
 fn particular(answer: &Answer, headers: &mut HeaderMap) {
@@ -103,7 +51,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
             insert(headers, WWW_AUTHENTICATE, &challenge);
         }
-        Answer::Declined(Declined::Unproven | Declined::SecondFactor) => {
+        Answer::Lapsed(_) | Answer::Declined(Declined::Unproven | Declined::SecondFactor) => {
             headers.insert(WWW_AUTHENTICATE, BEARER);
         }
         Answer::Declined(Declined::TooOften(seconds)) => {
@@ -139,6 +87,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             | Declined::Conflict(_)
             | Declined::NoSigner
             | Declined::NotFound
+            | Declined::Gone
             | Declined::Failed,
         )
         | Answer::Upstream(_)
@@ -219,7 +168,8 @@ async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer, words: &
 /// Sends the answer to a request that failed on its way, if anything can still be sent.
 pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
     let nothing = FailToProxy { error_code: 0, can_reuse_downstream: false };
-    let whole = session.as_downstream_mut().is_body_done();
+    // pingora takes a body that broke for done.
+    let whole = session.as_downstream_mut().is_body_done() && !is_broken(error);
     let heard = session.response_written().is_some() || whole;
     // Nobody can answer a request that has not come: what is late then is its body.
     let unsent = !whole && matches!((error.esource(), error.etype()), (ErrorSource::Upstream, ReadTimedout));
@@ -230,13 +180,21 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
         trail.refuse(&answer);
     }
     session.set_keepalive(None);
-    if session.response_written().is_some() {
+    let begun = session.response_written().is_some();
+    if begun && !(matches!(answer, Answer::Lapsed(_)) && passing.takes_event()) {
         return nothing;
     }
     let (Some(configuration), Some(arrival)) = (passing.configuration.clone(), passing.arrival.as_ref()) else {
         return nothing;
     };
     let Ok(forward) = passing.forward() else { return nothing };
+    if begun {
+        let dialect = configuration.catalog.dialect(forward.call());
+        let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
+        // Where nobody reads it, it is cut like any other.
+        let _ = session.write_response_body(Some(catalog::last_event(&worded.word(&answer))), true).await;
+        return nothing;
+    }
     let mut headers = HeaderMap::new();
     passing.stamps().write(&mut headers);
     let dialect = configuration.catalog.dialect(forward.call());
@@ -246,7 +204,7 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
     match write(session, &answer, headers, &worded).await {
         Ok(()) => {
             let downstream = session.as_downstream_mut();
-            if !downstream.is_http2() && !downstream.is_body_done() {
+            if !downstream.is_http2() && !whole {
                 // pingora would drop the connection with the rest of the body unread, and the answer with it.
                 downstream.shutdown().await;
             }
@@ -254,6 +212,12 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
         }
         Err(_) => nothing,
     }
+}
+
+/// Whether the body of the request came in chunks that are none: whoever sends such is there, and may be told.
+fn is_broken(error: &Error) -> bool {
+    let chunks = matches!(error.etype(), ErrorType::Custom("InvalidChunk" | "InvalidTrailerEnd"));
+    chunks && *error.esource() == ErrorSource::Downstream
 }
 
 /// What went wrong, as far as pingora can tell; `None` where the caller has left and nobody is there to be answered.

@@ -1,7 +1,6 @@
 //! The gateway's own access keys at upstreams that want every request signed.
 
-use std::path::PathBuf;
-
+use authn::SecretsFault;
 use authn::sigv4::{Outgoing, Signer};
 use domain::{Arrival, PathMode};
 use http::{HeaderMap, HeaderName};
@@ -17,13 +16,12 @@ const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256
 /// One signer for each upstream that has a key, by API or by API and host.
 pub(crate) struct Signers(Vec<(String, Option<String>, Signer)>);
 
-/// A secret that cannot be read.
+/// A secret that cannot be read, or that others can read too.
 #[derive(Debug, thiserror::Error)]
-#[error("[upstream_keys] `{name}`: `{path}` cannot be read: {cause}", path = .path.display())]
+#[error("[upstream_keys] `{name}`: {cause}")]
 pub(crate) struct Unreadable {
     name: String,
-    path: PathBuf,
-    cause: std::io::Error,
+    cause: SecretsFault,
 }
 
 impl Signers {
@@ -31,12 +29,8 @@ impl Signers {
     pub(crate) fn read(settings: &Settings) -> Result<Self, Unreadable> {
         let mut signers = Vec::new();
         for (name, key) in &settings.upstream_keys {
-            let path = &key.secret_file;
-            let secret = std::fs::read_to_string(path).map_err(|cause| Unreadable {
-                name: name.clone(),
-                path: path.clone(),
-                cause,
-            })?;
+            let unreadable = |cause| Unreadable { name: name.clone(), cause };
+            let secret = authn::secrets::text(&key.secret_file).map_err(unreadable)?;
             let id = key.access_key_id.clone();
             let signer = Signer::new(id, secret.trim().to_owned().into(), key.region.clone(), key.service.clone());
             let (api, host) = match name.split_once('/') {

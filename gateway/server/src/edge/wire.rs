@@ -19,7 +19,9 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
 use super::guard::Alarm;
 use super::spoken::{Broken, Spoken};
@@ -59,6 +61,8 @@ pub(crate) struct Link {
     heading: AtomicBool,
     /// Whether the head took too long: what is read next is its end, and before it the caller is told.
     late: AtomicBool,
+    /// Whether all of the request has come: what is left is to answer it.
+    heard: AtomicBool,
     /// Whether the first line has a fragment, which nothing that reads it afterwards keeps.
     fragment: AtomicBool,
     first_line: Mutex<Vec<u8>>,
@@ -87,6 +91,7 @@ impl Link {
             written: AtomicU64::new(0),
             heading: AtomicBool::new(false),
             late: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
             fragment: AtomicBool::new(false),
             first_line: Mutex::default(),
             head: (AtomicU64::new(0), AtomicU64::new(0)),
@@ -122,6 +127,7 @@ impl Link {
         self.head.0.store(0, Ordering::Relaxed);
         self.head.1.store(0, Ordering::Relaxed);
         self.fragment.store(false, Ordering::Relaxed);
+        self.heard.store(false, Ordering::Relaxed);
         self.heading.store(true, Ordering::Relaxed);
     }
 
@@ -134,6 +140,11 @@ impl Link {
     /// The head was understood; what follows is not kept.
     pub(crate) fn end_head(&self) {
         self.heading.store(false, Ordering::Relaxed);
+    }
+
+    /// The request has come to its end.
+    pub(crate) fn heard_out(&self) {
+        self.heard.store(true, Ordering::Relaxed);
     }
 
     /// The first line of the head last begun: printable, cut short, without its query.
@@ -162,6 +173,24 @@ impl Link {
         let mut kept = self.first_line.lock().unwrap_or_else(PoisonError::into_inner);
         let room = FIRST_LINE.saturating_sub(kept.len());
         kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+    }
+}
+
+/// What a connection is made of, whatever is wrapped around it.
+pub(crate) trait Socket {
+    /// The socket itself.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
     }
 }
 
@@ -240,7 +269,7 @@ impl<S> fmt::Debug for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.link.late.load(Ordering::Relaxed) {
             return self.tell_late(cx);
@@ -253,6 +282,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
             if self.link.heading.load(Ordering::Relaxed) {
                 self.link.keep(fresh);
             }
+        } else if matches!(polled, Poll::Ready(Ok(()))) && self.link.heard.load(Ordering::Relaxed) {
+            // Whoever has only said over TLS that nothing more will come may still read; whoever leaves closes the socket.
+            let mut next = [0; 1];
+            ready!(self.io.get_ref().socket().poll_peek(cx, &mut ReadBuf::new(&mut next)))?;
         }
         polled
     }
@@ -300,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 }
 
 #[async_trait]
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Socket + Unpin + Send> Shutdown for Wire<S> {
     async fn shutdown(&mut self) {
         if let Err(cause) = AsyncWriteExt::shutdown(&mut self.io).await {
             tracing::debug!(%cause, "connection was gone before it could be closed");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use authn::token::{KeySet, Numbers, PublicKey};
 use authn::{Keyring, KeyringBuilder};
-use domain::{Change, TokenKey, Version};
+use domain::{Change, TokenKey, TokenKeyStage, Version};
 use identity::{Jwk, News};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -47,6 +47,12 @@ impl Office {
                     if let Err(cause) = self.identity.tend_token_keys(self.gateway.clock.now().wall).await {
                         tracing::error!(%cause, "the keys that sign tokens cannot be looked after");
                     }
+                    if let Err(cause) = self.tend_identity_keys().await {
+                        tracing::error!(%cause, "the keys that sign identity tokens cannot be looked after");
+                    }
+                    if let Err(cause) = self.name_ending().await {
+                        tracing::error!(%cause, "it cannot be entered which keys end soon");
+                    }
                 }
             }
         }
@@ -56,6 +62,9 @@ impl Office {
     async fn follow_keys(&self) {
         if let Err(cause) = self.come_into_force().await {
             tracing::error!(%cause, "keys cannot be followed");
+        }
+        if let Err(cause) = self.follow_identity_keys() {
+            tracing::error!(%cause, "the keys that sign identity tokens cannot be followed");
         }
         if let Err(cause) = self.diary.enter_deeds().await {
             tracing::error!(%cause, "what commands have done cannot be entered");
@@ -70,6 +79,11 @@ impl Office {
             let seen = self.version.load(Ordering::Acquire);
             let version = self.take_in(seen).await?;
             self.version.store(version, Ordering::Release);
+            if version != seen
+                && let Err(cause) = self.followed.up_to(version)
+            {
+                tracing::error!(%cause, "commands cannot be told what is in force");
+            }
             // There is only so much at a time; and where nothing comes, the registry was replaced by an older one.
             if newest <= version || version == seen {
                 break;
@@ -115,14 +129,16 @@ impl Office {
 }
 
 /// What tokens are verified with. Where a key is at fault no token is good.
-pub(super) fn key_set(token_keys: &[TokenKey]) -> KeySet {
+pub(crate) fn key_set(token_keys: &[TokenKey]) -> KeySet {
     let good = token_keys.iter().filter(|it| it.stage.verifies());
     let public = good.filter_map(|it| Jwk::of(it).ok()).map(|it| {
         let (n, e) = it.numbers();
         PublicKey { kid: it.kid().to_owned(), numbers: Numbers::Rsa { n: n.to_vec(), e: e.to_vec() } }
     });
-    KeySet::of(public).unwrap_or_else(|cause| {
+    let set = KeySet::of(public).unwrap_or_else(|cause| {
         tracing::error!(%cause, "the keys that sign tokens are not good");
         KeySet::default()
-    })
+    });
+    let withdrawn = token_keys.iter().filter(|it| matches!(it.stage, TokenKeyStage::Withdrawn { .. }));
+    set.having_withdrawn(withdrawn.map(|it| it.kid.clone()))
 }

@@ -32,7 +32,7 @@ impl Office {
                 _ = beat.tick() => self.diary.heartbeat(),
                 _ = minute.tick() => {
                     let sample = health.sample(&self.gateway, &self.settings, &self.conditions(), &self.digest_now());
-                    let _ = self.gateway.log.note(&sample);
+                    let _ = self.gateway.log.note(&sample.with("keys_ending", self.ending.count()));
                 }
                 _ = hour.tick() => self.diary.snapshot(&self.settings, &self.digest_now(), Occasion::Hour),
                 _ = look.tick() => {

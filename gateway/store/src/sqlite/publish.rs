@@ -112,11 +112,13 @@ async fn write_tenant(on: &mut SqliteConnection, tenant: &Tenant) -> Result<(), 
 async fn write_key(on: &mut SqliteConnection, key: &KeyRecord) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO keys (id, lineage, api, tenant, created, rotated_from, last_used, name, owner, form, digest, \
                pepper, access_key_id, sealed, scopes, tier, ip_allow, expires, overlap_until, revoked, overlap_since, \
-               granted, suspended) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23) \
+               granted, suspended, bound) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+               ?24) \
                ON CONFLICT (id) DO UPDATE SET name = ?8, owner = ?9, form = ?10, digest = ?11, pepper = ?12, \
                access_key_id = ?13, sealed = ?14, scopes = ?15, tier = ?16, ip_allow = ?17, expires = ?18, \
-               overlap_until = ?19, revoked = ?20, overlap_since = ?21, granted = ?22, suspended = ?23";
+               overlap_until = ?19, revoked = ?20, overlap_since = ?21, granted = ?22, suspended = ?23, \
+               bound = ?24";
     let kept = Kept::of(&key.secret).map_err(|it| sqlx::Error::Encode(it.into()))?;
     sqlx::query(sql)
         .bind(key.id.as_str())
@@ -142,6 +144,7 @@ async fn write_key(on: &mut SqliteConnection, key: &KeyRecord) -> Result<(), sql
         .bind(key.overlap.map(|it| it.since.nanos()))
         .bind(kept.granted)
         .bind(key.suspended.map(Timestamp::nanos))
+        .bind(key.bound.as_ref().map(ToString::to_string))
         .execute(on)
         .await
         .map(drop)

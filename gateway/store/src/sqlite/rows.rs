@@ -25,9 +25,9 @@ macro_rules! tenant_line {
 macro_rules! key_line {
     () => {
         "format('%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\
-         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, \
-         form, hex(digest), pepper, access_key_id, hex(sealed), granted, scopes, tier, ip_allow, created, expires, rotated_from, \
-         overlap_since, overlap_until, revoked, suspended, last_used)"
+         \u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s\u{1f}%s', id, lineage, api, tenant, name, owner, \
+         form, hex(digest), pepper, access_key_id, hex(sealed), granted, scopes, tier, ip_allow, bound, created, expires, \
+         rotated_from, overlap_since, overlap_until, revoked, suspended, last_used)"
     };
 }
 
@@ -84,6 +84,7 @@ pub(super) fn key(line: &str) -> Result<KeyRecord, sqlx::Error> {
         scopes: columns.words()?,
         tier: columns.parsed()?,
         ip_allow: columns.words()?,
+        bound: columns.optional()?.map(parsed).transpose()?,
         created: Timestamp::from_nanos(columns.parsed()?),
         expires: columns.moment()?,
         rotated_from: columns.optional()?.map(parsed).transpose()?,

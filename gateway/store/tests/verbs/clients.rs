@@ -20,8 +20,10 @@ pub(crate) fn service() -> NewClient {
         method: ClientAuth::ClientSecretBasic,
         grants: vec![ClientGrant::ClientCredentials],
         redirect_uris: Vec::new(),
+        post_logout_uris: Vec::new(),
         scopes: ["data", "compute", "data"].map(|it| it.parse().unwrap()).into(),
         keys: None,
+        proves_possession: false,
     }
 }
 
@@ -114,6 +116,21 @@ async fn a_client_that_is_suspended_or_gone_takes_its_grants_along_and_no_others
     let listed = desk.identity.list_clients(Some(&acme()), &Page::default()).await.unwrap();
     assert_eq!(listed.iter().map(|it| &it.id).collect::<Vec<_>>(), [&one.id, &other.id]);
     let unknown = desk.identity.suspend_client("cli_nobody").await.unwrap_err();
+    assert!(matches!(unknown, ChangeClientError::Unknown(_)));
+}
+
+#[tokio::test]
+async fn a_client_that_is_resumed_asks_for_other_tokens_and_what_it_had_stays_ended() {
+    let desk = desk().await;
+    let client = desk.client(&service()).await.client;
+    desk.identity.suspend_client(&client.id).await.unwrap();
+    let resumed = desk.identity.resume_client(&client.id, &desk.terms).await.unwrap();
+    assert_eq!((resumed.suspended, &resumed), (None, &desk.again(&client).await));
+    let (was, is) = (desk.key(&client.grant).await, desk.key(&resumed.grant).await);
+    assert_eq!((desk.state(&was), desk.state(&is)), (KeyState::Revoked, KeyState::Active));
+    assert_eq!((was.lineage, was.scopes), (is.lineage, is.scopes), "what it has used stays counted");
+    assert_eq!(desk.identity.resume_client(&client.id, &desk.terms).await.unwrap(), resumed);
+    let unknown = desk.identity.resume_client("cli_nobody", &desk.terms).await.unwrap_err();
     assert!(matches!(unknown, ChangeClientError::Unknown(_)));
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::KeySecret;
-use identity::{Allowed, Brought, Client, ClientAuth, KeyState, RedeemError, Redeemed, RefreshError, Renewal};
+use domain::{DeedClass, KeySecret};
+use identity::{Allowed, Brought, Client, ClientAuth, Holder, KeyState, RedeemError, Redeemed, RefreshError, Renewal};
 
 use crate::clients::{app, service};
 use crate::desk::{Desk, NOW, acme, desk};
@@ -31,11 +31,13 @@ fn allowed(client: &Client, user: &str) -> Allowed {
         scopes: ["compute", "openid"].map(|it| it.parse().unwrap()).into(),
         authenticated: NOW,
         methods: vec!["pwd".to_owned()],
+        key: None,
+        session: None,
     }
 }
 
 fn brought(code: &str) -> Brought<'_> {
-    Brought { code, redirect_uri: Some(BACK), verifier: Some(VERIFIER) }
+    Brought { code, redirect_uri: Some(BACK), verifier: Some(VERIFIER), key: None }
 }
 
 impl Desk {
@@ -88,9 +90,23 @@ async fn who_brings_a_code_again_ends_what_came_of_it_at_once_and_later() {
         assert!(matches!(desk.redeem(again, &client).await, Err(RedeemError::Reused)), "after {later} s");
         assert_eq!(desk.state(&desk.key(&redeemed.grant.id).await), KeyState::Revoked, "after {later} s");
         let refresh = redeemed.refresh.unwrap();
-        let refused = desk.identity.refresh(refresh.reveal(), Some(&client.id)).await;
+        let refused = desk.identity.refresh(refresh.reveal(), Some(&client.id), &client.api).await;
         assert!(matches!(refused, Err(RefreshError::Ended)), "{refused:?}");
     }
+}
+
+#[tokio::test]
+async fn who_brings_a_code_again_and_again_fills_no_log() {
+    let desk = desk().await;
+    let client = desk.client(&app(ClientAuth::None)).await.client;
+    let code = desk.code(&client).await;
+    let _ = desk.redeem(brought(&code), &client).await.unwrap();
+    for _ in 0..120 {
+        assert!(matches!(desk.redeem(brought(&code), &client).await, Err(RedeemError::Reused)));
+    }
+    let deeds = desk.deeds_of(DeedClass::SessionEnd).await;
+    let times: Vec<&str> = deeds.iter().map(|it| it.facts["times"].as_str()).collect();
+    assert_eq!(times, ["1", "10", "100"]);
 }
 
 #[tokio::test]
@@ -149,16 +165,16 @@ async fn refresh_tokens_are_their_own_clients_and_turn_only_where_no_secret_is_k
         let redeemed = desk.redeem(brought(&desk.code(&client).await), &client).await.unwrap();
         let first = redeemed.refresh.unwrap();
         for other in [None, Some("cli_other")] {
-            let refused = desk.identity.refresh(first.reveal(), other).await;
+            let refused = desk.identity.refresh(first.reveal(), other, &client.api).await;
             assert!(matches!(refused, Err(RefreshError::OtherClient)), "{refused:?}");
         }
         assert!(desk.identity.refreshes(first.reveal(), &client.id).await.unwrap().is_some());
-        let next = desk.identity.refresh(first.reveal(), Some(&client.id)).await.unwrap().token;
+        let next = desk.identity.refresh(first.reveal(), Some(&client.id), &client.api).await.unwrap().token;
         assert_eq!(next.reveal() != first.reveal(), turns, "{:?}", Renewal::Turning);
         let known = desk.identity.refreshes(first.reveal(), &client.id).await.unwrap();
         assert_eq!(known.is_some(), !turns, "what was turned is told of no more");
         desk.clock.advance(Duration::from_secs(31));
-        let again = desk.identity.refresh(first.reveal(), Some(&client.id)).await;
+        let again = desk.identity.refresh(first.reveal(), Some(&client.id), &client.api).await;
         assert_eq!(matches!(again, Err(RefreshError::Reused)), turns, "{again:?}");
         assert!(desk.identity.refreshes(next.reveal(), "cli_other").await.unwrap().is_none());
     }
@@ -213,4 +229,32 @@ async fn a_consent_is_remembered_for_its_user_its_client_and_its_scopes() {
     assert!(has("usr_ann", &one, &["openid", "compute"]).await);
     assert!(!has("usr_ann", &one, &["compute", "data"]).await);
     assert!(!has("usr_bob", &one, &["compute"]).await && !has("usr_ann", &other, &["compute"]).await);
+}
+
+#[tokio::test]
+async fn what_is_bound_to_a_key_is_of_no_use_without_it() {
+    let desk = desk().await;
+    let client = desk.client(&app(ClientAuth::None)).await.client;
+    let named = Allowed { key: Some("mine".to_owned()), ..allowed(&client, &desk.ann().await) };
+    let code = desk.identity.give_code(&named).await.unwrap().reveal().to_owned();
+    for key in [None, Some("another")] {
+        let refused = desk.redeem(Brought { key, ..brought(&code) }, &client).await;
+        assert!(matches!(refused, Err(RedeemError::OtherKey)), "{refused:?}");
+    }
+    let redeemed = desk.redeem(Brought { key: Some("mine"), ..brought(&code) }, &client).await.unwrap();
+    let refresh = redeemed.refresh.unwrap();
+    let shown = async |key| {
+        desk.identity.refresh_for(refresh.reveal(), Holder { client: Some(&client.id), key }, &client.api).await
+    };
+    for key in [None, Some("another")] {
+        let refused = shown(key).await;
+        assert!(matches!(refused, Err(RefreshError::OtherKey)), "{refused:?}");
+    }
+    assert!(shown(Some("mine")).await.is_ok());
+    // Whoever keeps a secret shows with that who they are, and may come with another key.
+    let keeps = desk.client(&app(ClientAuth::ClientSecretBasic)).await.client;
+    let code = desk.code(&keeps).await;
+    let redeemed = desk.redeem(Brought { key: Some("mine"), ..brought(&code) }, &keeps).await.unwrap();
+    let holder = Holder { client: Some(&keeps.id), key: Some("another") };
+    assert!(desk.identity.refresh_for(redeemed.refresh.unwrap().reveal(), holder, &keeps.api).await.is_ok());
 }

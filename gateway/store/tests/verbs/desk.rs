@@ -32,7 +32,9 @@ pub(crate) fn api(name: &str, prefixes: &[&str]) -> ApiTerms {
         scopes: ["compute", "data", "network"].map(|it| it.parse().unwrap()).into(),
         tiers: ["standard", "enterprise"].map(|it| it.parse().unwrap()).into(),
         default_tier: "standard".parse().unwrap(),
+        counted_by: domain::CountedBy::Lineage,
         roles: std::collections::BTreeMap::new(),
+        bucket_keys: None,
     }
 }
 

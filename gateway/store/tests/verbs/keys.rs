@@ -1,12 +1,15 @@
 //! The life of a key.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::{KeyId, KeySecret, Overlap, keyformat};
+use async_trait::async_trait;
+use domain::{KeyId, KeySecret, Overlap, Version, keyformat};
 use identity::{
-    CreateKeyError, ImportKey, ImportKeyError, KeyFilter, KeyKind, KeyState, NewKey, Page, PlainKey, Registry,
-    RevokeKeyError, RotateKeyError, Settings, Unfit,
+    CreateKeyError, Follower, ImportKey, ImportKeyError, KeyFilter, KeyKind, KeyState, NewKey, NotHonoured, Page,
+    PlainKey, Registry, RevokeKeyError, RotateKeyError, Settings, Unfit,
 };
 
 use crate::desk::{DAY, NOW, acme, desk, desk_with, new};
@@ -166,6 +169,19 @@ async fn a_leaked_key_stops_at_once() {
 }
 
 #[tokio::test]
+async fn a_key_that_takes_the_place_of_a_bound_one_is_bound_as_it_was() {
+    let desk = desk().await;
+    let bound: Option<domain::Bound> = "bucket=photos".parse().ok();
+    let asked = NewKey { bound: bound.clone(), ..NewKey::new("cloudnx".parse().unwrap(), acme(), "photos") };
+    let first = desk.identity.create_key(&asked, &desk.terms).await.unwrap().record;
+    assert_eq!(desk.key(&first.id).await.bound, bound);
+    let next = desk.identity.rotate_key(&first.id, None, &desk.terms).await.unwrap().record;
+    assert_eq!(desk.key(&next.id).await.bound, bound);
+    desk.identity.revoke_key(&next.id).await.unwrap();
+    assert_eq!(desk.key(&next.id).await.bound, bound, "it is bound when it is dead");
+}
+
+#[tokio::test]
 async fn only_a_key_that_works_and_was_not_rotated_is_rotated() {
     let desk = desk().await;
     let rotate = async |id: &KeyId| desk.identity.rotate_key(id, None, &desk.terms).await;
@@ -240,4 +256,39 @@ async fn a_key_under_a_newer_pepper_never_goes_back() {
     assert_eq!(renew(under(1, 1)).await, under(2, 2));
     assert_eq!(renew(KeySecret::Imported { digest: [3; 32], pepper: 3 }).await, under(2, 2));
     desk.identity.renew_digests(&[("key_gone".parse().unwrap(), under(9, 9))]).await.unwrap();
+}
+
+/// A gateway that acts by nothing, and notes what it was to act by.
+#[derive(Default)]
+struct Deaf(AtomicU64);
+
+#[async_trait]
+impl Follower for Deaf {
+    async fn honours(&self, version: Version) -> Result<(), NotHonoured> {
+        self.0.store(version, Ordering::Relaxed);
+        Err(NotHonoured)
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_a_key_is_revoked_before_the_gateway_that_runs_acts_by_it() {
+    let desk = desk().await;
+    let made = desk.made("ci").await.record.id;
+    let gateway = Arc::new(Deaf::default());
+    let followed = desk.identity.clone().followed_by(Arc::clone(&gateway) as _);
+    let told = followed.revoke_key(&made).await.unwrap_err().to_string();
+    assert!(told.contains("waiting for the running gateway") && told.contains("it is done and kept"), "{told}");
+    assert_eq!(gateway.0.load(Ordering::Relaxed), desk.store.version().await.unwrap());
+    assert!(desk.key(&made).await.revoked.is_some());
+}
+
+#[tokio::test]
+async fn of_a_key_that_was_found_where_none_should_be_it_is_entered_how() {
+    let desk = desk().await;
+    let made = desk.made("ci").await.record.id;
+    desk.identity.revoke_leaked_key(&made, "command").await.unwrap();
+    let deeds = desk.store.deeds().await.unwrap();
+    let deed = &deeds.last().unwrap().1;
+    assert_eq!((deed.action.as_str(), deed.target.as_deref()), ("revoke", Some(made.as_str())));
+    assert_eq!((deed.facts["why"].as_str(), deed.facts["found_by"].as_str()), ("leaked", "command"));
 }

@@ -151,12 +151,12 @@ async fn who_has_a_second_factor_is_asked_for_it_and_locked_out_by_nobody() {
     let desk = desk().await;
     let ann = desk.person("ann").await;
     let (secret, _) = desk.enrolled(&ann.id).await;
-    for _ in 0..12 {
-        assert!(desk.identity.sign_in("ann", "wrong", None).await.is_err());
-    }
     let SignIn::CodeWanted(halfway) = desk.identity.sign_in("ann", PASSWORD, None).await.unwrap() else {
         panic!("the password alone lets in")
     };
+    for _ in 0..12 {
+        assert!(desk.identity.sign_in("ann", "wrong", None).await.is_err());
+    }
     let shown = desk.identity.await_code(&halfway).await.unwrap();
     let now = desk.now();
     let who = desk.identity.show_code(shown.reveal(), &code(&secret, now)).await.unwrap();
@@ -169,6 +169,26 @@ async fn who_has_a_second_factor_is_asked_for_it_and_locked_out_by_nobody() {
     desk.clock.advance(Duration::from_secs(30));
     let done = desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await.unwrap();
     assert!(matches!(done, SignIn::Done(_)));
+}
+
+#[tokio::test]
+async fn while_an_account_is_locked_the_right_password_looks_like_any_other() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    let (secret, _) = desk.enrolled(&ann.id).await;
+    for _ in 0..10 {
+        assert!(desk.identity.sign_in("ann", "wrong", None).await.is_err());
+    }
+    let wrong = |told: Result<SignIn, SignInError>| assert!(matches!(told, Err(SignInError::Wrong)), "{told:?}");
+    for password in [PASSWORD, "wrong"] {
+        wrong(desk.identity.sign_in("ann", password, None).await);
+        for _ in 0..7 {
+            wrong(desk.identity.sign_in("ann", password, Some("000000")).await);
+        }
+    }
+    desk.clock.advance(Duration::from_mins(5));
+    let both = desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await.unwrap();
+    assert!(matches!(both, SignIn::Done(_)), "{both:?}");
 }
 
 #[tokio::test]

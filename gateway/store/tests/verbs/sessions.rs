@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{DeedClass, GrantKind, KeySecret};
+use domain::{ApiName, DeedClass, GrantKind, KeySecret};
 use identity::{BeginSessionError, Page, RefreshError, Session};
 
 use crate::desk::{Desk, acme, desk};
 use crate::people::terms;
 
 impl Desk {
-    async fn session(&self, name: &str) -> Session {
+    pub(crate) async fn session(&self, name: &str) -> Session {
         let (terms, who) = (terms(), self.signed_in(name).await);
         self.identity.begin_session(&who, terms.of(&cloudnx()).unwrap(), None).await.unwrap()
     }
@@ -20,7 +20,7 @@ impl Desk {
     }
 }
 
-fn cloudnx() -> domain::ApiName {
+fn cloudnx() -> ApiName {
     "cloudnx".parse().unwrap()
 }
 
@@ -63,7 +63,9 @@ async fn fifty_at_once_get_one_successor() {
     let first = session.refresh.reveal().to_owned();
     let turns = (0..50).map(|_| {
         let (desk, first) = (Arc::clone(&desk), first.clone());
-        tokio::spawn(async move { desk.identity.refresh(&first, None).await.unwrap().token.reveal().to_owned() })
+        tokio::spawn(
+            async move { desk.identity.refresh(&first, None, &cloudnx()).await.unwrap().token.reveal().to_owned() },
+        )
     });
     let mut successors = std::collections::BTreeSet::new();
     for turn in turns.collect::<Vec<_>>() {
@@ -72,7 +74,7 @@ async fn fifty_at_once_get_one_successor() {
     assert_eq!(successors.len(), 1);
     assert!(!successors.contains(&first));
     let successor = successors.pop_first().unwrap();
-    assert_eq!(desk.identity.refresh(&successor, None).await.unwrap().grant.id, session.grant.id);
+    assert_eq!(desk.identity.refresh(&successor, None, &cloudnx()).await.unwrap().grant.id, session.grant.id);
 }
 
 #[tokio::test]
@@ -81,12 +83,12 @@ async fn a_token_from_before_ends_the_session_once_its_grace_is_over() {
     desk.person("ann").await;
     let session = desk.session("ann").await;
     let first = session.refresh.reveal();
-    let second = desk.identity.refresh(first, None).await.unwrap().token;
+    let second = desk.identity.refresh(first, None, &cloudnx()).await.unwrap().token;
     desk.clock.advance(Duration::from_secs(29));
-    assert_eq!(desk.identity.refresh(first, None).await.unwrap().token.reveal(), second.reveal());
+    assert_eq!(desk.identity.refresh(first, None, &cloudnx()).await.unwrap().token.reveal(), second.reveal());
     desk.clock.advance(Duration::from_secs(1));
-    assert!(matches!(desk.identity.refresh(first, None).await, Err(RefreshError::Reused)));
-    assert!(matches!(desk.identity.refresh(second.reveal(), None).await, Err(RefreshError::Ended)));
+    assert!(matches!(desk.identity.refresh(first, None, &cloudnx()).await, Err(RefreshError::Reused)));
+    assert!(matches!(desk.identity.refresh(second.reveal(), None, &cloudnx()).await, Err(RefreshError::Ended)));
     assert!(desk.key(&session.grant.id).await.revoked.is_some());
     let ends = desk.deeds_of(DeedClass::SessionEnd).await;
     assert_eq!((ends.len(), ends[0].action.as_str()), (1, "reuse"));
@@ -98,19 +100,22 @@ async fn a_token_of_a_session_is_no_clients_and_dies_with_it() {
     desk.person("ann").await;
     let session = desk.session("ann").await;
     let text = session.refresh.reveal();
-    assert!(matches!(desk.identity.refresh(text, Some("cli_x")).await, Err(RefreshError::OtherClient)));
+    assert!(matches!(desk.identity.refresh(text, Some("cli_x"), &cloudnx()).await, Err(RefreshError::OtherClient)));
     let mut forged = text.to_owned();
     forged.replace_range(text.len() - 1.., if text.ends_with('A') { "B" } else { "A" });
-    assert!(matches!(desk.identity.refresh(&forged, None).await, Err(RefreshError::Unknown)));
+    assert!(matches!(desk.identity.refresh(&forged, None, &cloudnx()).await, Err(RefreshError::Unknown)));
     desk.identity.sign_out(&forged).await.unwrap();
     assert_eq!(desk.alive().await, 1, "whoever cannot show it ends nothing");
     desk.identity.sign_out(text).await.unwrap();
-    assert!(matches!(desk.identity.refresh(text, None).await, Err(RefreshError::Ended)));
+    assert!(matches!(desk.identity.refresh(text, None, &cloudnx()).await, Err(RefreshError::Ended)));
     assert_eq!(desk.alive().await, 0);
     // Thirty days are all there is, however often it is renewed.
     let session = desk.session("ann").await;
     desk.clock.advance(Duration::from_hours(30 * 24));
-    assert!(matches!(desk.identity.refresh(session.refresh.reveal(), None).await, Err(RefreshError::Ended)));
+    assert!(matches!(
+        desk.identity.refresh(session.refresh.reveal(), None, &cloudnx()).await,
+        Err(RefreshError::Ended)
+    ));
 }
 
 #[tokio::test]
@@ -158,4 +163,16 @@ async fn the_fifty_first_session_ends_the_first() {
     assert_eq!(desk.alive().await, 50);
     assert!(desk.key(&sessions[0].grant.id).await.revoked.is_some());
     assert!(desk.key(&sessions[1].grant.id).await.revoked.is_none());
+}
+
+#[tokio::test]
+async fn shown_to_another_api_it_is_not_turned() {
+    let desk = desk().await;
+    desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let text = session.refresh.reveal();
+    let elsewhere = desk.identity.refresh(text, None, &"novastraxis".parse().unwrap()).await;
+    assert!(matches!(elsewhere, Err(RefreshError::OtherApi)), "{elsewhere:?}");
+    desk.clock.advance(Duration::from_mins(1));
+    assert!(desk.identity.refresh(text, None, &cloudnx()).await.is_ok(), "it was used up elsewhere");
 }

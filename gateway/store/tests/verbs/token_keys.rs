@@ -92,7 +92,7 @@ async fn a_token_says_whose_it_is_and_no_more_than_its_key_may() {
     let key = desk.identity.create_key(&asked, &desk.terms).await.unwrap().record;
     let (issuer, standing) = (desk.issuer().await, desk.standing(&key.id).await);
     let wanted = ["data", "network"].map(|it| it.parse().unwrap());
-    let asked = NewToken { issuer: ISSUER, standing: &standing, scopes: &wanted };
+    let asked = NewToken { issuer: ISSUER, standing: &standing, scopes: &wanted, bound: None };
     let token = issuer.mint(asked, NOW, &SystemRandom).unwrap();
     assert_eq!(token.expires_in, 600, "no longer than its key");
     let parts: Vec<&str> = token.text.reveal().split('.').collect();
@@ -174,7 +174,7 @@ async fn the_gate_of_requests_takes_what_is_minted_for_its_own_tenant_until_the_
     let issuer = desk.issuer().await;
     let ring = desk.ring().await.with_token_keys(set(&issuer));
     let mint = |standing: &Standing| {
-        let new = NewToken { issuer: ISSUER, standing, scopes: &standing.scopes };
+        let new = NewToken { issuer: ISSUER, standing, scopes: &standing.scopes, bound: None };
         issuer.mint(new, NOW, &SystemRandom).unwrap()
     };
     let token = mint(&*desk.standing(&own.id).await);

@@ -53,8 +53,13 @@ impl Back {
 
 /// Parameters, as a query has them.
 pub(crate) fn query(all: &[(&str, &str)]) -> String {
-    let pair = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, ENCODED));
+    let pair = |(name, value): &(&str, &str)| format!("{name}={}", encoded(value));
     all.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+/// A value, as a query has it.
+pub(crate) fn encoded(value: &str) -> String {
+    utf8_percent_encode(value, ENCODED).to_string()
 }
 
 /// Leads a browser on with GET, whatever it came with, so that nothing that it has sent is sent on.

@@ -50,7 +50,7 @@ pub(super) async fn ask(act: &Act<'_>, client: &Client, allowed: &Allowed, back:
 }
 
 /// What a scope means to people.
-fn meaning(scope: &Scope) -> String {
+pub(in super::super) fn meaning(scope: &Scope) -> String {
     match scope.as_str() {
         "openid" => "know which user you are".to_owned(),
         "profile" => "know your name".to_owned(),
@@ -77,6 +77,9 @@ async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
     let session = act.signed_in().await?.ok_or(gone)?;
     let text = act.identity().take_waiting(ASKED, &session.user, handle).await?.ok_or(gone)?;
     let Wish { allowed, state } = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
+    if session.tenant.is_some_and(|it| it != allowed.tenant) {
+        return Err(gone.into());
+    }
     // It may have been suspended meanwhile, or be another's place by now.
     let client = known(act, &allowed.client).await?;
     if !client.leads_back_to(&allowed.redirect_uri) {

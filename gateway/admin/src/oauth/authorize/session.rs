@@ -1,26 +1,30 @@
 //! Who sits at the browser, as far as they have shown it.
 
 use authn::token::hint;
-use identity::BrowserSession;
+use identity::{BrowserSession, Client};
 
 use super::wish::Asked;
 use crate::oauth::{Act, Turned};
 use crate::people::BROWSER_COOKIE;
 
 impl Act<'_> {
-    /// The session of the browser, where it is one of whom the client means and as fresh as it asks for.
-    pub(crate) async fn session(&self, asked: &Asked) -> Result<Option<BrowserSession>, Turned> {
+    /// The session of the browser, where it is one of whom the client means, as fresh as it asks for, and good in its tenant:
+    /// what the provider of one tenant says of somebody opens nothing of another.
+    pub(crate) async fn session(&self, asked: &Asked, client: &Client) -> Result<Option<BrowserSession>, Turned> {
         let Some(session) = self.signed_in().await? else { return Ok(None) };
         let now = self.books().clock().now().wall;
         let stale = asked.max_age.is_some_and(|it| it < now.since(session.authenticated));
-        // A log-in of the same second may have come before: it is taken, for no clock tells more.
-        let since = asked.since.is_some_and(|it| session.authenticated.seconds() < it);
+        // A log-in of the same second may have come before: it is taken, for no clock tells more. Who has signed in elsewhere
+        // need not have shown anything there, unless that is what was asked for.
+        let shown = if asked.logs_in { session.authenticated } else { session.began };
+        let since = asked.since.is_some_and(|it| shown.seconds() < it);
+        let elsewhere = session.tenant.as_ref().is_some_and(|it| *it != client.tenant);
         let before = asked.logs_in && asked.since.is_none();
         let other = match &asked.hint {
             Some(text) => !self.hints_at(text, &session.user),
             None => false,
         };
-        Ok(Some(session).filter(|_| !stale && !since && !before && !other))
+        Ok(Some(session).filter(|_| !stale && !since && !before && !other && !elsewhere))
     }
 
     /// The session of the browser, whatever a client asks for.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use authn::dpop::is_thumbprint;
 use domain::{Scope, TenantId};
 use identity::{Allowed, BrowserSession, Client, PERSONAL_SCOPES};
 
-use super::SINCE;
 use super::back::Back;
+use super::{KEY, SINCE};
 use crate::oauth::{Act, Code, Fault, Form, Turned, scopes};
 
 /// How long a challenge is: SHA-256 in base64url.
@@ -31,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) hint: Option<String>,
     /// Since when the user must have logged in, in seconds.
     pub(crate) since: Option<i64>,
+    /// The key that must be proven with the code.
+    pub(crate) key: Option<String>,
 }
 
 impl Asked {
@@ -62,6 +65,9 @@ impl Asked {
         if form.get("nonce").is_some_and(|it| MAX_NONCE < it.len()) {
             return invalid("`nonce` is too long");
         }
+        if form.get(KEY).is_some_and(|it| !is_thumbprint(it)) {
+            return invalid("`dpop_jkt` must be the thumbprint of a key");
+        }
         let Ok(max_age) = form.get("max_age").map(str::parse).transpose() else {
             return invalid("`max_age` must be seconds");
         };
@@ -74,6 +80,7 @@ impl Asked {
             asks_again: has("consent"),
             max_age: max_age.map(Duration::from_secs),
             hint: form.get("id_token_hint").map(str::to_owned),
+            key: form.get(KEY).map(str::to_owned),
             since: form.get(SINCE).and_then(|it| it.parse().ok()),
         })
     }
@@ -107,6 +114,8 @@ impl Act<'_> {
             scopes,
             authenticated: session.authenticated,
             methods: session.methods,
+            key: asked.key.clone(),
+            session: Some(session.id),
         })
     }
 

@@ -30,6 +30,7 @@ fn record(tenant: &str, (id, secret): (&str, &str), secrets: &Secrets) -> KeyRec
         scopes: vec!["read".parse().unwrap()],
         tier: "standard".parse().unwrap(),
         ip_allow: Vec::new(),
+        bound: None,
         created: THEN,
         expires: None,
         rotated_from: None,
@@ -121,6 +122,8 @@ async fn whatever_is_wrong_with_an_access_key_the_answer_is_the_same() {
         (KeyRecord { revoked: Some(THEN), ..good.clone() }, ACME.0, ACME.1),
         (KeyRecord { expires: Some(THEN), ..good.clone() }, ACME.0, ACME.1),
         (KeyRecord { overlap: Some(past), ..good.clone() }, ACME.0, ACME.1),
+        (KeyRecord { suspended: Some(THEN), ..good.clone() }, ACME.0, ACME.1),
+        (KeyRecord { tenant: "gone".parse().unwrap(), ..good.clone() }, ACME.0, ACME.1),
         (KeyRecord { api: "other".parse().unwrap(), ..good.clone() }, ACME.0, ACME.1),
         (KeyRecord { secret: wrong, ..good.clone() }, ACME.0, ACME.1),
     ] {

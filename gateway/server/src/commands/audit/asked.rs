@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use audit::{Filter, Found, Judge, SubjectKeys, Unproven, harmless, read_of};
+use audit::{CLASSES, Filter, Found, Judge, SubjectKeys, Unproven, harmless, read_of};
 use clap::Args;
 use domain::{Clock as _, Deed, DeedClass, SystemClock, Timestamp};
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(super) struct Asked {
     #[arg(long, value_parser = ["permit", "refuse", "fail", "abort", "done", "refused"])]
     outcome: Option<String>,
     /// Only those of this class, such as `request.completed` or `audit.control`
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
     class: Option<String>,
 }
 

@@ -4,6 +4,7 @@ mod asked;
 mod doctor;
 mod erase;
 mod export;
+mod file;
 mod hold;
 mod prove;
 mod prune;

@@ -10,6 +10,7 @@ use clap::Args;
 use domain::DeedClass;
 
 use crate::commands::audit::asked::keep_deed;
+use crate::commands::audit::file::short_text;
 use crate::commands::output::Output;
 use crate::settings::Settings;
 
@@ -86,7 +87,7 @@ impl CheckProof {
     }
 
     pub(super) fn run(&self, output: Output) -> anyhow::Result<ExitCode> {
-        let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("`{}`", file.display()));
+        let read = |file: &Path| short_text(file).with_context(|| format!("`{}`", file.display()));
         let proof = read(&self.proof)?;
         let shown = match &self.since {
             Some(older) => audit::verify_growth(&proof, &read(older)?, &self.vkey).map(|newer| {

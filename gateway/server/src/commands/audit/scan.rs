@@ -52,6 +52,7 @@ impl Scan {
         let mut scan = audit::Scan::of(&log, self.from, filter, &shapes, keys.as_ref())?;
         while scan.step(STEP)? {}
         let scanned = scan.finish();
+        anyhow::ensure!(self.from <= scanned.end, "`--from {}`: there are {} entries", self.from, scanned.end);
         if self.log.is_none() {
             keep_deed(settings, DeedClass::Log, "scan", |it| {
                 let seqs: Vec<String> = scanned.entries().iter().map(ToString::to_string).collect();

@@ -14,6 +14,7 @@ use domain::{Clock as _, DeedClass, SystemClock};
 use serde::Serialize;
 
 use crate::commands::audit::asked::keep_deed;
+use crate::commands::audit::file::short_text;
 use crate::commands::output::{Output, remark};
 use crate::office::signer;
 use crate::settings::Settings;
@@ -262,7 +263,7 @@ fn is_about_to_be(found: &Verified) -> bool {
 /// A checkpoint that was kept elsewhere, by the name of its file.
 fn checkpoint(file: &Path) -> anyhow::Result<(String, String)> {
     let named = || format!("`{}`", file.display());
-    let note = std::fs::read_to_string(file).with_context(named)?;
+    let note = short_text(file).with_context(named)?;
     Checkpoint::parse(&note).with_context(named)?;
     Ok((file.display().to_string(), note))
 }
@@ -280,6 +281,6 @@ fn own_key(settings: &Settings, log: &Path) -> anyhow::Result<Verifier> {
 fn key_beside(log: &Path) -> anyhow::Result<Verifier> {
     let file = log.join("vkey");
     let named = || format!("`{}`", file.display());
-    let text = std::fs::read_to_string(&file).with_context(named)?;
+    let text = short_text(&file).with_context(named)?;
     text.trim().parse().with_context(named)
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use audit::note::Checkpoint;
-use audit::{Examined, SubjectKeys};
+use audit::{Entries, Examined, SubjectKeys};
 use authn::SecretFiles;
 use domain::Timestamp;
 use identity::Registry as _;
@@ -17,11 +17,14 @@ use crate::settings::Settings;
 /// With how many days to live somebody should make room.
 const FEW_DAYS: u64 = 30;
 
+/// How many of the newest entries are looked through for what nobody can read any more.
+const NEWEST: u64 = 10_000;
+
 /// How long witnesses may have been silent.
 const SILENT: std::time::Duration = std::time::Duration::from_mins(15);
 
 pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timestamp) -> Vec<Finding> {
-    let mut findings = vec![secrets(settings), subjects(settings), space(log, settings, found)];
+    let mut findings = vec![secrets(settings), subjects(log, settings, found), space(log, settings, found)];
     if SecretFiles::under(&settings.data).audit_before.exists() {
         findings.push(warning(
             "signing key",
@@ -93,13 +96,28 @@ fn anchored(settings: &Settings, found: &Examined) -> Finding {
     fault("anchor", &says, "restore it, or take it away: a gateway enters then that it was missing")
 }
 
-fn subjects(settings: &Settings) -> Finding {
+fn subjects(log: &Path, settings: &Settings, found: &Examined) -> Finding {
     match SubjectKeys::read(&desk::subjects_file(settings)) {
+        Ok(keys) if lost(log, found, &keys) => fault(
+            "subjects",
+            "keys that seal what the newest entries say of people are neither there nor were they destroyed by `audit erase`",
+            "restore the file: without it nobody can read what they sealed",
+        ),
         Ok(_) => fine("subjects", "the keys that seal what entries say of people can be read"),
         Err(cause) => {
             fault("subjects", &cause.to_string(), "restore the file: without it nobody can read what they sealed")
         }
     }
+}
+
+/// Whether somebody has lost the key of what is sealed in one of the newest entries.
+fn lost(log: &Path, found: &Examined, keys: &SubjectKeys) -> bool {
+    let newest = Entries::from(log, found.entries.saturating_sub(NEWEST).max(found.minimum));
+    let sealed_by = |entry: &[u8]| {
+        let view = audit::view(entry).ok()?;
+        Some(view.pointer("/sealed/key")?.as_str()?.to_owned())
+    };
+    newest.map_while(Result::ok).filter_map(|(_, entry)| sealed_by(&entry)).any(|it| keys.is_lost(&it))
 }
 
 fn space(log: &Path, settings: &Settings, found: &Examined) -> Finding {

@@ -1,0 +1,153 @@
+//! The way to a provider: who is offered it, and what is sent along.
+
+use axum::http::HeaderValue;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{Declined, NativeVerb, keyformat};
+use identity::{Client, Provider};
+use serde::{Deserialize, Serialize};
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::page::Stop;
+use super::{AWAY, COOKIE, Metadata, SECRET, WAITS};
+use crate::oauth::{Act, Form, PUSHED, REQUEST_URI, Turned, query, see};
+use crate::people::{cookie, leads_on};
+
+/// Where one chooses how to sign in.
+pub(super) const LOGIN: &str = "/oauth/login";
+
+/// A way to sign in elsewhere, for the page on which one chooses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// What people call it.
+    pub(crate) name: String,
+    /// Where it begins.
+    pub(crate) place: String,
+    /// Whether it was asked for already.
+    pub(crate) chosen: bool,
+}
+
+/// Somebody who was sent away, until they come back.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Away {
+    pub(super) provider: String,
+    pub(super) verifier: String,
+    pub(super) nonce: String,
+    pub(super) onward: String,
+    /// How long ago they may have shown who they are, in seconds.
+    pub(super) max_age: Option<u64>,
+    /// When they set out, in seconds.
+    pub(super) began: i64,
+}
+
+/// The client for which somebody is to sign in, and what it asks for.
+struct Waiting {
+    client: Client,
+    form: Form,
+}
+
+/// Where one begins to sign in elsewhere, to go on there.
+fn login_place(provider: &Provider, onward: &str) -> String {
+    format!("{LOGIN}/outside?{}", query(&[("provider", &provider.id), ("continue", onward)]))
+}
+
+impl Act<'_> {
+    /// How else people may sign in to go on there. It is the same for everybody, whether or not they are known.
+    pub(crate) async fn offer(&self, onward: &str) -> Result<Option<Offer>, Turned> {
+        if self.place(NativeVerb::OutsideLogin).is_none() {
+            return Ok(None);
+        }
+        let Some(waiting) = self.waiting_for(onward).await? else { return Ok(None) };
+        let Some(provider) = self.identity().provider_of(&waiting.client.tenant).await? else { return Ok(None) };
+        let named = waiting.form.get("provider") == Some(provider.id.as_str());
+        let chosen = named || waiting.form.get("login_hint").is_some_and(|it| provider.is_of(it));
+        Ok(Some(Offer { place: login_place(&provider, onward), name: provider.name, chosen }))
+    }
+
+    async fn waiting_for(&self, onward: &str) -> Result<Option<Waiting>, Turned> {
+        let asked = onward.split_once('?').and_then(|(_, query)| Form::read(query).ok());
+        let Some(form) = asked else { return Ok(None) };
+        let Some(id) = form.get("client_id") else { return Ok(None) };
+        let client = self.identity().client(id).await?;
+        let theirs = |it: &Client| it.api == self.offered.api && it.suspended.is_none();
+        let Some(client) = client.filter(theirs) else { return Ok(None) };
+        let Some(handle) = form.get("request_uri").and_then(|it| it.strip_prefix(REQUEST_URI)) else {
+            return Ok(Some(Waiting { client, form }));
+        };
+        let Some(text) = self.identity().waiting(PUSHED, &client.id, handle).await? else { return Ok(None) };
+        let kept = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
+        Ok(Some(Waiting { client, form: Form::of(kept) }))
+    }
+}
+
+/// `GET /oauth/login/outside`: sends the browser to the provider, once it is certain that its people may go on from here.
+pub(super) async fn lead(act: &mut Act<'_>) -> Result<Response, Turned> {
+    let Ok(form) = Form::read(&act.question.query) else { return Ok(Stop::NoConnection.page(None, None)) };
+    let onward = form.get("continue").filter(|it| leads_on(it)).unwrap_or_default();
+    let Some(waiting) = act.waiting_for(onward).await? else { return Ok(Stop::NoConnection.page(None, None)) };
+    let provider = act.identity().provider_of(&waiting.client.tenant).await?;
+    let Some(provider) = provider.filter(|it| form.get("provider") == Some(it.id.as_str())) else {
+        return Ok(Stop::NoConnection.page(None, Some(onward)));
+    };
+    match act.metadata(&provider).await {
+        Ok(metadata) => send(act, &provider, &metadata, (&waiting.form, onward)).await,
+        Err(stop) => Ok(stop.page(Some(&provider.name), Some(onward))),
+    }
+}
+
+async fn send(
+    act: &Act<'_>,
+    provider: &Provider,
+    metadata: &Metadata,
+    (asked, onward): (&Form, &str),
+) -> Result<Response, Turned> {
+    let draw = || keyformat::draw_id("", SECRET, act.books().random());
+    let away = Away {
+        provider: provider.id.clone(),
+        verifier: draw(),
+        nonce: draw(),
+        onward: onward.to_owned(),
+        max_age: asked.get("max_age").and_then(|it| it.parse().ok()),
+        began: act.books().clock().now().wall.seconds(),
+    };
+    // One that is there already is kept, so that several windows of one browser do not get in each other's way. It is no
+    // session, and nobody else can have set it.
+    let shown = authn::cookie(&act.question.headers, COOKIE).ok().flatten().filter(|it| is_secret(it));
+    let secret = shown.map_or_else(draw, str::to_owned);
+    let text = serde_json::to_string(&away).map_err(|_| Declined::Failed)?;
+    let state = act.identity().keep_waiting(AWAY, &digest_of(&secret), &text, WAITS).await?;
+    let (scope, way_back, challenge) = (provider.scopes.join(" "), act.way_back(provider)?, digest_of(&away.verifier));
+    let mut all = vec![
+        ("response_type", "code"),
+        ("client_id", &provider.client),
+        ("redirect_uri", &way_back),
+        ("scope", &scope),
+        ("state", state.reveal()),
+        ("nonce", &away.nonce),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    if asked.get("prompt").is_some_and(|it| it.split(' ').any(|it| it == "login")) {
+        all.push(("prompt", "login"));
+    }
+    let max_age = away.max_age.map(|it| it.to_string());
+    all.extend(max_age.as_deref().map(|it| ("max_age", it)));
+    all.extend(asked.get("login_hint").filter(|it| provider.is_of(it)).map(|it| ("login_hint", it)));
+    let mark = if metadata.authorization.contains('?') { '&' } else { '?' };
+    let mut response = see(&format!("{}{mark}{}", metadata.authorization, query(&all)), None);
+    let set: HeaderValue = cookie(COOKIE, (&secret, WAITS), "/", "Lax")?;
+    response.headers_mut().insert(SET_COOKIE, set);
+    Ok(response)
+}
+
+pub(super) fn is_secret(text: &str) -> bool {
+    text.len() == SECRET && text.bytes().all(|it| it.is_ascii_alphanumeric())
+}
+
+/// The SHA-256 of a text, in base64url: what is kept of a secret, and what a challenge is of its verifier.
+pub(super) fn digest_of(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+}

@@ -1,0 +1,172 @@
+//! Teams of a tenant: what they are called and make of their members, and who is in them.
+
+mod accept;
+mod invites;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use domain::{Declined, NativeVerb, RoleName};
+use identity::{ChangeTeamError, CreateTeamError, Member, NewTeam, Team};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::iam::{page, within};
+use crate::operations::{Operations, Question};
+use crate::people::failed;
+
+/// What the body says of a new team.
+#[derive(Deserialize)]
+struct New {
+    name: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// What the body says is to be changed.
+#[derive(Deserialize)]
+struct Wanted {
+    name: Option<String>,
+    roles: Option<Vec<String>>,
+}
+
+/// Answers what is asked of teams.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other verb is handed on to here")]
+pub(crate) async fn answer(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    match question.introduction.verb {
+        NativeVerb::ListTeams => list(operations, question).await,
+        NativeVerb::CreateTeam => create(operations, question).await,
+        NativeVerb::GetTeam => Ok(Json(shown(&theirs(operations, question).await?)).into_response()),
+        NativeVerb::ChangeTeam => change(operations, question).await,
+        NativeVerb::DeleteTeam => delete(operations, question).await,
+        NativeVerb::ListMembers => members(operations, question).await,
+        NativeVerb::RemoveMember => remove(operations, question).await,
+        NativeVerb::ListInvites => invites::list(operations, question).await,
+        NativeVerb::CreateInvite => invites::create(operations, question).await,
+        NativeVerb::RevokeInvite => invites::revoke(operations, question).await,
+        NativeVerb::AcceptInvite => accept::answer(operations, question).await,
+        // What others answer.
+        _ => Err(Declined::Failed),
+    }
+}
+
+fn shown(team: &Team) -> Value {
+    json!({ "id": team.id, "name": team.name, "roles": team.roles, "created_at": team.created.to_string() })
+}
+
+/// The team of the path, where it is of the caller's tenant. Of others nobody learns that there are any.
+async fn theirs(operations: &Operations, question: &Question) -> Result<Team, Declined> {
+    let tenant = question.tenant()?;
+    let found = operations.books().identity().team(question.named("id")?).await.map_err(failed)?;
+    found.filter(|it| it.tenant == tenant).ok_or(Declined::NotFound)
+}
+
+async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let all = operations.books().identity().teams_of(&question.tenant()?).await.map_err(failed)?;
+    let (some, next) = page(question, all, |it| &it.id)?;
+    let teams: Vec<Value> = some.iter().map(shown).collect();
+    Ok(Json(json!({ "teams": teams, "next_cursor": next })).into_response())
+}
+
+async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let said: New = question.said()?;
+    let roles = roles(operations, question, &said.roles, "roles")?;
+    let new = NewTeam { tenant: question.tenant()?, name: said.name, roles };
+    let made = operations.acting(question)?.create_team(&new, &operations.books().terms()).await;
+    let made = made.map_err(|cause| match cause {
+        CreateTeamError::NameTaken(_) => name_taken(),
+        CreateTeamError::TooMany(_) => Declined::Conflict("There are as many teams as there may be.".to_owned()),
+        CreateTeamError::Role(_) => Declined::Parameter("roles".to_owned()),
+        CreateTeamError::Unfit(_) => Declined::Parameter("name".to_owned()),
+        CreateTeamError::Store(cause) => failed(cause),
+    })?;
+    Ok((StatusCode::CREATED, Json(shown(&made))).into_response())
+}
+
+async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let said: Wanted = question.said()?;
+    let team = theirs(operations, question).await?;
+    let roles = match &said.roles {
+        Some(names) => {
+            // What the caller does not have they neither give nor take.
+            held(operations, question, &team.roles)?;
+            Some(roles(operations, question, names, "roles")?)
+        }
+        None => None,
+    };
+    let (identity, terms) = (operations.acting(question)?, operations.books().terms());
+    let changed = identity.change_team(&team.id, said.name.as_deref(), roles.as_deref(), &terms).await;
+    let changed = changed.map_err(declined)?;
+    operations.books().come_into_force().await?;
+    Ok(Json(shown(&changed)).into_response())
+}
+
+async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let team = theirs(operations, question).await?;
+    let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
+    let taken: Vec<RoleName> = members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect();
+    held(operations, question, &taken)?;
+    let (identity, terms) = (operations.acting(question)?, operations.books().terms());
+    identity.delete_team(&team.id, &terms).await.map_err(declined)?;
+    operations.books().come_into_force().await?;
+    Ok(Json(json!({ "id": team.id, "status": "deleted" })).into_response())
+}
+
+async fn members(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let team = theirs(operations, question).await?;
+    let all = operations.books().identity().members_of(&team).await.map_err(failed)?;
+    let (some, next) = page(question, all, |it| &it.user)?;
+    let shown = |it: &Member| json!({ "user_id": it.user, "role": it.role, "joined_at": it.joined.to_string() });
+    let members: Vec<Value> = some.iter().map(shown).collect();
+    Ok(Json(json!({ "members": members, "next_cursor": next })).into_response())
+}
+
+async fn remove(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let (team, user) = (theirs(operations, question).await?, question.named("user_id")?);
+    let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
+    let member = members.into_iter().find(|it| it.user == user).ok_or(Declined::NotFound)?;
+    let taken: Vec<RoleName> = std::iter::once(member.role).chain(team.roles.clone()).collect();
+    held(operations, question, &taken)?;
+    let (identity, terms) = (operations.acting(question)?, operations.books().terms());
+    identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
+    operations.books().come_into_force().await?;
+    Ok(Json(json!({ "id": user, "status": "removed" })).into_response())
+}
+
+/// Roles by their names, where the API has them and the caller may give them.
+fn roles(
+    operations: &Operations,
+    question: &Question,
+    names: &[String],
+    field: &str,
+) -> Result<Vec<RoleName>, Declined> {
+    let bad = || Declined::Parameter(field.to_owned());
+    let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let terms = operations.books().terms();
+    let known = terms.of(&question.api()?).map_err(failed)?;
+    if !roles.iter().all(|it| known.roles.contains_key(it)) {
+        return Err(bad());
+    }
+    held(operations, question, &roles)?;
+    Ok(roles)
+}
+
+/// Refuses roles that hold more than the caller does.
+fn held(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
+    let terms = operations.books().terms();
+    within(question, &terms.of(&question.api()?).map_err(failed)?.scopes_of(roles))
+}
+
+fn name_taken() -> Declined {
+    Declined::Conflict("There is a team of this name already.".to_owned())
+}
+
+fn declined(cause: ChangeTeamError) -> Declined {
+    match cause {
+        ChangeTeamError::Unknown(_) | ChangeTeamError::NoMember(_) | ChangeTeamError::NoInvite(_) => Declined::NotFound,
+        ChangeTeamError::NameTaken(_) => name_taken(),
+        ChangeTeamError::LastOwner(_) => Declined::Conflict("The account would have no owner left.".to_owned()),
+        ChangeTeamError::Role(_) => Declined::Parameter("roles".to_owned()),
+        ChangeTeamError::Unfit(_) => Declined::Parameter("name".to_owned()),
+        ChangeTeamError::Store(cause) => failed(cause),
+    }
+}

@@ -1,0 +1,86 @@
+//! A session that began at a provider elsewhere: what it is known by there.
+
+use domain::TenantId;
+use serde::{Deserialize, Serialize};
+
+use super::browser::{KeptSession, mark};
+use crate::providers::Provider;
+use crate::store::StoreFault;
+use crate::{Identity, Shown};
+
+/// By what sessions of a connection are found.
+pub(crate) const BY_PROVIDER: &str = "provider";
+
+/// By what sessions of an account are found, and one session as the provider calls it.
+pub(crate) const BY_ACCOUNT: &str = "account";
+
+/// As what the token is sealed that is shown again.
+const SEALED_AS: &str = "outside id token";
+
+/// Where a session began. What the provider calls its user is kept as digests.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Through {
+    /// The connection.
+    pub(crate) provider: String,
+    /// The tenant of the connection.
+    pub(crate) tenant: TenantId,
+    account: String,
+    visit: Option<String>,
+    id_token: Vec<u8>,
+}
+
+impl Through {
+    /// Of an account of this connection, and of a session there if it has a name.
+    pub(crate) fn new(provider: &Provider, subject: &str, session: Option<&str>, id_token: Vec<u8>) -> Self {
+        Self {
+            provider: provider.id.clone(),
+            tenant: provider.tenant.clone(),
+            account: Self::account(&provider.id, subject),
+            visit: session.map(|it| Self::visit(&provider.id, it)),
+            id_token,
+        }
+    }
+
+    /// What is kept of an account.
+    pub(crate) fn account(provider: &str, subject: &str) -> String {
+        mark(&format!("{provider}\nsub\n{subject}"))
+    }
+
+    /// What is kept of a session there.
+    pub(crate) fn visit(provider: &str, session: &str) -> String {
+        mark(&format!("{provider}\nsid\n{session}"))
+    }
+
+    pub(super) fn found_by(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let accounts = [Some(&self.account), self.visit.as_ref()].into_iter().flatten();
+        std::iter::once((BY_PROVIDER, self.provider.clone())).chain(accounts.map(|it| (BY_ACCOUNT, it.clone())))
+    }
+}
+
+impl KeptSession {
+    /// Whether it is one of this account.
+    pub(crate) fn is_of_account(&self, account: &str) -> bool {
+        self.through.as_ref().is_some_and(|it| it.account == account)
+    }
+
+    /// Whether the provider has not said what it calls it.
+    pub(crate) fn is_unnamed_outside(&self) -> bool {
+        self.through.as_ref().is_some_and(|it| it.visit.is_none())
+    }
+}
+
+impl Identity {
+    /// What is kept of the token that says who somebody is, for a session with this secret.
+    pub(crate) fn seal_id_token(&self, secret: &str, token: &str) -> Result<Vec<u8>, StoreFault> {
+        self.vault.seal(SEALED_AS, &mark(secret), token.as_bytes()).map_err(unsealed)
+    }
+
+    pub(super) fn open_id_token(&self, secret: &str, through: &Through) -> Result<Shown, StoreFault> {
+        let opened = self.vault.unseal(SEALED_AS, &mark(secret), &through.id_token).map_err(unsealed)?;
+        Ok(Shown::new(String::from_utf8_lossy(&opened).into_owned()))
+    }
+}
+
+fn unsealed(cause: domain::SealFault) -> StoreFault {
+    StoreFault { doing: "sealing or opening what a provider has said", source: cause.into() }
+}

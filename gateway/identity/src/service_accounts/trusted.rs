@@ -1,0 +1,102 @@
+//! Outside issuers whose word for workloads is taken, and the keys by which it is known.
+
+use domain::{Deed, DeedClass, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::WorkloadIdentity;
+use crate::Identity;
+use crate::kept::Kept;
+use crate::publish::{Decision, Entered};
+use crate::store::{Page, StoreFault};
+
+/// How many there may be.
+const MOST: u32 = 100;
+
+/// An outside issuer, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustedIssuer {
+    /// Its name, to the letter.
+    pub issuer: String,
+    /// Its public keys, as a set in JSON (RFC 7517) that was found good.
+    pub keys: String,
+    /// Since when these are its keys.
+    pub since: Timestamp,
+}
+
+impl Kept for TrustedIssuer {
+    const KIND: &'static str = "workload_issuer";
+
+    fn id(&self) -> &str {
+        &self.issuer
+    }
+}
+
+/// Nobody is trusted, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It cannot be an issuer.
+    #[error("that is no issuer; help: write its address as its tokens have it, such as `https://issuer.example`")]
+    Name,
+    /// There is none.
+    #[error("no issuer of this name is trusted; help: `portcullis workload-issuers list` shows those that are")]
+    Unknown,
+    /// There are as many as there may be.
+    #[error("{MOST} issuers are trusted, which is as many as there may be; help: remove some")]
+    TooMany,
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+impl Entered for TrustError {}
+
+impl Identity {
+    /// One of them.
+    pub async fn trusted_issuer(&self, issuer: &str) -> Result<Option<TrustedIssuer>, StoreFault> {
+        self.find(issuer).await
+    }
+
+    /// All of them, in the order in which they were made known.
+    pub async fn trusted_issuers(&self) -> Result<Vec<TrustedIssuer>, StoreFault> {
+        self.list(None, None, &Page { after: None, limit: MOST }).await
+    }
+
+    /// Takes the word of an issuer from now on, by these keys and no others. Whoever calls has found them good.
+    pub async fn trust_issuer(&self, issuer: &str, keys: &str) -> Result<TrustedIssuer, TrustError> {
+        let verb = async {
+            // As part of a workload identity it must be one.
+            format!("{issuer}#x").parse::<WorkloadIdentity>().map_err(|_| TrustError::Name)?;
+            let (issuer, keys, since) = (issuer.to_owned(), keys.to_owned(), self.clock.now().wall);
+            let trusted = &TrustedIssuer { issuer, keys, since };
+            self.settle(|| {
+                Box::pin(async move {
+                    let known = self.trusted_issuers().await?;
+                    let new = known.iter().all(|it| it.issuer != trusted.issuer);
+                    if new && known.len() >= MOST as usize {
+                        return Err(TrustError::TooMany);
+                    }
+                    let deeds = vec![self.issuer_deed("trust", &trusted.issuer).with("new", new)];
+                    Ok(Decision { changes: vec![trusted.kept()?], deeds, outcome: trusted.clone() })
+                })
+            })
+            .await
+        };
+        self.told(self.deed(DeedClass::Identity, "trust").with("kind", TrustedIssuer::KIND), verb).await
+    }
+
+    /// Takes its word no more. What was given for it before goes on until it ends, which is soon.
+    pub async fn distrust_issuer(&self, issuer: &str) -> Result<TrustedIssuer, TrustError> {
+        let verb = self.settle(|| {
+            Box::pin(async move {
+                let known: TrustedIssuer = self.find(issuer).await?.ok_or(TrustError::Unknown)?;
+                let deeds = vec![self.issuer_deed("distrust", issuer)];
+                Ok::<_, TrustError>(Decision { changes: vec![known.gone()], deeds, outcome: known })
+            })
+        });
+        self.told(self.deed(DeedClass::Identity, "distrust").with("kind", TrustedIssuer::KIND), verb).await
+    }
+
+    fn issuer_deed(&self, action: &str, issuer: &str) -> Deed {
+        self.deed(DeedClass::Identity, action).on(issuer).with("kind", TrustedIssuer::KIND)
+    }
+}

@@ -1,0 +1,114 @@
+//! How far a running gateway has followed its registry, for commands: none says that it is done before the gateway acts by it.
+//!
+//! It is in a file of the data folder that the gateway locks for as long as it runs, and that holds nothing else.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::Version;
+use identity::{Follower, NotHonoured};
+use tokio::time::{interval, timeout};
+
+/// How long a command waits for the gateway: many times as long as it takes where nothing is wrong.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often a command looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The gateway's own side: it has followed up to what it says here.
+#[derive(Debug)]
+pub(crate) struct Heard(File);
+
+impl Heard {
+    /// Says from now on how far this gateway has come.
+    pub(crate) fn open(data: &Path, version: Version) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(place(data))?;
+        // What a command has said before that is nothing to this run.
+        file.lock()?;
+        let heard = Self(file);
+        heard.up_to(version)?;
+        Ok(heard)
+    }
+
+    /// It acts by whatever was published up to this version.
+    pub(crate) fn up_to(&self, version: Version) -> io::Result<()> {
+        self.0.write_all_at(&version.to_le_bytes(), 0)
+    }
+}
+
+/// The gateway that runs beside a command, if one does.
+#[derive(Debug)]
+pub(crate) struct Running(PathBuf);
+
+impl Running {
+    pub(crate) fn beside(data: &Path) -> Self {
+        Self(place(data))
+    }
+
+    /// How far the gateway has come; nothing where none runs.
+    fn heard(&self) -> io::Result<Option<Version>> {
+        let file = match File::open(&self.0) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(cause)) => return Err(cause),
+        }
+        let mut version = [0; 8];
+        match file.read_exact_at(&mut version, 0) {
+            // It has just begun, and reads the registry after this was published.
+            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            other => other.map(|()| Some(Version::from_le_bytes(version))),
+        }
+    }
+}
+
+#[async_trait]
+impl Follower for Running {
+    async fn honours(&self, version: Version) -> Result<(), NotHonoured> {
+        let followed = async {
+            let mut look = interval(LOOK);
+            loop {
+                look.tick().await;
+                match self.heard() {
+                    Ok(Some(heard)) if heard < version => {}
+                    Ok(_) => return Ok(()),
+                    Err(cause) => {
+                        tracing::debug!(%cause, "nobody can say whether a gateway runs");
+                        return Err(NotHonoured);
+                    }
+                }
+            }
+        };
+        timeout(PATIENCE, followed).await.unwrap_or(Err(NotHonoured))
+    }
+}
+
+fn place(data: &Path) -> PathBuf {
+    data.join("followed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_publishes_waits_for_the_gateway_that_runs_and_for_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::beside(folder.path());
+        assert_eq!(running.honours(7).await, Ok(()), "none has ever run");
+        let gateway = Heard::open(folder.path(), 6).unwrap();
+        assert_eq!(running.honours(6).await, Ok(()));
+        assert_eq!(running.honours(7).await, Err(NotHonoured));
+        gateway.up_to(7).unwrap();
+        assert_eq!(running.honours(7).await, Ok(()));
+        drop(gateway);
+        assert_eq!(running.honours(8).await, Ok(()), "none runs any more");
+    }
+}

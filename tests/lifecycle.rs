@@ -1,0 +1,172 @@
+//! The life of credentials as those who hold and look after them see it: rotated, warned of, found, revoked, over.
+#![expect(clippy::expect_used, reason = "what fails here must fail the test")]
+
+use std::time::Duration;
+
+use acceptance::{Answer, Key, Request, World, until};
+use serde_json::{Value, json};
+
+const NSX: &str = "api.novastraxis.com";
+const NVS: &str = "api.novapai.ai";
+const NX: &str = "cloudnx.in";
+const LIST: &str = "/v2/compute/instances";
+const SOON: Duration = Duration::from_secs(20);
+
+fn list(key: &str) -> Request {
+    Request::get(NSX, LIST).bearer(key)
+}
+
+fn own(request: Request) -> Request {
+    request.header("Origin", "https://cloudnx.in")
+}
+
+/// The value of a cookie that an answer sets.
+#[track_caller]
+fn cookie(answer: &Answer, name: &str) -> String {
+    let mut lines = answer.headers.iter().filter(|(header, _)| header == "set-cookie");
+    let found = lines.find_map(|(_, line)| line.strip_prefix(name)?.strip_prefix('='));
+    found.and_then(|it| it.split(';').next()).expect("a cookie").to_owned()
+}
+
+#[test]
+fn nobody_is_told_that_a_credential_has_ended_while_it_opens_anything() {
+    let world = World::start();
+    let act = |words: &[&str]| assert_eq!(world.gateway.command(words).code, 0, "{words:?}");
+    for _ in 0..5 {
+        let key = world.key("novastraxis", &["compute"]);
+        let _ = world.ask(&list(&key.text)).expect(200);
+        act(&["api-keys", "revoke", &key.id]);
+        let _ = world.ask(&list(&key.text)).expect(401);
+    }
+    let tenant = world.new_tenant("other");
+    let key = world.key_with("novastraxis", &tenant, &["compute"], &[]);
+    let rotated = world.gateway.json(&["api-keys", "rotate", &key.id, "--overlap", "0s"]);
+    let next = rotated["secret"].as_str().expect("a key");
+    let _ = world.ask(&list(&key.text)).expect(401);
+    let _ = world.ask(&list(next)).expect(200);
+    act(&["tenants", "suspend", &tenant]);
+    let _ = world.ask(&list(next)).expect(403);
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
+    let sign_in =
+        || own(Request::post(NX, "/auth/login")).json(&json!({ "email": ann.name, "password": ann.password }));
+    let access = |answer: &Answer| {
+        Request::get(NX, "/compute/instances").header("Cookie", &format!("cnx_access={}", cookie(answer, "cnx_access")))
+    };
+    let session = world.ask(&sign_in()).expect(200);
+    let _ = world.ask(&access(&session)).expect(200);
+    act(&["users", "suspend", &ann.name]);
+    let _ = world.ask(&access(&session)).expect(401);
+}
+
+#[test]
+fn signing_out_with_the_access_token_alone_ends_the_session() {
+    let world = World::start();
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
+    let body = json!({ "email": ann.name, "password": ann.password });
+    let session = world.ask(&own(Request::post(NX, "/auth/login")).json(&body)).expect(200);
+    let (access, refresh) = (cookie(&session, "cnx_access"), cookie(&session, "cnx_refresh"));
+    let shown = |request: Request, line: String| world.ask(&own(request).header("Cookie", &line));
+    let _ = shown(Request::post(NX, "/auth/logout"), format!("cnx_access={access}")).expect(200);
+    let _ = shown(Request::get(NX, "/compute/instances"), format!("cnx_access={access}")).expect(401);
+    let _ = shown(Request::post(NX, "/auth/refresh"), format!("cnx_refresh={refresh}")).expect(401);
+}
+
+#[test]
+fn who_goes_through_addresses_is_told_to_wait() {
+    let world = World::start();
+    let eve = world.user("eve", &world.new_tenant("other"), "owner");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "owner");
+    let body = json!({ "email": ann.name, "password": ann.password });
+    let session = world.ask(&own(Request::post(NX, "/auth/login")).json(&body)).expect(200);
+    let line = format!("cnx_access={}", cookie(&session, "cnx_access"));
+    let make = |email: &str| {
+        let request = own(Request::post(NX, "/auth/users")).header("Cookie", &line);
+        world.ask(&request.json(&json!({ "email": email, "password": "a horse of somebody" })))
+    };
+    let _ = make("bob@example.com").expect(201);
+    // Of her own account or of another: in the same words.
+    let told = [make("bob@example.com"), make(&eve.name)].map(|it| it.expect(409).json());
+    assert_eq!(told[0]["error"], told[1]["error"], "{told:?}");
+    for _ in 2..20 {
+        let _ = make(&eve.name).expect(409);
+    }
+    let _ = make(&eve.name).expect(429);
+    let _ = make("nobody@example.com").expect(429);
+}
+
+#[test]
+fn who_still_shows_a_key_that_was_rotated_is_in_the_list_and_its_allowance_goes_on() {
+    let mut world = World::start();
+    let old = world.key("novastack", &["read"]);
+    let models = |key: &str| world.ask(&Request::get(NVS, "/router/v1/models").bearer(key)).expect(200);
+    let left = |answer: &Answer| answer.says("x-ratelimit-remaining").parse::<u32>().expect("a number");
+    let before = left(&models(&old.text));
+    let rotated = world.gateway.json(&["api-keys", "rotate", &old.id, "--overlap", "1h"]);
+    let next = rotated["secret"].as_str().expect("a key");
+    assert_eq!(left(&models(next)), before - 1, "neither doubled nor begun anew");
+    let of = |world: &World, id: &str| -> Value {
+        let all = world.gateway.json(&["api-keys", "list", "--api", "novastack"]);
+        all.as_array().expect("a list").iter().find(|it| it["id"] == id).expect("the key").clone()
+    };
+    // What is in memory alone is written down when it ends, and every half minute.
+    world.gateway.restart();
+    let told = of(&world, &old.id);
+    assert_eq!((&told["state"], &told["used_since_rotation"]), (&json!("retiring"), &json!(false)), "{told}");
+    let answer = world.ask(&Request::get(NVS, "/router/v1/models").bearer(&old.text)).expect(200);
+    assert!(answer.says("deprecation").starts_with('@') && answer.says("sunset").ends_with("GMT"), "{answer}");
+    world.gateway.restart();
+    let told = of(&world, &old.id);
+    assert_eq!((&told["used_since_rotation"], told["retires"].is_string()), (&json!(true), true), "{told}");
+    let table = world.gateway.command(&["api-keys", "list"]).out;
+    assert!(table.contains("(since it was rotated)"), "{table}");
+}
+
+#[test]
+fn a_key_that_ends_soon_says_so_in_its_answers_the_metrics_and_an_entry_a_day() {
+    let mut world = World::start();
+    let tenant = world.tenant("novastraxis");
+    let ends = |when: &str| world.key_with("novastraxis", &tenant, &["compute"], &["--expires", when]);
+    let (soon, later) = (ends("13d"), ends("15d"));
+    let told = |key: &Key| world.ask(&list(&key.text)).expect(200).header("credential-expires").map(str::to_owned);
+    assert!(told(&soon).is_some_and(|it| it.ends_with("GMT")));
+    assert_eq!(told(&later), None);
+    for _ in 0..2 {
+        world.gateway.restart();
+        let counted = || (world.gateway.metric("portcullis_keys_ending", &[]) - 1.0).abs() < f64::EPSILON;
+        until("the count", SOON, || counted().then_some(()));
+        let named = |it: &Value| it["action"] == "ends_soon" && it["key"] == soon.id.as_str();
+        let _ = until("the entry", SOON, || world.gateway.entries().whole().into_iter().find(named));
+    }
+    let entries = world.gateway.entries().whole();
+    assert!(!entries.iter().any(|it| it["action"] == "ends_soon" && it["key"] == later.id.as_str()));
+}
+
+#[test]
+fn a_key_that_is_pasted_somewhere_is_found_and_revoked_and_never_repeated() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let access = world.key("cloudnx", &["compute:read"]);
+    let secret = access.secret.as_deref().expect("a secret");
+    let paste = format!("# config\nTOKEN=\"{}\"\nid {}\nsecret {secret}\nnsx_live_nothing\n", key.text, access.text);
+    let find = |words: &[&str]| {
+        let words = [&["api-keys", "leaked", "--output", "json"], words].concat();
+        let told = world.gateway.command_reading(&words, &paste);
+        assert!(![&key.text, secret].iter().any(|it| told.out.contains(*it) || told.errors.contains(*it)), "{told:?}");
+        told.json()
+    };
+    let states = |found: &Value| -> Vec<(u64, String, String)> {
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        let rows = found.as_array().expect("a list").iter();
+        rows.map(|it| (it["line"].as_u64().expect("a line"), text(&it["id"]), text(&it["state"]))).collect()
+    };
+    let expected = |state: &str| vec![(2, key.id.clone(), state.to_owned()), (4, access.id.clone(), state.to_owned())];
+    assert_eq!(states(&find(&[])), expected("active"));
+    let _ = world.ask(&list(&key.text)).expect(200);
+    assert_eq!(states(&find(&["--revoke"])), expected("revoked"));
+    let _ = world.ask(&list(&key.text)).expect(401);
+    let revoked = |it: &Value| it["facts"]["why"] == "leaked" && it["key"] == key.id.as_str();
+    let entry = until("the entry", SOON, || world.gateway.entries().whole().into_iter().find(revoked));
+    assert_eq!(entry["facts"]["found_by"], "command", "{entry:#}");
+    let everything = json!(world.gateway.entries().whole()).to_string();
+    assert!(!everything.contains(&key.text) && !everything.contains(secret));
+}
