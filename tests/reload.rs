@@ -329,6 +329,23 @@ fn a_hundred_hang_ups_lose_no_request() {
 }
 
 #[test]
+fn what_is_taken_away_is_taken_away_while_a_profile_is_broken() {
+    let (world, folder) = world();
+    let key = world.key("novastraxis", &["compute"]);
+    let request = Request::get(NSX, LIST).bearer(&key.text);
+    let _ = world.ask(&request).expect(200);
+    std::fs::write(folder.join("apis/novastraxis/api.toml"), "name = 7\n").expect("a file of the test");
+
+    let make = ["api-keys", "create", "--name", "another", "--scopes", "compute"];
+    let refused = world.gateway.command(&make);
+    assert!(refused.code == 2 && refused.errors.contains("api.toml"), "{refused:?}");
+    let _ = world.gateway.json(&["api-keys", "revoke", &key.id]);
+    let _ = world.ask(&request).expect(401);
+    let suspended = world.gateway.json(&["tenants", "suspend", &world.tenant("novastraxis")]);
+    assert_eq!(suspended["status"], "suspended", "{suspended}");
+}
+
+#[test]
 fn keys_are_followed_and_probes_answered_while_a_configuration_is_read() {
     let (world, folder) = world();
     let key = world.key("novastraxis", &["compute"]);

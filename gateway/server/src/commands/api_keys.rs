@@ -181,8 +181,9 @@ impl Listed {
 
 impl ApiKeys {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, terms, now| match self {
+        with_desk(settings, async |identity, consulted, now| match self {
             Self::Create(wanted) => {
+                let terms = consulted.terms()?;
                 let new = wanted.resolve(identity, terms, now).await?;
                 let tenant = identity.tenant(&new.tenant).await?;
                 let made = identity.create_key(&new, terms).await?;
@@ -191,7 +192,7 @@ impl ApiKeys {
             }
             Self::List { tenant, api } => {
                 if let Some(api) = &api {
-                    terms.of(api)?;
+                    consulted.terms()?.of(api)?;
                 }
                 if let Some(unknown) = &tenant
                     && identity.tenant(unknown).await?.is_none()
@@ -211,15 +212,19 @@ impl ApiKeys {
                 }
             }
             Self::Rotate { id, overlap } => {
-                let made = identity.rotate_key(&id, overlap, terms).await?;
+                let made = identity.rotate_key(&id, overlap, consulted.terms()?).await?;
                 output.one(&Listed::issued(&made, now), &shown_once(&made))
             }
             Self::Revoke { id } => {
                 let revoked = identity.revoke_key(&id).await?;
                 output.one(&Listed::of(&revoked, now), &format!("key `{id}` is revoked"))
             }
-            Self::Leaked { revoke } => output.list(&leaked::find(settings, (identity, terms, now), revoke).await?),
+            Self::Leaked { revoke } => {
+                let desk = (identity, consulted.terms()?, now);
+                output.list(&leaked::find(settings, desk, revoke).await?)
+            }
             Self::Import(wanted) => {
+                let terms = consulted.terms()?;
                 let new = wanted.resolve(identity, terms, now).await?;
                 let taken = identity.import_keys(&read_keys(&new)?, terms).await?;
                 output.list(&taken.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())

@@ -220,9 +220,9 @@ impl Listed {
 
 impl Clients {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, terms, now| match self {
+        with_desk(settings, async |identity, consulted, now| match self {
             Self::Create(wanted) => {
-                let made = identity.create_client(&wanted.read()?, terms).await?;
+                let made = identity.create_client(&wanted.read()?, consulted.terms()?).await?;
                 let shown = Listed::of(&made.client, now).with_secret(made.secret.as_ref());
                 output.one(&shown, &shown.words())
             }
@@ -250,7 +250,7 @@ impl Clients {
                 output.one(&Listed::of(&client, now), &format!("client `{id}` is suspended"))
             }
             Self::Resume { id } => {
-                let client = identity.resume_client(&id, terms).await?;
+                let client = identity.resume_client(&id, consulted.terms()?).await?;
                 output.one(&Listed::of(&client, now), &format!("client `{id}` is active again"))
             }
             Self::Delete { id } => {

@@ -249,9 +249,9 @@ impl Listed {
 impl Providers {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
         let places = Places::of(settings)?;
-        with_desk(settings, async |identity, terms, _| match self {
+        with_desk(settings, async |identity, consulted, _| match self {
             Self::Create(wanted) => {
-                let shown = places.shown(&identity.create_provider(&wanted.read()?, terms).await?);
+                let shown = places.shown(&identity.create_provider(&wanted.read()?, consulted.terms()?).await?);
                 output.one(&shown, &shown.words())
             }
             Self::List { tenant } => {

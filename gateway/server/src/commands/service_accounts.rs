@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::{ApiName, KeyRecord, RoleName, Scope, TenantId, Timestamp};
-use identity::{Identity, KeyState, NewServiceAccount, Page, Rotation, ServiceAccount, Terms, WorkloadIdentity};
+use identity::{Identity, KeyState, NewServiceAccount, Page, Rotation, ServiceAccount, WorkloadIdentity};
 use serde::Serialize;
 
 use crate::commands::output::{Output, Rows};
-use crate::commands::tenants::with_desk;
+use crate::commands::tenants::{Consulted, with_desk};
 use crate::settings::Settings;
 
 /// What can be done with service accounts. Their keys are made with `api-keys create --owner`.
@@ -126,12 +126,14 @@ impl Rows for Listed {
 
 impl Listed {
     async fn of(
-        (identity, terms, now): (&Identity, &Terms, Timestamp),
+        (identity, consulted, now): (&Identity, &Consulted, Timestamp),
         account: ServiceAccount,
     ) -> anyhow::Result<Self> {
         let keys = identity.keys_of(&account.id).await?;
         let rotation = keys.iter().filter_map(|it| identity.rotation_of(it, now)).max();
-        let scopes = terms.of(&account.api).map(|it| account.scopes(it)).unwrap_or_default();
+        // What its roles hold is in the profile: while that is broken nobody knows, and what is taken away is taken away.
+        let terms = consulted.terms().ok().and_then(|it| it.of(&account.api).ok());
+        let scopes = terms.map(|it| account.scopes(it)).unwrap_or_default();
         Ok(Self {
             status: account.status(),
             api: account.api.to_string(),
@@ -168,11 +170,12 @@ impl ListedKey {
 
 impl ServiceAccounts {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, terms, now| {
-            let desk = (identity, terms, now);
+        with_desk(settings, async |identity, consulted, now| {
+            let desk = (identity, consulted, now);
             let (account, words) = match self {
                 Self::List { tenant, api } => {
                     let mut listed = Vec::new();
+                    let _ = consulted.terms()?;
                     for it in all(identity, tenant.as_ref(), api.as_ref()).await? {
                         listed.push(Listed::of(desk, it).await?);
                     }
@@ -182,17 +185,18 @@ impl ServiceAccounts {
                     let Some(account) = identity.service_account(&id).await? else {
                         bail!("there is no service account `{id}`; help: `portcullis service-accounts list` shows ids")
                     };
+                    let _ = consulted.terms()?;
                     let shown = Listed::of(desk, account).await?;
                     return match output {
                         Output::Json => output.one(&shown, ""),
                         Output::Table => output.list(&[shown]),
                     };
                 }
-                Self::Create(wanted) => (identity.create_service_account(&wanted.read(), terms).await?, "is made"),
+                Self::Create(wanted) => (identity.create_service_account(&wanted.read(), consulted.terms()?).await?, "is made"),
                 Self::Suspend { id } => (identity.suspend_service_account(&id).await?, "is suspended"),
                 Self::Resume { id } => (identity.resume_service_account(&id).await?, "is active again"),
                 Self::SetRoles { id, roles } => {
-                    (identity.set_service_account_roles(&id, &roles, terms).await?, "has these roles now")
+                    (identity.set_service_account_roles(&id, &roles, consulted.terms()?).await?, "has these roles now")
                 }
                 Self::Delete { id } => (identity.delete_service_account(&id).await?, "is deleted"),
             };

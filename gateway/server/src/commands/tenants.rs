@@ -1,9 +1,12 @@
 //! `portcullis tenants`
 
+use std::cell::OnceCell;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use catalog::Catalog;
 use clap::Subcommand;
 use domain::{ApiName, Clock as _, Deed, DeedClass, FixedClock, SystemClock, Tenant, TenantId, TierName, Timestamp};
 use identity::{Identity, NewTenant, Page, Terms};
@@ -85,16 +88,16 @@ impl From<Tenant> for Shown {
 
 impl Tenants {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, terms, _| match self {
+        with_desk(settings, async |identity, consulted, _| match self {
             Self::Create { name, id, tiers } => {
                 once(&tiers)?;
                 let new = NewTenant { id, name, tiers: tiers.into_iter().collect() };
-                let made = identity.create_tenant(&new, terms).await?;
+                let made = identity.create_tenant(&new, consulted.terms()?).await?;
                 let words = format!("tenant `{}` is made", made.id);
                 output.one(&Shown::from(made), &words)
             }
             Self::SetTier { id, tier: (api, tier) } => {
-                let tenant = identity.set_tier(&id, &api, tier.as_ref(), terms).await?;
+                let tenant = identity.set_tier(&id, &api, tier.as_ref(), consulted.terms()?).await?;
                 let words = match tier {
                     Some(tier) => format!("tenant `{id}` has the tier `{tier}` at `{api}`"),
                     None => format!("tenant `{id}` has no tier of its own at `{api}`"),
@@ -118,12 +121,33 @@ impl Tenants {
     }
 }
 
+/// What keys of each API may be, read from the profiles when a verb first asks: those that take something away do not ask,
+/// and work while a profile is broken.
+pub(crate) struct Consulted {
+    apis: PathBuf,
+    terms: OnceCell<Terms>,
+}
+
+impl Consulted {
+    fn of(settings: &Settings) -> Self {
+        Self { apis: settings.apis.clone(), terms: OnceCell::new() }
+    }
+
+    /// All of them, or everything that is wrong with the profiles.
+    pub(crate) fn terms(&self) -> anyhow::Result<&Terms> {
+        if let Some(terms) = self.terms.get() {
+            return Ok(terms);
+        }
+        let catalog = Catalog::load(&self.apis).map_err(Refused)?;
+        Ok(self.terms.get_or_init(|| desk::terms(&catalog)))
+    }
+}
+
 /// Opens the store for one verb, and closes it again.
 pub(crate) fn with_desk(
     settings: &Settings,
-    verb: impl AsyncFnOnce(&Identity, &Terms, Timestamp) -> anyhow::Result<()>,
+    verb: impl AsyncFnOnce(&Identity, &Consulted, Timestamp) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let catalog = catalog::Catalog::load(&settings.apis).map_err(Refused)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // A command is done at one moment: what it makes begins when its length is counted from.
@@ -131,7 +155,7 @@ pub(crate) fn with_desk(
         let desk = desk::open(settings, Arc::new(FixedClock::at(now))).await?;
         let gateway = Arc::new(Running::beside(&settings.data));
         let identity = desk.identity.acting_for(&actor::of_this_process()).followed_by(gateway);
-        let done = verb(&identity, &desk::terms(&catalog), now).await;
+        let done = verb(&identity, &Consulted::of(settings), now).await;
         desk.store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })

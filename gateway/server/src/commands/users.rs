@@ -149,12 +149,12 @@ impl Shown {
 
 impl Users {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        with_desk(settings, async |identity, terms, _| {
+        with_desk(settings, async |identity, consulted, _| {
             let (done, words, password) = match self {
                 Self::Create(new) => {
                     let (password, drawn) = new.password.read()?;
                     let new = new.person(&password);
-                    (identity.create_person(&new, terms).await?, "is made known", drawn)
+                    (identity.create_person(&new, consulted.terms()?).await?, "is made known", drawn)
                 }
                 Self::List { tenant } => return list(identity, tenant.as_ref(), output).await,
                 Self::Show { user } => {
@@ -180,7 +180,7 @@ impl Users {
                     let id = whom(identity, &user).await?.id;
                     let roles = roles.iter().filter(|it| !it.is_empty()).map(|it| it.parse());
                     let roles: Vec<RoleName> = roles.collect::<Result<_, _>>()?;
-                    (identity.set_roles(&id, &tenant, &roles, terms).await?, "has other roles", None)
+                    (identity.set_roles(&id, &tenant, &roles, consulted.terms()?).await?, "has other roles", None)
                 }
                 Self::ResetMfa { user } => {
                     let person = whom(identity, &user).await?;
