@@ -256,6 +256,7 @@ mod tests {
         let (mut ours, mut theirs) = (append(), append());
         let mut changes = Changes::of(folder.path(), 0).unwrap();
         ours.write_all(b"1").unwrap();
+        crate::disk::put_durably(&folder.path().join("wal/2"), b"1").unwrap();
         assert_eq!(changes.take(false).unwrap(), Touched::default());
         theirs.write_all(b"2").unwrap();
         assert_eq!(changes.take(true).unwrap().names, names(&["wal/1"]));

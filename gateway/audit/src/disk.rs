@@ -46,6 +46,8 @@ pub(crate) fn put(log: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn put_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (file, draft) = draft(path, bytes)?;
     file.sync_all()?;
+    // Closed under the name of a draft: whoever watches the other name takes one who closes it for somebody else.
+    drop(file);
     fs::rename(&draft, path)?;
     sync_names(path)
 }

@@ -90,9 +90,17 @@ impl Sequencer {
 
     /// The root of a whole tile, as what stands above it says.
     pub(crate) fn told(&self, tile: Tile) -> Option<tree::Hash> {
-        let above = || Some(Tile { level: tile.level.checked_add(1)?, index: tile.index / FULL as u64 });
+        if let Some(told) = self.levels.told(tile) {
+            return Some(told);
+        }
+        let above = Tile { level: tile.level.checked_add(1)?, index: tile.index / FULL as u64 };
         let place = usize::try_from(tile.index % FULL as u64).ok()?;
-        self.levels.told(tile).or_else(|| read_tile(&self.log, above()?).ok()?.get(place).copied())
+        // The one above may be whole and not in place yet.
+        let path = self.log.join(above.path(FULL));
+        match self.derived.iter().find(|(it, _)| *it == path) {
+            Some((_, bytes)) => bytes.as_chunks().0.get(place).copied(),
+            None => read_tile(&self.log, above).ok()?.get(place).copied(),
+        }
     }
 
     /// The key that signs.
@@ -352,3 +360,6 @@ pub(crate) fn entries(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
         Some(entry)
     })
 }
+
+#[cfg(test)]
+mod tests;
