@@ -68,7 +68,8 @@ pub use lifetime::{LEAP, Lifetime, clock_at_start, written_last};
 pub use log::{Custody, Horizon, Log, Lost, OnHold, OpenError, Unwritable, is_being_written};
 pub use notice::{Author, Before, CLASSES, Notice};
 pub use prove::{
-    Proven, Refuted, Unproven, newest, prove_entry, prove_growth, prove_growth_to, verify_entry, verify_growth,
+    Proven, Refuted, Unproven, is_of_growth, newest, prove_entry, prove_growth, prove_growth_to, verify_entry,
+    verify_growth,
 };
 pub use query::{Filter, Found, Newest, Query, Way};
 pub use read::{Entries, ReadError};
@@ -84,5 +85,5 @@ pub use subjects::{Sealed, SubjectKey, SubjectKeys, Subjects};
 pub use succession::Keys;
 pub use tail::Tail;
 pub use thin::thin;
-pub use verify::{Broken, Grounds, PrunedPart, Verdict, Verified, verify};
+pub use verify::{Broken, CLOCKS, Grounds, PrunedPart, Verdict, Verified, verify};
 pub use watch::Home;

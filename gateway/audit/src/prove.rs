@@ -14,6 +14,14 @@ use crate::{disk, kept};
 /// The first line of a proof of an entry (C2SP tlog-proof).
 const PROOF: &str = "c2sp.org/tlog-proof@v1";
 
+/// How one begins that a log has only grown.
+const GROWTH: &str = "old ";
+
+/// Whether a text begins as a proof that a log has only grown.
+pub fn is_of_growth(proof: &str) -> bool {
+    proof.starts_with(GROWTH)
+}
+
 /// A proof that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Unproven {
@@ -65,6 +73,16 @@ pub enum Refuted {
     /// The older checkpoint is not signed by any of the keys.
     #[error("the older checkpoint {0}")]
     Older(BadNote),
+    /// It is of another older checkpoint.
+    #[error(
+        "it proves growth from {proved} entries of its log, and the older checkpoint is of {shown}, or of another log"
+    )]
+    OtherOlder {
+        /// How many entries the proof goes from.
+        proved: u64,
+        /// How many the older checkpoint speaks of.
+        shown: u64,
+    },
     /// The newer checkpoint, which is in the proof, is not.
     #[error("the newer checkpoint, which is in the proof, {0}")]
     Newer(BadNote),
@@ -123,11 +141,11 @@ pub fn verify_entry(proof: &str, key: &Verifier) -> Result<Proven, Refuted> {
 /// Holds a proof of growth to the older checkpoint, which gives the newer one. Each is signed by one of the keys: another may
 /// have taken over in between.
 pub fn verify_growth(proof: &str, older: &str, keys: &[Verifier]) -> Result<Checkpoint, Refuted> {
-    let (old, path, note) = parts(proof.strip_prefix("old ").ok_or(Refuted::Malformed)?)?;
+    let (old, path, note) = parts(proof.strip_prefix(GROWTH).ok_or(Refuted::Malformed)?)?;
     let older = opened(older, keys).map_err(Refuted::Older)?;
     let newer = opened(note, keys).map_err(Refuted::Newer)?;
     if older.size != old || older.origin != newer.origin {
-        return Err(Refuted::Malformed);
+        return Err(Refuted::OtherOlder { proved: old, shown: older.size });
     }
     tree::verify_consistency((old, &older.root), (newer.size, &newer.root), &path)?;
     Ok(newer)

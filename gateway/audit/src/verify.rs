@@ -137,18 +137,24 @@ pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
     Ok(verified)
 }
 
+/// How far ahead of ours another's clock may be that is believed.
+pub const CLOCKS: Duration = Duration::from_mins(5);
+
 /// Holds the newest checkpoints to the age they may have.
 fn stale(verified: &Verified, grounds: &Grounds, found: &mut Found) {
     let Some((most, now)) = grounds.freshness else { return };
     // A log in which nothing happens has old entries; a witness that was asked since says that there are no others.
-    let confirmed = verified.witnessed_at.filter(|_| verified.witnessed == Some(verified.signed));
+    let come = |at: &Timestamp| *at <= now + CLOCKS;
+    let confirmed = verified.witnessed_at.filter(|at| verified.witnessed == Some(verified.signed) && come(at));
     let mut held = vec![("signed", verified.signed_at.max(confirmed))];
     if verified.witnessed.is_some() {
         held.push(("witnessed", verified.witnessed_at));
     }
     for (what, at) in held {
-        if at.is_none_or(|at| most < now.since(at)) {
-            found.push(Broken::Stale { what, at });
+        match at {
+            Some(at) if !come(&at) => found.push(Broken::Ahead { what, at }),
+            Some(at) if now.since(at) <= most => {}
+            at => found.push(Broken::Stale { what, at }),
         }
     }
 }

@@ -209,6 +209,14 @@ pub enum Broken {
         /// When it last was.
         at: Option<Timestamp>,
     },
+    /// A time that has not come yet says nothing of how old anything is.
+    #[error("what was {what} bears a time that has not come yet: {at}")]
+    Ahead {
+        /// `signed` or `witnessed`.
+        what: &'static str,
+        /// What it bears.
+        at: Timestamp,
+    },
 }
 
 impl Broken {
@@ -238,7 +246,7 @@ impl Broken {
             | Self::Minimum
             | Self::Unsaid { .. }
             | Self::KeptMissing { .. } => Verdict::Completeness,
-            Self::Stale { .. } => Verdict::Freshness,
+            Self::Stale { .. } | Self::Ahead { .. } => Verdict::Freshness,
         }
     }
 
@@ -269,7 +277,8 @@ impl Broken {
             | Self::Bundle { .. }
             | Self::Rewritten { .. }
             | Self::Fork { .. }
-            | Self::Stale { .. } => None,
+            | Self::Stale { .. }
+            | Self::Ahead { .. } => None,
         }
     }
 

@@ -44,6 +44,10 @@ fn an_older_checkpoint_is_the_beginning_of_a_newer_one_or_is_not() {
         let refuted = verify_growth(&proof, &signer().sign(&forged.text()), std::slice::from_ref(&key));
         assert!(matches!(refuted, Err(Refuted::Proof(_))), "{refuted:?}");
     }
+    // The proof is good, and of another one.
+    let proof = prove_growth(folder.path(), 300).unwrap();
+    let other = verify_growth(&proof, &older[0], std::slice::from_ref(&key));
+    assert!(matches!(other, Err(Refuted::OtherOlder { proved: 300, shown: 1 })), "{other:?}");
     assert!(matches!(prove_growth(folder.path(), 1013), Err(Unproven::Unsigned { asked: 1013, signed: 1012 })));
 }
 

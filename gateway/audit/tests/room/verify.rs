@@ -358,6 +358,10 @@ fn a_log_may_be_only_so_old_where_somebody_asks() {
     // A witness that was asked since says that nothing has happened.
     faults(folder.path(), &asked(60, 5_010, one()), &[]);
     faults(folder.path(), &asked(60, 5_061, one()), &["nothing was signed since", "nothing was witnessed since"]);
+    // Whose clock is far ahead says nothing of how old the log is; a little ahead is usual.
+    faults(folder.path(), &asked(60, 4_700, one()), &[]);
+    let ahead = ["nothing was signed since", "what was witnessed bears a time that has not come yet"];
+    faults(folder.path(), &asked(60, 4_699, one()), &ahead);
 }
 
 proptest! {

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use audit::CLOCKS;
 use audit::cosignature::{WitnessKey, lines_of};
 use audit::note::{BadNote, Checkpoint};
-use domain::Timestamp;
+use domain::{Clock, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 
@@ -32,6 +33,9 @@ pub(crate) enum Unwitnessed {
     /// What it said is not signed by the key that is believed.
     #[error("gave an answer that {0}")]
     Forged(BadNote),
+    /// It says that it signed at a time that has not come yet: by that nobody could tell how old its word is.
+    #[error("signed at {0}, which has not come yet")]
+    Ahead(Timestamp),
     /// It stands for more entries than there are.
     #[error(
         "stands for {theirs} entries, and this log has {ours}: its end was cut off, or it was replaced by an older copy"
@@ -60,6 +64,7 @@ impl Unwitnessed {
             Self::Refused(_) => "refused",
             Self::BadAnswer | Self::Unanswered(Unanswered::BadAnswer) => "bad_answer",
             Self::Forged(_) => "forged",
+            Self::Ahead(_) => "ahead",
             Self::Cut { .. } => "cut",
             Self::Rewritten(_) | Self::NotTheBeginning(_) => "rewritten",
         }
@@ -72,8 +77,8 @@ impl Unwitnessed {
 }
 
 /// Every reason there is.
-pub(crate) const REASONS: [&str; 8] =
-    ["unproven", "unreachable", "late", "refused", "bad_answer", "forged", "cut", "rewritten"];
+pub(crate) const REASONS: [&str; 9] =
+    ["unproven", "unreachable", "late", "refused", "bad_answer", "forged", "ahead", "cut", "rewritten"];
 
 /// What a witness said, understood.
 enum Answer {
@@ -88,11 +93,11 @@ enum Answer {
 /// Asks a witness to stand for a note of this log, which it knew up to `known` entries when it was asked last. Gives its
 /// lines, and when it signed.
 pub(crate) async fn ask(
-    door: &Door,
-    key: &WitnessKey,
+    (door, key): (&Door, &WitnessKey),
     log: &Path,
     note: &str,
     known: &mut u64,
+    clock: &dyn Clock,
 ) -> Result<(String, Timestamp), Unwitnessed> {
     let size = Checkpoint::parse(note).map_err(audit::Unproven::from)?.size;
     // Once by what was known, and once by what is said then.
@@ -100,9 +105,9 @@ pub(crate) async fn ask(
         let old = (*known).min(size);
         match door.post(growth(log, old, note).await?).await? {
             Answer::Cosigned(answer) => {
-                let lines = lines_of(key, note, &answer).map_err(Unwitnessed::Forged)?;
+                let (lines, at) = lines_of(key, note, &answer).map_err(Unwitnessed::Forged)?;
                 *known = size;
-                return Ok(lines);
+                return if at <= clock.now().wall + CLOCKS { Ok((lines, at)) } else { Err(Unwitnessed::Ahead(at)) };
             }
             Answer::Refuted => return Err(Unwitnessed::NotTheBeginning(old)),
             Answer::Stands(theirs) if theirs > size => {

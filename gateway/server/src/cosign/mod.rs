@@ -128,7 +128,7 @@ impl Cosigning {
             if now < witness.due {
                 return None;
             }
-            let answer = ask(door, key, &self.log, note, &mut witness.known).await;
+            let answer = ask((door, key), &self.log, note, &mut witness.known, &*self.clock).await;
             self.take_in(at, key, witness, answer)
         });
         let lines: String = futures::future::join_all(questions).await.into_iter().flatten().collect();

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::actor;
 use crate::commands::api_keys::length;
+use crate::commands::audit::file::the_log;
 use crate::commands::output::{Output, WRONG_USE, remark};
 use crate::desk;
 use crate::settings::Settings;
@@ -88,9 +89,7 @@ pub(super) struct During {
 impl Asked {
     /// The folder of the log.
     pub(super) fn log(&self, own: impl FnOnce() -> PathBuf) -> anyhow::Result<PathBuf> {
-        let log = self.log.clone().unwrap_or_else(own);
-        anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
-        Ok(log)
+        the_log(self.log.clone().unwrap_or_else(own))
     }
 
     /// Lets somebody read the log of this gateway, and keeps who read what until it is entered: before anything is shown,

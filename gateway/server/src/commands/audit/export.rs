@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 
 use crate::actor;
 use crate::commands::audit::asked::{Asked, During, now};
+use crate::commands::audit::file::lies_within;
 use crate::commands::output::Output;
 use crate::settings::Settings;
 
@@ -81,6 +82,12 @@ impl Export {
         } else {
             self.to.clone()
         };
+        let within = lies_within(&file, &settings.data) || lies_within(&file, &log);
+        anyhow::ensure!(
+            !within,
+            "`{}` is within the data folder or the log, where only the gateway writes",
+            file.display()
+        );
         let name = file.file_name().context("`--to` names no file")?.to_string_lossy().into_owned();
         let filter = self.during.of(self.asked.filter(), now)?;
         // What is sealed stays sealed: an export leaves the house.

@@ -10,7 +10,7 @@ use clap::Args;
 use domain::DeedClass;
 
 use crate::commands::audit::asked::keep_deed;
-use crate::commands::audit::file::short_text;
+use crate::commands::audit::file::{short_text, the_log};
 use crate::commands::output::Output;
 use crate::settings::Settings;
 
@@ -63,7 +63,7 @@ impl Prove {
                 (None, since) => deed.with("since", since.unwrap_or_default()),
             })?;
         }
-        let log = self.log.unwrap_or_else(own);
+        let log = the_log(self.log.unwrap_or_else(own))?;
         let proof = match (seq, since) {
             (Some(seq), _) => audit::prove_entry(&log, seq)?,
             (None, since) => audit::prove_growth(&log, since.unwrap_or_default())?,
@@ -89,6 +89,15 @@ impl CheckProof {
     pub(super) fn run(&self, output: Output) -> anyhow::Result<ExitCode> {
         let read = |file: &Path| short_text(file).with_context(|| format!("`{}`", file.display()));
         let proof = read(&self.proof)?;
+        let grown = audit::is_of_growth(&proof);
+        anyhow::ensure!(
+            !grown || self.since.is_some(),
+            "this proves that the log has only grown: name the older checkpoint with `--since`"
+        );
+        anyhow::ensure!(
+            grown || self.since.is_none(),
+            "`--since` is for a proof that the log has only grown, which this is not"
+        );
         let shown = match &self.since {
             Some(older) => audit::verify_growth(&proof, &read(older)?, &self.vkey).map(|newer| {
                 let words = format!("good: the log has only grown since, to {} entries", newer.size);

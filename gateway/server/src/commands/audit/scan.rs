@@ -9,6 +9,7 @@ use domain::DeedClass;
 use serde_json::{Value, json};
 
 use crate::commands::audit::asked::{During, keep_deed, now};
+use crate::commands::audit::file::the_log;
 use crate::commands::output::Output;
 use crate::desk;
 use crate::faults::Refused;
@@ -41,8 +42,7 @@ impl Scan {
         settings: &Settings,
         output: Output,
     ) -> anyhow::Result<ExitCode> {
-        let log = self.log.clone().unwrap_or_else(own);
-        anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
+        let log = the_log(self.log.clone().unwrap_or_else(own))?;
         let shapes = shapes(&catalog::Catalog::load(&settings.apis).map_err(Refused)?)?;
         let keys = match self.log {
             Some(_) => None,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use audit::cosignature::WitnessKey;
 use clap::Args;
+use domain::SystemClock;
 use http::Uri;
 use serde::Serialize;
 
@@ -81,7 +82,7 @@ async fn ask_all(log: &Path, named: &[Named]) -> anyhow::Result<Asked> {
     let mut witnesses = Vec::new();
     for it in named {
         let door = Door::of(&it.url, it.ca.as_deref())?;
-        let answer = ask(&door, &it.key, log, &plain, &mut 0).await;
+        let answer = ask((&door, &it.key), log, &plain, &mut 0, &SystemClock::new()).await;
         let witness = it.key.name().to_owned();
         witnesses.push(match answer {
             Ok((lines, at)) => {
