@@ -21,6 +21,9 @@ const KEPT_PATH: usize = 256;
 /// `UPDATEREDIRECTREF`.
 const LONGEST_METHOD: usize = 17;
 
+/// Methods that need no looking into.
+const USUAL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// From how many names in `Connection` on pingora takes them for an attack.
 const NOMINATIONS: usize = 10;
 
@@ -75,7 +78,10 @@ impl Head {
         // What the host says of the path is entered with the path, which may be sealed.
         let host = segment.and_then(|it| host.get(it.len() + 1..)).unwrap_or(host);
         let path = under(segment, path);
-        let (told_host, told) = (catalog.without_keys(host), catalog.without_keys(&path));
+        // The name of a host that an API claims is none of anybody's secrets.
+        let known = catalog.host(host).is_some();
+        let told_host = if known { Cow::Borrowed(host) } else { catalog.without_keys(host) };
+        let told = catalog.without_keys(&path);
         let method = method_name(self.method.as_str(), catalog);
         Facts {
             redacted: Redacted::default()
@@ -294,6 +300,9 @@ fn nominates_well(headers: &HeaderMap, selects: impl Fn(&str) -> bool) -> bool {
 
 /// A method as an entry names it. No registered one is longer than 17 letters; what is, is no method, and may be a secret.
 fn method_name(method: &str, catalog: &Catalog) -> String {
+    if USUAL.contains(&method) {
+        return method.to_owned();
+    }
     if method.len() > LONGEST_METHOD { "?".to_owned() } else { printable(&catalog.without_keys(method)) }
 }
 

@@ -150,11 +150,47 @@ impl Guard {
 
 #[async_trait]
 impl HttpServerApp for Guard {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    // Not an `async fn`: the session is large, and goes straight into pingora's own future instead of through one of ours.
+    fn process_new_http<'s, 'w, 'f>(
+        self: &'s Arc<Self>,
         session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+        shutdown: &'w ShutdownWatch,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'f>>
+    where
+        's: 'f,
+        'w: 'f,
+        Self: 'f,
+    {
+        let request = self.proxy.process_new_http(session, shutdown);
+        Box::pin(self.watched(request))
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        // A list counts 32 bytes more for each header (RFC 9113 section 10.5.1). With some room above the bound, whoever
+        // exceeds it is answered by the gateway; beyond that the stream is refused without words.
+        let list = self.settings.max_header_bytes + 32 * self.settings.max_headers;
+        let list = u32::try_from(list).unwrap_or(u32::MAX).saturating_add(BEYOND);
+        options
+            .max_header_list_size(list)
+            .max_concurrent_streams(STREAMS)
+            .initial_window_size(64 * 1024)
+            .initial_connection_window_size(1024 * 1024);
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    async fn http_cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}
+
+impl Guard {
+    /// Runs one request inside its deadlines.
+    async fn watched(&self, request: impl Future<Output = Option<ReusedHttpStream>>) -> Option<ReusedHttpStream> {
         let link = LINK.try_with(Arc::clone).ok();
         let before = link.as_ref().map(|it| it.moved());
         if let Some(link) = &link {
@@ -165,7 +201,7 @@ impl HttpServerApp for Guard {
         let watch = Arc::new(Watch::until(self.head_deadline(used, now)));
         let kept = link.as_ref().and_then(|it| it.alarm.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut alarm = kept.unwrap_or_else(|| Alarm::new(now));
-        let mut inner = pin!(WATCH.scope(Arc::clone(&watch), self.proxy.process_new_http(session, shutdown)));
+        let mut inner = pin!(WATCH.scope(Arc::clone(&watch), request));
         // The request before its deadline: what both have in common is one turn of this task, and the request may move
         // the deadline in it.
         let finished = poll_fn(|cx| {
@@ -202,27 +238,5 @@ impl HttpServerApp for Guard {
             self.edge.cut_off(watch.lease.lapsed().is_some());
         }
         finished.flatten()
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        // A list counts 32 bytes more for each header (RFC 9113 section 10.5.1). With some room above the bound, whoever
-        // exceeds it is answered by the gateway; beyond that the stream is refused without words.
-        let list = self.settings.max_header_bytes + 32 * self.settings.max_headers;
-        let list = u32::try_from(list).unwrap_or(u32::MAX).saturating_add(BEYOND);
-        options
-            .max_header_list_size(list)
-            .max_concurrent_streams(STREAMS)
-            .initial_window_size(64 * 1024)
-            .initial_connection_window_size(1024 * 1024);
-        Some(options)
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
-
-    async fn http_cleanup(&self) {
-        self.proxy.http_cleanup().await;
     }
 }

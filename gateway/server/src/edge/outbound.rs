@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use catalog::Timeouts;
 use domain::{Arrival, TraceParent, Upstream};
-use http::header::{COOKIE, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::request::Parts as ReqParts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -69,8 +69,12 @@ pub(crate) fn rewrite(
     Ok(())
 }
 
-pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> pingora::Result<()> {
-    let value = HeaderValue::from_str(value);
+/// Sets a header. A text that is handed over is not copied.
+pub(crate) fn insert<T>(headers: &mut HeaderMap, name: HeaderName, value: T) -> pingora::Result<()>
+where
+    HeaderValue: TryFrom<T>,
+{
+    let value = HeaderValue::try_from(value);
     headers.insert(name, value.map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "no header value"))?);
     Ok(())
 }
@@ -103,6 +107,8 @@ pub(crate) fn respell(uri: &mut http::Uri, arrival: &Arrival, query: &str) -> pi
 
 /// Takes out what the upstream must not see, and what only the gateway may say.
 fn strip(headers: &mut HeaderMap) {
+    // What nearly every request has, and alone: then no list is made.
+    headers.remove(AUTHORIZATION);
     let foreign: Vec<HeaderName> = headers.keys().filter(|it| is_foreign(it.as_str())).cloned().collect();
     for name in foreign {
         headers.remove(&name);
@@ -154,8 +160,8 @@ fn is_claimed(name: &str) -> bool {
 
 /// Tells the upstream who is calling, for whom, and with which rights.
 fn introduce(headers: &mut HeaderMap, arrival: &Arrival, forward: &Forward) -> pingora::Result<()> {
-    insert(headers, REQUEST_ID, &arrival.id.text())?;
-    insert(headers, FORWARDED_FOR, &arrival.source.text())?;
+    insert(headers, REQUEST_ID, arrival.id.text())?;
+    insert(headers, FORWARDED_FOR, arrival.source.text())?;
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if arrival.source.tls { "https" } else { "http" }));
     insert(headers, API, forward.call().operation.api.as_str())?;
     let Some(caller) = forward.caller() else { return Ok(()) };
@@ -163,7 +169,7 @@ fn introduce(headers: &mut HeaderMap, arrival: &Arrival, forward: &Forward) -> p
     insert(headers, TENANT, standing.tenant.as_str())?;
     insert(headers, CALLER, standing.key.as_str())?;
     let scopes: Vec<&str> = standing.scopes.iter().map(domain::Scope::as_str).collect();
-    insert(headers, SCOPES, &scopes.join(","))
+    insert(headers, SCOPES, scopes.join(","))
 }
 
 /// Goes on with the sender's trace, or begins one (W3C Trace Context, section 4.3).
@@ -178,7 +184,7 @@ fn trace(headers: &mut HeaderMap, arrival: &Arrival, passing: &Passing) -> pingo
         headers.remove(&TRACESTATE);
         TraceParent { trace: id | 1, parent, sampled: false }
     };
-    insert(headers, TRACEPARENT, &ours.text())
+    insert(headers, TRACEPARENT, ours.text())
 }
 
 /// Where upstreams are, resolved ahead of the requests that go there.
