@@ -183,10 +183,9 @@ impl ApiKeys {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
         with_desk(settings, async |identity, consulted, now| match self {
             Self::Create(wanted) => {
-                let terms = consulted.terms()?;
-                let new = wanted.resolve(identity, terms, now).await?;
+                let new = wanted.resolve(identity, consulted.terms()?, now).await?;
                 let tenant = identity.tenant(&new.tenant).await?;
-                let made = identity.create_key(&new, terms).await?;
+                let made = identity.create_key(&new, consulted.terms()?).await?;
                 let made = Issued { record: in_force(made.record, tenant.as_ref()), ..made };
                 output.one(&Listed::issued(&made, now), &shown_once(&made))
             }
@@ -219,14 +218,10 @@ impl ApiKeys {
                 let revoked = identity.revoke_key(&id).await?;
                 output.one(&Listed::of(&revoked, now), &format!("key `{id}` is revoked"))
             }
-            Self::Leaked { revoke } => {
-                let desk = (identity, consulted.terms()?, now);
-                output.list(&leaked::find(settings, desk, revoke).await?)
-            }
+            Self::Leaked { revoke } => output.list(&leaked::find(settings, (identity, consulted, now), revoke).await?),
             Self::Import(wanted) => {
-                let terms = consulted.terms()?;
-                let new = wanted.resolve(identity, terms, now).await?;
-                let taken = identity.import_keys(&read_keys(&new)?, terms).await?;
+                let new = wanted.resolve(identity, consulted.terms()?, now).await?;
+                let taken = identity.import_keys(&read_keys(&new)?, consulted.terms()?).await?;
                 output.list(&taken.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
             }
         })

@@ -5,12 +5,12 @@ use std::io::{IsTerminal as _, Read as _};
 use anyhow::{Context as _, bail};
 use authn::{KeyringBuilder, LeakedWhat, SecretFiles, Secrets};
 use domain::{Deed, Timestamp};
-use identity::{Identity, KeyState, Terms};
+use identity::{Identity, KeyState};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::commands::output::Rows;
-use crate::commands::tenants::enter_read;
+use crate::commands::tenants::{Consulted, enter_read};
 use crate::settings::Settings;
 
 /// The longest text, in bytes.
@@ -56,7 +56,7 @@ impl Found {
 /// Which keys stand in the text on standard input. That somebody looked is entered, and so is every key that is revoked.
 pub(super) async fn find(
     settings: &Settings,
-    (identity, terms, now): (&Identity, &Terms, Timestamp),
+    (identity, consulted, now): (&Identity, &Consulted, Timestamp),
     revoke: bool,
 ) -> anyhow::Result<Vec<Found>> {
     let text = read()?;
@@ -64,7 +64,7 @@ pub(super) async fn find(
     let mut keys = KeyringBuilder::new();
     identity.registry().load(&mut |change| keys.add(change)).await?;
     let keyring = keys.finish();
-    let prefixes: Vec<&str> = terms.all().flat_map(|it| &it.prefixes).map(String::as_str).collect();
+    let prefixes: Vec<&str> = consulted.terms()?.all().flat_map(|it| &it.prefixes).map(String::as_str).collect();
     let leaked = authn::leaked(&text, &prefixes, &keyring, &secrets);
     let ours = leaked.iter().filter(|it| matches!(it.what, LeakedWhat::Key(_))).count();
     enter_read(identity, "find_leaked_keys", |deed: Deed| deed.with("found", ours)).await?;
