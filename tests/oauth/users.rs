@@ -367,3 +367,43 @@ fn the_openid_client_of_others_discovers_signs_in_refreshes_and_is_not_mixed_up(
     assert_eq!((&told["mixed_up"], &told["replayed"]), (&json!(true), &json!("invalid_grant")), "{told}");
     world.gateway.entries().assert_sound();
 }
+
+#[test]
+fn what_somebody_does_at_a_browser_is_sealed_as_theirs_and_goes_with_them() {
+    let world = World::start();
+    let (client, challenge, tenant) = (app(&world, "none"), challenge(), world.tenant("novastraxis"));
+    let asked = request(&client, &challenge);
+    let (mut ann, mut bob) = (Browser::of(&world, "ann", &tenant), Browser::of(&world, "bob", &tenant));
+    let id = |it: &Answer| it.says("x-request-id").to_owned();
+    let mut of = |browser: &mut Browser<'_>| {
+        let login = browser.see(&format!("{AUTHORIZE}?{}", query(&asked))).expect(303);
+        let place = login.says("location");
+        let onward = decoded(place.strip_prefix("/oauth/login?continue=").expect("the login page"));
+        let fields = [("continue", onward.as_str()), ("user", &browser.name), ("password", &browser.password)];
+        let inside = browser.send(form(NOVA, "/oauth/login", &fields)).expect(303);
+        let onward = browser.sign_in(&login);
+        let page = browser.see(&onward).expect(200);
+        let allowed = browser.answer(&page, "allow").expect(303);
+        [id(&inside), id(&page), id(&allowed)]
+    };
+    let (hers, his) = (of(&mut ann), of(&mut bob));
+    let entries = world.gateway.entries();
+    let paths = ["/oauth/login", "/oauth/authorize", "/oauth/consent"];
+    for (id, path) in hers.iter().zip(paths) {
+        let entry = entries.of(id);
+        let told = (&entry["tenant"], &entry["request"]["path"], &entry["request"]["source"]);
+        assert_eq!(told, (&json!(tenant), &json!(path), &json!("127.0.0.1")), "{entry:#}");
+        assert!(entry["sealed"].is_object(), "{entry:#}");
+    }
+
+    let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", &ann.user]);
+    assert!(erased.code == 0 && erased.out.starts_with("done"), "{erased:?}");
+    for id in &hers {
+        let gone = entries.of(id);
+        let left = (&gone["sealed"]["erased"], gone["request"].get("path"), gone["request"].get("source"));
+        assert_eq!(left, (&json!(true), None, None), "{gone:#}");
+    }
+    for (id, path) in his.iter().zip(paths) {
+        assert_eq!(entries.of(id)["request"]["path"], path, "somebody else was erased");
+    }
+}

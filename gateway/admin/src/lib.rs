@@ -25,7 +25,7 @@ mod presign;
 mod teams;
 
 pub use introduction::{INTRODUCTION, Introduced, Introduction, IntroductionKey, NotIntroduced};
-pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, REFUSED, Shelf};
+pub use operations::{ABOUT, Books, Bounds, DECLINED, Offered, Operations, PERSON, REFUSED, Shelf};
 pub use outside::{Errand, Messenger, Reply, Unanswered};
 pub use people::SessionCookies;
 pub use posts::{Condition, Posts, router, serve};

@@ -18,6 +18,8 @@ mod scopes;
 mod token;
 mod userinfo;
 
+use std::sync::OnceLock;
+
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, PRAGMA};
 use axum::response::{IntoResponse, Json, Response};
@@ -26,7 +28,7 @@ use identity::{Identity, StoreFault};
 use serde_json::Value;
 
 use crate::exchange::Exchanged;
-use crate::operations::{Books, Offered, Operations, Question};
+use crate::operations::{Books, Offered, Operations, Question, name_person};
 
 use crate::outside::{self, Stop};
 
@@ -77,6 +79,8 @@ pub(crate) struct Act<'a> {
     pub(crate) offered: Offered,
     /// Whom the entry speaks of.
     pub(crate) about: Option<KeyId>,
+    /// Who sits at the browser, once that is known: what the entry says of them is sealed as theirs.
+    pub(crate) person: OnceLock<String>,
 }
 
 impl Act<'_> {
@@ -103,7 +107,7 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
     let Some(offered) = operations.books().offered(&question.introduction.api) else {
         return Declined::Failed.into();
     };
-    let mut act = Act { operations, question, offered, about: None };
+    let mut act = Act { operations, question, offered, about: None, person: OnceLock::new() };
     let answer = match question.introduction.verb {
         NativeVerb::CreateToken => token::create(&mut act).await,
         NativeVerb::RevokeToken => revoke::revoke(&mut act).await,
@@ -124,12 +128,23 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
         _ => Err(Declined::Failed.into()),
     };
     let answer = match answer {
-        Ok(response) => Ok(response),
+        Ok(response) => named(&act, response).await,
         Err(Turned::Fault(fault)) => Ok(fault.answer(&act.offered.issuer)),
         Err(Turned::Stopped(stop)) => Ok(stop.page(None, None)),
         Err(Turned::Declined(declined)) => Err(declined),
     };
     Exchanged { answer, about: act.about }
+}
+
+/// The answer, with who sits at the browser. What is about a client is an entry of its tenant.
+async fn named(act: &Act<'_>, mut response: Response) -> Result<Response, Declined> {
+    let Some(user) = act.person.get() else { return Ok(response) };
+    if act.about.is_some() {
+        name_person(&mut response, None, user);
+    } else {
+        act.operations.name_person(&mut response, user).await?;
+    }
+    Ok(response)
 }
 
 /// An answer that nobody may keep.

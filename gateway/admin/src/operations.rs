@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use domain::{ApiName, Clock, Declined, NativeVerb, Random};
+use domain::{ApiName, Clock, Declined, NativeVerb, Random, TenantId};
 use identity::{Identity, Issuer, Terms};
 use limits::Limiter;
 use serde_json::json;
@@ -38,7 +38,17 @@ pub const REFUSED: &str = "x-portcullis-refused";
 /// The header of an answer that names the key that was shown in the body, for the entry of the request.
 pub const ABOUT: &str = "x-portcullis-about";
 
+/// The header of an answer that names who sits at the browser, for the entry of the request to be sealed as theirs: a tenant
+/// of theirs, or `-` where it is that of the key that the answer is about, and their id.
+pub const PERSON: &str = "x-portcullis-person";
+
 pub(crate) const ABOUT_NAME: HeaderName = HeaderName::from_static(ABOUT);
+
+/// The same where the tenant is known, or is that of the key that the answer is about.
+pub(crate) fn name_person(response: &mut Response, tenant: Option<&TenantId>, user: &str) {
+    let named = format!("{} {user}", tenant.map_or("-", TenantId::as_str));
+    response.headers_mut().extend(HeaderValue::try_from(named).ok().map(|it| (HeaderName::from_static(PERSON), it)));
+}
 
 /// How long a body may be that is read here. What asks for one is short.
 const BODY: usize = 16 * 1024;
@@ -253,6 +263,16 @@ impl Operations {
             return response;
         }
         self.tell(&question).await.unwrap_or_else(|it| spoken(&it))
+    }
+
+    /// Has the entry of a request be sealed as that of whoever sits at the browser. Who belongs nowhere has no entries that
+    /// could be erased.
+    pub(crate) async fn name_person(&self, response: &mut Response, user: &str) -> Result<(), Declined> {
+        let memberships = self.books.identity().memberships(user).await.map_err(people::failed)?;
+        if let Some(first) = memberships.first() {
+            name_person(response, Some(&first.tenant), user);
+        }
+        Ok(())
     }
 
     async fn tell(&self, question: &Question) -> Result<Response, Declined> {

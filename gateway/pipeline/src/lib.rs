@@ -6,6 +6,7 @@
 mod answer;
 mod configuration;
 mod decide;
+mod facts;
 mod forward;
 mod gateway;
 mod ledger;
@@ -18,8 +19,9 @@ mod trail;
 pub use answer::{Answer, Unproven, UpstreamFault};
 pub use configuration::Configuration;
 pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unread};
+pub use facts::{Ending, Facts, Person, Redacted, Secured};
 pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Parts};
 pub use meters::{Meters, Totals};
 pub use shape::{expiry, over_limit, retirement, stamp};
-pub use trail::{Ending, Facts, Redacted, Secured, Trail};
+pub use trail::Trail;

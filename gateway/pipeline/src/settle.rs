@@ -5,8 +5,8 @@ use audit::{
 };
 
 use crate::Trail;
+use crate::facts::{Ending, Secured};
 use crate::meters::Times;
-use crate::trail::{Ending, Secured};
 
 /// What is to be written of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
         class: if occasion == Occasion::CutOff { "request.cut_off" } else { "request.completed" },
         strict: occasion == Occasion::Answered,
         time: trail.facts.at.wall,
-        tenant: trail.whose().map(|it| it.tenant.as_str()),
+        tenant: trail.tenant().map(domain::TenantId::as_str),
         request: RequestSection {
             id: &trail.facts.id,
             method: &trail.facts.method,
@@ -91,7 +91,7 @@ fn section(secured: &Secured) -> TlsSection<'_> {
 /// What says who asked, where that is known or whose key was shown, sealed with their key. Where it cannot be sealed it is
 /// not said at all.
 fn sealed(trail: &Trail) -> Option<Sealed> {
-    let _ = trail.whose()?;
+    let _ = trail.tenant()?;
     let mut id = [0; 16];
     let drawn = hex::decode_to_slice(&trail.facts.id, &mut id).ok();
     let key = drawn.and(trail.subject.as_ref());

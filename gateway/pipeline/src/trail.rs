@@ -1,81 +1,17 @@
 //! What was learnt of a request, for the entry alone. Nobody reads it to decide.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::{Permit, Reason};
-use domain::{ApiName, Blame, Call, Caller, Moment, Operation, Source, Standing, Tick, TraceParent};
+use domain::{ApiName, Blame, Call, Caller, Operation, Standing, TenantId, Tick};
 use limits::Allowance;
 use tracing::field::Empty;
 use tracing::{Span, debug};
 
+use crate::facts::{Ending, Facts, Person, Secured};
 use crate::settle::{self, Occasion};
 use crate::{Answer, Gateway};
-
-/// What is known of a request before anything is decided.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// The request id, in hexadecimal.
-    pub id: String,
-    /// When it arrived.
-    pub at: Moment,
-    /// The method.
-    pub method: String,
-    /// The host asked for.
-    pub host: String,
-    /// The normal path; where there is none, what arrived, printable and cut short.
-    pub path: String,
-    /// The peer.
-    pub source: Source,
-    /// The trace it belongs to.
-    pub trace: Option<TraceParent>,
-    /// How the connection was secured, where it was.
-    pub secured: Option<Secured>,
-    /// What was said and is not entered as it was.
-    pub redacted: Redacted,
-}
-
-/// What of a request is not entered as it was, because it looks like a secret or may hold one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Redacted(Vec<&'static str>);
-
-impl Redacted {
-    /// This part as well, if it is so. Entries name `method`, `host` (as it was asked for, or as TLS named it), `path`,
-    /// `query`, and `detail`: words that are repeated of it in why it was turned away.
-    #[must_use]
-    pub fn with(mut self, part: &'static str, is: bool) -> Self {
-        self.0.extend(is.then_some(part));
-        self
-    }
-
-    /// As entries name them.
-    pub(crate) fn names(&self) -> &[&'static str] {
-        &self.0
-    }
-}
-
-/// The version of TLS, and the cipher suite.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secured {
-    /// Such as `TLSv1.3`.
-    pub version: Cow<'static, str>,
-    /// Such as `TLS13_AES_256_GCM_SHA384`.
-    pub cipher: Cow<'static, str>,
-}
-
-/// How the edge saw a request end.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ending {
-    /// The status that was answered, if any was.
-    pub status: Option<u16>,
-    /// Bytes of the request body that were read.
-    pub bytes_in: u64,
-    /// Bytes of the answer's body that were sent.
-    pub bytes_out: u64,
-    /// Whether the answer reached its end.
-    pub whole: bool,
-}
 
 /// Collects findings on the way, and leaves an entry behind even if the task dies.
 pub struct Trail {
@@ -93,6 +29,8 @@ pub struct Trail {
     pub(crate) method: Option<&'static str>,
     /// Whose key was shown, and refused or judged by the operation itself: entries speak of its owner all the same.
     pub(crate) shown: Option<Arc<Standing>>,
+    /// Who sits at the browser.
+    person: Option<Person>,
     /// Whether the signature was seen before.
     pub(crate) repeated: bool,
     pub(crate) remaining: Option<u32>,
@@ -155,6 +93,7 @@ impl Trail {
             subject: None,
             method: None,
             shown: None,
+            person: None,
             repeated: false,
             remaining: None,
             permit: None,
@@ -250,18 +189,28 @@ impl Trail {
         self.bind().await.map_or_else(Answer::from, |()| answer)
     }
 
-    /// Notes whose key was shown to an operation that judges it itself. Whoever cannot be spoken of is not answered.
-    pub async fn speak_of(&mut self, standing: Arc<Standing>) -> Result<(), Unwritable> {
-        self.shown = Some(standing);
+    /// Notes whose key was shown to an operation that judges it itself, and who sits at the browser. Whoever cannot be spoken
+    /// of is not answered.
+    pub async fn speak_of(&mut self, shown: Option<Arc<Standing>>, person: Option<Person>) -> Result<(), Unwritable> {
+        self.shown = shown.or(self.shown.take());
+        self.person = person;
         self.bind().await
+    }
+
+    /// The tenant whose entry it is.
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        let of_person = || self.person.as_ref().and_then(|it| it.tenant.as_ref());
+        self.whose().map(|it| &it.tenant).or_else(of_person)
     }
 
     /// Finds the key that seals what the entry says of them: whoever cannot be spoken of so is not answered for.
     pub(crate) async fn bind(&mut self) -> Result<(), Unwritable> {
-        let Some(standing) = self.whose().map(Arc::clone) else { return Ok(()) };
+        let of_key = || self.whose().map(|it| it.owner.as_deref().unwrap_or(it.lineage.as_str()));
+        let name = self.person.as_ref().map(|it| it.user.as_str()).or_else(of_key);
+        let Some((tenant, name)) = self.tenant().zip(name) else { return Ok(()) };
         let Gateway { log, random, .. } = &*self.gateway;
-        let name = standing.owner.as_deref().unwrap_or(standing.lineage.as_str());
-        self.subject = Some(log.subject(standing.tenant.as_str(), name, random).await?);
+        let subject = log.subject(tenant.as_str(), name, random).await?;
+        self.subject = Some(subject);
         Ok(())
     }
 

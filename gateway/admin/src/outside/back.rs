@@ -89,6 +89,9 @@ async fn arrive(act: &Act<'_>, form: &Form, away: &Away, provider: &Provider) ->
     }
     // What they are may be another thing than before, and what they had before is over with that.
     act.books().come_into_force().await?;
+    if let Some(session) = act.identity().browser_session(value.reveal()).await? {
+        act.person.get_or_init(|| session.user);
+    }
     let mut response = see(&away.onward, None);
     response.headers_mut().insert(SET_COOKIE, browser_cookie(Some(value.reveal()))?);
     Ok(response)

@@ -2,6 +2,7 @@
 //!
 //! It knows where to go on from a path of the issuer's own, and goes nowhere else.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
@@ -61,7 +62,8 @@ pub(super) async fn page(operations: &Operations, question: &Question) -> Result
 
 /// How else one may sign in to go on there.
 async fn offer(operations: &Operations, question: &Question, onward: &str) -> Result<Option<Offer>, Declined> {
-    let act = Act { operations, question, offered: operations.offered(question)?, about: None };
+    let act =
+        Act { operations, question, offered: operations.offered(question)?, about: None, person: OnceLock::new() };
     act.offer(onward).await.map_err(|cause| match cause {
         Turned::Declined(declined) => declined,
         Turned::Fault(_) | Turned::Stopped(_) => Declined::Failed,
@@ -108,7 +110,9 @@ async fn submit_password(
         Ok(SignIn::Done(who)) => let_in(operations, question, &who, onward).await,
         Ok(SignIn::CodeWanted(who)) => {
             let halfway = operations.books().identity().await_code(&who).await.map_err(failed)?;
-            Ok(page_of(code_form(onward, halfway.reveal(), None)).answer(StatusCode::OK))
+            let mut response = page_of(code_form(onward, halfway.reveal(), None)).answer(StatusCode::OK);
+            operations.name_person(&mut response, who.user()).await?;
+            Ok(response)
         }
         Err(Declined::Unproven) => {
             let form = password_form(onward, &user, Some(NOT_BELIEVED));
@@ -158,7 +162,9 @@ async fn let_in(
     let value = identity.begin_browser_session(who).await.map_err(failed)?;
     let set = browser_cookie(Some(value.reveal()))?;
     let onward = HeaderValue::try_from(onward).map_err(|_| Declined::Failed)?;
-    Ok((StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response())
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response();
+    operations.name_person(&mut response, who.user()).await?;
+    Ok(response)
 }
 
 /// Sets the cookie of a session of the browser, or takes it away.

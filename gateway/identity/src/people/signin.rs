@@ -61,6 +61,13 @@ pub struct CodeWanted {
     password: String,
 }
 
+impl CodeWanted {
+    /// Whose password it is, `usr_...`.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
 /// Nobody was let in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {

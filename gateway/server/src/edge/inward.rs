@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey, REFUSED};
+use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey, PERSON, REFUSED};
 use domain::{Arrival, Clock, Declined, KeyId, NativeVerb};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
-use pipeline::{Answer, Forward};
+use pipeline::{Answer, Forward, Person};
 
 use super::outbound::{insert, respell, without_signature};
 use super::passing::Passing;
@@ -119,6 +119,12 @@ pub(crate) fn verb(forward: &Forward) -> Option<NativeVerb> {
 /// The key that the answer is about, where it is about one.
 pub(crate) fn about(response: &ResponseHeader) -> Option<KeyId> {
     response.headers.get(ABOUT)?.to_str().ok()?.parse().ok()
+}
+
+/// Who sits at the browser, where the answer names them, and a tenant of theirs; without one, that of the key it is about.
+pub(crate) fn person(response: &ResponseHeader) -> Option<Person> {
+    let (tenant, user) = response.headers.get(PERSON)?.to_str().ok()?.split_once(' ')?;
+    Some(Person { tenant: tenant.parse().ok().filter(|_| tenant != "-"), user: user.to_owned() })
 }
 
 /// Why an answer is a refusal, where it is worded already as a standard has it.

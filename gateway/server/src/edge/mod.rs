@@ -323,7 +323,8 @@ impl ProxyHttp for Edge {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "unknown transfer coding").into_up());
         }
         if inward::verb(passing.forward()?).is_some() {
-            passing.speak_of(inward::about(response), &self.gateway.keyring.load_full()).await?;
+            let (key, person) = (inward::about(response), inward::person(response));
+            passing.speak_of(key, person, &self.gateway.keyring.load_full()).await?;
             if let Some(declined) = inward::declined(response) {
                 return passing.end(declined);
             }

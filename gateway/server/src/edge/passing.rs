@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use limits::Allowance;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType};
-use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Trail};
+use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Person, Trail};
 
 use super::content::Content;
 use super::guard::Watch;
@@ -182,11 +182,16 @@ impl Passing {
         Err(Error::explain(ErrorType::HTTPStatus(400), "request ended by the gateway"))
     }
 
-    /// Has the entry speak of the owner of this key, if it is one that is known.
-    pub(crate) async fn speak_of(&mut self, key: Option<KeyId>, keys: &Keyring) -> pingora::Result<()> {
+    /// Has the entry speak of the owner of this key, if it is one that is known, and of who sits at the browser.
+    pub(crate) async fn speak_of(
+        &mut self,
+        key: Option<KeyId>,
+        person: Option<Person>,
+        keys: &Keyring,
+    ) -> pingora::Result<()> {
         let standing = key.and_then(|it| keys.by_id(&it).map(|it| Arc::clone(it.standing())));
-        let Some((trail, standing)) = self.trail.as_mut().zip(standing) else { return Ok(()) };
-        match trail.speak_of(standing).await {
+        let Some(trail) = self.trail.as_mut().filter(|_| standing.is_some() || person.is_some()) else { return Ok(()) };
+        match trail.speak_of(standing, person).await {
             Ok(()) => Ok(()),
             Err(unwritable) => self.end(unwritable.into()),
         }
