@@ -21,7 +21,9 @@ fn old() -> World {
         let log = folder.join("data/audit").display().to_string();
         let seed = folder.join("data/secrets/audit.key");
         std::fs::create_dir_all(seed.parent().expect("a folder")).expect("a folder for secrets");
-        std::fs::set_permissions(seed.parent().expect("a folder"), Permissions::from_mode(0o700)).expect("our own");
+        for it in [seed.parent().expect("a folder"), &folder.join("data")] {
+            std::fs::set_permissions(it, Permissions::from_mode(0o700)).expect("our own");
+        }
         std::fs::write(&seed, "5e".repeat(32)).expect("a seed");
         std::fs::set_permissions(&seed, Permissions::from_mode(0o600)).expect("a secret");
         let seed = seed.display().to_string();

@@ -96,7 +96,7 @@ fn ahead(log: &Path, index: u64) -> Option<Vec<u8>> {
 }
 
 /// The hashes of a tile, from what is beneath it.
-fn beneath(log: &Path, Tile { level, index }: Tile) -> Option<Vec<Hash>> {
+pub(crate) fn beneath(log: &Path, Tile { level, index }: Tile) -> Option<Vec<Hash>> {
     match level.checked_sub(1) {
         None => leaves(&disk::read(&log.join(bundle_path(index, FULL))).ok()??),
         Some(level) => {

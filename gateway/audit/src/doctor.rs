@@ -38,8 +38,10 @@ pub struct Examined {
     pub derivable: Vec<String>,
     /// Where a run gave no sign of life for too long: the first such time, and how many there are.
     pub silences: Option<(Silence, u64)>,
-    /// Tiles that are missing or damaged.
+    /// Tiles that are missing or damaged, or do not have the hashes of the entries that were signed for.
     pub tiles: Vec<String>,
+    /// Entries, or hashes of pruned ones, are not those that were signed for.
+    pub unlike: bool,
     /// Indexes that are missing or damaged, by their segments.
     pub indexes: Vec<u64>,
     /// What the newest entry says when it was.
@@ -75,7 +77,14 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
     let newest = extent.newest().filter(|(seq, _)| whole - whole % FULL as u64 <= *seq);
     silences.extend(newest.filter_map(|(seq, entry)| listener.take(seq, entry)));
     it.silences = silences.first().map(|first| (*first, silences.len() as u64));
-    it.tiles = bad_tiles(log, whole).into_iter().map(|it| it.path(FULL)).collect();
+    let tiles = match other_tiles(log)? {
+        Others::Of(tiles) => tiles,
+        others @ (Others::Unlike | Others::Unread) => {
+            it.unlike = others == Others::Unlike;
+            bad_tiles(log, whole)
+        }
+    };
+    it.tiles = tiles.into_iter().map(|it| it.path(FULL)).collect();
     for segment in extent.minimum / index::SEGMENT..sealed / index::SEGMENT {
         if !index::is_sound(log, segment) {
             it.indexes.push(segment);
@@ -101,8 +110,7 @@ pub fn mend(log: &Path) -> Result<u64, Unproven> {
             }
         }
         if root != Some(stated.root) {
-            let first = examined.tiles.first().or(examined.derivable.first());
-            return Err(Unproven::Tile(first.cloned().unwrap_or_default()));
+            return Err(Unproven::Unlike);
         }
         let (mut levels, mut failed) = (Levels::default(), None);
         for leaf in leaves(log) {
@@ -169,6 +177,41 @@ fn broken_chain(log: &Path) -> Result<Option<u64>, ReadError> {
         reached = Some(first + count);
     }
     Ok(None)
+}
+
+/// Which whole tiles are not what entries make of them.
+#[derive(Debug, PartialEq, Eq)]
+enum Others {
+    /// These: the entries are those that were signed for.
+    Of(Vec<Tile>),
+    /// The entries, or the hashes of pruned ones, lead to another root: nobody can say which of the two was changed.
+    Unlike,
+    /// Not all entries can be read.
+    Unread,
+}
+
+fn other_tiles(log: &Path) -> Result<Others, ReadError> {
+    let Ok((_, stated)) = prove::newest(log) else { return Ok(Others::Unread) };
+    let (mut levels, mut others) = (Levels::default(), Vec::new());
+    for leaf in leaves(log) {
+        if levels.size() == stated.size {
+            break;
+        }
+        let Ok(leaf) = leaf else { return Ok(Others::Unread) };
+        let mut whole = Vec::new();
+        levels.push(leaf, |tile, hashes| whole.push((tile, hashes.concat())));
+        for (tile, bytes) in whole {
+            if disk::read_whatever(&log.join(tile.path(FULL)))?.is_none_or(|it| it != bytes) {
+                others.push(tile);
+            }
+        }
+    }
+    others.sort_unstable();
+    Ok(match levels.size() == stated.size {
+        true if levels.root() == stated.root => Others::Of(others),
+        true => Others::Unlike,
+        false => Others::Unread,
+    })
 }
 
 /// Whole tiles that are not there, or do not have the roots of those beneath them.

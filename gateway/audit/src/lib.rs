@@ -81,7 +81,7 @@ pub use sequencer::MAX_ENTRY;
 pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
 pub use show::{harmless, json_line};
 pub use silence::Silence;
-pub use subjects::{Sealed, SubjectKey, SubjectKeys, Subjects};
+pub use subjects::{LastSaid, Roll, Sealed, Shortfall, SubjectKey, SubjectKeys, Subjects};
 pub use succession::Keys;
 pub use tail::Tail;
 pub use thin::thin;

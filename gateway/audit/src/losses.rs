@@ -82,9 +82,10 @@ impl Losses {
         std::mem::take(&mut self.suspect)
     }
 
-    /// The first file that is missing, and how many there are.
-    pub(crate) fn missing(&self) -> Option<(&Path, usize)> {
-        Some((self.missing.first()?, self.missing.len()))
+    /// Which files are missing, in the operator's words.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let (first, count) = (self.missing.first()?.display(), self.missing.len());
+        Some(format!("{count} files are missing or others, `{first}` among them: put them back, or verify"))
     }
 
     /// Looks at what others have touched since, and again at what was missing. Gives what is news of either.

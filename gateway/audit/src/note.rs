@@ -1,6 +1,7 @@
 //! Signed notes (C2SP signed-note): a text, and lines of who stands for it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
@@ -37,10 +38,11 @@ pub enum BadNote {
 }
 
 /// Who signs: a name and an Ed25519 key, and while it takes over from another, that one too.
+#[derive(Clone)]
 pub struct Signer {
     name: String,
-    key: Ed25519KeyPair,
-    older: Option<Ed25519KeyPair>,
+    key: Arc<Ed25519KeyPair>,
+    older: Option<Arc<Ed25519KeyPair>>,
     tags: Tags,
 }
 
@@ -48,13 +50,13 @@ impl Signer {
     /// From the 32 bytes of the key's seed.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Option<Self> {
         let key = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
-        is_name(name).then(|| Self { name: name.to_owned(), key, older: None, tags: Tags::of(seed) })
+        is_name(name).then(|| Self { name: name.to_owned(), key: Arc::new(key), older: None, tags: Tags::of(seed) })
     }
 
     /// The same while it takes over from the key of this seed: both sign, and say so. A key does not follow itself.
     pub fn after(mut self, seed: &[u8; 32]) -> Option<Self> {
         let older = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
-        self.older = Some(older).filter(|it| it.public_key().as_ref() != self.key.public_key().as_ref());
+        self.older = Some(Arc::new(older)).filter(|it| it.public_key().as_ref() != self.key.public_key().as_ref());
         if self.older.is_some() {
             self.tags.after(seed);
         }

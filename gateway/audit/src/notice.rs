@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::cbor;
 use crate::sequencer::MAX_ENTRY;
+use crate::subjects::SOURCE;
 
 /// The version of the shape of these entries.
 const SCHEMA: u64 = 1;
@@ -114,7 +115,7 @@ impl Notice {
             .with("action", deed.action.as_str())
             .with("actor", deed.actor.as_str())
             .with("number", number)
-            .with("source", "registry")
+            .with("source", SOURCE)
             .with("outcome", if deed.refused.is_some() { "refused" } else { "done" });
         notice.tenant = deed.tenant.as_ref().map(ToString::to_string);
         // A key is called the same in every entry, so that one question finds all that was done with it.

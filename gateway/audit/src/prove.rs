@@ -46,8 +46,13 @@ pub enum Unproven {
     #[error("entry {0} is not the one that was signed for: `portcullis audit verify` says what is wrong with the log")]
     Altered(u64),
     /// A tile is missing or damaged.
-    #[error("tile `{0}` is missing or damaged")]
+    #[error(
+        "tile `{0}` is missing or damaged: a start or `portcullis audit doctor --fix` makes it anew from what is beneath it"
+    )]
     Tile(String),
+    /// Nothing can be made anew of entries that are others.
+    #[error("the entries are not those that were signed for: `portcullis audit verify` says which")]
+    Unlike,
 }
 
 /// What a proof shows, once it has been verified.
@@ -107,7 +112,7 @@ pub fn prove_entry(log: &Path, seq: u64) -> Result<String, Unproven> {
     let (_, entry) = entry.ok_or(Unproven::Unsigned { asked: seq + 1, signed: stated.size })?;
     let path = tree::inclusion(seq, stated.size, &mut |level, index| subtree(log, stated.size, level, index))?;
     tree::verify_inclusion(&tree::leaf(&entry), seq, stated.size, &path, &stated.root)
-        .map_err(|_| Unproven::Altered(seq))?;
+        .map_err(|_| blame(log, &stated, (seq, &entry)))?;
     Ok(format!("{PROOF}\nextra {}\nindex {seq}\n{}\n{note}", STANDARD.encode(entry), lines(&path)))
 }
 
@@ -171,20 +176,67 @@ pub fn newest(log: &Path) -> Result<(String, Checkpoint), Unproven> {
     Ok((note, stated))
 }
 
+/// Why an entry is not proved: because of a tile, where all is well with what that is made of; else because of the entry.
+pub(crate) fn blame(log: &Path, stated: &Checkpoint, (seq, entry): (u64, &[u8])) -> Unproven {
+    let (leaf, mut used) = (tree::leaf(entry), Vec::new());
+    let mut holds = |is_anew: &dyn Fn(Tile) -> bool| {
+        let path = tree::inclusion(seq, stated.size, &mut |level, index| {
+            subtree_of(level, index, |it| {
+                used.push(it);
+                if is_anew(it) { anew(log, stated.size, it) } else { tile(log, stated.size, it) }
+            })
+        });
+        let holds = path.is_ok_and(|it| tree::verify_inclusion(&leaf, seq, stated.size, &it, &stated.root).is_ok());
+        (holds, std::mem::take(&mut used))
+    };
+    let (_, used) = holds(&|_| false);
+    let is_other = |it: Tile| tile(log, stated.size, it).ok() != anew(log, stated.size, it).ok();
+    let alone = used.iter().copied().find(|it| holds(&|tile| tile == *it).0);
+    let damaged = alone.or_else(|| used.iter().copied().filter(|_| holds(&|_| true).0).find(|it| is_other(*it)));
+    damaged.map_or(Unproven::Altered(seq), |it| {
+        let whole = it.path(FULL);
+        Unproven::Tile(if log.join(&whole).exists() { whole } else { it.path(width(stated.size, it)) })
+    })
+}
+
+/// What a tile of the tree of `size` should be, from what is beneath it.
+fn anew(log: &Path, size: u64, place: Tile) -> Result<Vec<Hash>, Unproven> {
+    let (first, width) = (place.index * FULL as u64, width(size, place));
+    let hashes: Result<Vec<Hash>, Unproven> = match place.level.checked_sub(1) {
+        None => Entries::from(log, first).take(width).map(|it| Ok(tree::leaf(&it?.1))).collect(),
+        Some(level) => {
+            (first..).take(width).map(|index| Ok(root_of(&tile(log, size, Tile { level, index })?))).collect()
+        }
+    };
+    hashes.and_then(|it| if it.len() == width { Ok(it) } else { Err(Unproven::Tile(place.path(width))) })
+}
+
+/// How many hashes a tile of the tree of `size` has.
+fn width(size: u64, tile: Tile) -> usize {
+    let there = (size >> (8 * u32::from(tile.level)).min(63)).saturating_sub(tile.index * FULL as u64);
+    usize::try_from(there).unwrap_or(FULL).min(FULL)
+}
+
 /// The hash of a whole subtree, from the tile that holds its roots.
 fn subtree(log: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Unproven> {
+    subtree_of(level, index, |it| tile(log, size, it))
+}
+
+fn subtree_of(
+    level: u32,
+    index: u64,
+    read: impl FnOnce(Tile) -> Result<Vec<Hash>, Unproven>,
+) -> Result<Hash, Unproven> {
     let (above, within) = (level / 8, level % 8);
     let first = index << within;
     let place = Tile { level: u8::try_from(above).unwrap_or(u8::MAX), index: first / FULL as u64 };
     let start = usize::try_from(first % FULL as u64).unwrap_or_default();
-    let tile = tile(log, size, place)?;
-    tile.get(start..start + (1 << within)).map(root_of).ok_or_else(|| Unproven::Tile(place.path(FULL)))
+    read(place)?.get(start..start + (1 << within)).map(root_of).ok_or_else(|| Unproven::Tile(place.path(FULL)))
 }
 
 /// The hashes of a tile of the tree of `size`.
 pub(crate) fn tile(log: &Path, size: u64, tile: Tile) -> Result<Vec<Hash>, Unproven> {
-    let there = (size >> (8 * u32::from(tile.level)).min(63)).saturating_sub(tile.index * FULL as u64);
-    let width = usize::try_from(there).unwrap_or(FULL).min(FULL);
+    let width = width(size, tile);
     let whole = disk::read(&log.join(tile.path(FULL)))?;
     let bytes = match whole {
         Some(bytes) => bytes,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cbor::{self, Identity};
+use crate::derived::beneath;
 use crate::note::{BadNote, Checkpoint, Signer};
 use crate::notice::{Before, CONTROL, STOP};
 use crate::sequencer::Sequencer;
@@ -26,6 +27,8 @@ pub struct Recovered {
     pub lost: Vec<UnderWay>,
     /// How many entries it could not write before its end, as far as it could say so.
     pub unwritten: u64,
+    /// Tiles that were damaged, and were made anew from what is beneath them.
+    pub mended: Vec<String>,
 }
 
 /// Why a log cannot be gone on with. Nothing of it was changed.
@@ -75,11 +78,20 @@ impl Unrecoverable {
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Behind { .. } | Self::Io { .. } => "",
+            Self::Damaged(path) if is_tile(path) => {
+                "; what it is made of is not there: put it back from a copy, or ask `portcullis audit doctor --fix`"
+            }
             Self::Note(_) | Self::Damaged(_) | Self::Short { .. } | Self::Forked(_) => {
                 "; move the log away and keep it as evidence"
             }
         }
     }
+}
+
+/// Whether a path is that of a tile, which can be made anew of what is beneath it.
+fn is_tile(path: &Path) -> bool {
+    let has = |name: &str| path.components().any(|it| it.as_os_str() == name);
+    has("tile") && !has("entries")
 }
 
 /// Reads what is there and makes the sequencer that goes on with it.
@@ -91,14 +103,47 @@ pub(crate) fn recover(
     if let Some(anchor) = &anchor {
         hold_to(anchor, log, &signer)?;
     }
-    let (sequencer, recovered) = go_on(log, signer, anchor)?;
+    let found = go_on(log, (signer.clone(), anchor.clone()), &mut |tile| read_tile(log, tile));
+    let (sequencer, recovered) = match found {
+        // One flipped bit in a tile leads to another root as well, and what it is made of may still be there.
+        Err(cause @ (Unrecoverable::Forked(_) | Unrecoverable::Damaged(_))) => {
+            go_on_beneath(log, (signer, anchor)).ok_or(cause)?
+        }
+        other => other?,
+    };
     if let Some(anchor) = sequencer.anchor().filter(|it| !it.exists()) {
         begin_anchor(anchor, log).map_err(|cause| Unrecoverable::Io { path: anchor.to_owned(), cause })?;
     }
     Ok((sequencer, recovered))
 }
 
-fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequencer, Recovered), Unrecoverable> {
+/// Goes on by what is beneath tiles instead of by those themselves, and makes anew those that say something else.
+fn go_on_beneath(log: &Path, by: (Signer, Option<PathBuf>)) -> Option<(Sequencer, Recovered)> {
+    let mut others = Vec::new();
+    let (sequencer, mut recovered) = go_on(log, by, &mut |tile| {
+        let there = read_tile(log, tile);
+        let Some(anew) = beneath(log, tile) else { return there };
+        if !there.is_ok_and(|it| it == anew) {
+            others.push((tile.path(FULL), anew.concat()));
+        }
+        Ok(anew)
+    })
+    .ok()?;
+    for (name, bytes) in others {
+        if let Err(cause) = disk::put_within(log, &log.join(&name), &bytes) {
+            tracing::error!(%cause, name, "a damaged tile cannot be made anew");
+            continue;
+        }
+        recovered.mended.push(name);
+    }
+    Some((sequencer, recovered))
+}
+
+fn go_on(
+    log: &Path,
+    (signer, anchor): (Signer, Option<PathBuf>),
+    read: &mut dyn FnMut(Tile) -> Result<Vec<Hash>, Unrecoverable>,
+) -> Result<(Sequencer, Recovered), Unrecoverable> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |cause| Unrecoverable::Io { path, cause }
@@ -111,7 +156,7 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
         None if stated.is_none() && !log.join("tile").exists() => 0,
         None => return Err(Unrecoverable::Damaged(wal::folder(log))),
     };
-    let levels = Levels::resume(first, |tile| read_tile(log, tile))?;
+    let levels = Levels::resume(first, read)?;
     let wal = Wal::new(open(log, first)?, first, 0);
     let size = stated.as_ref().map_or(0, |it| it.size);
     let mut sequencer = Sequencer::resume(log, (signer, anchor), levels, wal, size);
@@ -158,7 +203,10 @@ fn go_on(log: &Path, signer: Signer, anchor: Option<PathBuf>) -> Result<(Sequenc
     // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.
     sequencer.settle().map_err(failed(log))?;
     let before = Before::of(found, stopped.is_some());
-    Ok((sequencer, Recovered { next: found, torn, inserted, before, lost: Vec::new(), unwritten: 0 }))
+    Ok((
+        sequencer,
+        Recovered { next: found, torn, inserted, before, lost: Vec::new(), unwritten: 0, mended: Vec::new() },
+    ))
 }
 
 /// A write-ahead file that is not to stay as it was found.
@@ -242,7 +290,11 @@ fn hold_to(anchor: &Path, log: &Path, signer: &Signer) -> Result<(), Unrecoverab
         let note = String::from_utf8(bytes).map_err(|_| BadNote::Malformed)?;
         Checkpoint::parse(signer.open(&note)?)
     };
-    let anchored = open(bytes).map_err(|cause| failed(anchor)(io::Error::other(cause)))?;
+    let anchored = open(bytes).map_err(|cause| {
+        let other = matches!(cause, BadNote::Unsigned(_));
+        let help = if other { ": the key that signed this log is another one, put that back" } else { "" };
+        failed(anchor)(io::Error::other(format!("{cause}{help}")))
+    })?;
     let newest = disk::read(&log.join("checkpoint")).map_err(failed(log))?;
     let newest = newest.map(open).transpose()?;
     let behind = newest.as_ref().is_none_or(|it| it.size < anchored.size);

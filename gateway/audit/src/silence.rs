@@ -11,7 +11,7 @@ use crate::cbor;
 use crate::notice::CONTROL;
 
 /// The class of a sign of life.
-const HEARTBEAT: &str = "heartbeat";
+pub(crate) const HEARTBEAT: &str = "heartbeat";
 
 /// How often a gateway gives one, until its log says otherwise.
 const USUAL: Duration = Duration::from_secs(10);

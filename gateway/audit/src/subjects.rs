@@ -4,6 +4,7 @@
 //! goes on holding.
 
 mod lines;
+mod roll;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,6 +23,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::disk;
 use lines::Lines;
+pub use roll::{LastSaid, Roll, Shortfall};
+pub(crate) use roll::{SOURCE, deed};
 
 /// The key of one person, or of whatever else can be erased as one.
 pub struct SubjectKey {
@@ -51,6 +54,8 @@ pub struct Subjects {
     file: Mutex<Option<Lines>>,
     /// By tenant, then by name.
     known: RwLock<Known>,
+    /// Which there ever were.
+    roll: Mutex<Roll>,
     /// Something was written that is not on the disk for certain.
     dirty: AtomicBool,
 }
@@ -109,7 +114,7 @@ fn nonce(id: &[u8; 16]) -> Nonce {
 impl Subjects {
     /// Keys that live as long as the process: what is sealed with them is erased when it ends.
     pub fn passing() -> Self {
-        Self { file: Mutex::default(), known: RwLock::default(), dirty: AtomicBool::new(false) }
+        Self { file: Mutex::default(), known: RwLock::default(), roll: Mutex::default(), dirty: AtomicBool::new(false) }
     }
 
     /// The keys in this file, which is made where there is none. A line that was never finished is cut off.
@@ -117,10 +122,11 @@ impl Subjects {
         if let Some(folder) = path.parent() {
             disk::make_folder(folder)?;
         }
-        let Found { known, whole, .. } = read(path)?;
+        let Found { known, drawn, erased, whole } = read(path)?;
         Ok(Self {
             file: Mutex::new(Some(Lines::found(path, whole)?)),
             known: RwLock::new(known),
+            roll: Mutex::new(Roll::of(&drawn, erased.len())),
             dirty: AtomicBool::new(true),
         })
     }
@@ -153,6 +159,7 @@ impl Subjects {
             file.add(&text)?;
             self.dirty.store(true, Ordering::Release);
         }
+        self.roll_mut().draw(&line.id);
         let key = Arc::new(key);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(tenant.to_owned()).or_default().insert(name.to_owned(), Arc::clone(&key));
@@ -164,7 +171,7 @@ impl Subjects {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let own = known.get(tenant).into_iter().flat_map(HashMap::values);
         let keys = own.map(|it| (it.id.clone(), Arc::clone(it))).collect();
-        SubjectKeys { keys, erased: HashSet::new() }
+        SubjectKeys { keys, drawn: Vec::new(), erased: HashSet::new() }
     }
 
     /// Makes certain that every key is on the disk. To be called before what was sealed with them is.
@@ -189,29 +196,54 @@ impl Subjects {
         synced
     }
 
-    /// Puts the file back where it was taken away or replaced. Says whether it was.
+    /// Puts the file back where it was taken away, replaced or changed. Says whether it was.
     pub(crate) fn look(&self) -> io::Result<bool> {
-        let mut file = self.file();
-        let Some(lines) = file.as_mut().filter(|it| !it.is_in_place()) else { return Ok(false) };
-        lines.put_back().map(|()| true)
+        self.file().as_mut().map_or(Ok(false), Lines::look)
+    }
+
+    /// Which keys there ever were, for a sign of life to say.
+    pub fn roll(&self) -> Roll {
+        *self.roll_mut()
     }
 
     /// Destroys the key of a subject, here and on the disk, where only its id is left. Gives that; nothing where there was none. What is said of the
     /// subject from now on is sealed with another.
     pub fn erase(&self, tenant: &str, name: &str) -> io::Result<Option<String>> {
-        let mut file = self.file();
         let Some(id) = self.known(tenant, name).map(|it| it.id.clone()) else { return Ok(None) };
-        if let Some(file) = &mut *file {
-            let own = |line: &[u8]| matches!(serde_json::from_slice(line), Ok(Line::Key(it)) if it.id == id);
-            let mut said = serde_json::to_vec(&Line::Erased { erased: id.clone() })?;
-            said.push(b'\n');
-            file.replace(own, &said)?;
+        let gone = self.erase_keys(&HashSet::from([id.clone()]))?;
+        Ok((gone > 0).then_some(id))
+    }
+
+    /// Destroys the keys of these ids, as far as they are there. Says how many were.
+    pub fn erase_keys(&self, ids: &HashSet<String>) -> io::Result<u64> {
+        let mut file = self.file();
+        let there = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let gone = there.values().flat_map(HashMap::values).filter(|it| ids.contains(&it.id)).count() as u64;
+        drop(there);
+        if let Some(file) = file.as_mut().filter(|_| gone > 0) {
+            // In the place of the key: which keys there ever were, and in which order, does not change.
+            file.replace(|line| match serde_json::from_slice(line) {
+                Ok(Line::Key(it)) if ids.contains(&it.id) => {
+                    let mut said = serde_json::to_vec(&Line::Erased { erased: it.id.clone() }).ok()?;
+                    said.push(b'\n');
+                    Some(said)
+                }
+                Ok(Line::Key(_) | Line::Erased { .. }) | Err(_) => None,
+            })?;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_tenant) = known.get_mut(tenant) {
-            of_tenant.remove(name);
-        }
-        Ok(Some(id))
+        known.values_mut().for_each(|it| it.retain(|_, key| !ids.contains(&key.id)));
+        self.roll_mut().erase(gone);
+        Ok(gone)
+    }
+
+    /// Says in each sign of life that so many more keys are to be gone than are, so that the next start looks for them.
+    pub fn miss_erased(&self, count: u64) {
+        self.roll_mut().erase(count);
+    }
+
+    fn roll_mut(&self) -> MutexGuard<'_, Roll> {
+        self.roll.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file(&self) -> MutexGuard<'_, Option<Lines>> {
@@ -224,7 +256,9 @@ type Known = HashMap<String, HashMap<String, Arc<SubjectKey>>>;
 /// What a file holds.
 struct Found {
     known: Known,
-    /// The ids of keys that were destroyed.
+    /// The ids of all keys that were ever drawn, in their order.
+    drawn: Vec<String>,
+    /// Those of keys that were destroyed.
     erased: HashSet<String>,
     /// Its whole lines.
     whole: Zeroizing<Vec<u8>>,
@@ -234,13 +268,14 @@ fn read(path: &Path) -> io::Result<Found> {
     let mut text = Zeroizing::new(disk::read(path)?.unwrap_or_default());
     let end = text.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
     text.truncate(end);
-    let (mut known, mut erased) = (Known::new(), HashSet::new());
+    let (mut known, mut drawn, mut erased) = (Known::new(), Vec::new(), HashSet::new());
     for line in text.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
         let bad =
             || io::Error::new(io::ErrorKind::InvalidData, format!("`{}` holds a line that is no key", path.display()));
         let line = match serde_json::from_slice(line).map_err(|_| bad())? {
             Line::Key(line) => line,
             Line::Erased { erased: id } => {
+                drawn.push(id.clone());
                 erased.insert(id);
                 continue;
             }
@@ -248,24 +283,27 @@ fn read(path: &Path) -> io::Result<Found> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(&line.key, &mut bytes).map_err(|_| bad())?;
         let key = SubjectKey::new(line.id.clone(), bytes).ok_or_else(bad)?;
+        drawn.push(line.id.clone());
         known.entry(line.tenant.clone()).or_default().insert(line.name.clone(), Arc::new(key));
     }
-    Ok(Found { known, erased, whole: text })
+    Ok(Found { known, drawn, erased, whole: text })
 }
 
 /// The keys by their ids, for whoever may read what was sealed, and the ids of those that were destroyed.
 #[derive(Debug, Default)]
 pub struct SubjectKeys {
     keys: HashMap<String, Arc<SubjectKey>>,
+    /// The ids of all that were ever drawn, in their order.
+    drawn: Vec<String>,
     erased: HashSet<String>,
 }
 
 impl SubjectKeys {
     /// The keys in this file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let Found { known, erased, .. } = read(path)?;
+        let Found { known, drawn, erased, .. } = read(path)?;
         let keys = known.into_values().flat_map(HashMap::into_values).map(|it| (it.id.clone(), it)).collect();
-        Ok(Self { keys, erased })
+        Ok(Self { keys, drawn, erased })
     }
 
     /// Whether the key of this id is neither there nor was destroyed by [`Subjects::erase`]: somebody has lost it.

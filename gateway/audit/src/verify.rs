@@ -1,6 +1,7 @@
 //! Whether a log is what was signed and witnessed: read by somebody who believes nothing but keys.
 
 mod ahead;
+mod deeds;
 mod edge;
 mod fault;
 mod pruned;

@@ -297,7 +297,7 @@ impl Writer {
         let said = std::mem::replace(&mut self.unsealed, found.is_err());
         match found {
             Ok(true) => {
-                tracing::error!("the keys of subjects were taken away or replaced, and are there again");
+                tracing::error!("the keys of subjects were taken away, replaced or changed, and are there again");
                 self.shared.note(&Notice::control("restored", now).with("what", SUBJECTS));
             }
             Err(cause) if !said => {
@@ -369,9 +369,8 @@ impl Writer {
                 }
             }
         }
-        let words = losses.missing().map(|(first, count)| {
-            format!("{count} files are missing or others, `{}` among them: put them back, or verify", first.display())
-        });
+        let unsealed = || self.unsealed.then(|| format!("{SUBJECTS} are missing, and cannot be put back"));
+        let words = losses.missing().or_else(unsealed);
         *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = words;
         if touched {
             self.held.vigil.astray = Some(Astray::WriteAhead);

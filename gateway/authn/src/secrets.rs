@@ -14,8 +14,9 @@ use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault, keyformat};
 use zeroize::{Zeroize, Zeroizing};
 
 pub use files::{
-    IdentitySeeds, IdentityStep, SecretFiles, SecretsFault, forget_seed, identity_seeds, publish_identity_seed,
-    replace_identity_seeds, replace_seed, restore_seed, seed, seed_before, tend_identity_seeds, text,
+    IdentitySeeds, IdentityStep, SecretFiles, SecretsFault, forget_seed, identity_seeds, keep_private,
+    publish_identity_seed, replace_identity_seeds, replace_seed, restore_seed, seed, seed_before, tend_identity_seeds,
+    text,
 };
 
 use crate::SystemRandom;

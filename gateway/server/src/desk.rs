@@ -26,6 +26,7 @@ pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::
     let data = &settings.data;
     let mut folder = std::fs::DirBuilder::new();
     folder.recursive(true).mode(0o700).create(data).with_context(|| format!("data folder `{}`", data.display()))?;
+    private(settings).iter().try_for_each(|it| authn::secrets::keep_private(it))?;
     let files = SecretFiles::under(data);
     let secrets = Secrets::open(&files)?;
     let store = Sqlite::open(&data.join("portcullis.db")).await?;
@@ -34,6 +35,14 @@ pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::
     let identity = identity.with_people(settings.people.clone());
     identity.check_secrets(&secrets.marks()).await?;
     Ok(Desk { identity, secrets, store })
+}
+
+/// What nobody else may read or change, besides the secrets that are refused where they are read: the folders, since whoever
+/// can write there can put another file in the place of each, the database, and the keys that seal.
+pub(crate) fn private(settings: &Settings) -> Vec<PathBuf> {
+    let data = &settings.data;
+    let beside = ["secrets", "portcullis.db", "portcullis.db-wal", "portcullis.db-shm"].map(|it| data.join(it));
+    [data.clone()].into_iter().chain(beside).chain([subjects_file(settings)]).collect()
 }
 
 /// Who tells the APIs behind who calls, in the name of this gateway. The key is made where it was never there.

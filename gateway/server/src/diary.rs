@@ -3,8 +3,8 @@
 //! Silence must show: whoever reads the log can tell a gateway that had nothing to do from one that said nothing.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audit::{Hold, HoldName, Notice};
@@ -43,6 +43,8 @@ pub(crate) struct Diary {
     pub(crate) retaining: Retaining,
     /// The last deed that was handed to the log, so that none is handed over twice by one run.
     entered: AtomicU64,
+    /// The greatest number of a deed that is in the log, as far as that is known: what comes next goes on from it.
+    last_deed: Mutex<Option<u64>>,
 }
 
 /// Why the configuration is entered.
@@ -54,10 +56,11 @@ pub(crate) enum Occasion {
 }
 
 impl Diary {
-    pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>, last_deed: Option<u64>) -> Self {
         // The file of a running program can always be read by its owner; where not, the empty text says so.
         let binary = std::fs::read("/proc/self/exe").map(|it| named(sha256(&SHA256, &it).as_ref())).unwrap_or_default();
-        Self { gateway, registry, binary, retaining: Retaining::default(), entered: AtomicU64::new(0) }
+        let (retaining, last_deed) = (Retaining::default(), Mutex::new(last_deed));
+        Self { gateway, registry, binary, retaining, entered: AtomicU64::new(0), last_deed }
     }
 
     /// Enters what commands have done since, makes certain that it is on the disk, and only then lets go of it.
@@ -73,6 +76,7 @@ impl Diary {
             for (id, deed) in &deeds {
                 if entered < *id {
                     let Some(deed) = self.carried_out(deed) else { break };
+                    self.note_gap(*id);
                     let _ = log.note(&Notice::deed(*id, &deed));
                 }
                 newest = *id;
@@ -91,6 +95,22 @@ impl Diary {
                 return Ok(());
             }
         }
+    }
+
+    /// Enters that deeds before this one are missing: numbers go without gaps, so that somebody has taken them away.
+    fn note_gap(&self, number: u64) {
+        let mut last = self.last_deed.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = last.map(|it| it.saturating_add(1)).filter(|it| *it < number);
+        if let Some(first) = first {
+            tracing::error!(
+                first,
+                end = number,
+                "deeds are missing from the registry, and nobody can say what they were"
+            );
+            let gap = Notice::control("gap", self.gateway.clock.now().wall).with("source", "registry");
+            let _ = self.gateway.log.note(&gap.with("first", first).with("end", number));
+        }
+        *last = (*last).max(Some(number));
     }
 
     /// Does what comes after its own entry: the checkpoint that somebody wants covers it.
@@ -169,11 +189,13 @@ impl Diary {
             .with("entries_durable", log.durable())
             .with("connections", meters.connections.get())
             .with("refused_before_context", Value::Object(closed))
+            .with("subjects", log.subjects().roll().said())
             .with(
                 "uptime_ms",
                 u64::try_from(clock.tick().since(domain::Tick::default()).as_millis()).unwrap_or(u64::MAX),
             );
-        let _ = log.note(&beat);
+        let deed = *self.last_deed.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = log.note(&deed.iter().fold(beat, |beat, it| beat.with("deeds", *it)));
     }
 
     /// The configuration in force, in facts that checks can read, and as a digest.

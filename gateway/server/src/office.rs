@@ -39,7 +39,7 @@ use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
 
 use ending::Ending;
-pub(crate) use opening::{open_log, signer};
+pub(crate) use opening::{is_begun, open_log, signer};
 
 /// How often uses of keys are written down, and names of upstreams resolved again.
 const ROUND: Duration = Duration::from_secs(30);
@@ -97,7 +97,7 @@ impl Office {
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
         let identity_tokens = desk::identity_tokens(&settings)?;
-        let log = open_log(&settings, &clock)?;
+        let (log, last_deed) = open_log(&settings, &clock)?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let (peers, unresolved) = Peers::resolve(&configuration);
         for it in unresolved {
@@ -120,7 +120,7 @@ impl Office {
         let scanning = Scanning::new(gateway.meters.registry())?;
         hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
         let gateway = Arc::new(gateway);
-        let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()));
+        let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), last_deed);
         diary.snapshot(&settings, &digest, Occasion::Start);
         Ok(Self {
             settings,

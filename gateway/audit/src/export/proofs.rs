@@ -45,7 +45,8 @@ impl Judge {
     /// Holds an entry to what was signed for, where it is old enough for that.
     pub fn hold(&mut self, found: &Found) -> Result<(), Unproven> {
         let Some(proofs) = self.0.as_mut().filter(|it| found.seq < it.checkpoint().size) else { return Ok(()) };
-        proofs.held(found.seq, &found.bytes)?.map(drop).ok_or(Unproven::Altered(found.seq))
+        let held = proofs.held(found.seq, &found.bytes)?.map(drop);
+        held.ok_or_else(|| prove::blame(&proofs.log, &proofs.checkpoint, (found.seq, &found.bytes)))
     }
 }
 

@@ -325,6 +325,14 @@ impl Found {
         }
     }
 
+    /// Says that deeds were never entered. What they were no entry can say.
+    pub(super) fn missing_deeds(&mut self, first: u64, end: u64, seq: u64) {
+        if self.remarks.len() < MOST {
+            let last = end - 1;
+            self.remarks.push(format!("before entry {seq} deeds {first} to {last} of the registry were never entered"));
+        }
+    }
+
     /// Says of a run that nothing was heard of it for too long. What it did meanwhile no entry can say.
     pub(super) fn silent(&mut self, silence: &Silence) {
         if self.remarks.len() < MOST {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use domain::Timestamp;
 
 use super::ahead;
+use super::deeds::Deeds;
 use super::edge::{self, broken};
 use super::fault::{Broken, Found};
 use super::pruned::{PrunedPart, Prunings};
@@ -29,6 +30,7 @@ pub(super) struct Replay<'l> {
     newest: u64,
     found: Found,
     runs: Runs,
+    deeds: Deeds,
     prunings: Prunings,
     /// The tree over entries, as far as they are those that were signed for.
     read: Levels,
@@ -61,6 +63,7 @@ impl<'l> Replay<'l> {
             newest,
             found,
             runs: Runs::default(),
+            deeds: Deeds::default(),
             prunings,
             read: Levels::default(),
             told: None,
@@ -127,6 +130,7 @@ impl<'l> Replay<'l> {
             let file = path.strip_prefix(self.log).unwrap_or(&path).display().to_string();
             self.found.push(Broken::Unreadable { seq: first, file });
             self.runs.skip();
+            self.deeds.skip();
             if self.leaves.len() < FULL {
                 return Ok(());
             }
@@ -164,6 +168,7 @@ impl<'l> Replay<'l> {
                 self.take(seq, &entry);
             } else {
                 self.runs.skip();
+                self.deeds.skip();
                 if seq.is_multiple_of(FULL as u64) {
                     self.open_tile(seq);
                 }
@@ -238,6 +243,7 @@ impl<'l> Replay<'l> {
 
     fn take(&mut self, seq: u64, entry: &[u8]) {
         self.runs.count(entry, seq, &mut self.found);
+        self.deeds.take(seq, entry, &mut self.found);
         self.prunings.take(seq, entry);
         if seq + 1 == self.newest {
             let time = cbor::view(entry).ok().and_then(|it| it.get("time")?.as_i64());

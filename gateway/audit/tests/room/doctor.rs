@@ -110,3 +110,74 @@ fn silence_within_a_run_is_found_by_both_who_look() {
     let (first, count) = examine(log).unwrap().silences.unwrap();
     assert_eq!((first.to_string().as_str(), count), (says, 1));
 }
+
+#[test]
+fn a_tile_with_one_other_bit_is_blamed_by_all_who_look_and_made_anew() {
+    let folder = crate::verify::whole();
+    let log = folder.path();
+    crate::verify::seal(log);
+    let name = "tile/0/001";
+    let whole = fs::read(log.join(name)).unwrap();
+    let flip = || {
+        let mut bytes = whole.clone();
+        bytes[100] ^= 1;
+        fs::write(log.join(name), bytes).unwrap();
+    };
+    let read = || fs::read(log.join(name)).unwrap();
+    flip();
+    let it = examine(log).unwrap();
+    assert_eq!((it.tiles.as_slice(), it.unlike), (&[name.to_owned()][..], false));
+    let query = |seq| audit::Query::new(log, seq, audit::Filter::default(), audit::Way::Scan).unwrap().next().unwrap();
+    for seq in [258, 260] {
+        let refused = audit::prove_entry(log, seq).unwrap_err();
+        assert!(matches!(&refused, Unproven::Tile(it) if it == name), "{refused}");
+        let refused = audit::hold_to_newest(log, &[query(seq).unwrap()]).unwrap_err();
+        assert!(matches!(&refused, Unproven::Tile(it) if it == name), "{refused}");
+    }
+    assert_eq!(mend(log).unwrap(), 1);
+    assert!(read() == whole && audit::prove_entry(log, 260).is_ok());
+    // A start makes it anew, whether bits of it are others, it is cut, or gone.
+    for damage in 0..3 {
+        match damage {
+            0 => flip(),
+            1 => fs::write(log.join(name), &whole[..100]).unwrap(),
+            _ => fs::remove_file(log.join(name)).unwrap(),
+        }
+        let (open, found) = crate::sample::open(log).unwrap();
+        assert_eq!(found.mended, [name]);
+        drop(open);
+        assert!(read() == whole);
+    }
+    // Not where the entries are others: nothing is derived from those, and no tile is blamed.
+    crate::verify::alter(log, 300);
+    let it = examine(log).unwrap();
+    assert_eq!((it.tiles.as_slice(), it.unlike), (&[][..], true));
+    let refused = audit::prove_entry(log, 300).unwrap_err();
+    assert!(matches!(refused, Unproven::Altered(300)), "{refused}");
+    flip();
+    assert!(crate::sample::open(log).is_err() && mend(log).is_ok());
+    assert!(read() != whole);
+    fs::remove_file(log.join(name)).unwrap();
+    assert!(matches!(mend(log), Err(Unproven::Unlike)));
+}
+
+#[test]
+fn deeds_that_were_never_entered_are_remarked_upon() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path();
+    let then = domain::Timestamp::from_seconds(1_790_000_000);
+    let (open, found) = crate::sample::open_as(log, audit::AuditSettings::default(), "00").unwrap();
+    let _ = open.note(&audit::Notice::start(then, found.before, 0));
+    let deed = domain::Deed::new(domain::DeedClass::Tenant, "create", "os:root", then);
+    // What was entered before a crash comes again.
+    for number in [3, 4, 5, 4, 5, 7, 8, 11] {
+        let _ = open.note(&audit::Notice::deed(number, &deed));
+    }
+    let _ = open.note(&audit::Notice::stop(then));
+    drop(open);
+    assert_eq!(audit::LastSaid::of(log).unwrap().deed, Some(11));
+    let told = crate::verify::told(log, &crate::verify::grounds());
+    let says =
+        |seq, first, last| format!("before entry {seq} deeds {first} to {last} of the registry were never entered");
+    assert_eq!((told.faults.len(), told.remarks), (0, vec![says(6, 6, 6), says(8, 9, 10)]));
+}

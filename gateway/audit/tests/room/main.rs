@@ -19,6 +19,7 @@ mod rotation;
 mod sample;
 mod scan;
 mod sinks;
+mod subjects;
 mod thin;
 mod tree;
 mod trouble;

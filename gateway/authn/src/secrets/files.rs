@@ -49,12 +49,14 @@ pub enum SecretsFault {
         source: std::io::Error,
     },
     /// Others than its owner have rights to the file.
-    #[error("`{path}` has mode {mode:o}: others than its owner may read or change it; help: chmod 600 it")]
+    #[error("`{path}` has mode {mode:o}: others than its owner may read or change it; help: chmod {right:o} it")]
     Exposed {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// Those that it should have.
+        right: u32,
     },
     /// A key is taking over from another already.
     #[error("`{path}` is there: the key takes over from another one, and that must be finished first")]
@@ -174,11 +176,24 @@ pub fn text(path: &Path) -> Result<Zeroizing<String>, SecretsFault> {
     let file = File::open(path).map_err(|it| io(path, it))?;
     let mode = file.metadata().map_err(|it| io(path, it))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(SecretsFault::Exposed { path: path.to_owned(), mode });
+        return Err(SecretsFault::Exposed { path: path.to_owned(), mode, right: 0o600 });
     }
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST).read_to_string(&mut text).map_err(|it| io(path, it))?;
     Ok(text)
+}
+
+/// Refuses a file or a folder of secrets that others than its owner may read or change. What is not there is for nobody.
+pub fn keep_private(path: &Path) -> Result<(), SecretsFault> {
+    let found = match fs::metadata(path) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|it| io(path, it))?,
+    };
+    let (mode, right) = (found.permissions().mode() & 0o777, if found.is_dir() { 0o700 } else { 0o600 });
+    if mode & 0o077 != 0 {
+        return Err(SecretsFault::Exposed { path: path.to_owned(), mode, right });
+    }
+    Ok(())
 }
 
 fn version_of(path: &Path) -> Option<u16> {

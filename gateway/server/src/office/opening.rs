@@ -1,12 +1,13 @@
 //! The log of this gateway, opened, and who signs it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use audit::note::Signer;
-use audit::{Author, Before, Custody, Log, Notice, Recovered, Subjects};
+use audit::{Author, Before, Custody, LastSaid, Log, Notice, Recovered, SubjectKeys, Subjects};
 use authn::{SecretFiles, SystemRandom};
-use domain::{Clock, Random as _};
+use domain::{Clock, DeedClass, Random as _, Timestamp};
 
 use crate::desk;
 use crate::retaining;
@@ -17,35 +18,51 @@ pub(crate) fn signer(settings: &Settings) -> anyhow::Result<Signer> {
     let files = SecretFiles::under(&settings.data);
     let named = || format!("`node`: `{}` cannot name a log: write it without spaces and `+`", settings.node);
     let name = format!("portcullis/{}", settings.node);
+    anyhow::ensure!(
+        files.audit.exists() || !is_begun(settings),
+        "`{}`: the key that signed this log is missing: put it back; another one could not go on with it",
+        files.audit.display()
+    );
     let signer = Signer::from_seed(&name, &*authn::secrets::seed(&files.audit)?).with_context(named)?;
     let Some(before) = authn::secrets::seed_before(&files.audit_before)? else { return Ok(signer) };
     signer.after(&before).context("the older key of the log cannot be used")
 }
 
-/// The log of this gateway, with the entry of a run that begins.
-pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Log> {
+/// Whether there is anything that the key of a log has signed, or was about to.
+pub(crate) fn is_begun(settings: &Settings) -> bool {
+    let log = settings.data.join("audit");
+    let anchored = SecretFiles::under(&settings.data).audit_newest.exists();
+    anchored || ["checkpoint", "checkpoints", "tile", "wal"].iter().any(|it| log.join(it).exists())
+}
+
+/// The log of this gateway, with the entry of a run that begins, and the number of the last deed that is in it.
+pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<(Log, Option<u64>)> {
     let files = SecretFiles::under(&settings.data);
     // Whoever had the key had a log.
     let begun = files.audit.exists();
     let signer = signer(settings)?;
     let folder = settings.data.join("audit");
-    let subjects = desk::subjects_file(settings);
-    let unsealed = begun && !subjects.exists();
-    let subjects = Subjects::open(&subjects).with_context(|| format!("`{}` cannot be used", subjects.display()))?;
+    let file = desk::subjects_file(settings);
+    let unsealed = begun && !file.exists();
+    let subjects = Subjects::open(&file).with_context(|| format!("`{}` cannot be used", file.display()))?;
+    let keys = SubjectKeys::read(&file).with_context(|| format!("`{}` cannot be used", file.display()))?;
     let author = Author { node: settings.node.clone(), boot: boot_id() };
     let unanchored = !files.audit_newest.exists() && (begun || folder.join("checkpoint").exists());
     let custody = Custody { signer, subjects, anchor: Some(files.audit_newest) };
     let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) = Log::open(&folder, settings.audit.clone(), custody, author, Arc::clone(clock))?;
+    let said = LastSaid::of(&folder).with_context(|| format!("audit log `{}`", folder.display()))?;
     let Recovered { torn, inserted, before, unwritten, .. } = recovered;
     let now = clock.now().wall;
     let mut start = Notice::start(now, before, torn);
     start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
     start = if inserted > 0 { start.with("inserted", inserted) } else { start };
-    start = if unsealed { start.with("subjects", "missing") } else { start };
-    if unsealed {
+    let short = keys.held_to(&said, &folder).with_context(|| format!("audit log `{}`", folder.display()))?;
+    start = if unsealed || short.is_lost { start.with("subjects", "missing") } else { start };
+    start = if short.undone.is_empty() { start } else { start.with("undone", short.undone.len()) };
+    if unsealed || short.is_lost {
         tracing::error!(
-            "the keys that seal what entries say of people are gone: nobody can read what they have sealed"
+            "keys that seal what entries say of people are gone: nobody can read what they have sealed; restore the file"
         );
     }
     let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
@@ -53,6 +70,11 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
         tracing::warn!(
             "nothing said how much of the audit log was signed for: it is gone on with as it is, or begun anew"
         );
+    }
+    erase_again(&log, &short.undone, now);
+    for tile in recovered.mended {
+        tracing::error!(tile, "a tile of the audit log was damaged, and was made anew from what is beneath it");
+        let _ = log.note(&Notice::control("restored", now).with("what", tile));
     }
     retaining::begin(&log, last, recovered.next, now);
     log.note_lost(&recovered.lost);
@@ -68,7 +90,33 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
     }
-    Ok(log)
+    let deed = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
+    Ok((log, deed))
+}
+
+/// Destroys keys once more that were destroyed, and came back with an older copy of their file.
+fn erase_again(log: &Log, undone: &HashSet<String>, now: Timestamp) {
+    if undone.is_empty() {
+        return;
+    }
+    let count = undone.len();
+    tracing::error!(count, "keys that were destroyed are there again: an older copy of their file was put back");
+    // Nobody is erased while a hold is in force, nor where nobody can say whether one is.
+    if !audit::holds(log.folder()).is_ok_and(|it| it.is_empty()) {
+        tracing::error!(count, "they stay until no legal hold is in force at a start");
+        log.subjects().miss_erased(count as u64);
+        return;
+    }
+    if let Err(cause) = log.subjects().erase_keys(undone) {
+        tracing::error!(%cause, "they cannot be destroyed again: the next start tries once more");
+        log.subjects().miss_erased(count as u64);
+        return;
+    }
+    for key in undone {
+        let again =
+            Notice::new(DeedClass::Erasure.as_str(), now).with("action", "erase_again").with("actor", "gateway");
+        let _ = log.note(&again.with("outcome", "done").with("facts", serde_json::json!({ "key": key })));
+    }
 }
 
 /// What tells this run of the process from every other.

@@ -24,7 +24,8 @@ const LATE: std::time::Duration = std::time::Duration::from_mins(1);
     after_help = "Looks and changes nothing, but for the entry that somebody looked, while a gateway runs or not. Whether entries are those that were signed for is for `portcullis audit verify`."
 )]
 pub(crate) struct Doctor {
-    /// Make tiles and indexes anew that are missing or damaged. No gateway may be running
+    /// Make tiles and indexes anew that are missing or damaged, and close to others what is for the owner alone. No gateway
+    /// may be running
     #[arg(long)]
     fix: bool,
 }
@@ -35,6 +36,7 @@ impl Doctor {
         let runs = audit::is_being_written(log)?;
         if self.fix {
             anyhow::ensure!(!runs, "a gateway is writing this log: stop it first");
+            surroundings::close(settings)?;
             audit::mend(log)?;
         }
         let now = now();
@@ -91,6 +93,11 @@ fn files(found: &Examined) -> Vec<Finding> {
             ),
         },
         match found.tiles.as_slice() {
+            [] if found.unlike => fault(
+                "tiles",
+                "the entries, or the hashes of pruned ones, are not those that were signed for",
+                "keep the folder as evidence, and ask `portcullis audit verify` which they are",
+            ),
             [] => fine("tiles", "all there"),
             some => fault("tiles", &first(some), derived),
         },

@@ -1,10 +1,12 @@
 //! What a log needs besides its own files: secrets, space, witnesses, and what waits to be entered.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use audit::note::Checkpoint;
-use audit::{Entries, Examined, SubjectKeys};
+use audit::{Entries, Examined, LastSaid, SubjectKeys};
 use authn::SecretFiles;
 use domain::Timestamp;
 use identity::Registry as _;
@@ -12,6 +14,7 @@ use store::Sqlite;
 
 use super::finding::{Finding, fault, fine, warning};
 use crate::desk;
+use crate::office::is_begun;
 use crate::settings::Settings;
 
 /// With how many days to live somebody should make room.
@@ -32,6 +35,7 @@ pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timest
             "`portcullis audit rotate-key --finish` once witnesses and auditors have the newer one",
         ));
     }
+    findings.extend(signing_key(settings));
     findings.push(anchored(settings, found));
     findings.extend(witnessed(log, settings, now));
     findings.push(waiting(settings));
@@ -39,16 +43,21 @@ pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timest
     findings
 }
 
-/// Whoever can read these can sign, open or forge.
-fn secrets(settings: &Settings) -> Finding {
+/// What nobody else may read or change: whoever can read it can sign, open or forge.
+fn secret(settings: &Settings) -> Vec<PathBuf> {
     let files = SecretFiles::under(&settings.data);
-    let owner = std::fs::metadata(&settings.data).map(|it| it.uid());
-    let mut paths = vec![files.audit, files.master, desk::subjects_file(settings)];
+    let mut paths: Vec<PathBuf> = desk::private(settings).into_iter().filter(|it| it.exists()).collect();
     paths.extend(std::fs::read_dir(&files.peppers).into_iter().flatten().flatten().map(|it| it.path()));
+    paths.push(files.master);
     paths.sort();
     paths.dedup();
-    let mut bad = Vec::new();
-    for path in paths.iter().filter(|it| !it.is_dir()) {
+    paths
+}
+
+fn secrets(settings: &Settings) -> Finding {
+    let owner = std::fs::metadata(&settings.data).map(|it| it.uid());
+    let (paths, mut bad) = (secret(settings), Vec::new());
+    for path in &paths {
         let Ok(is) = std::fs::metadata(path) else {
             bad.push(format!("`{}` cannot be looked at", path.display()));
             continue;
@@ -60,10 +69,32 @@ fn secrets(settings: &Settings) -> Finding {
             bad.push(format!("`{}` belongs to another account than the data folder", path.display()));
         }
     }
+    let help = "`portcullis audit doctor --fix` closes them to others; chown them to the account of the gateway";
     match bad.as_slice() {
-        [] => fine("secrets", &format!("{} files, for their owner alone", paths.len())),
-        some => fault("secrets", &some.join(", "), "chmod 600 them, or chown them to the account of the gateway"),
+        [] => fine("secrets", &format!("{} files and folders, for their owner alone", paths.len())),
+        some => fault("secrets", &some.join(", "), help),
     }
+}
+
+/// Takes from everybody but their owner the right to read or change them.
+pub(super) fn close(settings: &Settings) -> anyhow::Result<()> {
+    for path in secret(settings).iter().filter(|it| it.exists()) {
+        let is = std::fs::metadata(path)?;
+        if is.mode() & 0o077 != 0 {
+            let own = Permissions::from_mode(is.mode() & 0o700);
+            std::fs::set_permissions(path, own).with_context(|| format!("`{}` stays open", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the log has the key that can go on with it.
+fn signing_key(settings: &Settings) -> Option<Finding> {
+    let files = SecretFiles::under(&settings.data);
+    let gone = !files.audit.exists() && is_begun(settings);
+    let says = format!("`{}`: the key that signed this log is missing", files.audit.display());
+    let help = "put it back: the gateway does not start without it, since another one could not go on with the log";
+    gone.then(|| fault("signing key", &says, help))
 }
 
 /// Whether there is as much as was signed for, as the secrets say.
@@ -96,17 +127,28 @@ fn anchored(settings: &Settings, found: &Examined) -> Finding {
     fault("anchor", &says, "restore it, or take it away: a gateway enters then that it was missing")
 }
 
+/// Whether the keys are all there, and none of those that were destroyed.
 fn subjects(log: &Path, settings: &Settings, found: &Examined) -> Finding {
-    match SubjectKeys::read(&desk::subjects_file(settings)) {
-        Ok(keys) if lost(log, found, &keys) => fault(
+    let restore = "restore the file: without it nobody can read what they sealed";
+    let keys = match SubjectKeys::read(&desk::subjects_file(settings)) {
+        Ok(keys) => keys,
+        Err(cause) => return fault("subjects", &cause.to_string(), restore),
+    };
+    let undone = keys.undone(log).map(|it| it.len());
+    let short = LastSaid::of(log).and_then(|it| keys.held_to(&it, log));
+    match (short, undone) {
+        (Ok(short), Ok(_)) if short.is_lost || lost(log, found, &keys) => fault(
             "subjects",
-            "keys that seal what the newest entries say of people are neither there nor were they destroyed by `audit erase`",
-            "restore the file: without it nobody can read what they sealed",
+            "keys that seal what entries say of people are neither there nor were they destroyed by `audit erase`",
+            restore,
         ),
-        Ok(_) => fine("subjects", "the keys that seal what entries say of people can be read"),
-        Err(cause) => {
-            fault("subjects", &cause.to_string(), "restore the file: without it nobody can read what they sealed")
-        }
+        (Ok(_), Ok(0)) => fine("subjects", "the keys that seal what entries say of people can be read"),
+        (Ok(_), Ok(count)) => fault(
+            "subjects",
+            &format!("{count} keys that `audit erase` has destroyed are there again"),
+            "start the gateway anew, which destroys them again where no legal hold is in force",
+        ),
+        (Err(cause), _) | (_, Err(cause)) => fault("subjects", &cause.to_string(), "have the log verified"),
     }
 }
 

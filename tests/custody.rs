@@ -1,0 +1,208 @@
+//! What the gateway must keep beside its log: what becomes of it is said, undone where it can be, and never passed over.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use acceptance::{Key, Request, World, until};
+use serde_json::{Value, json};
+
+const NSX: &str = "api.novastraxis.com";
+const SOON: Duration = Duration::from_mins(1);
+
+fn subjects(world: &World) -> PathBuf {
+    world.gateway.data().join("secrets/subjects")
+}
+
+/// Somebody of this name asks something, with a key of their own.
+fn ask(world: &World, tenant: &str, name: &str) {
+    let key: Key = world.key_with("novastraxis", tenant, &["compute"], &["--owner", name]);
+    let _ = world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).expect(200);
+}
+
+/// The entries that say this of the log itself, the newest last.
+fn controls(world: &World, action: &str) -> Vec<Value> {
+    let mut entries = world.gateway.entries().whole();
+    entries.retain(|it| it["class"] == "audit.control" && it["action"] == action);
+    entries
+}
+
+/// What the doctor finds wrong.
+fn faults(world: &World) -> Vec<String> {
+    let told = world.gateway.command(&["audit", "doctor", "--output", "json"]);
+    let told: Value = serde_json::from_str(&told.out).expect("findings");
+    let findings = told["findings"].as_array().expect("a list").iter();
+    let faults = findings.filter(|it| it["state"] == "fault");
+    faults.map(|it| it["what"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// Tries to start, which must be refused in these words.
+#[track_caller]
+fn refused(world: &World, words: &str) {
+    let refused = world.gateway.command(&["serve"]);
+    assert!(refused.code != 0 && refused.errors.contains(words), "{refused:?}");
+}
+
+#[test]
+fn a_start_says_that_keys_of_people_are_gone() {
+    let mut world = World::start();
+    let tenant = world.tenant("novastraxis");
+    for name in ["alice", "bob"] {
+        ask(&world, &tenant, name);
+    }
+    assert!(world.gateway.stop().success());
+    let said = |world: &World| controls(world, "start").last().map(|it| it["subjects"].clone());
+    let whole = fs::read_to_string(subjects(&world)).expect("keys");
+    let first = whole.split_inclusive('\n').next().expect("a key");
+    let cut: String = whole.chars().take(whole.len() - 20).collect();
+    for lacking in ["", first, &cut] {
+        fs::write(subjects(&world), lacking).expect("fewer keys");
+        assert_eq!(faults(&world), ["subjects"]);
+        world.gateway.start_again();
+        assert_eq!(said(&world), Some("missing".into()), "{lacking}");
+        assert!(world.gateway.process().log().contains("nobody can read what they have sealed"));
+        assert!(world.gateway.stop().success());
+        fs::write(subjects(&world), &whole).expect("the keys");
+        world.gateway.start_again();
+        assert_eq!(said(&world), Some(Value::Null));
+        assert!(world.gateway.stop().success());
+    }
+}
+
+#[test]
+fn keys_of_people_that_are_written_over_beneath_a_running_gateway_are_put_back() {
+    let world = World::start();
+    let tenant = world.tenant("novastraxis");
+    ask(&world, &tenant, "alice");
+    let older = fs::read(subjects(&world)).expect("keys");
+    ask(&world, &tenant, "bob");
+    let mut whole = fs::read(subjects(&world)).expect("keys");
+    for (bytes, times) in [(&b""[..], 1), (b"garbage\n", 2), (&older, 3)] {
+        fs::write(subjects(&world), bytes).expect("something else");
+        until("the keys to be back", SOON, || (fs::read(subjects(&world)).ok()? == whole).then_some(()));
+        until("the entry", SOON, || (controls(&world, "restored").len() == times).then_some(()));
+    }
+    // Whoever comes just then is neither refused nor forgotten.
+    fs::write(subjects(&world), "").expect("nothing");
+    ask(&world, &tenant, "eve");
+    let now = fs::read(subjects(&world)).expect("keys");
+    assert!(now.starts_with(&whole) && now.len() > whole.len());
+    whole = now;
+    until("the entry", SOON, || (controls(&world, "restored").len() == 4).then_some(()));
+    assert_eq!((fs::read(subjects(&world)).expect("keys"), world.gateway.ask_admin("/readyz").status), (whole, 200));
+}
+
+#[test]
+fn who_was_erased_stays_so_though_an_older_copy_of_the_keys_is_put_back() {
+    let mut world = World::start();
+    let (tenant, other) = (world.tenant("novastraxis"), world.new_tenant("globex"));
+    for tenant in [&tenant, &other] {
+        ask(&world, tenant, "alice");
+    }
+    let older = fs::read_to_string(subjects(&world)).expect("keys");
+    let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", "alice"]);
+    assert_eq!(erased.code, 0, "{erased:?}");
+    assert_eq!(world.gateway.command(&["audit", "hold", "--name", "matter"]).code, 0);
+    assert!(world.gateway.stop().success());
+    let left = fs::read_to_string(subjects(&world)).expect("keys");
+    fs::write(subjects(&world), &older).expect("an older copy");
+    assert_eq!(faults(&world), ["subjects"]);
+    // A legal hold comes first; the start says it all the same.
+    world.gateway.start_again();
+    let undone = |world: &World| controls(world, "start").last().map(|it| it["undone"].clone());
+    assert_eq!((undone(&world), fs::read_to_string(subjects(&world)).expect("keys")), (Some(1.into()), older));
+    assert_eq!(world.gateway.command(&["audit", "hold", "--name", "matter", "--release"]).code, 0);
+    world.gateway.restart();
+    assert_eq!((undone(&world), fs::read_to_string(subjects(&world)).expect("keys")), (Some(1.into()), left));
+    let mut entries = world.gateway.entries().whole();
+    entries.retain(|it| it["class"] == "subject.erased");
+    let said: Vec<_> = entries.iter().map(|it| (it["action"].clone(), it["facts"]["key"].clone())).collect();
+    assert_eq!(said, [(json!("erase"), said[0].1.clone()), (json!("erase_again"), said[0].1.clone())]);
+    assert_eq!(faults(&world), Vec::<String>::new());
+    world.gateway.restart();
+    assert_eq!(undone(&world), Some(Value::Null));
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn no_other_key_goes_on_with_a_log_whose_own_is_missing() {
+    let mut world = World::start();
+    assert!(world.gateway.stop().success());
+    let secrets = world.gateway.data().join("secrets");
+    let (key, kept) = (secrets.join("audit.key"), world.folder().join("kept"));
+    fs::rename(&key, &kept).expect("the key");
+    for anchored in [true, false] {
+        refused(&world, "the key that signed this log is missing: put it back");
+        assert!(faults(&world).contains(&"signing key".to_owned()));
+        assert!(!key.exists(), "another one was drawn");
+        if anchored {
+            fs::rename(secrets.join("audit.newest"), world.folder().join("newest")).expect("what was signed for");
+        }
+    }
+    fs::rename(world.folder().join("newest"), secrets.join("audit.newest")).expect("what was signed for");
+    fs::write(&key, "ab".repeat(32)).expect("another key");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("the rights to it");
+    refused(&world, "the key that signed this log is another one");
+    fs::rename(&kept, &key).expect("the key");
+    world.gateway.start_again();
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn what_others_may_read_or_change_is_not_started_with() {
+    let mut world = World::start();
+    ask(&world, &world.tenant("novastraxis"), "alice");
+    assert!(world.gateway.stop().success());
+    let data = world.gateway.data();
+    for (name, mode, right) in [
+        ("", 0o777, 0o700),
+        ("secrets", 0o750, 0o700),
+        ("portcullis.db", 0o666, 0o600),
+        ("secrets/subjects", 0o640, 0o600),
+    ] {
+        let path = data.join(name);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its rights");
+        refused(&world, &format!("has mode {mode:o}"));
+        refused(&world, &format!("chmod {right:o}"));
+        assert!(faults(&world).contains(&"secrets".to_owned()), "{name}");
+        assert_eq!(world.gateway.command(&["audit", "doctor", "--fix"]).code, 0, "{name}");
+        assert_eq!(fs::metadata(&path).expect("it").permissions().mode() & 0o777, right, "{name}");
+    }
+    world.gateway.start_again();
+}
+
+#[test]
+fn a_deed_that_was_taken_away_before_it_was_entered_is_missed() {
+    let mut world = World::start();
+    let _ = world.new_tenant("before");
+    world.gateway.catch_up();
+    assert!(world.gateway.stop().success());
+    for name in ["one", "two", "three", "four"] {
+        assert_eq!(world.gateway.command(&["tenants", "create", "--name", name]).code, 0);
+    }
+    // The first of them and the third.
+    let script = "import sqlite3, sys\n\
+        with sqlite3.connect(sys.argv[1]) as db:\n    \
+        numbers = [it for it, in db.execute('SELECT number FROM deeds ORDER BY number')]\n    \
+        db.executemany('DELETE FROM deeds WHERE number = ?', [(numbers[0],), (numbers[2],)])\n";
+    let done = Command::new("python3").args(["-c", script]).arg(world.gateway.data().join("portcullis.db")).status();
+    assert!(done.is_ok_and(|it| it.success()));
+    world.gateway.start_again();
+    let gaps = until("both gaps", SOON, || Some(controls(&world, "gap")).filter(|it| it.len() == 2));
+    let numbers = |it: &Value| (it["first"].as_u64().expect("a number"), it["end"].as_u64().expect("a number"));
+    let [first, second] = [numbers(&gaps[0]), numbers(&gaps[1])];
+    assert_eq!((first.1, second), (first.0 + 1, (first.0 + 2, first.0 + 3)), "{gaps:#?}");
+    let verified = world.gateway.command(&["audit", "verify"]);
+    assert!(
+        verified.out.contains("were never entered") || verified.errors.contains("were never entered"),
+        "{verified:?}"
+    );
+    // Said once, and nothing else is missing.
+    world.gateway.crash();
+    world.gateway.catch_up();
+    assert_eq!(controls(&world, "gap").len(), 2);
+    world.gateway.entries().assert_sound();
+}
