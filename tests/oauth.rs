@@ -11,6 +11,8 @@ mod command_line;
 mod devices;
 #[path = "oauth/possession.rs"]
 mod possession;
+#[path = "oauth/pushed.rs"]
+mod pushed;
 #[path = "oauth/users.rs"]
 mod users;
 
