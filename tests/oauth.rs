@@ -13,6 +13,8 @@ mod devices;
 mod possession;
 #[path = "oauth/pushed.rs"]
 mod pushed;
+#[path = "oauth/signing.rs"]
+mod signing;
 #[path = "oauth/users.rs"]
 mod users;
 

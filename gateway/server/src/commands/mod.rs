@@ -11,6 +11,7 @@ mod login;
 mod logout;
 mod output;
 mod providers;
+mod request;
 mod routes;
 mod serve;
 mod service_accounts;
@@ -96,6 +97,8 @@ enum Command {
     /// Sign out again, there and here
     Logout(logout::Logout),
     /// Print what to ask with: `curl -H "Authorization: Bearer $(portcullis token)"`
+    /// Ask an API with what the profile asks with: a token or an API key as it is, an access key by a signature
+    Request(request::Request),
     Token(token::Token),
     /// Say once which issuer, client and API are meant
     Configure(configure::Configure),
@@ -145,6 +148,7 @@ impl Cli {
             Command::Login(command) => command.run(output),
             Command::Logout(command) => command.run(output),
             Command::Token(command) => command.run(output),
+            Command::Request(command) => command.run(output),
             Command::Configure(command) => command.run(output),
             Command::Witness(command) => command.run(),
         };
