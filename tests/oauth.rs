@@ -246,3 +246,21 @@ fn what_is_offered_is_said_alike_at_both_addresses_and_is_there() {
     let plain = world.ask(&Request::get("cloudnx.in", "/.well-known/oauth-authorization-server")).expect(200).json();
     assert_eq!((&plain["grant_types_supported"], &plain["token_endpoint"]), (&json!([]), &Value::Null));
 }
+
+#[test]
+fn nobody_is_made_a_client_of_an_api_that_gives_clients_no_tokens() {
+    let world = World::start();
+    let create = |api: &str, more: &[&str]| {
+        let (tenant, words) = (world.tenant(api), ["clients", "create", "--api", api, "--name", "reports"]);
+        world.gateway.command(&[&words[..], &["--tenant", &tenant], more].concat())
+    };
+    for more in [&[][..], &["--device"], &["--grants", "authorization_code", "--redirect-uri", "https://a.example/cb"]]
+    {
+        for api in ["cloudnx", "novastack"] {
+            let told = create(api, more);
+            assert!(told.code == 2 && told.errors.contains("it has no clients"), "{api} {more:?}: {told:?}");
+        }
+    }
+    assert_eq!(world.gateway.json(&["clients", "list"]), json!([]));
+    assert_eq!(create("cloudnexus-servers", &["--device"]).code, 0);
+}

@@ -76,12 +76,7 @@ fn told(offered: &Offered, signed_with: &[&str]) -> Map<String, Value> {
     if offered.place(NativeVerb::CreateToken).is_some() {
         tell("dpop_signing_alg_values_supported", PROVED_WITH.into());
     }
-    let devices = offered.place(NativeVerb::BeginDevice).and(offered.place(NativeVerb::AnswerDevice));
-    let grants = ClientGrant::ALL.iter().filter(|it| match it {
-        ClientGrant::ClientCredentials => tokens.is_some(),
-        ClientGrant::AuthorizationCode | ClientGrant::RefreshToken => tokens.and(users).is_some(),
-        ClientGrant::DeviceCode => tokens.and(devices).is_some(),
-    });
+    let grants = ClientGrant::ALL.iter().filter(|it| it.takes().iter().all(|verb| offered.place(*verb).is_some()));
     let exchanged = tokens.map(|_| TOKEN_EXCHANGE);
     tell("grant_types_supported", grants.map(|it| it.as_str()).chain(exchanged).collect::<Vec<_>>().into());
     let mut scopes = offered.scopes.clone();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{ApiName, CountedBy, RoleName, Scope, TierName, Timestamp, keyformat};
 
+use crate::ClientGrant;
+
 /// The terms of every API of the catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Terms(BTreeMap<ApiName, ApiTerms>);
@@ -29,6 +31,8 @@ pub struct ApiTerms {
     pub counted_by: CountedBy,
     /// What each of its roles may do.
     pub roles: BTreeMap<RoleName, Vec<Scope>>,
+    /// The ways in which clients may come to tokens there.
+    pub grants: Vec<ClientGrant>,
     /// What the access keys of one bucket may do there, where it has such keys.
     pub bucket_keys: Option<BucketKeys>,
 }
@@ -174,6 +178,7 @@ mod tests {
     #[test]
     fn what_an_api_does_not_have_is_named_beside_what_it_has() {
         let terms = terms();
+            grants: Vec::new(),
         let api = terms.of(&"novastraxis".parse().unwrap()).unwrap();
         let said = |it: Unfit| it.to_string();
         assert_eq!(

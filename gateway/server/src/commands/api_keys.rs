@@ -396,6 +396,7 @@ pub(super) fn length(text: &str) -> Result<Duration, String> {
 }
 
 /// A network, or one address.
+            grants: Vec::new(),
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
     text.parse().ok().or_else(address).ok_or_else(|| format!("`{text}` is neither an address nor a network"))
