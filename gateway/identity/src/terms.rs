@@ -98,6 +98,13 @@ impl Terms {
     pub fn all(&self) -> impl Iterator<Item = &ApiTerms> {
         self.0.values()
     }
+
+    /// The API that a key is of by what it begins with, where that is another than `api`.
+    pub(crate) fn maker_of(&self, key: &str, api: &ApiName) -> Option<&ApiName> {
+        let begins = |it: &ApiTerms| it.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
+        let own = self.0.get(api).is_some_and(begins);
+        self.all().find(|it| !own && begins(it)).map(|it| &it.api)
+    }
 }
 
 impl ApiTerms {
@@ -171,6 +178,7 @@ mod tests {
             default_tier: "standard".parse().unwrap(),
             counted_by: CountedBy::Lineage,
             roles: BTreeMap::new(),
+            grants: Vec::new(),
             bucket_keys: None,
         }])
     }
@@ -178,7 +186,6 @@ mod tests {
     #[test]
     fn what_an_api_does_not_have_is_named_beside_what_it_has() {
         let terms = terms();
-            grants: Vec::new(),
         let api = terms.of(&"novastraxis".parse().unwrap()).unwrap();
         let said = |it: Unfit| it.to_string();
         assert_eq!(

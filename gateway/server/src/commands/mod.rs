@@ -21,6 +21,7 @@ mod tokens;
 mod users;
 mod witness;
 mod workload_issuers;
+mod written;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -96,9 +97,9 @@ enum Command {
     Login(login::Login),
     /// Sign out again, there and here
     Logout(logout::Logout),
-    /// Print what to ask with: `curl -H "Authorization: Bearer $(portcullis token)"`
     /// Ask an API with what the profile asks with: a token or an API key as it is, an access key by a signature
     Request(request::Request),
+    /// Print what to ask with: `curl -H "Authorization: Bearer $(portcullis token)"`
     Token(token::Token),
     /// Say once which issuer, client and API are meant
     Configure(configure::Configure),
@@ -147,8 +148,8 @@ impl Cli {
             // Whoever runs these has no gateway.
             Command::Login(command) => command.run(output),
             Command::Logout(command) => command.run(output),
-            Command::Token(command) => command.run(output),
             Command::Request(command) => command.run(output),
+            Command::Token(command) => command.run(output),
             Command::Configure(command) => command.run(output),
             Command::Witness(command) => command.run(),
         };
