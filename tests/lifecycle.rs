@@ -170,3 +170,37 @@ fn a_key_that_is_pasted_somewhere_is_found_and_revoked_and_never_repeated() {
     let everything = json!(world.gateway.entries().whole()).to_string();
     assert!(!everything.contains(&key.text) && !everything.contains(secret));
 }
+
+#[test]
+fn a_key_is_imported_once_and_where_it_belongs() {
+    let world = World::start();
+    let (mine, other) = (world.tenant("novastraxis"), world.new_tenant("other"));
+    let key = world.key("novastraxis", &["compute"]);
+    let import = |api: &str, tenant: &str, more: &[&str], text: &str| {
+        let words = ["api-keys", "import", "--api", api, "--tenant", tenant, "--name", "legacy"];
+        world.gateway.command_reading(&[&words[..], more].concat(), text)
+    };
+    let refused = |told: &acceptance::Commanded, why: &str| {
+        assert!(told.code == 2 && told.errors.contains(why), "{told:?}");
+    };
+    // A key of our own opens what it opens, and would never be found as another.
+    for tenant in [&mine, &other] {
+        let told = import("novastraxis", tenant, &[], &key.text);
+        refused(&told, &format!("here already as `{}`", key.id));
+        assert!(!told.errors.contains(&key.text) && !told.out.contains(&key.text));
+    }
+    let servers = "cn_live_sk_0123456789abcdef";
+    assert_eq!(world.gateway.command(&["tenants", "set-tier", &other, "cloudnexus-servers=enterprise"]).code, 0);
+    let taken = import("cloudnexus-servers", &other, &["--output", "json"], servers);
+    assert_eq!(taken.json()[0]["tier"], json!("enterprise"), "{taken:?}");
+    refused(&import("cloudnexus-servers", &mine, &[], servers), "here already");
+    let instances = "nx_live_sk_0123456789abcdef";
+    refused(&import("novastraxis", &mine, &[], instances), "begins as keys of `cloudnexus` do");
+    refused(&import("cloudnexus-servers", &mine, &[], instances), "begins as keys of `cloudnexus` do");
+    refused(&import("novastraxis", &mine, &["--allow", "10.0.0.5/8"], "0123456789abcdefgh"), "`10.0.0.0/8`");
+    let plain = import("novastraxis", &mine, &["--allow", "127.0.0.0/8"], "0123456789abcdefgh");
+    assert_eq!(plain.code, 0, "{plain:?}");
+    world.gateway.catch_up();
+    let _ = world.ask(&list("0123456789abcdefgh")).expect(403);
+    let _ = world.ask(&list(&key.text)).expect(200);
+}

@@ -1,6 +1,8 @@
 //! The OAuth operations of the issuers: clients by themselves, and what they may be told.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
+#[path = "oauth/algorithms.rs"]
+mod algorithms;
 #[path = "oauth/client.rs"]
 mod client;
 #[path = "oauth/command_line.rs"]
@@ -9,6 +11,10 @@ mod command_line;
 mod devices;
 #[path = "oauth/possession.rs"]
 mod possession;
+#[path = "oauth/pushed.rs"]
+mod pushed;
+#[path = "oauth/signing.rs"]
+mod signing;
 #[path = "oauth/users.rs"]
 mod users;
 
@@ -239,4 +245,22 @@ fn what_is_offered_is_said_alike_at_both_addresses_and_is_there() {
     }
     let plain = world.ask(&Request::get("cloudnx.in", "/.well-known/oauth-authorization-server")).expect(200).json();
     assert_eq!((&plain["grant_types_supported"], &plain["token_endpoint"]), (&json!([]), &Value::Null));
+}
+
+#[test]
+fn nobody_is_made_a_client_of_an_api_that_gives_clients_no_tokens() {
+    let world = World::start();
+    let create = |api: &str, more: &[&str]| {
+        let (tenant, words) = (world.tenant(api), ["clients", "create", "--api", api, "--name", "reports"]);
+        world.gateway.command(&[&words[..], &["--tenant", &tenant], more].concat())
+    };
+    for more in [&[][..], &["--device"], &["--grants", "authorization_code", "--redirect-uri", "https://a.example/cb"]]
+    {
+        for api in ["cloudnx", "novastack"] {
+            let told = create(api, more);
+            assert!(told.code == 2 && told.errors.contains("it has no clients"), "{api} {more:?}: {told:?}");
+        }
+    }
+    assert_eq!(world.gateway.json(&["clients", "list"]), json!([]));
+    assert_eq!(create("cloudnexus-servers", &["--device"]).code, 0);
 }

@@ -70,6 +70,40 @@ fn account(world: &World, name: &str, workload: &str) -> String {
 }
 
 #[test]
+fn whoever_is_trusted_no_more_leaves_nothing_that_came_of_its_word() {
+    let world = World::start();
+    let (platform, other) = (Platform::new(), "https://other.example");
+    let main = "repo:acme/app:main";
+    let (id, keys) = (account(&world, "deploy", main), world.folder().join("platform.jwks"));
+    let again = account(&world, "elsewhere", "repo:acme/elsewhere:main");
+    std::fs::write(&keys, platform.keys().to_string()).expect("a file of the test");
+    for issuer in [PLATFORM, other] {
+        let words = ["workload-issuers", "trust", issuer, "--jwks-file", &keys.display().to_string()];
+        assert_eq!(world.gateway.command(&words).code, 0, "{issuer}");
+    }
+    let given = |subject: &str, name: &str| {
+        let told = world.ask(&exchange(&platform.word(subject, name, &[]), "")).expect(200);
+        told.json()["access_token"].as_str().expect("a token").to_owned()
+    };
+    let tokens = [given(main, "one"), given(main, "two"), given("repo:acme/elsewhere:main", "three")];
+    let list = |token: &str| world.ask(&Request::get(NSX, LIST).bearer(token));
+    assert_eq!(world.gateway.command(&["workload-issuers", "distrust", other]).code, 0);
+    for token in &tokens {
+        let _ = list(token).expect(200);
+    }
+    let key = world.key("novastraxis", &["compute"]);
+    assert_eq!(world.gateway.command(&["workload-issuers", "distrust", PLATFORM]).code, 0);
+    for token in &tokens {
+        let _ = list(token).expect(401);
+    }
+    let _ = list(&key.text).expect(200);
+    let mut ended = world.gateway.entries().whole();
+    ended.retain(|it| it["class"] == "session.end" && it["action"] == "distrust");
+    let accounts: Vec<_> = ended.iter().map(|it| it["facts"]["account"].clone()).collect();
+    assert_eq!(accounts, [json!(id), json!(id), json!(again)], "{ended:#?}");
+}
+
+#[test]
 fn a_workload_gets_a_token_of_its_service_account_for_the_word_of_its_platform() {
     let world = World::start();
     let platform = Platform::new();

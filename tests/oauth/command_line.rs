@@ -17,20 +17,20 @@ use crate::users::Browser;
 const SOON: Duration = Duration::from_mins(1);
 
 /// Somebody at a terminal, with a folder of their own.
-struct Terminal<'a> {
+pub(crate) struct Terminal<'a> {
     world: &'a World,
     home: PathBuf,
 }
 
 /// What a command said.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    errors: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) errors: String,
 }
 
 impl<'a> Terminal<'a> {
-    fn of(world: &'a World, name: &str) -> Self {
+    pub(crate) fn of(world: &'a World, name: &str) -> Self {
         Self { world, home: world.folder().join(name) }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Terminal<'a> {
 
     /// Runs a command that is given this to read.
     #[track_caller]
-    fn tell(&self, words: &[&str], input: &str) -> Said {
+    pub(crate) fn tell(&self, words: &[&str], input: &str) -> Said {
         let mut command = self.command(words);
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the program");
@@ -53,7 +53,7 @@ impl<'a> Terminal<'a> {
     }
 
     #[track_caller]
-    fn run(&self, words: &[&str]) -> Said {
+    pub(crate) fn run(&self, words: &[&str]) -> Said {
         self.tell(words, "")
     }
 
@@ -75,7 +75,7 @@ impl<'a> Terminal<'a> {
         Running::start(name, self.world.folder(), &mut self.command(&[&words[..], more].concat()))
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.home.join("credentials/default.json")
     }
 
@@ -195,16 +195,30 @@ fn who_signs_in_with_a_browser_comes_back_to_a_port_of_their_own() {
     ended(&mut login);
     let _ = list(&world, &terminal.token()).expect(200);
 
-    // The answer to another question is not taken.
+    // The answer to another question is not taken, and ends nothing: whoever sits at the browser still comes back.
     let mut other = terminal.login("other", &client, &["--browser", "--profile", "other"]);
-    let place = told(&other, "open ");
-    let port = place.split("127.0.0.1%3A").nth(1).and_then(|it| it.split("%2F").next()).expect("a port");
-    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the port of the program");
-    write!(stream, "GET /{target} HTTP/1.1\r\n\r\n").expect("it listens");
-    let status = until("the program to end", SOON, || other.ended());
-    assert_eq!(status.code(), Some(2), "{}", other.log());
-    assert!(other.log().contains("another question"), "{}", other.log());
+    let url = told(&other, "open ");
+    let port = url.split("127.0.0.1%3A").nth(1).and_then(|it| it.split("%2F").next()).expect("a port");
+    let visit = |target: &str| {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the port of the program");
+        write!(stream, "GET /{target} HTTP/1.1\r\n\r\n").expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    for stray in [target, "callback?state=wrong", "callback?error=access_denied", "callback?"] {
+        let shown = visit(stray);
+        assert!(shown.starts_with("HTTP/1.1 400") && !shown.contains("close this window"), "{stray}: {shown}");
+    }
     assert_eq!(terminal.run(&["token", "--profile", "other"]).code, Some(2));
+    let path = url.strip_prefix(&format!("https://{NOVA}")).expect("an address of the issuer");
+    let question = ann.see(path);
+    let back = if question.status == 200 { ann.answer(&question, "allow") } else { question }.expect(303);
+    let place = back.says("location").strip_prefix("http://").expect("the user's own machine");
+    let shown = visit(place.split_once('/').expect("a path").1);
+    assert!(shown.starts_with("HTTP/1.1 200"), "{shown}");
+    ended(&mut other);
+    let _ = list(&world, terminal.run(&["token", "--profile", "other"]).out.trim()).expect(200);
 }
 
 #[test]

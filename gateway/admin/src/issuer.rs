@@ -5,7 +5,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, NativeVerb};
-use identity::{ClientAuth, ClientGrant, PERSONAL_SCOPES};
+use identity::{ClientAuth, ClientGrant, Jwk, PERSONAL_SCOPES};
 use serde_json::{Map, Value, json};
 
 use crate::oauth::TOKEN_EXCHANGE;
@@ -32,10 +32,19 @@ fn keys(operations: &Operations) -> Response {
 /// alone, there is no grant. Both addresses are told the same.
 fn metadata(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let offered = operations.books().offered(&question.introduction.api).ok_or(Declined::Failed)?;
-    Ok(public(Value::Object(told(&offered))))
+    Ok(public(Value::Object(told(&offered, &signed_with(operations)))))
 }
 
-fn told(offered: &Offered) -> Map<String, Value> {
+/// What tokens are signed with: the algorithms of all keys that are known, so that whoever reads this when a key of another
+/// algorithm is yet to sign knows it by then.
+fn signed_with(operations: &Operations) -> Vec<&'static str> {
+    let mut algs: Vec<&str> = operations.books().issuer().jwks().iter().map(Jwk::alg).collect();
+    algs.sort_unstable();
+    algs.dedup();
+    algs
+}
+
+fn told(offered: &Offered, signed_with: &[&str]) -> Map<String, Value> {
     let mut told = Map::new();
     let mut tell = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
     tell("issuer", offered.issuer.clone().into());
@@ -67,12 +76,7 @@ fn told(offered: &Offered) -> Map<String, Value> {
     if offered.place(NativeVerb::CreateToken).is_some() {
         tell("dpop_signing_alg_values_supported", PROVED_WITH.into());
     }
-    let devices = offered.place(NativeVerb::BeginDevice).and(offered.place(NativeVerb::AnswerDevice));
-    let grants = ClientGrant::ALL.iter().filter(|it| match it {
-        ClientGrant::ClientCredentials => tokens.is_some(),
-        ClientGrant::AuthorizationCode | ClientGrant::RefreshToken => tokens.and(users).is_some(),
-        ClientGrant::DeviceCode => tokens.and(devices).is_some(),
-    });
+    let grants = ClientGrant::ALL.iter().filter(|it| it.takes().iter().all(|verb| offered.place(*verb).is_some()));
     let exchanged = tokens.map(|_| TOKEN_EXCHANGE);
     tell("grant_types_supported", grants.map(|it| it.as_str()).chain(exchanged).collect::<Vec<_>>().into());
     let mut scopes = offered.scopes.clone();
@@ -88,7 +92,7 @@ fn told(offered: &Offered) -> Map<String, Value> {
         tell("request_parameter_supported", false.into());
         tell("request_uri_parameter_supported", false.into());
         tell("subject_types_supported", json!(["public"]));
-        tell("id_token_signing_alg_values_supported", json!(["RS256"]));
+        tell("id_token_signing_alg_values_supported", signed_with.into());
         let claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "name", "email"];
         tell("claims_supported", json!(claims));
     } else {

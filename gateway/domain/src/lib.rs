@@ -50,6 +50,6 @@ pub use random::Random;
 pub use record::Record;
 pub use tenant::Tenant;
 pub use tier::{CountedBy, RateRule, Tier};
-pub use tokenkey::{TokenKey, TokenKeyStage};
+pub use tokenkey::{TokenKey, TokenKeyAlg, TokenKeyStage};
 pub use told::Told;
 pub use vault::{Imported, SealFault, Vault};

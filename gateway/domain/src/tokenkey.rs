@@ -10,6 +10,8 @@ use crate::Timestamp;
 pub struct TokenKey {
     /// What the head of a token calls it: the RFC 7638 thumbprint of the public half.
     pub kid: String,
+    /// What it signs with. It is bound to that: its name is drawn from the kind of key that it is.
+    pub alg: TokenKeyAlg,
     /// The public half: `SubjectPublicKeyInfo` in DER.
     pub public: Vec<u8>,
     /// The private half, PKCS #8 sealed under the master key for this `kid`. Nothing once it signs no more.
@@ -18,6 +20,37 @@ pub struct TokenKey {
     pub published: Timestamp,
     /// How far its life has come.
     pub stage: TokenKeyStage,
+}
+
+/// What tokens are signed with. There is one algorithm for each kind of key, and none with a shared secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenKeyAlg {
+    /// RSA with PKCS #1 v1.5 and SHA-256.
+    #[default]
+    Rs256,
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl TokenKeyAlg {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDsa];
+
+    /// Its name in the head of a token and in a set of keys (RFC 7518, RFC 8037).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The one of this name; nothing for another word.
+    pub fn heard(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
 }
 
 /// How far the life of a key has come that signs tokens.
@@ -103,10 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn an_algorithm_that_is_named_is_heard_and_no_other_word() {
+        for alg in TokenKeyAlg::ALL {
+            assert_eq!(TokenKeyAlg::heard(alg.as_str()), Some(alg));
+        }
+        for other in ["", "none", "HS256", "rs256", "RS384", "Ed25519"] {
+            assert_eq!(TokenKeyAlg::heard(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn nothing_of_a_private_half_is_shown() {
         let stage = TokenKeyStage::InUse { since: Timestamp::from_seconds(7) };
         let key = TokenKey {
             kid: "kid".to_owned(),
+            alg: TokenKeyAlg::EdDsa,
             public: vec![1; 3],
             sealed: Some(vec![0xca; 9]),
             published: Timestamp::from_seconds(7),

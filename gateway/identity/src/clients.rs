@@ -9,7 +9,7 @@ mod create;
 pub(crate) mod redirect;
 mod secret;
 
-use domain::{ApiName, KeyId, Scope, TenantId, Timestamp};
+use domain::{ApiName, KeyId, NativeVerb, Scope, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use change::ChangeClientError;
@@ -117,6 +117,15 @@ impl ClientGrant {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+        }
+    }
+
+    /// The operations without which nobody comes to tokens in this way.
+    pub fn takes(self) -> &'static [NativeVerb] {
+        match self {
+            Self::ClientCredentials => &[NativeVerb::CreateToken],
+            Self::AuthorizationCode | Self::RefreshToken => &[NativeVerb::CreateToken, NativeVerb::Authorize],
+            Self::DeviceCode => &[NativeVerb::CreateToken, NativeVerb::BeginDevice, NativeVerb::AnswerDevice],
         }
     }
 }

@@ -61,7 +61,7 @@ pub use sessions::{BeginSessionError, SESSION_LIFETIME, Session, SessionShown};
 pub use settings::Settings;
 pub use shown::{PlainKey, Shown};
 pub use signing::{
-    AccessToken, BadTokenKey, Issuer, Jwk, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError,
+    AccessToken, BadTokenKey, Issuer, Jwk, JwkNumbers, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError,
     draw_token_key,
 };
 pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use domain::TokenKeyAlg;
 use serde::Deserialize;
 
 const KEYS_PER_TENANT: NonZeroU32 = NonZeroU32::new(100).unwrap();
@@ -30,6 +31,10 @@ pub struct Settings {
     /// How long a key signs tokens before another takes its place: 48 to 8784 hours. Default 30 days.
     #[serde(deserialize_with = "token_key_period")]
     pub token_key_period: Duration,
+    /// What the very first key signs tokens with: `RS256`, `ES256` or `EdDSA`. Each key after it signs as the one before,
+    /// until somebody asks for another. Default `RS256`, which every client knows.
+    #[serde(deserialize_with = "token_key_alg")]
+    pub token_key_alg: TokenKeyAlg,
 }
 
 impl Default for Settings {
@@ -39,6 +44,7 @@ impl Default for Settings {
             rotation_overlap: ROTATION_OVERLAP,
             rotation_due: ROTATION_DUE,
             token_key_period: TOKEN_KEY_PERIOD,
+            token_key_alg: TokenKeyAlg::Rs256,
         }
     }
 }
@@ -56,6 +62,12 @@ fn token_key_period<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duratio
     if TOKEN_KEY_PERIODS.contains(&period) { Ok(period) } else { Err(told()) }
 }
 
+fn token_key_alg<'de, D: serde::Deserializer<'de>>(from: D) -> Result<TokenKeyAlg, D::Error> {
+    let text = String::deserialize(from)?;
+    let told = || serde::de::Error::custom(format!("tokens are signed with `RS256`, `ES256` or `EdDSA`, not `{text}`"));
+    TokenKeyAlg::heard(&text).ok_or_else(told)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +80,8 @@ mod tests {
         assert_eq!(read.keys_per_tenant.get(), 5);
         assert_eq!(read.rotation_overlap, Duration::from_mins(90));
         assert_eq!(read.token_key_period, Duration::from_hours(48));
+        let read: Settings = toml::from_str("token_key_alg = \"EdDSA\"").unwrap();
+        assert_eq!(read.token_key_alg, TokenKeyAlg::EdDsa);
     }
 
     #[test]
@@ -77,6 +91,7 @@ mod tests {
             "rotation_overlap = \"-1h\"",
             "rotation_overlap = \"soon\"",
             "token_key_period = \"47h\"",
+            "token_key_alg = \"HS256\"",
             "token_key_period = \"8785h\"",
             "kyes = 1",
         ] {

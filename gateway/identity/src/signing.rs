@@ -8,11 +8,11 @@ mod issuer;
 mod pair;
 mod schedule;
 
-use domain::{Change, Deed, DeedClass, Timestamp, TokenKey, TokenKeyStage};
+use domain::{Change, Deed, DeedClass, Timestamp, TokenKey, TokenKeyAlg, TokenKeyStage};
 
 pub use issuer::{AccessToken, Issuer, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME};
 pub(crate) use pair::digest_of;
-pub use pair::{BadTokenKey, Jwk, draw_token_key};
+pub use pair::{BadTokenKey, Jwk, JwkNumbers, draw_token_key};
 
 use schedule::Step;
 
@@ -48,14 +48,18 @@ impl Identity {
     /// key signs at once, because nobody holds an older set.
     pub async fn tend_token_keys(&self, now: Timestamp) -> Result<(), TokenKeyError> {
         let period = self.settings.token_key_period;
-        while let Some(step) = schedule::due(&self.registry.token_keys().await?, now, period) {
+        loop {
+            let keys = self.registry.token_keys().await?;
+            let Some(step) = schedule::due(&keys, now, period) else { return Ok(()) };
             let fresh = match step {
-                Step::Publish { due } => Some(self.draw(now, TokenKeyStage::Published { due }).await?),
+                Step::Publish { due } => {
+                    let alg = schedule::alg(&keys, self.settings.token_key_alg);
+                    Some(self.draw(alg, now, TokenKeyStage::Published { due }).await?)
+                }
                 Step::Use(_) | Step::Retire(_) => None,
             };
             self.take_token_key_step(&step, fresh.as_ref(), now).await?;
         }
-        Ok(())
     }
 
     async fn take_token_key_step(
@@ -76,26 +80,30 @@ impl Identity {
         .await
     }
 
-    /// Has another key take over as soon as everybody can know it, a day from now; one that waits already does so then.
-    pub async fn rotate_token_key(&self) -> Result<TokenKey, TokenKeyError> {
-        self.told(self.token_key_deed("publish", None), self.hasten_token_key()).await
+    /// Has another key take over as soon as everybody can know it, a day from now; one that waits already does so then. It
+    /// signs with this algorithm, or with the one of the key that signs now. One that waits and would sign with another is
+    /// let go of: it has signed nothing.
+    pub async fn rotate_token_key(&self, alg: Option<TokenKeyAlg>) -> Result<TokenKey, TokenKeyError> {
+        self.told(self.token_key_deed("publish", alg, None), self.hasten_token_key(alg)).await
     }
 
     /// Withdraws every key there is and signs with a new one at once: no token that was made before is good any more, and
     /// whoever keeps the set of keys must fetch it anew. For a key that somebody else may have.
-    pub async fn replace_token_key(&self) -> Result<TokenKey, TokenKeyError> {
-        self.told(self.token_key_deed("withdraw", None), self.withdraw_token_keys()).await
+    pub async fn replace_token_key(&self, alg: Option<TokenKeyAlg>) -> Result<TokenKey, TokenKeyError> {
+        self.told(self.token_key_deed("withdraw", alg, None), self.withdraw_token_keys(alg)).await
     }
 
-    async fn hasten_token_key(&self) -> Result<TokenKey, TokenKeyError> {
+    async fn hasten_token_key(&self, alg: Option<TokenKeyAlg>) -> Result<TokenKey, TokenKeyError> {
         let now = self.clock.now().wall;
         let due = now + schedule::KNOWN_BEFORE_USE;
-        let fresh = &self.draw(now, TokenKeyStage::Published { due }).await?;
+        let (asked, alg) = (alg, self.alg_or_as_now(alg).await?);
+        let fresh = &self.draw(alg, now, TokenKeyStage::Published { due }).await?;
         self.settle(|| {
             Box::pin(async move {
                 let keys = self.registry.token_keys().await?;
-                let next = schedule::hastened(&keys, fresh);
-                let changed = if keys.contains(&next) { Vec::new() } else { vec![next.clone()] };
+                let next = schedule::hastened(&keys, fresh, asked);
+                let mut changed = schedule::given_up(&keys, &next, asked, now);
+                changed.extend((!keys.contains(&next)).then(|| next.clone()));
                 let Decision { changes, deeds, outcome: () } = self.token_key_decision(changed);
                 Ok::<_, TokenKeyError>(Decision { changes, deeds, outcome: next })
             })
@@ -103,9 +111,10 @@ impl Identity {
         .await
     }
 
-    async fn withdraw_token_keys(&self) -> Result<TokenKey, TokenKeyError> {
+    async fn withdraw_token_keys(&self, alg: Option<TokenKeyAlg>) -> Result<TokenKey, TokenKeyError> {
         let now = self.clock.now().wall;
-        let fresh = &self.draw(now, TokenKeyStage::InUse { since: now }).await?;
+        let alg = self.alg_or_as_now(alg).await?;
+        let fresh = &self.draw(alg, now, TokenKeyStage::InUse { since: now }).await?;
         self.settle(|| {
             Box::pin(async move {
                 let keys = self.registry.token_keys().await?;
@@ -117,21 +126,29 @@ impl Identity {
         .await
     }
 
+    async fn alg_or_as_now(&self, alg: Option<TokenKeyAlg>) -> Result<TokenKeyAlg, StoreFault> {
+        match alg {
+            Some(alg) => Ok(alg),
+            None => Ok(schedule::alg(&self.registry.token_keys().await?, self.settings.token_key_alg)),
+        }
+    }
+
     /// Drawing takes a few tenths of a second of hard work, for which no other task should wait.
-    async fn draw(&self, now: Timestamp, stage: TokenKeyStage) -> Result<TokenKey, BadTokenKey> {
+    async fn draw(&self, alg: TokenKeyAlg, now: Timestamp, stage: TokenKeyStage) -> Result<TokenKey, BadTokenKey> {
         let vault = std::sync::Arc::clone(&self.vault);
-        let drawn = tokio::task::spawn_blocking(move || draw_token_key(&*vault, now, stage)).await;
+        let drawn = tokio::task::spawn_blocking(move || draw_token_key(&*vault, alg, now, stage)).await;
         drawn.unwrap_or(Err(BadTokenKey::Undrawn))
     }
 
     fn token_key_decision(&self, keys: Vec<TokenKey>) -> Decision<()> {
-        let deeds = keys.iter().map(|it| self.token_key_deed(action(it.stage), Some(it))).collect();
+        let deeds = keys.iter().map(|it| self.token_key_deed(action(it.stage), Some(it.alg), Some(it))).collect();
         let changes = keys.into_iter().map(|it| Change::TokenKey(Box::new(it))).collect();
         Decision { changes, deeds, outcome: () }
     }
 
-    fn token_key_deed(&self, action: &str, key: Option<&TokenKey>) -> Deed {
-        let deed = self.deed(DeedClass::Key, action).with("kind", "token_signing").with("alg", "RS256");
+    fn token_key_deed(&self, action: &str, alg: Option<TokenKeyAlg>, key: Option<&TokenKey>) -> Deed {
+        let deed = self.deed(DeedClass::Key, action).with("kind", "token_signing");
+        let deed = alg.into_iter().fold(deed, |it, alg| it.with("alg", alg.as_str()));
         match key {
             Some(key) => deed.on(&key.kid).with("stage", key.stage.told().0).with("at", key.stage.told().1),
             None => deed,

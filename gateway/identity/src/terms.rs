@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{ApiName, CountedBy, RoleName, Scope, TierName, Timestamp, keyformat};
 
+use crate::ClientGrant;
+
 /// The terms of every API of the catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Terms(BTreeMap<ApiName, ApiTerms>);
@@ -29,6 +31,8 @@ pub struct ApiTerms {
     pub counted_by: CountedBy,
     /// What each of its roles may do.
     pub roles: BTreeMap<RoleName, Vec<Scope>>,
+    /// The ways in which clients may come to tokens there.
+    pub grants: Vec<ClientGrant>,
     /// What the access keys of one bucket may do there, where it has such keys.
     pub bucket_keys: Option<BucketKeys>,
 }
@@ -93,6 +97,13 @@ impl Terms {
     /// The terms of every API, by name.
     pub fn all(&self) -> impl Iterator<Item = &ApiTerms> {
         self.0.values()
+    }
+
+    /// The API that a key is of by what it begins with, where that is another than `api`.
+    pub(crate) fn maker_of(&self, key: &str, api: &ApiName) -> Option<&ApiName> {
+        let begins = |it: &ApiTerms| it.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
+        let own = self.0.get(api).is_some_and(begins);
+        self.all().find(|it| !own && begins(it)).map(|it| &it.api)
     }
 }
 
@@ -167,6 +178,7 @@ mod tests {
             default_tier: "standard".parse().unwrap(),
             counted_by: CountedBy::Lineage,
             roles: BTreeMap::new(),
+            grants: Vec::new(),
             bucket_keys: None,
         }])
     }

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use authn::upstream::{IdentityKey, IdentityTokens};
 use authn::{SecretFiles, Secrets, SystemRandom};
 use catalog::{Catalog, Profile};
-use domain::Clock;
-use identity::{ApiTerms, BucketKeys, Identity, Terms};
+use domain::{Clock, NativeVerb};
+use identity::{ApiTerms, BucketKeys, ClientGrant, Identity, Terms};
 use store::Sqlite;
 
 use crate::settings::Settings;
@@ -81,6 +81,13 @@ fn api_terms(profile: &Profile) -> ApiTerms {
         default_tier: profile.limits.default_tier.name.clone(),
         counted_by: profile.limits.counted_by,
         roles: profile.roles.clone(),
+        grants: grants(profile),
         bucket_keys: profile.credentials.bucket_keys.clone().map(|it| BucketKeys { read: it.read, write: it.write }),
     }
+}
+
+/// The ways in which clients come to tokens at an API: those of which it has every operation.
+fn grants(profile: &Profile) -> Vec<ClientGrant> {
+    let has = |verb: &NativeVerb| profile.api.operations.iter().any(|it| it.native.served() == Some(*verb));
+    ClientGrant::ALL.into_iter().filter(|it| it.takes().iter().all(has)).collect()
 }

@@ -111,6 +111,20 @@ impl Door {
         Ok(Self { peer: Peer::of(&HTTP, url, ca)?, target: url.path().parse()? })
     }
 
+    /// The same, asked with the query of the address.
+    pub(crate) fn whole(url: &Uri, ca: Option<&Path>) -> anyhow::Result<Self> {
+        let target = url.path_and_query().map_or_else(|| Ok(Uri::default()), |it| it.as_str().parse())?;
+        Ok(Self { peer: Peer::of(&HTTP, url, ca)?, target })
+    }
+
+    /// What it is called there: with its port where that is not the usual one.
+    pub(crate) fn host(&self) -> String {
+        let Peer { host, port, tls, .. } = &self.peer;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let usual = if tls.is_some() { HTTP.secure.1 } else { HTTP.clear.1 };
+        if *port == usual { host } else { format!("{host}:{port}") }
+    }
+
     /// The same, further down.
     pub(crate) fn at(mut self, name: &str) -> anyhow::Result<Self> {
         self.target = format!("{}/{name}", self.target.path().trim_end_matches('/')).parse()?;
@@ -130,47 +144,51 @@ impl Door {
         body: Bytes,
         patience: Duration,
     ) -> Result<Response<Bytes>, Unanswered> {
-        self.ask(Method::POST, headers, body, patience).await
+        self.ask(Method::POST, headers, body, (patience, LONGEST)).await
     }
 
     /// Asks for what is there, and reads all of it.
     pub(crate) async fn get(&self, patience: Duration) -> Result<Response<Bytes>, Unanswered> {
-        self.ask(Method::GET, HeaderMap::new(), Bytes::new(), patience).await
+        self.ask(Method::GET, HeaderMap::new(), Bytes::new(), (patience, LONGEST)).await
     }
 
-    async fn ask(
+    /// Asks for anything, and reads an answer that may take so long and be so long.
+    pub(crate) async fn ask(
         &self,
         method: Method,
         headers: HeaderMap,
         body: Bytes,
-        patience: Duration,
+        (patience, longest): (Duration, usize),
     ) -> Result<Response<Bytes>, Unanswered> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.target.clone();
         *request.headers_mut() = headers;
-        timeout(patience, self.exchange(request)).await.map_err(|_| Unanswered::Late(patience))?
+        timeout(patience, self.exchange(request, longest)).await.map_err(|_| Unanswered::Late(patience))?
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Unanswered> {
+    async fn exchange(&self, request: Request<Full<Bytes>>, longest: usize) -> Result<Response<Bytes>, Unanswered> {
         let unreachable = |it: std::io::Error| Unanswered::Unreachable(it.into());
         let stream = self.peer.connect().await.map_err(unreachable)?;
         if !self.peer.is_secured() {
-            return self.speak(stream, request).await;
+            return self.speak(stream, request, longest).await;
         }
         let secured = self.peer.secure(stream).await.map_err(unreachable)?;
-        self.speak(secured, request).await
+        self.speak(secured, request, longest).await
     }
 
-    async fn speak<S>(&self, stream: S, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Unanswered>
+    async fn speak<S>(
+        &self,
+        stream: S,
+        mut request: Request<Full<Bytes>>,
+        longest: usize,
+    ) -> Result<Response<Bytes>, Unanswered>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Peer { host, port, .. } = &self.peer;
-        let host = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let host = HeaderValue::try_from(host);
+        let host = HeaderValue::try_from(self.host());
         request.headers_mut().insert(HOST, host.map_err(|it| Unanswered::Unreachable(it.into()))?);
-        converse(stream, request, LONGEST).await
+        converse(stream, request, longest).await
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, TokenKey, TokenKeyStage, Version,
+    Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, TokenKey, TokenKeyAlg,
+    TokenKeyStage, Version,
 };
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
 
@@ -264,6 +265,7 @@ pub(crate) async fn deeds_are_kept_with_their_change_and_until_they_are_forgotte
 pub(crate) async fn keys_that_sign_tokens_are_kept_followed_and_one_at_a_time(on: Fresh) {
     let token_key = |kid: &str, stage: TokenKeyStage| TokenKey {
         kid: kid.to_owned(),
+        alg: if kid == "one" { TokenKeyAlg::Rs256 } else { TokenKeyAlg::EdDsa },
         public: vec![0x1e, 0x1f, 0],
         sealed: matches!(stage, TokenKeyStage::Published { .. } | TokenKeyStage::InUse { .. }).then(|| vec![9; 40]),
         published: NOW,

@@ -118,6 +118,7 @@ fn migrator() -> Migrator {
         migration(5, "grants and records", include_str!("../migrations/0005_grants_and_records.sql")),
         migration(6, "suspended keys", include_str!("../migrations/0006_suspended_keys.sql")),
         migration(7, "bound keys", include_str!("../migrations/0007_bound_keys.sql")),
+        migration(8, "algorithms of token keys", include_str!("../migrations/0008_token_key_algs.sql")),
     ])
 }
 

@@ -18,7 +18,8 @@ use super::{Act, Code, Fault, Form, Turned};
 use crate::html::{Markup, Page};
 use crate::operations::REFUSED;
 use back::Back;
-use wish::Asked;
+
+pub(super) use wish::Asked;
 
 pub(crate) use back::{encoded, query, see};
 

@@ -6,9 +6,10 @@ use authn::dpop::PROOF;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::Declined;
+use identity::{Client, ClientGrant};
 use serde_json::json;
 
-use super::authorize::{KEY, SINCE};
+use super::authorize::{Asked, KEY, SINCE};
 use super::{Act, Code, Fault, Form, Turned, private};
 
 /// How long a request waits: as long as somebody may take to log in.
@@ -34,10 +35,24 @@ pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
     let mut asked = form.without(SINCE).without_proof();
     asked.extend(key.map(|it| (KEY.to_owned(), it)));
     asked.insert("client_id".to_owned(), client.id.clone());
+    // What would be refused when the user comes is refused now (RFC 9126 section 2.1), and not kept.
+    would_be_led_on(&client, &Form::of(asked.clone()))?;
     let text = serde_json::to_string(&asked).map_err(|_| Declined::Failed)?;
     let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;
     let told = json!({ "request_uri": format!("{REQUEST_URI}{}", handle.reveal()), "expires_in": WAITS.as_secs() });
     let mut response = private(told);
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
+}
+
+/// Whether a user who brings this request is led on, as far as it depends on the client alone.
+fn would_be_led_on(client: &Client, form: &Form) -> Result<(), Fault> {
+    if !client.may(ClientGrant::AuthorizationCode) {
+        return Err(Fault::new(Code::UnauthorizedClient, "the client may not send users here"));
+    }
+    let uri = form.required("redirect_uri", "`redirect_uri` is missing")?;
+    if !client.leads_back_to(uri) {
+        return Err(Fault::new(Code::InvalidRequest, "`redirect_uri` is none of those of the client"));
+    }
+    Asked::read(form, client).map(drop)
 }

@@ -86,9 +86,6 @@ pub enum BadKeySet {
     /// More than anybody needs.
     #[error("the set has more than {MAX_KEYS} keys")]
     TooMany,
-    /// RSA beside an elliptic curve.
-    #[error("the set mixes keys of several kinds")]
-    Mixed,
     /// Two keys of one name.
     #[error("two keys of the set have the id `{0}`")]
     SameId(String),
@@ -126,7 +123,8 @@ pub(super) struct VerifyingKey {
 }
 
 impl KeySet {
-    /// The set of these keys: all of them, or none where one is bad.
+    /// The set of these keys: all of them, or none where one is bad. They may be of several kinds, as they are while one takes
+    /// the place of another: each is used with the algorithm of its own kind alone.
     pub fn of(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, BadKeySet> {
         let mut set = Self::default();
         for key in keys {
@@ -134,9 +132,6 @@ impl KeySet {
                 return Err(BadKeySet::TooMany);
             }
             let good = key.check()?;
-            if set.keys.values().any(|it| it.alg != good.alg) {
-                return Err(BadKeySet::Mixed);
-            }
             if set.keys.insert(key.kid.clone(), good).is_some() {
                 return Err(BadKeySet::SameId(key.kid));
             }

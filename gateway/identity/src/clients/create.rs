@@ -62,6 +62,9 @@ pub enum UnfitClient {
              `device_code`"
     )]
     NoGrant,
+    /// Its API gives nobody tokens in this way.
+    #[error("API `{0}` gives clients no tokens by `{1}`; help: {2}")]
+    NotOffered(ApiName, &'static str, String),
     /// It cannot show that it is the one.
     #[error("a client that keeps no secret cannot act for itself; help: leave out `client_credentials`")]
     PublicAlone,
@@ -122,8 +125,8 @@ impl Identity {
     }
 
     async fn make_client(&self, new: &NewClient, terms: &Terms) -> Result<MadeClient, CreateClientError> {
-        fits(new)?;
         let (terms, now) = (terms.of(&new.api)?, self.clock.now().wall);
+        fits(new, terms)?;
         let id = keyformat::draw_id("cli_", 16, &*self.random);
         let secret = if new.method.has_secret() { Some(self.draw_client_secret(&id, 0)?) } else { None };
         let (kept, shown) = secret.unzip();
@@ -216,11 +219,14 @@ fn ceiling(scopes: &[Scope], terms: &ApiTerms) -> Result<Vec<Scope>, Unfit> {
     Ok(all)
 }
 
-fn fits(new: &NewClient) -> Result<(), UnfitClient> {
+fn fits(new: &NewClient, terms: &ApiTerms) -> Result<(), UnfitClient> {
     let has = |it: ClientGrant| new.grants.contains(&it);
     let has_users = has(ClientGrant::AuthorizationCode) || has(ClientGrant::DeviceCode);
     if new.grants.is_empty() {
         return Err(UnfitClient::NoGrant);
+    }
+    if let Some(other) = new.grants.iter().find(|it| !terms.grants.contains(it)) {
+        return Err(UnfitClient::NotOffered(new.api.clone(), other.as_str(), instead(terms)));
     }
     if has(ClientGrant::RefreshToken) && !has_users {
         return Err(UnfitClient::NothingToRefresh);
@@ -247,4 +253,13 @@ fn fits(new: &NewClient) -> Result<(), UnfitClient> {
         return Err(UnfitClient::KeysTooLong);
     }
     Ok(())
+}
+
+/// What somebody may do instead.
+fn instead(terms: &ApiTerms) -> String {
+    let offered: Vec<&str> = terms.grants.iter().map(|it| it.as_str()).collect();
+    match offered.as_slice() {
+        [] => "it has no clients: its callers have keys or sign in".to_owned(),
+        some => format!("it has `{}`", some.join("`, `")),
+    }
 }

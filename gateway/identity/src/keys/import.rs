@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{Change, DeedClass, Imported, KeyId, KeyRecord, KeySecret, keyformat};
+use domain::{ApiName, Change, DeedClass, Imported, KeyId, KeyRecord, KeySecret, keyformat};
 
 use super::{CreateKeyError, NewKey};
 use crate::publish::{Decision, Entered};
@@ -25,6 +25,9 @@ pub enum ImportKeyError {
     /// It is here already.
     #[error("key {0} of the list is here already as `{1}`")]
     Known(usize, KeyId),
+    /// It begins as the keys of another API do.
+    #[error("key {0} of the list begins as keys of `{1}` do; help: import it with `--api {1}`")]
+    Foreign(usize, ApiName),
     /// It is twice in the list.
     #[error("key {0} of the list is in it twice")]
     Repeated(usize),
@@ -49,7 +52,7 @@ impl Entered for ImportKeyError {
     fn entered(&self) -> String {
         match self {
             Self::Create(why) => why.entered(),
-            Self::Known(..) | Self::Repeated(_) => self.to_string(),
+            Self::Known(..) | Self::Foreign(..) | Self::Repeated(_) => self.to_string(),
         }
     }
 }
@@ -64,14 +67,19 @@ impl Identity {
         self.told(deed, self.take_keys(keys, terms)).await
     }
 
-    async fn take_keys(&self, keys: &[ImportKey], terms: &Terms) -> Result<Vec<KeyRecord>, ImportKeyError> {
+    async fn take_keys(&self, keys: &[ImportKey], all: &Terms) -> Result<Vec<KeyRecord>, ImportKeyError> {
         let now = self.clock.now().wall;
         let mut records = Vec::with_capacity(keys.len());
         let mut digests = HashSet::new();
         for (number, it) in (1..).zip(keys) {
-            let terms = terms.of(&it.new.api)?;
+            let terms = all.of(&it.new.api)?;
             if !terms.imported {
                 return Err(Unfit::KindNotTaken(terms.api.clone(), "imported keys").into());
+            }
+            if let PlainKey::Plain(key) = &it.key
+                && let Some(other) = all.maker_of(key, &it.new.api)
+            {
+                return Err(ImportKeyError::Foreign(number, other.clone()));
             }
             let secret = self.keep_import(&it.key).map_err(|why| Unfit::Import(number, why))?;
             if let KeySecret::Imported { digest, .. } = &secret
@@ -85,18 +93,30 @@ impl Identity {
         self.settle(|| {
             Box::pin(async move {
                 for (number, record) in (1..).zip(drafts) {
-                    if let Some(known) = self.registry.holder(&record.secret).await? {
-                        return Err(ImportKeyError::Known(number, known));
+                    // One of our own would be found as what it is, and never as what was imported.
+                    let minted = keys.get(number - 1).and_then(|it| self.as_minted(&it.key));
+                    for secret in [Some(&record.secret), minted.as_ref()].into_iter().flatten() {
+                        if let Some(known) = self.registry.holder(secret).await? {
+                            return Err(ImportKeyError::Known(number, known));
+                        }
                     }
                 }
                 self.fit_in(drafts, now).await?;
-                let records = self.cut_to_owners(drafts, terms).await?;
+                let records = self.cut_to_owners(drafts, all).await?;
                 let changes = records.iter().map(|it| Change::Key(Box::new(it.clone()))).collect();
                 let deeds = records.iter().map(|it| self.key_deed("import", it)).collect();
                 Ok(Decision { changes, deeds, outcome: records })
             })
         })
         .await
+    }
+
+    /// What would be kept of a key if it were one of our own, where it has their form.
+    fn as_minted(&self, key: &PlainKey) -> Option<KeySecret> {
+        match key {
+            PlainKey::Plain(key) => Some(self.vault.keep_minted(key)),
+            PlainKey::Sha256(_) => None,
+        }
     }
 
     fn keep_import(&self, key: &PlainKey) -> Result<KeySecret, &'static str> {

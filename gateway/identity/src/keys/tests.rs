@@ -56,6 +56,7 @@ fn a_kind_is_what_the_api_takes() {
         default_tier: "standard".parse().unwrap(),
         counted_by: domain::CountedBy::Lineage,
         roles: std::collections::BTreeMap::new(),
+        grants: Vec::new(),
         bucket_keys: None,
     };
     assert_eq!(kind(None, &terms(&["nx_"], false)), Ok(KeyKind::ApiKey));

@@ -5,12 +5,12 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ApiName, Change, DeedClass, Grant, GrantKind, KeyRecord, Scope, Timestamp};
+use domain::{ApiName, Change, Deed, DeedClass, Grant, GrantKind, KeyId, KeyRecord, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{BY_ISSUER, PAGE, ServiceAccount};
 use crate::Identity;
-use crate::grants::NewGrant;
+use crate::grants::{NewGrant, ended};
 use crate::kept::Kept;
 use crate::publish::Decision;
 use crate::signing::TOKEN_LIFETIME;
@@ -81,6 +81,30 @@ impl Kept for Used {
     }
 }
 
+/// By whose word a grant was given, so that it ends when that word is taken no more.
+#[derive(Serialize, Deserialize)]
+struct Vouched {
+    grant: KeyId,
+    issuer: String,
+    until: Option<Timestamp>,
+}
+
+impl Kept for Vouched {
+    const KIND: &'static str = "workload_grant";
+
+    fn id(&self) -> &str {
+        self.grant.as_str()
+    }
+
+    fn found_by(&self) -> Vec<(&'static str, String)> {
+        vec![(BY_ISSUER, self.issuer.clone())]
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+}
+
 impl Identity {
     /// A grant of the service account that a workload is at an API, with these scopes or all that it has. `account` names
     /// it where there is more than one.
@@ -103,6 +127,10 @@ impl Identity {
         terms: &ApiTerms,
     ) -> Result<Decision<KeyRecord>, ExchangeError> {
         let now = self.clock.now().wall;
+        // Its word may have been taken when it was verified, and not any more.
+        if self.trusted_issuer(shown.issuer).await?.is_none() {
+            return Err(ExchangeError::Nobody);
+        }
         // A digest, for the platform may write anything and at any length.
         let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}\n{}", shown.issuer, shown.name).as_bytes()));
         if self.find::<Used>(&id).await?.is_some() {
@@ -136,8 +164,29 @@ impl Identity {
         let deed = deed.with("kind", "workload").with("account", &account.id).with("api", &account.api);
         let deed = deed.with("issuer", shown.issuer).with("subject", shown.subject);
         let used = Used { id, until: shown.ends + REMEMBERED };
-        let changes = vec![used.kept()?, Change::Key(Box::new(grant.clone()))];
+        let vouched = Vouched { grant: grant.id.clone(), issuer: shown.issuer.to_owned(), until: grant.expires };
+        let changes = vec![used.kept()?, vouched.kept()?, Change::Key(Box::new(grant.clone()))];
         Ok(Decision { changes, deeds: vec![deed], outcome: grant })
+    }
+
+    /// The changes that end every grant that was given for the word of an issuer, and what is entered of them.
+    pub(super) async fn end_vouched(&self, issuer: &str) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let now = self.clock.now().wall;
+        let (mut changes, mut deeds, mut page) = (Vec::new(), Vec::new(), Page::default());
+        loop {
+            let some: Vec<Vouched> = self.list(None, Some((BY_ISSUER, issuer)), &page).await?;
+            let Some(last) = some.last() else { return Ok((changes, deeds)) };
+            page.after = Some(last.id().to_owned());
+            for it in &some {
+                changes.push(it.gone());
+                let Some(grant) = self.registry.key(&it.grant).await? else { continue };
+                let Some(end) = ended(&grant, now) else { continue };
+                let deed = self.deed(DeedClass::SessionEnd, "distrust").on(&grant.id).of(&grant.tenant);
+                let deed = deed.with("kind", "workload").with("api", &grant.api).with("issuer", issuer);
+                deeds.push(grant.owner.iter().fold(deed, |deed, account| deed.with("account", account)));
+                changes.push(end);
+            }
+        }
     }
 
     /// The one service account at an API that a workload is.

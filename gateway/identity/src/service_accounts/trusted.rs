@@ -84,13 +84,17 @@ impl Identity {
         self.told(self.deed(DeedClass::Identity, "trust").with("kind", TrustedIssuer::KIND), verb).await
     }
 
-    /// Takes its word no more. What was given for it before goes on until it ends, which is soon.
+    /// Takes its word no more, and ends what was given for it: whoever is not believed now may not have been to be believed
+    /// a minute ago.
     pub async fn distrust_issuer(&self, issuer: &str) -> Result<TrustedIssuer, TrustError> {
         let verb = self.settle(|| {
             Box::pin(async move {
                 let known: TrustedIssuer = self.find(issuer).await?.ok_or(TrustError::Unknown)?;
-                let deeds = vec![self.issuer_deed("distrust", issuer)];
-                Ok::<_, TrustError>(Decision { changes: vec![known.gone()], deeds, outcome: known })
+                let (ends, ended) = self.end_vouched(issuer).await?;
+                let deed = self.issuer_deed("distrust", issuer).with("grants", ended.len());
+                let changes = [known.gone()].into_iter().chain(ends).collect();
+                let deeds = [deed].into_iter().chain(ended).collect();
+                Ok::<_, TrustError>(Decision { changes, deeds, outcome: known })
             })
         });
         self.told(self.deed(DeedClass::Identity, "distrust").with("kind", TrustedIssuer::KIND), verb).await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Timestamp, TokenKey, TokenKeyStage};
+use domain::{Timestamp, TokenKey, TokenKeyAlg, TokenKeyStage};
 
 use super::issuer::TOKEN_LIFETIME;
 
@@ -64,15 +64,36 @@ pub(super) fn taken(step: &Step, keys: &[TokenKey], fresh: Option<&TokenKey>, no
     }
 }
 
-/// The key that takes over next, as soon as it may: the one that waits already, else `fresh`.
-pub(super) fn hastened(keys: &[TokenKey], fresh: &TokenKey) -> TokenKey {
-    waiting(keys.iter().filter(|it| it.published <= fresh.published)).map_or_else(
+/// What the next key signs with where nobody asks for anything: the same as the one that signs now, and the very first one
+/// with `first`.
+pub(super) fn alg(keys: &[TokenKey], first: TokenKeyAlg) -> TokenKeyAlg {
+    keys.iter().find(|it| matches!(it.stage, TokenKeyStage::InUse { .. })).map_or(first, |it| it.alg)
+}
+
+/// The key that takes over next, as soon as it may: the one that waits already, if it signs with what is asked for, else
+/// `fresh`.
+pub(super) fn hastened(keys: &[TokenKey], fresh: &TokenKey, asked: Option<TokenKeyAlg>) -> TokenKey {
+    let fits = |it: &&TokenKey| it.published <= fresh.published && asked.is_none_or(|alg| it.alg == alg);
+    waiting(keys.iter().filter(fits)).map_or_else(
         || fresh.clone(),
         |(key, due)| {
             let due = due.min(key.published + KNOWN_BEFORE_USE);
             TokenKey { stage: TokenKeyStage::Published { due }, ..key.clone() }
         },
     )
+}
+
+/// The keys that would take over besides `next` and sign with something else than is asked for: let go of, for they have
+/// signed nothing.
+pub(super) fn given_up(
+    keys: &[TokenKey],
+    next: &TokenKey,
+    asked: Option<TokenKeyAlg>,
+    now: Timestamp,
+) -> Vec<TokenKey> {
+    let other = |it: &&TokenKey| it.kid != next.kid && asked.is_some_and(|alg| it.alg != alg);
+    let waiting = keys.iter().filter(|it| matches!(it.stage, TokenKeyStage::Published { .. }));
+    waiting.filter(other).map(|it| ended(it, TokenKeyStage::Retired { since: now })).collect()
 }
 
 /// Every key that is still good withdrawn, and `fresh` in their place. Also those that never signed: whoever could read one

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::schedule::{KNOWN_BEFORE_USE, due, hastened, taken, withdrawn};
+use super::schedule::{KNOWN_BEFORE_USE, alg, due, given_up, hastened, taken, withdrawn};
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -11,7 +11,8 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// A key that was not drawn.
 fn key(number: usize, published: Timestamp, stage: TokenKeyStage) -> TokenKey {
-    TokenKey { kid: format!("key {number}"), public: Vec::new(), sealed: Some(vec![1]), published, stage }
+    let kid = format!("key {number}");
+    TokenKey { kid, alg: TokenKeyAlg::Rs256, public: Vec::new(), sealed: Some(vec![1]), published, stage }
 }
 
 /// Keys and the time, without a store.
@@ -126,19 +127,47 @@ fn who_cannot_wait_for_the_month_waits_a_day_and_a_key_that_waits_is_not_made_tw
     keys.tend();
     keys.now = NOW + HOUR;
     let fresh = keys.fresh(keys.now + KNOWN_BEFORE_USE);
-    keys.put(vec![hastened(&keys.all, &fresh)]);
+    keys.put(vec![hastened(&keys.all, &fresh, None)]);
     keys.now = keys.now + HOUR;
     let other = key(9, keys.now, TokenKeyStage::Published { due: keys.now + KNOWN_BEFORE_USE });
-    assert_eq!(hastened(&keys.all, &other), fresh);
+    assert_eq!(hastened(&keys.all, &other, None), fresh);
     keys.now = NOW + HOUR + KNOWN_BEFORE_USE;
     keys.tend();
     assert_eq!(keys.stages(), ["superseded", "in_use"]);
     // One that was to wait for longer waits no longer than it must.
     let late = key(2, keys.now, TokenKeyStage::Published { due: keys.now + PERIOD });
     let other = keys.fresh(keys.now + KNOWN_BEFORE_USE);
-    let next = hastened(std::slice::from_ref(&late), &other);
+    let next = hastened(std::slice::from_ref(&late), &other, None);
     assert_eq!(next.kid, late.kid);
     assert_eq!(next.stage, TokenKeyStage::Published { due: keys.now + KNOWN_BEFORE_USE });
+}
+
+#[test]
+fn a_key_signs_as_the_one_before_until_another_algorithm_is_asked_for() {
+    let mut keys = Keys::new();
+    assert_eq!(alg(&keys.all, TokenKeyAlg::Es256), TokenKeyAlg::Es256, "the first");
+    keys.tend();
+    assert_eq!(alg(&keys.all, TokenKeyAlg::Es256), TokenKeyAlg::Rs256);
+    let due = keys.now + KNOWN_BEFORE_USE;
+    let waits = keys.fresh(due);
+    keys.put(vec![waits.clone()]);
+    // One that waits is taken where it signs so, and let go of where it does not.
+    let fresh = TokenKey { alg: TokenKeyAlg::EdDsa, ..keys.fresh(due) };
+    for asked in [None, Some(TokenKeyAlg::Rs256)] {
+        assert_eq!(hastened(&keys.all, &fresh, asked), waits);
+        assert_eq!(given_up(&keys.all, &waits, asked, keys.now), []);
+    }
+    let asked = Some(TokenKeyAlg::EdDsa);
+    assert_eq!(hastened(&keys.all, &fresh, asked), fresh);
+    let gone = given_up(&keys.all, &fresh, asked, keys.now);
+    keys.put(gone);
+    keys.put(vec![fresh]);
+    assert_eq!(keys.stages(), ["in_use", "retired", "published"]);
+    keys.check();
+    keys.now = due;
+    keys.tend();
+    assert_eq!(keys.stages(), ["superseded", "retired", "in_use"]);
+    assert_eq!(alg(&keys.all, TokenKeyAlg::Es256), TokenKeyAlg::EdDsa);
 }
 
 #[test]

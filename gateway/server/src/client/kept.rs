@@ -37,6 +37,25 @@ pub(crate) enum Credential {
         /// The key itself.
         key: String,
     },
+    /// An access key, which signs.
+    AccessKey {
+        /// Its public half.
+        id: String,
+        /// Its secret half, which is shown to nobody but whoever exchanges it.
+        secret: String,
+        /// What it was exchanged for the last time.
+        #[serde(default)]
+        exchanged: Option<Exchanged>,
+    },
+}
+
+/// A token that an access key was exchanged for. It has no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Exchanged {
+    /// What is asked with.
+    pub(crate) access: String,
+    /// When it ends, in seconds since 1970.
+    pub(crate) expires: i64,
 }
 
 /// Where a user keeps them.
@@ -139,7 +158,7 @@ mod tests {
     fn access(held: &Held) -> Option<&str> {
         match held.credential() {
             Some(Credential::Tokens(it)) => Some(&it.access),
-            Some(Credential::ApiKey { key }) => Some(key),
+            Some(Credential::ApiKey { key } | Credential::AccessKey { secret: key, .. }) => Some(key),
             None => None,
         }
     }

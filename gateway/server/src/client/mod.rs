@@ -4,9 +4,11 @@
 
 mod browser;
 mod device;
+mod exchange;
 mod issuer;
 mod kept;
 mod profile;
+mod request;
 
 use std::time::Duration;
 
@@ -14,8 +16,9 @@ use anyhow::{Context as _, bail};
 use domain::{Random, Timestamp};
 
 pub(crate) use issuer::{Issuer, Refusal};
-pub(crate) use kept::{Credential, Held, Safe, Tokens};
+pub(crate) use kept::{Credential, Exchanged, Held, Safe, Tokens};
 pub(crate) use profile::{Kind, Profile, Profiles, address, name};
+pub(crate) use request::{Asked, place, send};
 
 /// How much longer a token must be good to be handed out: as long as somebody takes to use it.
 const LEFT: Duration = Duration::from_mins(1);
@@ -48,6 +51,16 @@ pub(crate) async fn current(held: &mut Held, profile: &Profile, now: Timestamp) 
     let tokens = match held.credential() {
         None => bail!("nobody is signed in; help: `portcullis login`"),
         Some(Credential::ApiKey { key }) => return Ok(key.clone()),
+        Some(Credential::AccessKey { id, secret, exchanged }) => {
+            let good = |it: &&Exchanged| now + LEFT < Timestamp::from_seconds(it.expires);
+            if let Some(token) = exchanged.as_ref().filter(good) {
+                return Ok(token.access.clone());
+            }
+            let (id, secret) = (id.clone(), secret.clone());
+            let next = exchange::exchange(profile, (&id, &secret), now).await?;
+            held.keep(Credential::AccessKey { id, secret, exchanged: Some(next.clone()) })?;
+            return Ok(next.access);
+        }
         Some(Credential::Tokens(tokens)) => tokens.clone(),
     };
     if now + LEFT < Timestamp::from_seconds(tokens.expires) {

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Login,
     /// An API key
     ApiKey,
+    /// An access key, which signs requests
+    AccessKey,
 }
 
 /// Everything that a command may be told by a profile.
@@ -52,6 +54,12 @@ pub(crate) struct Profile {
     /// What is asked with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) credential: Option<Kind>,
+    /// The region that an access key signs for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
+    /// The service that an access key signs for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
 }
 
 /// Every profile of a user.
@@ -72,6 +80,8 @@ impl Profile {
             ca: said.ca.or(self.ca),
             connect: said.connect.or(self.connect),
             credential: said.credential.or(self.credential),
+            region: said.region.or(self.region),
+            service: said.service.or(self.service),
         }
     }
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::commands::leaked;
 use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::{all, enter_read, with_desk};
+use crate::commands::written::{end, length, network};
 use crate::settings::Settings;
 
 /// The tenant that is made where there is none and none is named.
@@ -220,9 +221,12 @@ impl ApiKeys {
             }
             Self::Leaked { revoke } => output.list(&leaked::find(settings, (identity, consulted, now), revoke).await?),
             Self::Import(wanted) => {
-                let new = wanted.resolve(identity, consulted.terms()?, now).await?;
-                let taken = identity.import_keys(&read_keys(&new)?, consulted.terms()?).await?;
-                output.list(&taken.iter().map(|it| Listed::of(it, now)).collect::<Vec<_>>())
+                let terms = consulted.terms()?;
+                let new = wanted.resolve(identity, terms, now).await?;
+                let taken = identity.import_keys(&read_keys(&new)?, terms).await?;
+                let tenant = identity.tenant(&new.tenant).await?;
+                let taken = taken.into_iter().map(|it| Listed::of(&in_force(it, tenant.as_ref()), now));
+                output.list(&taken.collect::<Vec<_>>())
             }
         })
     }
@@ -372,30 +376,6 @@ fn keys_of(input: impl BufRead, new: &NewKey) -> anyhow::Result<Vec<ImportKey>> 
     Ok(keys)
 }
 
-/// A moment, or a length of time from now.
-fn end(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    text.parse().or_else(|_| length(text).map(|it| now + it)).map_err(|_| {
-        anyhow::anyhow!(
-            "`{text}` is neither a moment such as `2027-01-01T00:00:00Z` nor a length of time such as `24h`"
-        )
-    })
-}
-
-pub(super) fn length(text: &str) -> Result<Duration, String> {
-    let days = text.strip_suffix('d').and_then(|it| it.trim().parse::<u32>().ok());
-    let read = match days {
-        Some(days) => Some(Duration::from_secs(u64::from(days) * 86_400)),
-        None => text.parse::<jiff::SignedDuration>().ok().and_then(|it| it.try_into().ok()),
-    };
-    read.ok_or_else(|| format!("`{text}` is not a length of time such as `24h` or `90d`"))
-}
-
-/// A network, or one address.
-fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
-    text.parse().ok().or_else(address).ok_or_else(|| format!("`{text}` is neither an address nor a network"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,6 +392,7 @@ mod tests {
             default_tier: "t".parse().unwrap(),
             counted_by: domain::CountedBy::Lineage,
             roles: std::collections::BTreeMap::new(),
+            grants: Vec::new(),
             bucket_keys: None,
         };
         let terms = Terms::new([api("one", &["read", "run"]), api("two", &["read", "sum"])]);
@@ -435,22 +416,5 @@ mod tests {
         let new = NewKey::new("one".parse().unwrap(), "t".parse().unwrap(), "a");
         assert!(keys_of(&b"\n \n"[..], &new).is_err());
         assert_eq!(keys_of(&b"0123456789abcdef0\n"[..], &new).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn an_end_is_a_moment_or_a_length_of_time() {
-        let now = Timestamp::from_seconds(1_000_000);
-        assert_eq!(end("1970-01-12T13:46:41Z", now).unwrap(), Timestamp::from_seconds(1_000_001));
-        assert_eq!(end("24h", now).unwrap(), Timestamp::from_seconds(1_086_400));
-        assert_eq!(end("2d", now).unwrap(), Timestamp::from_seconds(1_172_800));
-        assert!(end("soon", now).is_err());
-        assert!(end("-1h", now).is_err());
-    }
-
-    #[test]
-    fn an_address_alone_is_a_network_of_one() {
-        assert_eq!(network("203.0.113.9").unwrap().to_string(), "203.0.113.9/32");
-        assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
-        assert!(network("203.0.113").is_err());
     }
 }

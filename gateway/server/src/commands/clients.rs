@@ -11,9 +11,9 @@ use domain::{ApiName, Deed, Scope, TenantId, Timestamp};
 use identity::{Client, ClientAuth, ClientGrant, Identity, NewClient, Page};
 use serde::Serialize;
 
-use crate::commands::api_keys::length;
 use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::{enter_read, with_desk};
+use crate::commands::written::length;
 use crate::settings::Settings;
 
 /// Where command lines have users sent back to: to themselves, on whatever port is free (RFC 8252 section 7.3).

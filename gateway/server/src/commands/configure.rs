@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum as _};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -28,9 +28,15 @@ pub(crate) struct Configure {
     /// The account, where the API wants to hear of one
     #[arg(long, value_name = "ID")]
     account: Option<String>,
-    /// What is asked with; an API key is read from standard input
+    /// What is asked with; an API key, or both halves of an access key, are read from standard input
     #[arg(long, value_enum)]
     credential: Option<Kind>,
+    /// The region that an access key signs for [default: `in-mum`]
+    #[arg(long, value_parser = word)]
+    region: Option<String>,
+    /// The service that an access key signs for, such as `s3` for objects [default: `cloudnx`]
+    #[arg(long, value_parser = word)]
+    service: Option<String>,
     /// Show what the profile says, and change nothing
     #[arg(long)]
     show: bool,
@@ -54,6 +60,8 @@ impl Configure {
             base_url: self.base_url,
             account: self.account,
             credential: self.credential,
+            region: self.region,
+            service: self.service,
             ..self.issuer.said()?
         };
         let mut held = Safe::under(&folder).hold(&name)?;
@@ -63,7 +71,7 @@ impl Configure {
             let input = std::io::stdin().lock();
             let (profile, key) = answered(before, &said, input)?;
             if let Some(key) = key {
-                held.keep(Credential::ApiKey { key: key.to_string() })?;
+                held.keep(key)?;
             }
             profiles.keep(&name, profile.clone(), &folder)?;
             profile
@@ -75,27 +83,66 @@ impl Configure {
     }
 }
 
-/// What was said with the command, or else in answer to questions; and an API key where that is what is asked with.
-fn answered(
-    before: Profile,
-    said: &Profile,
-    mut input: impl BufRead,
-) -> anyhow::Result<(Profile, Option<Zeroizing<String>>)> {
+/// What was said with the command, or else in answer to questions; and a key where that is what is asked with.
+fn answered(before: Profile, said: &Profile, mut input: impl BufRead) -> anyhow::Result<(Profile, Option<Credential>)> {
     let asks = *said == Profile::default();
     let profile = if asks { ask(&before, &mut input)? } else { said.clone() };
     let profile = before.with(profile);
-    let wants_key = profile.credential == Some(Kind::ApiKey) && (asks || said.credential.is_some());
-    if !wants_key {
-        return Ok((profile, None));
+    let wanted = profile.credential.filter(|_| asks || said.credential.is_some());
+    let typed = match wanted {
+        Some(Kind::ApiKey) => api_key(&mut input)?,
+        Some(Kind::AccessKey) => access_key(&mut input)?,
+        Some(Kind::Login) | None => return Ok((profile, None)),
+    };
+    match typed {
+        None if !asks => bail!("there is no key on standard input"),
+        // Where nothing was typed, as it was.
+        typed => Ok((profile, typed)),
     }
+}
+
+fn api_key(input: &mut impl BufRead) -> anyhow::Result<Option<Credential>> {
     prompt("API key")?;
-    let key = line(&mut input)?;
-    match (key.is_empty(), asks) {
-        (true, false) => bail!("there is no API key on standard input"),
-        // As it was.
-        (true, true) => Ok((profile, None)),
-        (false, _) => Ok((profile, Some(key))),
+    let key = line(input)?;
+    ensure!(
+        halves(&key).is_none(),
+        "that is an access key, its id and its secret; help: `portcullis configure --credential access_key`"
+    );
+    Ok((!key.is_empty()).then(|| Credential::ApiKey { key: key.to_string() }))
+}
+
+/// Both halves, on a line each or on one with `:` between them.
+fn access_key(input: &mut impl BufRead) -> anyhow::Result<Option<Credential>> {
+    prompt("Access key id")?;
+    let first = line(input)?;
+    if first.is_empty() {
+        return Ok(None);
     }
+    let (id, secret) = if let Some((id, secret)) = first.split_once(':') {
+        (id.to_owned(), Zeroizing::new(secret.trim().to_owned()))
+    } else {
+        prompt("Secret access key")?;
+        (first.to_string(), line(input)?)
+    };
+    ensure!(is_access_key_id(&id), "an access key id is 16 to 128 capital letters and digits");
+    ensure!(!secret.is_empty(), "there is no secret on standard input");
+    Ok(Some(Credential::AccessKey { id, secret: secret.to_string(), exchanged: None }))
+}
+
+/// What would be the halves of an access key.
+fn halves(text: &str) -> Option<(&str, &str)> {
+    text.split_once(':').filter(|(id, _)| is_access_key_id(id))
+}
+
+fn is_access_key_id(text: &str) -> bool {
+    (16..=128).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit())
+}
+
+/// A region or a service: what stands between two `/` of what is signed.
+fn word(text: &str) -> Result<String, String> {
+    let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+    let good = (1..=64).contains(&text.len()) && text.bytes().all(plain);
+    if good { Ok(text.to_owned()) } else { Err("write small letters, digits and `-`".to_owned()) }
 }
 
 /// Asks for everything. An empty answer leaves it as it was.
@@ -113,9 +160,9 @@ fn ask(before: &Profile, input: &mut impl BufRead) -> anyhow::Result<Profile> {
     let ca = question("File of authorities", before.ca.as_ref().map(|it| it.display().to_string()))?;
     let ca = ca.map(|it| std::path::absolute(it).context("the file of authorities")).transpose()?;
     let was = before.credential.and_then(|it| Some(it.to_possible_value()?.get_name().to_owned()));
-    let credential = question("Credential (login or api_key)", was)?;
+    let credential = question("Credential (login, api_key or access_key)", was)?;
     let credential = credential.map(|it| Kind::from_str(&it, false).map_err(anyhow::Error::msg)).transpose()?;
-    Ok(Profile { issuer, client, base_url, account, ca, connect: None, credential })
+    Ok(Profile { issuer, client, base_url, account, ca, credential, ..Profile::default() })
 }
 
 fn prompt(words: &str) -> anyhow::Result<()> {
@@ -137,6 +184,15 @@ mod tests {
         Profile { issuer: Some("https://a".into()), account: Some("acme".into()), ..Profile::default() }
     }
 
+    /// The key, or both halves of it.
+    fn kept(typed: Option<Credential>) -> Vec<String> {
+        match typed {
+            Some(Credential::ApiKey { key }) => vec![key],
+            Some(Credential::AccessKey { id, secret, exchanged: None }) => vec![id, secret],
+            Some(Credential::AccessKey { .. } | Credential::Tokens(_)) | None => Vec::new(),
+        }
+    }
+
     #[test]
     fn each_is_asked_for_and_an_empty_answer_leaves_it() {
         let typed = "\ncli_1\nhttps://a/v2\n\n\napi_key\nnsx_live_x\n";
@@ -147,9 +203,9 @@ mod tests {
             credential: Some(Kind::ApiKey),
             ..before()
         };
-        assert_eq!((profile, key.as_deref().map(String::as_str)), (expected, Some("nsx_live_x")));
+        assert_eq!((profile, kept(key)), (expected, vec!["nsx_live_x".to_owned()]));
         let (profile, key) = answered(before(), &Profile::default(), &b""[..]).unwrap();
-        assert_eq!((profile, key), (before(), None));
+        assert_eq!((profile, kept(key)), (before(), Vec::new()));
         assert!(answered(before(), &Profile::default(), &b"http://a.example\n"[..]).is_err());
         assert!(answered(before(), &Profile::default(), &b"\n\n\n\n\nmagic\n"[..]).is_err());
     }
@@ -158,10 +214,33 @@ mod tests {
     fn who_says_it_with_the_command_is_asked_for_nothing_but_a_key() {
         let said = Profile { client: Some("cli_1".into()), ..Profile::default() };
         let (profile, key) = answered(before(), &said, &b"not read\n"[..]).unwrap();
-        assert_eq!((profile.client.as_deref(), profile.account.as_deref(), key), (Some("cli_1"), Some("acme"), None));
+        assert_eq!((profile.client.as_deref(), profile.account.as_deref()), (Some("cli_1"), Some("acme")));
+        assert!(key.is_none());
         let said = Profile { credential: Some(Kind::ApiKey), ..Profile::default() };
         let (_, key) = answered(before(), &said, &b"nsx_live_x\n"[..]).unwrap();
-        assert_eq!(key.as_deref().map(String::as_str), Some("nsx_live_x"));
+        assert_eq!(kept(key), ["nsx_live_x"]);
         assert!(answered(before(), &said, &b""[..]).is_err());
+    }
+
+    #[test]
+    fn an_access_key_has_two_halves_and_is_not_taken_for_an_api_key() {
+        let said = |kind| Profile { credential: Some(kind), ..Profile::default() };
+        let typed = |kind, text: &str| answered(before(), &said(kind), text.as_bytes()).map(|it| kept(it.1));
+        let (id, secret) = ("AKIDEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG");
+        for text in [format!("{id}\n{secret}\n"), format!("{id}:{secret}\n")] {
+            assert_eq!(typed(Kind::AccessKey, &text).unwrap(), [id, secret]);
+        }
+        assert!(typed(Kind::ApiKey, &format!("{id}:{secret}\n")).unwrap_err().to_string().contains("access_key"));
+        for bad in [
+            "",
+            "\n",
+            "AKIDEXAMPLEEXAMPLE00\n",
+            "AKIDEXAMPLEEXAMPLE00:\n",
+            "short\nsecret\n",
+            "akidexampleexample00:s\n",
+        ] {
+            assert!(typed(Kind::AccessKey, bad).is_err(), "{bad}");
+        }
+        assert!(word("in-mum").is_ok() && word("").is_err() && word("a/b").is_err() && word("A").is_err());
     }
 }

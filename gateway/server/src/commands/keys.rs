@@ -7,7 +7,8 @@ use authn::SecretFiles;
 use authn::secrets::{identity_seeds, publish_identity_seed, replace_identity_seeds};
 use authn::upstream::IdentityKey;
 use clap::Subcommand;
-use domain::{Deed, DeedClass, Timestamp, TokenKey};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use domain::{Deed, DeedClass, Timestamp, TokenKey, TokenKeyAlg};
 use identity::Identity;
 use serde::Serialize;
 
@@ -27,6 +28,9 @@ pub(crate) enum Keys {
     /// Have another key sign tokens from a day on, when everybody can know it; a running gateway does so every month by
     /// itself
     RotateSigning {
+        /// What it is to sign with [default: as the key that signs now]
+        #[arg(long, value_parser = algs())]
+        alg: Option<TokenKeyAlg>,
         /// Sign with a new key at once and withdraw all others: every token that was made before ends
         #[arg(long)]
         now: bool,
@@ -39,6 +43,13 @@ pub(crate) enum Keys {
     },
     /// Print by which keys the APIs behind know what they are told of callers: a set of keys (RFC 7517)
     Identity,
+}
+
+/// What tokens can be signed with, by name.
+fn algs() -> impl TypedValueParser<Value = TokenKeyAlg> {
+    let unknown = || "no such algorithm";
+    let names = PossibleValuesParser::new(TokenKeyAlg::ALL.map(TokenKeyAlg::as_str));
+    names.try_map(move |it| TokenKeyAlg::heard(&it).ok_or_else(unknown))
 }
 
 #[derive(Serialize)]
@@ -62,7 +73,7 @@ impl Rows for Shown {
 impl From<TokenKey> for Shown {
     fn from(it: TokenKey) -> Self {
         let (stage, at) = it.stage.told();
-        Self { kid: it.kid, alg: "RS256", stage, at: at.to_string(), published: it.published.to_string() }
+        Self { kid: it.kid, alg: it.alg.as_str(), stage, at: at.to_string(), published: it.published.to_string() }
     }
 }
 
@@ -74,13 +85,13 @@ impl Keys {
                 enter_read(identity, "list_signing_keys", |it| it).await?;
                 output.list(&keys.into_iter().map(Shown::from).collect::<Vec<_>>())
             }
-            Self::RotateSigning { now: false } => {
-                let shown = Shown::from(identity.rotate_token_key().await?);
+            Self::RotateSigning { alg, now: false } => {
+                let shown = Shown::from(identity.rotate_token_key(alg).await?);
                 let words = format!("key `{}` signs tokens from {} on, while a gateway runs", shown.kid, shown.at);
                 output.one(&shown, &words)
             }
-            Self::RotateSigning { now: true } => {
-                let shown = Shown::from(identity.replace_token_key().await?);
+            Self::RotateSigning { alg, now: true } => {
+                let shown = Shown::from(identity.replace_token_key(alg).await?);
                 let words = format!("key `{}` signs tokens; no token that was made before is good any more", shown.kid);
                 output.one(&shown, &words)
             }

@@ -25,7 +25,7 @@ impl Logout {
         let mut held = Safe::under(&Whose::folder()?).hold(&self.whose.profile)?;
         let tokens = match held.credential() {
             Some(Credential::Tokens(tokens)) => Some(tokens.clone()),
-            Some(Credential::ApiKey { .. }) | None => None,
+            Some(Credential::ApiKey { .. } | Credential::AccessKey { .. }) | None => None,
         };
         if let Some(tokens) = tokens.filter(|_| !self.forget) {
             // Where it was given, whatever the profile says by now.

@@ -11,6 +11,7 @@ mod login;
 mod logout;
 mod output;
 mod providers;
+mod request;
 mod routes;
 mod serve;
 mod service_accounts;
@@ -20,6 +21,7 @@ mod tokens;
 mod users;
 mod witness;
 mod workload_issuers;
+mod written;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -95,6 +97,8 @@ enum Command {
     Login(login::Login),
     /// Sign out again, there and here
     Logout(logout::Logout),
+    /// Ask an API with what the profile asks with: a token or an API key as it is, an access key by a signature
+    Request(request::Request),
     /// Print what to ask with: `curl -H "Authorization: Bearer $(portcullis token)"`
     Token(token::Token),
     /// Say once which issuer, client and API are meant
@@ -144,6 +148,7 @@ impl Cli {
             // Whoever runs these has no gateway.
             Command::Login(command) => command.run(output),
             Command::Logout(command) => command.run(output),
+            Command::Request(command) => command.run(output),
             Command::Token(command) => command.run(output),
             Command::Configure(command) => command.run(output),
             Command::Witness(command) => command.run(),

@@ -222,6 +222,9 @@ fn signed_in_with(whose: &Whose) -> anyhow::Result<Zeroizing<String>> {
     match held.credential() {
         Some(Credential::Tokens(tokens)) => Ok(Zeroizing::new(tokens.access.clone())),
         Some(Credential::ApiKey { .. }) => bail!("the profile has an API key, which says nothing"),
+        Some(Credential::AccessKey { .. }) => {
+            bail!("the profile has an access key; help: `portcullis token | portcullis tokens inspect --data --stdin`")
+        }
         None => bail!("nobody is signed in; help: `portcullis login`, or give a token with `--stdin`"),
     }
 }

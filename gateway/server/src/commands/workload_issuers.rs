@@ -26,7 +26,7 @@ pub(crate) enum WorkloadIssuers {
     },
     /// List those whose word is taken
     List,
-    /// Take its word no more
+    /// Take its word no more, and end every token that was given for it
     Distrust {
         /// Its name
         issuer: String,
@@ -74,7 +74,10 @@ impl WorkloadIssuers {
             }
             Self::Distrust { issuer } => {
                 let gone = identity.distrust_issuer(&issuer).await?;
-                let words = format!("the word of `{}` is taken no more", gone.issuer);
+                let words = format!(
+                    "the word of `{}` is taken no more, and every token that was given for it is dead",
+                    gone.issuer
+                );
                 output.one(&Shown::from(gone), &words)
             }
         })

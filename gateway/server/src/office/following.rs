@@ -7,7 +7,7 @@ use std::time::Duration;
 use authn::token::{KeySet, Numbers, PublicKey};
 use authn::{Keyring, KeyringBuilder};
 use domain::{Change, TokenKey, TokenKeyStage, Version};
-use identity::{Jwk, News};
+use identity::{Jwk, JwkNumbers, News};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -131,14 +131,20 @@ impl Office {
 /// What tokens are verified with. Where a key is at fault no token is good.
 pub(crate) fn key_set(token_keys: &[TokenKey]) -> KeySet {
     let good = token_keys.iter().filter(|it| it.stage.verifies());
-    let public = good.filter_map(|it| Jwk::of(it).ok()).map(|it| {
-        let (n, e) = it.numbers();
-        PublicKey { kid: it.kid().to_owned(), numbers: Numbers::Rsa { n: n.to_vec(), e: e.to_vec() } }
-    });
+    let public = good.filter_map(|it| Jwk::of(it).ok());
+    let public = public.map(|it| PublicKey { kid: it.kid().to_owned(), numbers: numbers(it.numbers()) });
     let set = KeySet::of(public).unwrap_or_else(|cause| {
         tracing::error!(%cause, "the keys that sign tokens are not good");
         KeySet::default()
     });
     let withdrawn = token_keys.iter().filter(|it| matches!(it.stage, TokenKeyStage::Withdrawn { .. }));
     set.having_withdrawn(withdrawn.map(|it| it.kid.clone()))
+}
+
+fn numbers(of: &JwkNumbers) -> Numbers {
+    match of {
+        JwkNumbers::Rsa { n, e } => Numbers::Rsa { n: n.clone(), e: e.clone() },
+        JwkNumbers::P256 { x, y, .. } => Numbers::P256 { x: *x, y: *y },
+        JwkNumbers::Ed25519 { x, .. } => Numbers::Ed25519 { x: *x },
+    }
 }

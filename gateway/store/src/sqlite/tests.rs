@@ -110,6 +110,19 @@ async fn a_database_of_a_later_gateway_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_there_before_there_were_algorithms_signs_with_rs256() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("control.db")).await.unwrap();
+    let before =
+        "INSERT INTO token_keys (kid, public, sealed, published, stage, at) VALUES ('k', x'01', x'02', 7, 'in_use', 7)";
+    sqlx::query(before).execute(&store.pool).await.unwrap();
+    let kept = store.token_keys().await.unwrap();
+    assert_eq!((kept[0].kid.as_str(), kept[0].alg), ("k", domain::TokenKeyAlg::Rs256));
+    let strange = sqlx::query("UPDATE token_keys SET alg = 'none'").execute(&store.pool).await;
+    assert!(strange.is_err());
+}
+
+#[tokio::test]
 async fn a_follower_takes_a_long_log_in_parts_and_misses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("control.db")).await.unwrap();

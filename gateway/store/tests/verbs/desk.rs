@@ -34,6 +34,7 @@ pub(crate) fn api(name: &str, prefixes: &[&str]) -> ApiTerms {
         default_tier: "standard".parse().unwrap(),
         counted_by: domain::CountedBy::Lineage,
         roles: std::collections::BTreeMap::new(),
+        grants: identity::ClientGrant::ALL.to_vec(),
         bucket_keys: None,
     }
 }

@@ -11,6 +11,7 @@ mod passkeys;
 mod people;
 mod providers;
 mod races;
+mod rotations;
 mod service_accounts;
 mod sessions;
 mod teams;

@@ -7,9 +7,9 @@ use authn::token::{KeySet, Numbers, PublicKey};
 use authn::{AuthRules, Keyring, SystemRandom, TokenRules};
 use domain::{
     Arrival, DeedClass, KeyId, Moment, NormalPath, PathMode, RequestId, Source, Standing, Tick, Timestamp, TokenKey,
-    TokenKeyStage,
+    TokenKeyAlg, TokenKeyStage,
 };
-use identity::{Issuer, Jwk, NewToken, NoSigner, Settings, TOKEN_LIFETIME};
+use identity::{Issuer, Jwk, JwkNumbers, NewToken, NoSigner, Settings, TOKEN_LIFETIME};
 
 use crate::desk::{DAY, Desk, NOW, desk, desk_with, new, secrets};
 
@@ -71,10 +71,10 @@ async fn keys_are_published_used_and_retired_each_with_its_deed() {
 async fn an_emergency_ends_every_token_and_a_rotation_ends_none() {
     let desk = desk().await;
     desk.tend().await;
-    let next = desk.identity.rotate_token_key().await.unwrap();
+    let next = desk.identity.rotate_token_key(None).await.unwrap();
     assert_eq!(next.stage, TokenKeyStage::Published { due: NOW + DAY });
-    assert_eq!(desk.identity.rotate_token_key().await.unwrap(), next, "one waits already");
-    let now = desk.identity.replace_token_key().await.unwrap();
+    assert_eq!(desk.identity.rotate_token_key(None).await.unwrap(), next, "one waits already");
+    let now = desk.identity.replace_token_key(None).await.unwrap();
     let keys = desk.tend().await;
     assert_eq!(stages(&keys), ["withdrawn", "withdrawn", "in_use"]);
     assert_eq!(keys[2].kid, now.kid);
@@ -115,7 +115,7 @@ async fn a_token_says_whose_it_is_and_no_more_than_its_key_may() {
 async fn a_key_that_is_not_the_one_it_is_called_by_signs_nothing() {
     let desk = desk().await;
     let keys = desk.tend().await;
-    desk.identity.rotate_token_key().await.unwrap();
+    desk.identity.rotate_token_key(None).await.unwrap();
     let both = desk.identity.token_keys().await.unwrap();
     let swapped = TokenKey { sealed: both[1].sealed.clone(), ..keys[0].clone() };
     let issuer = desk.identity.issuer();
@@ -128,10 +128,12 @@ async fn a_key_that_is_not_the_one_it_is_called_by_signs_nothing() {
 
 /// The set as requests see it.
 fn set(issuer: &Issuer) -> KeySet {
-    let public = |it: &Jwk| {
-        let (n, e) = it.numbers();
-        PublicKey { kid: it.kid().to_owned(), numbers: Numbers::Rsa { n: n.to_vec(), e: e.to_vec() } }
+    let numbers = |it: &JwkNumbers| match it {
+        JwkNumbers::Rsa { n, e } => Numbers::Rsa { n: n.clone(), e: e.clone() },
+        JwkNumbers::P256 { x, y, .. } => Numbers::P256 { x: *x, y: *y },
+        JwkNumbers::Ed25519 { x, .. } => Numbers::Ed25519 { x: *x },
     };
+    let public = |it: &Jwk| PublicKey { kid: it.kid().to_owned(), numbers: numbers(it.numbers()) };
     KeySet::of(issuer.jwks().iter().map(public)).unwrap()
 }
 
@@ -162,6 +164,56 @@ fn recognised(token: &str, ring: &Keyring, at: Timestamp) -> Option<Arc<Standing
 }
 
 #[tokio::test]
+async fn a_token_of_each_algorithm_is_taken_whole_and_with_nothing_of_it_changed() {
+    let desk = desk_with(Settings { token_key_alg: TokenKeyAlg::EdDsa, ..Settings::default() }).await;
+    let first = desk.tend().await;
+    assert_eq!(first[0].alg, TokenKeyAlg::EdDsa, "as the settings say");
+    let mut asked = new("ci");
+    asked.scopes = vec!["compute".parse().unwrap()];
+    let key = desk.identity.create_key(&asked, &desk.terms).await.unwrap().record;
+    let standing = desk.standing(&key.id).await;
+    let mut tokens = Vec::new();
+    for alg in [TokenKeyAlg::EdDsa, TokenKeyAlg::Es256, TokenKeyAlg::Rs256] {
+        if !tokens.is_empty() {
+            let next = desk.identity.rotate_token_key(Some(alg)).await.unwrap();
+            assert_eq!((next.alg, next.stage.told().0), (alg, "published"));
+            desk.clock.advance(DAY);
+            desk.tend().await;
+        }
+        let issuer = desk.issuer().await;
+        let new = NewToken { issuer: ISSUER, standing: &standing, scopes: &standing.scopes, bound: None };
+        let token = issuer.mint(new, NOW, &SystemRandom).unwrap().text.reveal().to_owned();
+        let head: serde_json::Value = read(token.split('.').next().unwrap());
+        assert_eq!(head["alg"], alg.as_str());
+        let ring = desk.ring().await.with_token_keys(set(&issuer));
+        assert!(recognised(&token, &ring, NOW + MINUTE).is_some(), "{alg:?}");
+        for at in 0..token.len() {
+            let other = if token.as_bytes()[at] == b'A' { "B" } else { "A" };
+            let mut changed = token.clone();
+            changed.replace_range(at..=at, other);
+            assert!(recognised(&changed, &ring, NOW + MINUTE).is_none(), "{alg:?} with another character at {at}");
+        }
+        let (content, signature) = token.rsplit_once('.').unwrap();
+        let cut = signature.strip_suffix(|_: char| true).unwrap();
+        for other in [format!("{content}.{cut}"), format!("{content}."), content.to_owned(), format!("{token}A")] {
+            assert!(recognised(&other, &ring, NOW + MINUTE).is_none(), "{alg:?}");
+        }
+        tokens.push(token);
+    }
+    // What one has signed is good in no other's name.
+    let ring = desk.ring().await.with_token_keys(set(&desk.issuer().await));
+    for one in &tokens {
+        for other in tokens.iter().filter(|it| *it != one) {
+            let (head, rest) = (other.split_once('.').unwrap().0, one.split_once('.').unwrap().1);
+            assert!(recognised(&format!("{head}.{rest}"), &ring, NOW + MINUTE).is_none());
+        }
+    }
+    let kept = desk.identity.token_keys().await.unwrap();
+    let mistaken = TokenKey { alg: TokenKeyAlg::Es256, ..kept.last().unwrap().clone() };
+    assert!(desk.identity.issuer().take_in(&[mistaken]).is_err(), "a key is of its own kind");
+}
+
+#[tokio::test]
 async fn the_gate_of_requests_takes_what_is_minted_for_its_own_tenant_until_the_key_or_the_signer_ends() {
     let desk = desk().await;
     desk.tend().await;
@@ -186,7 +238,7 @@ async fn the_gate_of_requests_takes_what_is_minted_for_its_own_tenant_until_the_
     let text = token.text.reveal();
     assert!(recognised(text, &ring, NOW + 16 * MINUTE).is_none(), "its time is over");
     // A rotation ends no token, revoking the key does, and so does withdrawing what signed it.
-    desk.identity.rotate_token_key().await.unwrap();
+    desk.identity.rotate_token_key(None).await.unwrap();
     desk.clock.advance(DAY);
     assert_eq!(stages(&desk.tend().await), ["superseded", "in_use"]);
     let rotated = ring.with_token_keys(set(&desk.issuer().await));
@@ -195,7 +247,7 @@ async fn the_gate_of_requests_takes_what_is_minted_for_its_own_tenant_until_the_
     let revoked = desk.ring().await.with_token_keys(set(&desk.issuer().await));
     assert!(recognised(text, &revoked, NOW + MINUTE).is_none());
     assert!(recognised(foreign.text.reveal(), &revoked, NOW + MINUTE).is_some());
-    desk.identity.replace_token_key().await.unwrap();
+    desk.identity.replace_token_key(None).await.unwrap();
     let replaced = desk.ring().await.with_token_keys(set(&desk.issuer().await));
     assert!(recognised(foreign.text.reveal(), &replaced, NOW + MINUTE).is_none());
 }

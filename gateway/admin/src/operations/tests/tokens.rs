@@ -48,7 +48,10 @@ impl Room {
         let secrets = &room.kept.secrets;
         room.put(vec![record("acme", ACME, secrets), record("globex", GLOBEX, secrets)]);
         let vault = Arc::clone(secrets);
-        let draw = move || identity::draw_token_key(&*vault, THEN, TokenKeyStage::InUse { since: THEN }).unwrap();
+        let draw = move || {
+            identity::draw_token_key(&*vault, domain::TokenKeyAlg::Rs256, THEN, TokenKeyStage::InUse { since: THEN })
+                .unwrap()
+        };
         let key: TokenKey = tokio::task::spawn_blocking(draw).await.unwrap();
         room.kept.issuer.take_in(&[key]).unwrap();
         room

@@ -12,9 +12,9 @@ use domain::{Clock as _, Deed, DeedClass, SystemClock, Timestamp};
 use serde_json::Value;
 
 use crate::actor;
-use crate::commands::api_keys::length;
 use crate::commands::audit::file::the_log;
 use crate::commands::output::{Output, WRONG_USE, remark};
+use crate::commands::written::length;
 use crate::desk;
 use crate::settings::Settings;
 
