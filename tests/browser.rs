@@ -76,7 +76,7 @@ fn a_user_signs_in_with_two_factors_and_lets_an_application_act_for_them() {
     assert_eq!((&seen["claims"]["sub"], &seen["userinfo"]["sub"]), (&user["id"], &user["id"]), "{seen:#}");
     assert_eq!(seen["claims"]["amr"], json!(["pwd", "otp", "mfa"]), "{seen:#}");
     assert_eq!(
-        (&seen["listed"], &seen["turned"], &seen["silent"]),
+        (&seen["listed"], &seen["turned"], &seen["again"]),
         (&json!(200), &json!(true), &json!(true)),
         "{seen:#}"
     );

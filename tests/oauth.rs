@@ -7,6 +7,8 @@ mod algorithms;
 mod client;
 #[path = "oauth/command_line.rs"]
 mod command_line;
+#[path = "oauth/consents.rs"]
+mod consents;
 #[path = "oauth/devices.rs"]
 mod devices;
 #[path = "oauth/possession.rs"]

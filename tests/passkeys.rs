@@ -8,7 +8,8 @@ const ISSUER: &str = "api.novastraxis.com";
 #[test]
 fn a_passkey_signs_its_user_in_once_a_time_where_it_was_made_and_nowhere_else() {
     // Whatever is wrong is a guess, and there is one address.
-    let world = World::with(|settings, _| settings.more += "[limits.shield]\nfailures = 1000\n");
+    let world =
+        World::with(|settings, _| settings.more += "[limits.shield]\nfailures = 1000\nlongest_delay = \"0s\"\n");
     let tenant = world.tenant("novastraxis");
     let (ann, eve) = (world.user("ann", &tenant, "member"), world.user("eve", &tenant, "member"));
     let seen = node(

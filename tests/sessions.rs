@@ -1,6 +1,11 @@
 //! People: signing in and out, what a browser may do by its cookies, and what nobody learns about anybody else.
 #![expect(clippy::expect_used, reason = "what fails here must fail the test")]
 
+#[path = "sessions/guesses.rs"]
+mod guesses;
+#[path = "sessions/own.rs"]
+mod own_sessions;
+
 use acceptance::{Answer, Authenticator, Request, User, World};
 use serde_json::{Value, json};
 
@@ -191,7 +196,7 @@ fn signing_in_makes_a_new_session_whatever_the_browser_had_before() {
 
 #[test]
 fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
-    let world = World::start();
+    let world = World::with(|settings, _| settings.more += "[limits.shield]\nlongest_delay = \"0s\"\n");
     let tenant = world.tenant("cloudnx");
     let [ann, bob, eve] = ["ann", "bob", "eve"].map(|it| world.user(it, &tenant, "viewer"));
     let zoe = world.gateway.json(&["users", "create", "--name", "zoe@example.com"]);
@@ -219,7 +224,9 @@ fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
 #[test]
 fn who_guesses_is_locked_out_with_an_entry_and_an_address_that_guesses_is_told_to_wait() {
     // However busy the machine is, all guesses are of one window.
-    let world = World::with(|settings, _| settings.more += "[limits.shield]\nfailures_window = \"10m\"\n");
+    let world = World::with(|settings, _| {
+        settings.more += "[limits.shield]\nfailures_window = \"10m\"\nlongest_delay = \"0s\"\n"
+    });
     let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     for number in 0..10 {
         let _ = world.ask(&sign_in(&ann.name, &format!("guess {number}"))).expect(401);

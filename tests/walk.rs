@@ -140,8 +140,12 @@ fn operation(it: &Value) -> &str {
 
 /// Every scope that some operation needs.
 fn scopes(routes: &Value) -> BTreeSet<&str> {
-    let needs = routes.as_array().unwrap().iter().flat_map(|it| it["needs"].as_array().unwrap());
-    needs.map(|it| it.as_str().unwrap()).collect()
+    let routes = routes.as_array().unwrap();
+    // Where there is no other way, none is told.
+    let others = routes.iter().filter_map(|it| it["or"].as_array()).flatten();
+    let needs = routes.iter().map(|it| &it["needs"]).chain(others).flat_map(|it| it.as_array().unwrap());
+    // Being signed in is no scope, and all that some need.
+    needs.map(|it| it.as_str().unwrap()).filter(|it| *it != "session").collect()
 }
 
 /// Holds an entry to what was told of its request.

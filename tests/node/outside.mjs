@@ -78,6 +78,7 @@ try {
   finish = await ask()
   seen.asked_again = await page.locator('h1').innerText()
   seen.asked_there = await signInThere()
+  await page.getByRole('button', { name: 'Allow' }).click()
   tokens = await finish()
   seen.before_leaving = await list(tokens)
   await page.goto(`${PROVIDER}/session/end`)

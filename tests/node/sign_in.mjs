@@ -82,13 +82,15 @@ try {
   const renewed = await client.refreshTokenGrant(config, tokens.refresh_token)
   seen.turned = renewed.refresh_token !== tokens.refresh_token
 
-  // The browser is signed in still, and what was allowed once is not asked for again.
+  // The browser is signed in still. Whoever waits on this machine could be anybody, so that it is asked about again.
   const again = { ...request, state: client.randomState(), nonce: client.randomNonce() }
   await page.goto(client.buildAuthorizationUrl(config, again).href)
+  await look()
+  await page.getByRole('button', { name: /allow/i }).click()
   await page.waitForURL(`${back}?**`)
-  seen.silent = new URL(page.url()).searchParams.has('code')
+  seen.again = new URL(page.url()).searchParams.has('code')
 
-  // Somebody who comes back later signs in, and is led on without a question.
+  // Somebody who comes back later signs in, and is asked.
   await context.clearCookies()
   const later = { ...request, state: client.randomState(), nonce: client.randomNonce() }
   await page.goto(client.buildAuthorizationUrl(config, later).href)
@@ -97,6 +99,7 @@ try {
   await page.getByRole('button').click()
   await page.getByLabel(/Code/).fill(RECOVERY)
   await page.getByRole('button').click()
+  await page.getByRole('button', { name: /allow/i }).click()
   await page.waitForURL(`${back}?**`)
   seen.later = new URL(page.url()).searchParams.get('state') === later.state
 

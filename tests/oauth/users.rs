@@ -11,13 +11,13 @@ use crate::list;
 
 const BACK: &str = "https://app.example/cb";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const AUTHORIZE: &str = "/oauth/authorize";
+pub(crate) const AUTHORIZE: &str = "/oauth/authorize";
 
-fn challenge() -> String {
+pub(crate) fn challenge() -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()))
 }
 
-fn app(world: &World, auth: &str) -> Client {
+pub(crate) fn app(world: &World, auth: &str) -> Client {
     let more = [
         "--auth",
         auth,
@@ -49,6 +49,12 @@ impl<'a> Browser<'a> {
         let made = world.gateway.json(&words);
         let (user, password) = (text(&made, "id"), text(&made, "password"));
         Self { world, cookie: None, name: name.to_owned(), password, user }
+    }
+
+    /// The same user at another browser, where they are not signed in yet.
+    pub(crate) fn elsewhere(&self) -> Self {
+        let (name, password, user) = (self.name.clone(), self.password.clone(), self.user.clone());
+        Self { world: self.world, cookie: None, name, password, user }
     }
 
     /// What it keeps of the session, where it is signed in.
@@ -101,14 +107,14 @@ impl<'a> Browser<'a> {
 
 /// What an answer that leads back says.
 #[track_caller]
-fn back(answer: &Answer) -> Value {
+pub(crate) fn back(answer: &Answer) -> Value {
     let place = answer.says("location");
     let told = place.strip_prefix(BACK).and_then(|it| it.strip_prefix('?')).expect("the place of the client");
     let pairs = told.split('&').filter_map(|it| it.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), json!(decoded(value)))).collect::<serde_json::Map<_, _>>().into()
 }
 
-fn request<'a>(client: &'a Client, challenge: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn request<'a>(client: &'a Client, challenge: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         ("client_id", &client.id),
         ("response_type", "code"),
@@ -122,7 +128,7 @@ fn request<'a>(client: &'a Client, challenge: &'a str) -> Vec<(&'a str, &'a str)
     ]
 }
 
-fn redeem(world: &World, client: &Client, code: &str) -> Answer {
+pub(crate) fn redeem(world: &World, client: &Client, code: &str) -> Answer {
     let fields =
         [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", BACK), ("code_verifier", VERIFIER)];
     world.ask(&shown(client, &fields, "/oauth/token"))

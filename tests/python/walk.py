@@ -21,7 +21,7 @@ API, TENANT, CONTROL = os.environ["API"], os.environ["TENANT"], os.environ["CONT
 KEY, BARE = json.loads(os.environ["KEY"]), json.loads(os.environ["BARE"])
 ABSENT = "absent-0000"
 # They judge themselves what they are shown; what comes of it is for tests of their own.
-JUDGING = ("account.", "invites.accept", "login.", "logout.", "oauth.", "passkeys.", "sessions.end", "sessions.renew", "sessions.sign_")
+JUDGING = ("account.", "consents.", "invites.accept", "login.", "logout.", "oauth.", "passkeys.", "sessions.end", "sessions.renew", "sessions.sign_")
 # What must have happened to a resource before an operation makes sense.
 BEFORE = {"startInstance": "stopInstance"}
 NUMBERS = itertools.count(1)

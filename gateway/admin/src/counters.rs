@@ -41,6 +41,7 @@ impl Counter {
             | NativeVerb::SignOut
             | NativeVerb::ListSessions
             | NativeVerb::EndSession
+            | NativeVerb::EndOwnSessions
             | NativeVerb::ListPeople
             | NativeVerb::CreatePerson
             | NativeVerb::GetPerson
@@ -86,6 +87,8 @@ impl Counter {
             | NativeVerb::AnswerDevice
             | NativeVerb::Authorize
             | NativeVerb::Consent
+            | NativeVerb::ConsentsPage
+            | NativeVerb::WithdrawConsent
             | NativeVerb::UserInfo
             | NativeVerb::OutsideLogin
             | NativeVerb::OutsideBack

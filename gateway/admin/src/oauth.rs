@@ -4,6 +4,7 @@
 //! words of the API. What was decided is in force before it is answered: a new token works at once, an ended one is dead.
 
 mod authorize;
+mod consents;
 mod device;
 mod exchange;
 mod fault;
@@ -115,6 +116,8 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
         NativeVerb::PushRequest => push::push(&mut act).await,
         NativeVerb::Authorize => authorize::authorize(&mut act).await,
         NativeVerb::Consent => authorize::decide(&mut act).await,
+        NativeVerb::ConsentsPage => consents::page(&mut act).await,
+        NativeVerb::WithdrawConsent => consents::withdraw(&mut act).await,
         NativeVerb::BeginDevice => device::begin(&mut act).await,
         NativeVerb::AnswerDevice => device::answer(&mut act).await,
         NativeVerb::UserInfo => userinfo::tell(&mut act).await,

@@ -9,11 +9,12 @@ mod users;
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use authn::is_same_site;
 use axum::response::Response;
-use domain::{ApiName, Declined, KeyId, NativeVerb, TenantId};
-use identity::{Identity, SignInError};
+use domain::{ApiName, Declined, KeyId, NativeVerb, TenantId, Timestamp};
+use identity::{Identity, Person, SignInError, folded};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -24,6 +25,17 @@ pub use cookies::SessionCookies;
 pub(crate) use cookies::cookie;
 pub(crate) use login::{BROWSER_COOKIE, browser_cookie, leads_on};
 pub(crate) use users::LEAST;
+
+/// How long ago somebody may have shown who they are who changes by what they do.
+const FRESH: Duration = Duration::from_mins(10);
+
+/// Whoever asks in a session of their own.
+pub(crate) struct Own {
+    pub(crate) user: String,
+    /// How they have shown who they are, and when.
+    pub(crate) methods: Vec<String>,
+    pub(crate) authenticated: Timestamp,
+}
 
 /// A secret of a body: gone from memory once it was judged. It has no `Debug`.
 #[derive(Deserialize)]
@@ -45,6 +57,7 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Resu
         NativeVerb::SignOut => sessions::sign_out(operations, question).await,
         NativeVerb::ListSessions => sessions::list(operations, question).await,
         NativeVerb::EndSession => sessions::end(operations, question).await,
+        NativeVerb::EndOwnSessions => sessions::end_own(operations, question).await,
         NativeVerb::ListPeople => users::list(operations, question).await,
         NativeVerb::CreatePerson => users::create(operations, question).await,
         NativeVerb::GetPerson => users::get(operations, question).await,
@@ -106,13 +119,17 @@ impl Operations {
     }
 
     /// The user who asks, by the session that they ask in. Nobody else has an account of their own.
-    pub(crate) fn user_of(&self, question: &Question) -> Result<(String, Vec<String>), Declined> {
+    pub(crate) fn user_of(&self, question: &Question) -> Result<Own, Declined> {
         let key: KeyId = question.caller()?.key.parse().map_err(|_| Declined::Failed)?;
         let keyring = self.books().keyring();
         let standing = keyring.by_id(&key).ok_or(Declined::Unproven)?.standing();
         let grant = standing.grant.as_ref().filter(|it| it.kind == domain::GrantKind::Session);
         match (grant, &standing.owner) {
-            (Some(grant), Some(owner)) => Ok((owner.clone(), grant.methods.clone())),
+            (Some(grant), Some(owner)) => Ok(Own {
+                user: owner.clone(),
+                methods: grant.methods.clone(),
+                authenticated: grant.authenticated.ok_or(Declined::Failed)?,
+            }),
             _ => Err(Declined::NotFound),
         }
     }
@@ -122,6 +139,23 @@ impl Operations {
         let now = self.books().clock().tick();
         let refusal = self.books().limiter().tries_refusal(name, now);
         refusal.map_or(Ok(()), |it| Err(Declined::TooOften(it.retry_after().as_secs())))
+    }
+
+    /// Counts a password that is shown for a name before it is judged. Refuses it where those before it were wrong and it comes
+    /// too soon: unlooked at, whoever has the name or nobody.
+    pub(crate) fn begin_guess(&self, name: &str) -> Result<(), Declined> {
+        let begun = self.books().limiter().begin_guess(&folded(name), self.books().clock().tick());
+        begun.map_err(|it| Declined::TooOften(it.retry_after().as_secs()))
+    }
+
+    /// It was not judged, or was not wrong.
+    pub(crate) fn take_back_guess(&self, name: &str) {
+        self.books().limiter().take_back_guess(&folded(name), self.books().clock().tick());
+    }
+
+    /// It was right.
+    pub(crate) fn forget_guesses(&self, name: &str) {
+        self.books().limiter().forget_guesses(&folded(name), self.books().clock().tick());
     }
 
     pub(crate) fn count_try(&self, name: &str) {
@@ -138,6 +172,17 @@ pub(crate) fn guesser(source: IpAddr) -> String {
             format!("sign-in from {a:x}:{b:x}:{c:x}:{d:x}")
         }
     }
+}
+
+/// Whether somebody has shown who they are lately enough to change how they do.
+fn is_fresh(authenticated: Timestamp, now: Timestamp) -> bool {
+    now.since(authenticated) < FRESH
+}
+
+/// By what somebody signs in, so that a password is guessed no faster by the one than by the other.
+fn names_of(person: &Person) -> impl Iterator<Item = &str> {
+    let email = person.email.as_deref().filter(|it| folded(it) != folded(&person.name));
+    std::iter::once(person.name.as_str()).chain(email)
 }
 
 /// How a sign-in that was refused is told. Which guesses count is for the caller of this.
@@ -159,6 +204,13 @@ pub(crate) fn failed(cause: impl Display) -> Declined {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_signed_in_less_than_ten_minutes_ago_has_done_so_lately() {
+        let then = Timestamp::from_seconds(1_790_000_000);
+        assert!(is_fresh(then, then + Duration::from_secs(599)));
+        assert!(!is_fresh(then, then + Duration::from_secs(600)));
+    }
 
     #[test]
     fn a_network_of_the_newer_kind_guesses_as_one() {

@@ -17,6 +17,9 @@ pub enum Declined {
     /// It is believed, and a second factor is asked for too.
     #[error("a second factor is asked for")]
     SecondFactor,
+    /// Whoever asks has signed in too long ago for that.
+    #[error("they signed in too long ago for that, and have not shown their password")]
+    Stale,
     /// A browser sends it, and perhaps not whoever sits before it.
     #[error("the page that sends it is not one of the API's own")]
     CrossSite,
@@ -60,6 +63,7 @@ impl Declined {
             Self::PlainHttp => "https_required",
             Self::Unproven => "invalid_credentials",
             Self::SecondFactor => "second_factor_required",
+            Self::Stale => "sign_in_again",
             Self::CrossSite => "cross_site",
             Self::Beyond => "insufficient_scope",
             Self::Conflict(_) => "conflict",
@@ -83,6 +87,7 @@ impl Declined {
             Self::PlainHttp
             | Self::Unproven
             | Self::SecondFactor
+            | Self::Stale
             | Self::CrossSite
             | Self::Beyond
             | Self::WeakPassword
@@ -107,6 +112,7 @@ impl Declined {
             Self::PlainHttp,
             Self::Unproven,
             Self::SecondFactor,
+            Self::Stale,
             Self::CrossSite,
             Self::Beyond,
             Self::WeakPassword,
@@ -131,6 +137,7 @@ impl Declined {
             Self::PlainHttp => Told::new(self.reason(), "This API is served over HTTPS only."),
             Self::Unproven => Told::new(self.reason(), "Missing or invalid credentials."),
             Self::SecondFactor => Told::new(self.reason(), "A second factor is required: send `code` too."),
+            Self::Stale => Told::new(self.reason(), "Sign in again, or send `current_password` too."),
             Self::CrossSite => Told::new(self.reason(), "This request must come from the pages of this service."),
             Self::Beyond => Told::new(self.reason(), "That would give more than this credential has."),
             Self::Conflict(why) => Told { reason: self.reason(), message: why.clone().into(), param: None },
@@ -160,6 +167,7 @@ mod tests {
             Declined::PlainHttp,
             Declined::Unproven,
             Declined::SecondFactor,
+            Declined::Stale,
             Declined::CrossSite,
             Declined::Beyond,
             Declined::WeakPassword,

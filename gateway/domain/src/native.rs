@@ -71,6 +71,9 @@ pub enum NativeVerb {
     /// The end of one of them.
     #[serde(rename = "sessions.end")]
     EndSession,
+    /// The end of everything that the user who asks has signed in to.
+    #[serde(rename = "sessions.end_own")]
+    EndOwnSessions,
     /// The users of the caller's tenant.
     #[serde(rename = "people.list")]
     ListPeople,
@@ -110,6 +113,12 @@ pub enum NativeVerb {
     /// One is added there, or removed.
     #[serde(rename = "passkeys.change")]
     ChangePasskeys,
+    /// The page of the issuer on which people see which applications may act for them.
+    #[serde(rename = "consents.page")]
+    ConsentsPage,
+    /// One of them may not any more.
+    #[serde(rename = "consents.withdraw")]
+    WithdrawConsent,
     /// A token for a client, by one of the ways in which it may come to one.
     #[serde(rename = "oauth.token")]
     CreateToken,
@@ -231,7 +240,7 @@ pub enum NativeVerb {
 
 impl NativeVerb {
     /// Every one there is.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 69] = [
         Self::ListAudit,
         Self::ListEntries,
         Self::GetEntry,
@@ -246,6 +255,7 @@ impl NativeVerb {
         Self::SignOut,
         Self::ListSessions,
         Self::EndSession,
+        Self::EndOwnSessions,
         Self::ListPeople,
         Self::CreatePerson,
         Self::GetPerson,
@@ -259,6 +269,8 @@ impl NativeVerb {
         Self::SubmitLogin,
         Self::PasskeysPage,
         Self::ChangePasskeys,
+        Self::ConsentsPage,
+        Self::WithdrawConsent,
         Self::CreateToken,
         Self::RevokeToken,
         Self::IntrospectToken,
@@ -318,6 +330,7 @@ impl NativeVerb {
             Self::SignOut => "sessions.sign_out",
             Self::ListSessions => "sessions.list",
             Self::EndSession => "sessions.end",
+            Self::EndOwnSessions => "sessions.end_own",
             Self::ListPeople => "people.list",
             Self::CreatePerson => "people.create",
             Self::GetPerson => "people.get",
@@ -331,6 +344,8 @@ impl NativeVerb {
             Self::SubmitLogin => "login.submit",
             Self::PasskeysPage => "passkeys.page",
             Self::ChangePasskeys => "passkeys.change",
+            Self::ConsentsPage => "consents.page",
+            Self::WithdrawConsent => "consents.withdraw",
             Self::CreateToken => "oauth.token",
             Self::RevokeToken => "oauth.revoke",
             Self::IntrospectToken => "oauth.introspect",

@@ -147,6 +147,12 @@ impl Client {
         self.redirect_uris.iter().any(|it| redirect::same(it, uri))
     }
 
+    /// Whether anybody on the machine of the user could be waiting there in its place: it keeps no secret, and that machine is
+    /// where users are sent back to (RFC 8252 section 8.6).
+    pub fn is_anybodys_at(&self, uri: &str) -> bool {
+        self.is_public() && !uri.starts_with("https://")
+    }
+
     /// Whether users may be sent there who have signed out: to a place that was named, to the letter.
     pub fn takes_leave_at(&self, uri: &str) -> bool {
         self.post_logout_uris.iter().any(|it| it == uri)

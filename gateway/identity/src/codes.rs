@@ -15,7 +15,7 @@ use crate::kept::Kept;
 use crate::people::User;
 use crate::publish::Decision;
 use crate::signing::digest_of;
-use crate::store::StoreFault;
+use crate::store::{Page, StoreFault};
 use crate::terms::{ApiTerms, Terms, Unfit};
 use crate::{Identity, Shown};
 
@@ -27,6 +27,9 @@ const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// How many digits a code has: 256 bits.
 const DIGITS: usize = 43;
+
+/// By what those are found that are on their way for a user.
+const BY_USER: &str = "user";
 
 /// What a user has allowed, and everything that a code is good with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,12 +141,29 @@ impl Kept for Code {
         &self.id
     }
 
+    fn found_by(&self) -> Vec<(&'static str, String)> {
+        // Once it was used, what came of it is found by itself.
+        self.used.is_none().then(|| (BY_USER, self.allowed.user.clone())).into_iter().collect()
+    }
+
     fn until(&self) -> Option<Timestamp> {
         Some(self.until + REMEMBERED)
     }
 }
 
 impl Identity {
+    /// The changes that forget the codes that are on their way to a client, or to every one, for a user.
+    pub(crate) async fn codes_of(&self, user: &str, client: Option<&str>) -> Result<Vec<Change>, StoreFault> {
+        let (mut changes, mut page) = (Vec::new(), Page::default());
+        loop {
+            let some: Vec<Code> = self.list(None, Some((BY_USER, user)), &page).await?;
+            let Some(last) = some.last() else { return Ok(changes) };
+            page.after = Some(last.id.clone());
+            let meant = some.iter().filter(|it| client.is_none_or(|client| client == it.allowed.client));
+            changes.extend(meant.map(Kept::gone));
+        }
+    }
+
     /// Makes a code for what a user has allowed.
     pub async fn give_code(&self, allowed: &Allowed) -> Result<Shown, StoreFault> {
         let code = Shown::new(keyformat::draw_id("", DIGITS, &*self.random));

@@ -42,6 +42,7 @@ const MOST: u32 = 1000;
 /// By what a device is found besides its own code.
 const BY_CODE: &str = "user_code";
 const BY_CLIENT: &str = "client";
+const BY_USER: &str = "user";
 
 /// What a device was just given.
 #[derive(Debug)]
@@ -161,11 +162,29 @@ impl Kept for Device {
     }
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
-        vec![(BY_CODE, self.code.clone()), (BY_CLIENT, self.client.clone())]
+        let user = match &self.answer {
+            Some(DeviceAnswer::Allowed { user, .. }) => Some((BY_USER, user.clone())),
+            Some(DeviceAnswer::Denied) | None => None,
+        };
+        [(BY_CODE, self.code.clone()), (BY_CLIENT, self.client.clone())].into_iter().chain(user).collect()
     }
 
     fn until(&self) -> Option<Timestamp> {
         Some(self.since + DEVICE_LIFETIME + REMEMBERED)
+    }
+}
+
+impl Identity {
+    /// The changes that forget the devices of a client, or of every one, that a user has let in and that have not come yet.
+    pub(crate) async fn devices_of(&self, user: &str, client: Option<&str>) -> Result<Vec<Change>, StoreFault> {
+        let (mut changes, mut page) = (Vec::new(), Page::default());
+        loop {
+            let some: Vec<Device> = self.list(None, Some((BY_USER, user)), &page).await?;
+            let Some(last) = some.last() else { return Ok(changes) };
+            page.after = Some(last.id.clone());
+            let meant = some.iter().filter(|it| client.is_none_or(|client| client == it.client));
+            changes.extend(meant.map(Kept::gone));
+        }
     }
 }
 

@@ -36,6 +36,7 @@ pub use clients::{
     UnfitClient,
 };
 pub use codes::{Allowed, Brought, CODE_LIFETIME, RedeemError, Redeemed};
+pub use consents::ShownConsent;
 pub use devices::{
     AskingDevice, BeginDeviceError, BegunDevice, DEVICE_LIFETIME, DeviceAnswer, DeviceError, RedeemedDevice,
 };
@@ -47,7 +48,7 @@ pub use passkeys::{Ceremony, NewPasskey, Party, Passkey, RegisterPasskeyError, R
 pub use people::{
     AcceptInviteError, Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError,
     Enrolment, FactorError, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError, SignedOut,
-    TooBusy, WeakPassword,
+    TooBusy, WeakPassword, folded,
 };
 pub use providers::{
     ChangeProviderError, CreateProviderError, EndedOutside, EnterError, LeftOutside, LinkError, NewProvider,

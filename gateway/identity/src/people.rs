@@ -6,6 +6,7 @@
 mod browser;
 mod change;
 mod create;
+mod current;
 mod factor;
 mod join;
 mod password;
@@ -27,6 +28,7 @@ pub use password::WeakPassword;
 pub use pool::TooBusy;
 pub use settings::PeopleSettings;
 pub use signin::{Authenticated, CodeWanted, SignIn, SignInError};
+pub use user::folded;
 
 pub(crate) use browser::{BROWSER_SECRET, KeptSession, mark};
 pub(crate) use create::{address, address_of, known_roles, sorted};
@@ -88,7 +90,7 @@ impl Identity {
     }
 
     pub(crate) async fn user_called(&self, name: &str) -> Result<Option<User>, StoreFault> {
-        self.find_by(user::BY_NAME, &user::folded(name)).await
+        self.find_by(user::BY_NAME, &folded(name)).await
     }
 
     /// How many passwords were hashed so far, right, wrong or nobody's.

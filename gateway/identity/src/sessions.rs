@@ -80,7 +80,7 @@ impl Identity {
     ) -> Result<Decision<Session>, BeginSessionError> {
         let user = self.find::<User>(&who.user).await?.filter(User::may_sign_in).ok_or(BeginSessionError::Ended)?;
         let now = self.clock.now().wall;
-        let (tenant, scopes) = place(&user, terms, tenant)?;
+        let (tenant, scopes) = self.place(&user, terms, tenant).await?;
         let grant =
             Grant { kind: GrantKind::Session, client: None, authenticated: Some(who.at), methods: who.methods.clone() };
         let new = NewGrant {
@@ -99,6 +99,29 @@ impl Identity {
         deeds.push(deed.with("user", &who.user).with("methods", who.methods.join(" ")));
         changes.extend([Change::Key(Box::new(grant.clone())), chain]);
         Ok(Decision { changes, deeds, outcome: Session { grant, refresh } })
+    }
+
+    /// In which tenant a user signs in, and what they may do there. A tenant that is suspended is none, as if they had no role.
+    async fn place(
+        &self,
+        user: &User,
+        terms: &ApiTerms,
+        tenant: Option<&TenantId>,
+    ) -> Result<(TenantId, Vec<Scope>), BeginSessionError> {
+        let mut places = Vec::new();
+        for it in user.memberships() {
+            let meant = tenant.is_none_or(|tenant| it.tenant == *tenant);
+            let has_role = it.roles.iter().any(|role| terms.roles.contains_key(role));
+            if meant && has_role && self.is_open(&it.tenant).await? {
+                places.push(it);
+            }
+        }
+        let mut places = places.into_iter();
+        let place = places.next().ok_or(BeginSessionError::NoRole)?;
+        if places.next().is_some() {
+            return Err(BeginSessionError::Which);
+        }
+        Ok((place.tenant, terms.scopes_of(&place.roles)))
     }
 
     /// Ends the oldest sessions of a user where there is no room for one more.
@@ -203,22 +226,6 @@ impl SessionShown {
     fn of(record: KeyRecord) -> Option<Self> {
         Some(Self { id: record.id, user: record.owner?, created: record.created, last_used: record.last_used })
     }
-}
-
-/// In which tenant a user signs in, and what they may do there.
-fn place(
-    user: &User,
-    terms: &ApiTerms,
-    tenant: Option<&TenantId>,
-) -> Result<(TenantId, Vec<Scope>), BeginSessionError> {
-    let mut places = user.memberships().into_iter().filter(|it| tenant.is_none_or(|tenant| it.tenant == *tenant));
-    let roles = |it: &crate::Membership| it.roles.iter().any(|role| terms.roles.contains_key(role));
-    let mut places = places.by_ref().filter(roles);
-    let place = places.next().ok_or(BeginSessionError::NoRole)?;
-    if places.next().is_some() {
-        return Err(BeginSessionError::Which);
-    }
-    Ok((place.tenant, terms.scopes_of(&place.roles)))
 }
 
 fn is_session(record: &KeyRecord) -> bool {

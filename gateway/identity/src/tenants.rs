@@ -61,6 +61,11 @@ impl Entered for CreateTenantError {}
 impl Entered for ChangeTenantError {}
 
 impl Identity {
+    /// Whether there is such a tenant, and it is not suspended.
+    pub(crate) async fn is_open(&self, tenant: &TenantId) -> Result<bool, StoreFault> {
+        Ok(self.registry.tenant(tenant).await?.is_some_and(|it| it.suspended.is_none()))
+    }
+
     /// Makes a tenant.
     pub async fn create_tenant(&self, new: &NewTenant, terms: &Terms) -> Result<Tenant, CreateTenantError> {
         let deed = self.deed(DeedClass::Tenant, "create").with("name", &new.name);

@@ -7,6 +7,7 @@
 mod allowance;
 mod bounded;
 mod counter;
+mod delay;
 mod plan;
 mod record;
 mod ring;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use domain::{Moment, Tick, Tier};
 
 use crate::bounded::Bounded;
+use crate::delay::Delays;
 use crate::plan::Plans;
 use crate::record::Record;
 use crate::shield::Shield;
@@ -38,6 +40,7 @@ pub struct Limiter {
     plans: Plans,
     shield: Shield,
     tries: Tries,
+    delays: Delays,
 }
 
 impl Limiter {
@@ -48,6 +51,7 @@ impl Limiter {
             plans: Plans::default(),
             shield: Shield::new(&settings.shield),
             tries: Tries::new(&settings.shield),
+            delays: Delays::new(&settings.shield),
         }
     }
 
@@ -79,6 +83,22 @@ impl Limiter {
     /// The refusal for a name that too many wrong secrets were shown for, whether the next one is right or not.
     pub fn tries_refusal(&self, name: &str, now: Tick) -> Option<Shielded> {
         self.tries.spent(name, now)
+    }
+
+    /// Counts a password that was shown for a name before it is judged, or says how long the next one waits: longer after each
+    /// wrong one, whoever has the name or nobody.
+    pub fn begin_guess(&self, name: &str, now: Tick) -> Result<(), Shielded> {
+        self.delays.begin(name, now)
+    }
+
+    /// The password that was counted was not judged, or not wrong.
+    pub fn take_back_guess(&self, name: &str, now: Tick) {
+        self.delays.take_back(name, now);
+    }
+
+    /// The password that was counted was right.
+    pub fn forget_guesses(&self, name: &str, now: Tick) {
+        self.delays.forget(name, now);
     }
 
     /// Spends one request of a tier, or says how long to wait.

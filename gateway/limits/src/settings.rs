@@ -11,6 +11,7 @@ const RATE: NonZeroU32 = positive(200);
 const BURST: NonZeroU32 = positive(400);
 const FAILURES: NonZeroU32 = positive(20);
 const FAILURES_WINDOW: Duration = Duration::from_mins(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// The table `[limits]` of the settings file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -42,13 +43,24 @@ pub struct ShieldSettings {
     /// How long a failed credential is held against it: `"60s"`.
     #[serde(deserialize_with = "duration")]
     pub failures_window: Duration,
+    /// How long a name waits at most for its next password after several wrong ones: from one second on twice as long after
+    /// each; `"0s"` where nobody is to wait.
+    #[serde(deserialize_with = "any_duration")]
+    pub longest_delay: Duration,
     /// How many addresses are remembered at once; beyond it the one longest idle is forgotten.
     pub addresses: NonZeroU32,
 }
 
 impl Default for ShieldSettings {
     fn default() -> Self {
-        Self { rate: RATE, burst: BURST, failures: FAILURES, failures_window: FAILURES_WINDOW, addresses: ADDRESSES }
+        Self {
+            rate: RATE,
+            burst: BURST,
+            failures: FAILURES,
+            failures_window: FAILURES_WINDOW,
+            longest_delay: LONGEST_DELAY,
+            addresses: ADDRESSES,
+        }
     }
 }
 
@@ -61,10 +73,14 @@ const fn positive(number: u32) -> NonZeroU32 {
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let read = any_duration(from)?;
+    if read.is_zero() { Err(de::Error::custom("no time at all is not a duration such as `60s`")) } else { Ok(read) }
+}
+
+fn any_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     let read = text.parse::<jiff::SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
-    read.filter(|it| !it.is_zero())
-        .ok_or_else(|| de::Error::custom(format_args!("`{text}` is not a duration such as `60s`")))
+    read.ok_or_else(|| de::Error::custom(format_args!("`{text}` is not a duration such as `60s`")))
 }
 
 #[cfg(test)]
@@ -75,9 +91,11 @@ mod tests {
     fn what_is_not_written_has_its_default() {
         assert_eq!(toml::from_str::<LimitsSettings>("").unwrap(), LimitsSettings::default());
         let read: LimitsSettings =
-            toml::from_str("counters = 5\n[shield]\nrate = 7\nfailures_window = \"2m\"").unwrap();
+            toml::from_str("counters = 5\n[shield]\nrate = 7\nfailures_window = \"2m\"\nlongest_delay = \"0s\"")
+                .unwrap();
         assert_eq!((read.counters.get(), read.shield.rate.get(), read.shield.burst), (5, 7, BURST));
         assert_eq!(read.shield.failures_window, Duration::from_mins(2));
+        assert_eq!(read.shield.longest_delay, Duration::ZERO);
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl Answer {
                 | Declined::Unproven
                 | Declined::SecondFactor
                 | Declined::CrossSite
+                | Declined::Stale
                 | Declined::Beyond
                 | Declined::Conflict(_)
                 | Declined::WeakPassword
@@ -211,7 +212,9 @@ impl Answer {
             Self::Unauthenticated(_)
             | Self::Replayed
             | Self::ReplaysFull
-            | Self::Declined(Declined::Unproven | Declined::SecondFactor | Declined::CrossSite) => "authenticate",
+            | Self::Declined(Declined::Unproven | Declined::SecondFactor | Declined::Stale | Declined::CrossSite) => {
+                "authenticate"
+            }
             Self::OverLimit(_) => "limit",
             Self::Forbidden(_) | Self::Declined(Declined::Beyond) => "authorize",
             Self::Invalid(_)

@@ -156,7 +156,7 @@ fn ending(folder: &Path, end: &str) -> std::io::Result<Vec<PathBuf>> {
 
 /// An API as policies see it. In the documents the schemes are named for what is shown.
 fn fronted(sketch: &Sketch) -> Option<Fronted> {
-    let schemes = [AuthMethod::ApiKey, AuthMethod::SigV4, AuthMethod::AccessToken];
+    let schemes = [AuthMethod::ApiKey, AuthMethod::SigV4, AuthMethod::AccessToken, AuthMethod::Session];
     Some(Fronted {
         https_only: sketch.https_only,
         schemes: schemes.into_iter().map(|it| (it.as_str().to_owned(), it)).collect(),

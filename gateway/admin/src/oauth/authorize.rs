@@ -106,7 +106,10 @@ async fn lead_on(act: &mut Act<'_>, client: &Client, form: &Form, back: &Back) -
         return Ok(see(&format!("{LOGIN}?{}", query(&[("continue", &to)])), None));
     };
     let allowed = act.allowed(client, &asked, session, back).await?;
-    let again = asked.asks_again || !act.identity().has_consented(&allowed.user, client, &allowed.scopes).await?;
+    // Whoever waits on the machine of the user need not be the client that was let in before.
+    let anybody = client.is_anybodys_at(&allowed.redirect_uri);
+    let again =
+        asked.asks_again || anybody || !act.identity().has_consented(&allowed.user, client, &allowed.scopes).await?;
     if again && asked.silent {
         return Err(Fault::new(Code::ConsentRequired, "the user has to be asked").into());
     }

@@ -136,6 +136,7 @@ fn ask(act: &Act<'_>, handle: &str, client: Option<&Client>) -> Result<Response,
     let main = main.raw("Applications that you let in while you were signed in will have to ask you again.</p>");
     let main = main.raw("<form method=\"post\" action=\"").text(place).raw("\">").hidden("asked", handle);
     let main = main.raw("<button name=\"decision\" value=\"leave\">Sign out</button>");
+    let main = main.raw("<button name=\"decision\" value=\"everywhere\">Sign out everywhere</button>");
     let main = main.raw("<button name=\"decision\" value=\"stay\">Stay signed in</button></form>");
     Ok(Page::new("Sign out?", main).leading_to_applications().answer(StatusCode::OK))
 }
@@ -149,11 +150,20 @@ async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
     let handle = form.required("asked", "the question is missing")?;
     let session = act.signed_in().await?.ok_or(gone)?;
     let text = act.identity().take_waiting(ASKED, &session.id, handle).await?.ok_or(gone)?;
+    let leave = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
+    if form.get("decision") == Some("everywhere") {
+        let response = sign_out(act, leave).await?;
+        // The last, so that what is left of this session is known until then.
+        let identity = act.identity().clone().acting_for(&session.user);
+        identity.leave_everywhere(&session.user, session.tenant.as_ref()).await?;
+        act.books().come_into_force().await?;
+        return Ok(response);
+    }
     if form.get("decision") != Some("leave") {
         let main = Markup::new().raw("<p>Nothing has changed. You can close this window.</p>");
         return Ok(Page::new("You are still signed in", main).answer(StatusCode::OK));
     }
-    sign_out(act, serde_json::from_str(&text).map_err(|_| Declined::Failed)?).await
+    sign_out(act, leave).await
 }
 
 /// Ends the session here, and then where it began, if that was elsewhere.

@@ -1,3 +1,4 @@
+mod account;
 mod lists;
 mod tokens;
 
@@ -107,7 +108,12 @@ impl Books for Kept {
             issuer: "https://books.example.org".to_owned(),
             places: vec![(NativeVerb::IssuerKeys, "https://books.example.org/oauth/jwks".to_owned())],
             scopes: vec!["audit:read".to_owned(), "read".to_owned()],
-            session: None,
+            session: Some(crate::SessionCookies {
+                access: "access".to_owned(),
+                refresh: "refresh".to_owned(),
+                refresh_path: "/auth".to_owned(),
+                origins: Vec::new(),
+            }),
         })
     }
 }

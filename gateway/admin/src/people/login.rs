@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::Declined;
+use domain::{Declined, NativeVerb};
 use identity::{Authenticated, SignIn, SignInError};
 
 use super::cookies::cookie;
@@ -56,7 +56,8 @@ pub(super) async fn page(operations: &Operations, question: &Question) -> Result
     let (before, set) = passkeys::before(operations, question)?;
     let issuer = operations.offered(question)?.issuer;
     let forms = password_form(&onward, "", None).then(&passkeys::form(operations, &issuer, &onward, &before));
-    let page = page_of(forms.then(&elsewhere(offer.as_ref()))).with_script(passkeys::SIGN_IN).answer(StatusCode::OK);
+    let forms = forms.then(&elsewhere(offer.as_ref())).then(&looked_after(operations, question)?);
+    let page = page_of(forms).with_script(passkeys::SIGN_IN).answer(StatusCode::OK);
     Ok(passkeys::keeping(page, set))
 }
 
@@ -74,6 +75,14 @@ fn elsewhere(offer: Option<&Offer>) -> Markup {
     let Some(offer) = offer else { return Markup::new() };
     let link = Markup::new().raw("<p class=\"quiet\">or</p><p><a class=\"other\" href=\"").text(&offer.place);
     link.raw("\">Sign in with ").text(&offer.name).raw("</a></p>")
+}
+
+/// Where people see what they have let applications do, once they are signed in.
+fn looked_after(operations: &Operations, question: &Question) -> Result<Markup, Declined> {
+    let offered = operations.offered(question)?;
+    let Some(place) = offered.place(NativeVerb::ConsentsPage) else { return Ok(Markup::new()) };
+    let link = Markup::new().raw("<p class=\"quiet\"><a href=\"").text(place);
+    Ok(link.raw("\">Applications that may act for you</a></p>"))
 }
 
 pub(super) async fn submit(operations: &Operations, question: &Question) -> Result<Response, Declined> {

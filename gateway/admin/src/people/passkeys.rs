@@ -16,7 +16,7 @@ use identity::{
 
 use super::cookies::cookie;
 use super::login::BROWSER_COOKIE;
-use super::{failed, guesser, refused};
+use super::{failed, guesser, is_fresh, refused};
 use crate::asked::Asked;
 use crate::html::{Field, Markup, Page};
 use crate::operations::{Operations, Question};
@@ -28,9 +28,6 @@ const BEFORE_COOKIE: &str = "__Host-portcullis-login";
 /// How long the browser keeps it, and how many digits it has: 256 bits.
 const LASTS: Duration = Duration::from_hours(1);
 const SECRET: usize = 43;
-
-/// How long ago somebody may have shown who they are who registers or removes a passkey.
-const FRESH: Duration = Duration::from_mins(10);
 
 /// Where people look after theirs.
 const PLACE: &str = "/oauth/passkeys";
@@ -128,7 +125,7 @@ async fn fresh<'a>(
     let Ok(Some(shown)) = authn::cookie(&question.headers, BROWSER_COOKIE) else { return Ok(None) };
     let session = operations.books().identity().browser_session(shown).await.map_err(failed)?;
     let now = operations.books().clock().now().wall;
-    Ok(session.filter(|it| now.since(it.authenticated) < FRESH).map(|it| (it, shown)))
+    Ok(session.filter(|it| is_fresh(it.authenticated, now)).map(|it| (it, shown)))
 }
 
 fn to_sign_in() -> Response {

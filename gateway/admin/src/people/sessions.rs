@@ -46,7 +46,8 @@ pub(super) async fn sign_in(operations: &Operations, question: &Question) -> Res
     begin(operations, (&offered, &cookies), &who, tenant.as_ref()).await
 }
 
-/// Who shows a name and a password. Guesses count against the address they come from.
+/// Who shows a name and a password. Guesses count against the address they come from, and each has the next for the same name
+/// wait.
 pub(super) async fn prove(
     operations: &Operations,
     question: &Question,
@@ -56,13 +57,17 @@ pub(super) async fn prove(
 ) -> Result<SignIn, Declined> {
     let guesser = guesser(question.introduction.source);
     operations.heed_tries(&guesser)?;
+    operations.begin_guess(name)?;
     let signed_in = operations.books().identity().sign_in(name, password, code).await;
-    signed_in.map_err(|cause| {
-        if let SignInError::Wrong = cause {
-            operations.count_try(&guesser);
+    match &signed_in {
+        Ok(SignIn::Done(_)) => operations.forget_guesses(name),
+        Err(SignInError::Wrong) => operations.count_try(&guesser),
+        Ok(SignIn::CodeWanted(_))
+        | Err(SignInError::TooOften(_) | SignInError::Gone | SignInError::Busy(_) | SignInError::Store(_)) => {
+            operations.take_back_guess(name);
         }
-        refused(cause)
-    })
+    }
+    signed_in.map_err(refused)
 }
 
 /// A session that has just begun, in two cookies.
@@ -182,7 +187,7 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
         known.filter(|it| it.tenant == tenant).ok_or_else(|| Declined::Parameter("cursor".to_owned()))?;
     }
     // A user sees their own; whoever looks after all of them, and a key, which is nobody's own, those of the tenant.
-    let user = operations.user_of(question).ok().map(|(user, _)| user);
+    let user = operations.user_of(question).ok().map(|it| it.user);
     let own = user.filter(|_| !caller.scopes.iter().any(|it| it == OF_OTHERS));
     let page = Page { after, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
     let identity = operations.books().identity();
@@ -205,6 +210,7 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
 
 pub(super) async fn end(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let id: KeyId = question.named("id")?.parse().map_err(|_| Declined::NotFound)?;
+    may_end(operations, question, &id).await?;
     let identity = operations.acting(question)?;
     let ended = identity.end_session(&question.api()?, &question.tenant()?, &id).await.map_err(failed)?;
     if !ended {
@@ -212,6 +218,35 @@ pub(super) async fn end(operations: &Operations, question: &Question) -> Result<
     }
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": id.as_str(), "status": "ended" })).into_response())
+}
+
+/// Refuses to end a session of somebody else to who may not look after them, and to who has less than they do. Whoever may not
+/// is told the same of every session that is not their own, whether there is one or not.
+async fn may_end(operations: &Operations, question: &Question, id: &KeyId) -> Result<(), Declined> {
+    let (tenant, caller) = (question.tenant()?, question.caller()?);
+    let session = operations.books().identity().key(id).await.map_err(failed)?.filter(|it| it.tenant == tenant);
+    let owner = session.as_ref().and_then(|it| it.owner.as_deref());
+    if operations.user_of(question).is_ok_and(|own| owner == Some(own.user.as_str())) {
+        return Ok(());
+    }
+    if !caller.scopes.iter().any(|it| it == OF_OTHERS) {
+        return Err(Declined::Beyond);
+    }
+    let owner = owner.ok_or(Declined::NotFound)?;
+    users::within(operations, question, &users::own_roles(operations, question, owner).await?)
+}
+
+/// Ends whatever the user has signed in to, this session too, and takes its cookies away.
+pub(super) async fn end_own(operations: &Operations, question: &Question) -> Result<Response, Declined> {
+    let (_, cookies) = offered(operations, question)?;
+    let own = operations.user_of(question)?;
+    let ended = operations.acting(question)?.leave_everywhere(&own.user, None).await.map_err(failed)?;
+    operations.books().come_into_force().await?;
+    let mut response = Json(json!({ "status": "ended", "ended": ended })).into_response();
+    for line in cookies.clear()? {
+        response.headers_mut().append(SET_COOKIE, line);
+    }
+    Ok(response)
 }
 
 /// What the API offers, of which sessions are a part.

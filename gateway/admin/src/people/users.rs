@@ -145,7 +145,11 @@ async fn member(operations: &Operations, question: &Question) -> Result<Person, 
     identity.person(id).await.map_err(failed)?.ok_or(Declined::NotFound)
 }
 
-async fn own_roles(operations: &Operations, question: &Question, user: &str) -> Result<Vec<RoleName>, Declined> {
+pub(super) async fn own_roles(
+    operations: &Operations,
+    question: &Question,
+    user: &str,
+) -> Result<Vec<RoleName>, Declined> {
     let tenant = question.tenant()?;
     let all = operations.books().identity().memberships(user).await.map_err(failed)?;
     Ok(all.into_iter().filter(|it| it.tenant == tenant).flat_map(|it| it.roles).collect())
@@ -171,7 +175,7 @@ fn roles(operations: &Operations, question: &Question, names: &[String]) -> Resu
 }
 
 /// Refuses roles that hold more than the caller does: nobody gives, or takes, what they do not have.
-fn within(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
+pub(super) fn within(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
     let terms = operations.books().terms();
     let known = terms.of(&question.api()?).map_err(failed)?;
     let held: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();

@@ -23,7 +23,7 @@ pub(super) async fn answer(operations: &Operations, question: &Question) -> Resu
     let guesser = guesser(question.introduction.source);
     operations.heed_tries(&guesser)?;
     let user = match question.introduction.caller {
-        Some(_) => Some(operations.user_of(question)?.0),
+        Some(_) => Some(operations.user_of(question)?.user),
         None => None,
     };
     let identity = operations.books().identity();

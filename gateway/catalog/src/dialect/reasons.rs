@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 71] = [
+pub(super) const REASONS: [&str; 72] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -49,6 +49,7 @@ pub(super) const REASONS: [&str; 71] = [
     "rate_limited",
     "request_time_skewed",
     "second_factor_required",
+    "sign_in_again",
     "signature_malformed",
     "signature_mismatch",
     "signature_replayed",

@@ -19,6 +19,7 @@ impl NativeVerb {
             | Self::IssuerMetadata
             | Self::ListSessions
             | Self::EndSession
+            | Self::EndOwnSessions
             | Self::ListPeople
             | Self::CreatePerson
             | Self::GetPerson
@@ -56,8 +57,11 @@ impl NativeVerb {
             | Self::LoggedOut => &[],
             Self::RevokeToken | Self::IntrospectToken | Self::BeginDevice => &["authorization"],
             Self::CreateToken | Self::PushRequest | Self::UserInfo => &["authorization", "dpop"],
-            Self::LoginPage | Self::PasskeysPage | Self::OutsideLogin | Self::OutsideBack => &["cookie"],
+            Self::LoginPage | Self::PasskeysPage | Self::ConsentsPage | Self::OutsideLogin | Self::OutsideBack => {
+                &["cookie"]
+            }
             Self::ChangePasskeys
+            | Self::WithdrawConsent
             | Self::SignIn
             | Self::RenewSession
             | Self::SignOut
@@ -81,6 +85,8 @@ impl NativeVerb {
                 | Self::PushRequest
                 | Self::Authorize
                 | Self::Consent
+                | Self::ConsentsPage
+                | Self::WithdrawConsent
                 | Self::BeginDevice
                 | Self::AnswerDevice
                 | Self::UserInfo

@@ -146,7 +146,8 @@ impl Identity {
         .await
     }
 
-    /// Ends every token that a client has, for itself and for users. It may come to others. Says how many grants that were.
+    /// Ends every token that a client has, for itself and for users, and forgets what users have let it do. It may come to
+    /// others, and asks them again. Says how many grants that were.
     pub async fn end_tokens_of_client(&self, id: &str) -> Result<usize, ChangeClientError> {
         let now = self.clock.now().wall;
         let client = self.known_client(id).await?;
@@ -155,13 +156,15 @@ impl Identity {
             Box::pin(async move {
                 let grants = self.grants_of_client(&self.known_client(id).await?).await?;
                 let others = grants.iter().filter(|it| it.id != own);
-                let (changes, deeds): (Vec<Change>, Vec<_>) = others
+                let (mut changes, deeds): (Vec<Change>, Vec<_>) = others
                     .filter_map(|it| {
                         let deed = self.deed(DeedClass::SessionEnd, "revoke").of(&it.tenant).on(&it.id);
                         Some((ended(it, now)?, deed.with("api", &it.api)))
                     })
                     .unzip();
                 let outcome = changes.len();
+                // Else it came to others without anybody being asked.
+                changes.extend(self.forget_consents_to(id).await?);
                 Ok::<_, ChangeClientError>(Decision { changes, deeds, outcome })
             })
         });

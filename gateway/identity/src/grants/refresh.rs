@@ -2,8 +2,8 @@
 //!
 //! A token names its grant and its place in the chain, and is proved by an HMAC of that place under the seed. Whoever shows
 //! one from before the last is a thief or was robbed, and the grant ends (RFC 9700 section 4.14.2). For half a minute after a
-//! turn the token before is given the very same successor, because callers ask twice when an answer is lost, or ask from
-//! several tabs at once.
+//! token was used, whoever shows it again is given the one at the end of the chain, however many turns that is away, because
+//! callers ask twice when an answer is lost, or ask from several tabs at once. There is one chain, and never a branch of it.
 
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ use crate::{Identity, Shown};
 
 /// How long a token is good after the turn that made its successor.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How many turns of the last half minute are remembered. Where there would be more, the token does not turn for a while.
+const TURNS: usize = 50;
 
 /// What a seed is sealed as.
 const SEALED_AS: &str = "refresh seed";
@@ -48,6 +51,9 @@ pub(crate) struct Chain {
     place: u64,
     /// When it came to that place.
     turned: Timestamp,
+    /// The places from before the last that were left within the grace, and when.
+    #[serde(default)]
+    left: Vec<(u64, Timestamp)>,
     /// When all of it ends.
     until: Timestamp,
 }
@@ -62,6 +68,24 @@ impl Kept for Chain {
     fn until(&self) -> Option<Timestamp> {
         // As long as the grant is kept.
         Some(self.until + Duration::from_hours(24))
+    }
+}
+
+impl Chain {
+    /// Whether the token of a place was used so lately that whoever shows it again may have asked twice.
+    fn left_just_now(&self, place: u64, now: Timestamp) -> bool {
+        let before = self.left.iter().find(|(it, _)| *it == place).map(|(_, at)| *at);
+        let left = if place + 1 == self.place { Some(self.turned) } else { before };
+        left.is_some_and(|it| now < it + GRACE)
+    }
+
+    /// One place on, where it turns at all.
+    fn turn(&self, now: Timestamp) -> Option<Self> {
+        let mut left = self.left.clone();
+        left.extend(self.place.checked_sub(1).map(|it| (it, self.turned)));
+        left.retain(|(_, at)| now < *at + GRACE);
+        let turns = self.renewal == Renewal::Turning && left.len() < TURNS;
+        turns.then(|| Self { place: self.place + 1, turned: now, left, ..self.clone() })
     }
 }
 
@@ -162,6 +186,7 @@ impl Identity {
             renewal,
             place: 0,
             turned: now,
+            left: Vec::new(),
             until: grant.expires.unwrap_or(now),
         };
         Ok((chain.kept()?, spell(&grant.id, 0, &*seed)))
@@ -204,15 +229,18 @@ impl Identity {
             return Err(RefreshError::OtherApi);
         }
         let Some(end) = ended(&grant, now) else { return Err(RefreshError::Ended) };
-        let in_grace = shown.place + 1 == chain.place && now < chain.turned + GRACE;
-        if shown.place < chain.place && !in_grace {
+        // Nothing is used up by it: what is suspended may be resumed.
+        if !self.is_open(&grant.tenant).await? {
+            return Err(RefreshError::Ended);
+        }
+        if shown.place < chain.place && !chain.left_just_now(shown.place, now) {
             let deed =
                 self.deed(DeedClass::SessionEnd, "reuse").of(&grant.tenant).on(&grant.id).with("api", &grant.api);
             return Ok(Decision { changes: vec![end], deeds: vec![deed], outcome: None });
         }
-        let turns = chain.renewal == Renewal::Turning && shown.place == chain.place;
-        let place = if turns { chain.place + 1 } else { chain.place };
-        let changes = if turns { vec![Chain { place, turned: now, ..chain }.kept()?] } else { Vec::new() };
+        let turned = if shown.place == chain.place { chain.turn(now) } else { None };
+        let place = turned.as_ref().map_or(chain.place, |it| it.place);
+        let changes = turned.iter().map(Kept::kept).collect::<Result<_, _>>()?;
         let token = spell(&grant.id, place, &seed);
         Ok(Decision { changes, deeds: Vec::new(), outcome: Some(Refreshed { grant, token }) })
     }

@@ -224,14 +224,20 @@ impl Identity {
         Ok((changes, deeds))
     }
 
-    /// The changes that end every browser session of a user.
-    pub(super) async fn end_browser_sessions(&self, user: &str) -> Result<Vec<Change>, StoreFault> {
+    /// The changes that end every browser session of a user, or those that began at the provider of a tenant.
+    pub(super) async fn end_browser_sessions(
+        &self,
+        user: &str,
+        tenant: Option<&TenantId>,
+    ) -> Result<Vec<Change>, StoreFault> {
+        let of = |it: &KeptSession, tenant: &TenantId| it.through.as_ref().is_some_and(|it| it.tenant == *tenant);
         let (mut changes, mut page) = (Vec::new(), Page { after: None, limit: PAGE });
         loop {
             let some: Vec<KeptSession> = self.list(None, Some(("user", user)), &page).await?;
             let Some(last) = some.last() else { return Ok(changes) };
             page.after = Some(last.id.clone());
-            changes.extend(some.iter().map(Kept::gone));
+            let meant = some.iter().filter(|it| tenant.is_none_or(|tenant| of(it, tenant)));
+            changes.extend(meant.map(Kept::gone));
         }
     }
 }

@@ -92,7 +92,7 @@ impl Identity {
 
     async fn change_person(&self, id: &str, act: Act<'_>) -> Result<Person, ChangePersonError> {
         let verb = self.settle(|| Box::pin(self.act_on(id, act)));
-        self.told(self.deed(DeedClass::Identity, act.as_str()).on(id), verb).await
+        self.told(self.user_deed(DeedClass::Identity, act.as_str(), id), verb).await
     }
 
     async fn act_on(&self, id: &str, act: Act<'_>) -> Result<Decision<Person>, ChangePersonError> {
@@ -122,7 +122,7 @@ impl Identity {
         current: Option<&str>,
     ) -> Result<Person, ChangePersonError> {
         let verb = self.give_password(id, password, current);
-        self.told(self.deed(DeedClass::Identity, "set_password").on(id), verb).await
+        self.told(self.user_deed(DeedClass::Identity, "set_password", id), verb).await
     }
 
     async fn give_password(
@@ -135,10 +135,8 @@ impl Identity {
         let user = self.find::<User>(id).await?.ok_or_else(unknown)?;
         let names = [user.name.as_str(), user.email.as_deref().unwrap_or_default()];
         password::check(password, self.people.password_min, &names)?;
-        if let Some(current) = current
-            && !self.passwords.verify(current, user.password.as_deref()).await?
-        {
-            return Err(ChangePersonError::Wrong);
+        if let Some(current) = current {
+            self.prove_password(id, current).await?;
         }
         let (hash, before) = (&self.hashed(password).await?, &user.password);
         self.settle(|| {
@@ -255,7 +253,7 @@ impl Identity {
 
     /// They are known no more, and whatever they had signed in to is over. Their id is never used again.
     pub async fn delete_person(&self, id: &str) -> Result<Person, ChangePersonError> {
-        let deed = self.deed(DeedClass::Identity, "delete_user").on(id);
+        let deed = self.user_deed(DeedClass::Identity, "delete_user", id);
         let refused = deed.clone();
         let verb = self.settle(|| {
             let deed = deed.clone();
@@ -267,6 +265,7 @@ impl Identity {
                 let (mut changes, mut deeds) = self.end_all(id, None).await?;
                 deeds.insert(0, deed);
                 changes.extend(self.passkeys_of(id).await?.iter().map(Kept::gone));
+                changes.extend(self.forget_consents_of(id).await?);
                 changes.push(user.gone());
                 Ok(Decision { changes, deeds, outcome: user.into() })
             })
@@ -293,15 +292,17 @@ impl Identity {
         }
     }
 
-    /// Ends whatever a user has signed in to, and what they have let others do for them. Says how many grants that were.
+    /// Ends whatever a user has signed in to, and what they have let others do for them; those have to ask again. Says how many
+    /// grants that were.
     pub async fn end_tokens_of_person(&self, id: &str) -> Result<usize, ChangePersonError> {
-        let deed = self.deed(DeedClass::SessionEnd, "end").on(id).with("kind", "user");
+        let deed = self.user_deed(DeedClass::SessionEnd, "end", id).with("kind", "user");
         let verb = self.settle(|| {
             Box::pin(async move {
                 if self.find::<User>(id).await?.is_none() {
                     return Err(ChangePersonError::Unknown(id.to_owned()));
                 }
-                let (changes, deeds) = self.end_all(id, None).await?;
+                let (mut changes, deeds) = self.end_all(id, None).await?;
+                changes.extend(self.forget_consents_of(id).await?);
                 Ok(Decision { changes, outcome: deeds.len(), deeds })
             })
         });
@@ -309,11 +310,31 @@ impl Identity {
     }
 
     /// The changes that end whatever a user has signed in to, in one tenant or everywhere, and what is entered of them.
-    async fn end_all(&self, user: &str, tenant: Option<&TenantId>) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+    pub(super) async fn end_all(
+        &self,
+        user: &str,
+        tenant: Option<&TenantId>,
+    ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
         let (mut changes, deeds) = self.end_grants(user, tenant).await?;
         if tenant.is_none() {
-            changes.extend(self.end_browser_sessions(user).await?);
+            changes.extend(self.end_browser_sessions(user, None).await?);
         }
         Ok((changes, deeds))
+    }
+
+    /// Ends whatever a user has signed in to and let others do for them, in all browsers: where a provider of one tenant has
+    /// said who they are, in that tenant alone. Says how many grants that were.
+    pub async fn leave_everywhere(&self, user: &str, tenant: Option<&TenantId>) -> Result<usize, StoreFault> {
+        self.settle(|| {
+            Box::pin(async move {
+                let (mut changes, mut deeds) = self.end_grants(user, tenant).await?;
+                let outcome = deeds.len();
+                changes.extend(self.end_browser_sessions(user, tenant).await?);
+                let deed = self.deed(DeedClass::SessionEnd, "leave_everywhere").on(user).with("ended", outcome);
+                deeds.insert(0, tenant.into_iter().fold(deed, Deed::of));
+                Ok::<_, StoreFault>(Decision { changes, deeds, outcome })
+            })
+        })
+        .await
     }
 }

@@ -142,10 +142,21 @@ impl Identity {
         Ok(if known { Ok(()) } else { Err(BadRole::UnknownTenant(tenant.clone())) })
     }
 
+    /// A deed on a user. What was typed in the place of an id may be a name, which no entry says.
+    pub(crate) fn user_deed(&self, class: DeedClass, action: &str, user: &str) -> Deed {
+        let deed = self.deed(class, action);
+        if is_user_id(user) { deed.on(user) } else { deed }
+    }
+
     pub(crate) fn role_deed(&self, user: &str, tenant: &TenantId, roles: &[RoleName]) -> Deed {
         let roles: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
-        self.deed(DeedClass::Role, "set").on(user).of(tenant).with("roles", roles.join(" "))
+        self.user_deed(DeedClass::Role, "set", user).of(tenant).with("roles", roles.join(" "))
     }
+}
+
+/// Whether it is of the form of the ids that are drawn here.
+fn is_user_id(text: &str) -> bool {
+    text.strip_prefix("usr_").is_some_and(|it| it.len() == 16 && it.bytes().all(|it| it.is_ascii_alphanumeric()))
 }
 
 /// A name to sign in by: one word, harmless in a terminal, and no key.

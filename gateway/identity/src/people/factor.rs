@@ -9,6 +9,7 @@ use domain::{Change, DeedClass, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::signin::Authenticated;
 use super::totp;
 use super::user::User;
 use crate::kept::Kept;
@@ -111,7 +112,8 @@ impl Identity {
         Ok(Enrolment { secret: Shown::new(text.to_string()), uri: Shown::new(uri) })
     }
 
-    /// From now on the second factor is asked for: its user has shown a code of it. The recovery codes are shown this once.
+    /// From now on the second factor is asked for: its user has shown a code of it, and whatever they had signed in to without
+    /// it is over. The recovery codes are shown this once.
     pub async fn confirm_factor(&self, user: &str, code: &str) -> Result<Vec<Shown>, FactorError> {
         let now = self.clock.now().wall;
         let codes: Vec<String> = (0..RECOVERY).map(|_| self.draw_recovery_code()).collect();
@@ -129,14 +131,31 @@ impl Identity {
                 } else {
                     was.enrolling = Some(factor);
                 }
-                let deed = self.deed(DeedClass::Identity, "confirm_factor").on(user);
-                let deeds = if let Judged::Good = judged { vec![deed] } else { Vec::new() };
-                Ok(Decision { changes: vec![was.kept()?], deeds, outcome: judged })
+                let (mut changes, mut deeds) = (Vec::new(), Vec::new());
+                if let Judged::Good = judged {
+                    (changes, deeds) = self.end_all(user, None).await?;
+                    deeds.insert(0, self.deed(DeedClass::Identity, "confirm_factor").on(user));
+                }
+                changes.push(was.kept()?);
+                Ok(Decision { changes, deeds, outcome: judged })
             })
         });
         let verb = async { verb.await.and_then(Judged::held) };
         self.told(self.deed(DeedClass::Identity, "confirm_factor").on(user), verb).await?;
         Ok(codes.into_iter().map(Shown::new).collect())
+    }
+
+    /// The same by a user in a session; who they are then, as they had shown it before by these methods, and by the code now.
+    pub async fn step_up(
+        &self,
+        user: &str,
+        code: &str,
+        (methods, at): (Vec<String>, Timestamp),
+    ) -> Result<(Vec<Shown>, Authenticated), FactorError> {
+        let codes = self.confirm_factor(user, code).await?;
+        let more = ["otp", "mfa"].map(str::to_owned).into_iter().filter(|it| !methods.contains(it));
+        let methods = methods.iter().cloned().chain(more).collect();
+        Ok((codes, Authenticated { user: user.to_owned(), methods, at }))
     }
 
     /// The second factor is asked for no more. A user proves with a code that it is theirs to take away; where none is given,

@@ -25,7 +25,7 @@ pub struct PeopleSettings {
     pub password_min: usize,
     /// After how many wrong passwords in a row a user is locked out. Default 10.
     pub tries: NonZeroU32,
-    /// For how long, such as `30m`. Default half an hour.
+    /// For how long, such as `30m`; `0s` where nobody is to be locked out. Default half an hour.
     #[serde(deserialize_with = "duration")]
     pub lockout: Duration,
     /// How many passwords are hashed at once, each with 19 MiB and on a thread of its own. Default 2.
@@ -51,8 +51,8 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default_and_what_makes_no_sense_is_refused() {
         assert_eq!(toml::from_str::<PeopleSettings>("").unwrap(), PeopleSettings::default());
-        let read: PeopleSettings = toml::from_str("password_min = 8\ntries = 3\nlockout = \"5m\"").unwrap();
-        assert_eq!((read.password_min, read.tries.get(), read.lockout), (8, 3, Duration::from_mins(5)));
+        let read: PeopleSettings = toml::from_str("password_min = 8\ntries = 3\nlockout = \"0s\"").unwrap();
+        assert_eq!((read.password_min, read.tries.get(), read.lockout), (8, 3, Duration::ZERO));
         for bad in ["password_min = 7", "password_min = 65", "tries = 0", "lockout = \"-1m\"", "hashes_at_once = 0"] {
             assert!(toml::from_str::<PeopleSettings>(bad).is_err(), "{bad}");
         }

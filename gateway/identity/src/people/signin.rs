@@ -137,7 +137,7 @@ struct Claim<'a> {
 }
 
 /// How it was judged.
-enum Verdict {
+pub(super) enum Verdict {
     Done(Authenticated),
     CodeWanted(CodeWanted),
     Wrong,
@@ -224,7 +224,7 @@ impl Identity {
         user.failures.locked_until.is_some().then(deed)
     }
 
-    fn fail(&self, mut user: User, now: Timestamp) -> Result<Decision<Verdict>, StoreFault> {
+    pub(super) fn fail(&self, mut user: User, now: Timestamp) -> Result<Decision<Verdict>, StoreFault> {
         let settings = &self.people;
         let locks = user.failures.add(settings.tries.get(), settings.lockout, now);
         let deed = || {

@@ -22,9 +22,6 @@ pub(crate) const BY_TEAM: &str = "team";
 /// The role that somebody in each tenant has, once anybody has it.
 const OWNER: &str = "owner";
 
-/// After how many wrong passwords in a row a password is good for nothing until it is set anew.
-const SPENT_AFTER: u32 = 100;
-
 /// A user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct User {
@@ -81,18 +78,19 @@ pub(super) struct Failures {
 impl Failures {
     /// Whether a password alone opens nothing at this moment.
     pub(super) fn locked(&self, now: Timestamp) -> bool {
-        SPENT_AFTER <= self.count || self.locked_until.is_some_and(|it| now < it)
+        self.locked_until.is_some_and(|it| now < it)
     }
 
     /// One more. Says whether it locks. One that comes while it is locked tells its sender nothing and counts for nothing,
-    /// so that nobody is kept out for longer by it.
+    /// so that nobody is kept out for longer by it. No number of them locks for ever: whoever knows a name could shut out
+    /// whose it is. A lock-out of no time is none.
     pub(super) fn add(&mut self, tries: u32, lockout: Duration, now: Timestamp) -> bool {
         if self.locked(now) {
             self.unheard = self.unheard.saturating_add(1);
             return false;
         }
         self.count = self.count.saturating_add(1);
-        let locks = self.count.is_multiple_of(tries) || SPENT_AFTER <= self.count;
+        let locks = !lockout.is_zero() && self.count.is_multiple_of(tries);
         if locks {
             self.locked_until = Some(now + lockout);
         }
@@ -216,8 +214,8 @@ impl From<User> for Person {
     }
 }
 
-/// One spelling for all that are the same but for capitals and spaces around them.
-pub(super) fn folded(name: &str) -> String {
+/// One spelling for all names that are the same but for capitals and spaces around them.
+pub fn folded(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
@@ -241,13 +239,21 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_in_a_row_lock_until_the_password_is_set_anew() {
+    fn however_often_others_guess_a_lock_ends_after_half_an_hour() {
         let (mut failures, mut now) = (Failures::default(), NOW);
-        for _ in 0..100 {
+        for _ in 0..1000 {
             let _ = failures.add(10, Duration::from_mins(30), now);
+            assert!(!failures.locked(now + Duration::from_mins(30)));
             now = now + Duration::from_mins(31);
         }
-        assert!(failures.locked(now + Duration::from_hours(24 * 365)));
+        assert_eq!(failures.count, 1000);
+    }
+
+    #[test]
+    fn where_nobody_is_to_be_locked_out_nobody_is() {
+        let mut failures = Failures::default();
+        assert!((0..1000).all(|_| !failures.add(10, Duration::ZERO, NOW) && !failures.locked(NOW)));
+        assert_eq!((failures.count, failures.unheard, failures.locked_until), (1000, 0, None));
     }
 
     #[test]

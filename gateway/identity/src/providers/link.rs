@@ -71,7 +71,7 @@ impl Entered for LinkError {
 impl Identity {
     /// From now on whoever the provider calls so signs in as this user.
     pub async fn link_outside(&self, provider: &str, subject: &str, user: &str) -> Result<(), LinkError> {
-        let deed = self.deed(DeedClass::Identity, "link").on(user).with("provider", provider);
+        let deed = self.user_deed(DeedClass::Identity, "link", user).with("provider", provider);
         let verb = self.settle(|| {
             let deed = deed.clone();
             Box::pin(async move {

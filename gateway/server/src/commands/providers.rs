@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::commands::output::{Output, Rows};
 use crate::commands::tenants::{enter_read, with_desk};
+use crate::commands::users::whom;
 use crate::faults::Refused;
 use crate::outward::believing;
 use crate::settings::Settings;
@@ -59,7 +60,7 @@ pub(crate) enum Providers {
         /// What the provider says in `sub`
         #[arg(long)]
         subject: String,
-        /// The user, by their id
+        /// The user: the id, or what they sign in by
         #[arg(long)]
         user: String,
     },
@@ -278,6 +279,7 @@ impl Providers {
                 output.one(&places.shown(&provider), &format!("connection `{id}` is deleted"))
             }
             Self::Link { id, subject, user } => {
+                let user = whom(identity, &user).await?.id;
                 identity.link_outside(&id, &subject, &user).await?;
                 output.one(&Done { id: &id }, &format!("user `{user}` signs in by connection `{id}`"))
             }

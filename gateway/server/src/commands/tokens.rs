@@ -16,6 +16,7 @@ use crate::client::{Credential, Issuer, Safe};
 use crate::commands::login::{Whose, runtime};
 use crate::commands::output::Output;
 use crate::commands::tenants::{enter_read, with_desk};
+use crate::commands::users::whom;
 use crate::office::key_set;
 use crate::settings::Settings;
 
@@ -52,11 +53,11 @@ pub(crate) struct Revoke {
     /// What the token on standard input was made for, and all other tokens of the same
     #[arg(long, required_unless_present_any = ["client", "user"], conflicts_with_all = ["client", "user"])]
     stdin: bool,
-    /// Every token of this client; it may come to others
+    /// Every token of this client; it may come to others, and asks its users again
     #[arg(long, value_name = "ID", conflicts_with = "user")]
     client: Option<String>,
-    /// Every token and session of this user
-    #[arg(long, value_name = "ID")]
+    /// Every token and session of this user, by the id or what they sign in by; applications have to ask them again
+    #[arg(long, value_name = "USER")]
     user: Option<String>,
     /// Ask the issuer of the profile to do it, as the client of the profile (RFC 7009), where it would be done in the data
     /// folder
@@ -162,7 +163,7 @@ impl Revoke {
                 identity.end_tokens_of_client(client).await?
             } else {
                 let user = self.user.as_deref().unwrap_or_default();
-                identity.end_tokens_of_person(user).await?
+                identity.end_tokens_of_person(&whom(identity, user).await?.id).await?
             };
             output.one(&json!({ "ended": ended }), &format!("{ended} grants are ended, and every token of theirs"))
         })

@@ -1,5 +1,7 @@
 //! `portcullis users`
 
+mod consents;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal as _};
 use std::process::ExitCode;
@@ -71,6 +73,8 @@ pub(crate) enum Users {
         /// Which user: the id, or what they sign in by
         user: String,
     },
+    /// List which applications may act for them, or take that back
+    Consents(consents::Consents),
     /// They are known no more, and what they had signed in to is over
     Delete {
         /// Which user: the id, or what they sign in by
@@ -171,6 +175,7 @@ impl Users {
                     let id = whom(identity, &user).await?.id;
                     (identity.resume_person(&id).await?, "may sign in again", None)
                 }
+                Self::Consents(asked) => return asked.run(identity, output).await,
                 Self::SetPassword { user, password } => {
                     let id = whom(identity, &user).await?.id;
                     let (password, drawn) = password.read()?;
@@ -260,7 +265,7 @@ async fn shown(identity: &Identity, person: Person) -> anyhow::Result<Shown> {
 }
 
 /// The user of this id, or who signs in by this.
-async fn whom(identity: &Identity, user: &str) -> anyhow::Result<Person> {
+pub(super) async fn whom(identity: &Identity, user: &str) -> anyhow::Result<Person> {
     let found = match identity.person(user).await? {
         Some(person) => Some(person),
         None => identity.person_called(user).await?,

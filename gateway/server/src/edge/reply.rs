@@ -83,6 +83,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             | Declined::WeakPassword
             | Declined::PlainHttp
             | Declined::CrossSite
+            | Declined::Stale
             | Declined::Beyond
             | Declined::Conflict(_)
             | Declined::NoSigner

@@ -42,7 +42,9 @@ pub(super) fn status(answer: &Answer) -> StatusCode {
         }
         Answer::Declined(why) => match why {
             Declined::Parameter(_) | Declined::WeakPassword => StatusCode::BAD_REQUEST,
-            Declined::PlainHttp | Declined::CrossSite | Declined::Beyond | Declined::NoSigner => StatusCode::FORBIDDEN,
+            Declined::PlainHttp | Declined::CrossSite | Declined::Stale | Declined::Beyond | Declined::NoSigner => {
+                StatusCode::FORBIDDEN
+            }
             Declined::Unproven | Declined::SecondFactor => StatusCode::UNAUTHORIZED,
             Declined::Conflict(_) => StatusCode::CONFLICT,
             Declined::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -12,14 +12,14 @@ use identity::{Allowed, Brought, Client, ClientAuth, Holder, KeyState, RedeemErr
 use crate::clients::{app, service};
 use crate::desk::{Desk, NOW, acme, desk};
 
-const BACK: &str = "https://app.example/cb";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const BACK: &str = "https://app.example/cb";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
-fn allowed(client: &Client, user: &str) -> Allowed {
+pub(crate) fn allowed(client: &Client, user: &str) -> Allowed {
     Allowed {
         client: client.id.clone(),
         redirect_uri: BACK.to_owned(),

@@ -3,9 +3,11 @@
 
 mod clients;
 mod codes;
+mod consents;
 mod deeds;
 mod desk;
 mod devices;
+mod guesses;
 mod keys;
 mod passkeys;
 mod people;

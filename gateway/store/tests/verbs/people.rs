@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
-use domain::{Change, Deed, DeedClass, Record, Timestamp};
+use domain::{Change, Deed, DeedClass, KeySecret, Record, Timestamp};
 use identity::{
     Authenticated, ChangePersonError, CreatePersonError, FactorError, NewPerson, Page, Person, Registry, SignIn,
     SignInError, Terms, WeakPassword,
@@ -144,6 +144,41 @@ async fn ten_wrong_passwords_lock_for_half_an_hour_and_setting_it_anew_lets_in()
     assert!(desk.identity.sign_in("ann", "another horse", None).await.is_ok());
     let actions: Vec<String> = desk.deeds_of(DeedClass::Lockout).await.into_iter().map(|it| it.action).collect();
     assert_eq!(actions, ["lock", "release", "lock", "release"]);
+}
+
+#[tokio::test]
+async fn who_confirms_a_second_factor_leaves_nothing_that_began_without_it() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let browser = desk.identity.begin_browser_session(&desk.signed_in("ann").await).await.unwrap();
+    let enrolment = desk.identity.enrol_factor(&ann.id, "Portcullis").await.unwrap();
+    let wrong = desk.identity.confirm_factor(&ann.id, "000000").await;
+    assert!(matches!(wrong, Err(FactorError::Wrong)), "{wrong:?}");
+    assert!(desk.key(&session.grant.id).await.revoked.is_none());
+    let code = code(&base32(enrolment.secret.reveal()), desk.now());
+    let before = (vec!["pwd".to_owned()], desk.now());
+    let (_, who) = desk.identity.step_up(&ann.id, &code, before).await.unwrap();
+    assert!(desk.key(&session.grant.id).await.revoked.is_some());
+    assert!(desk.identity.browser_session(browser.reveal()).await.unwrap().is_none());
+    let terms = terms();
+    let next = desk.identity.begin_session(&who, terms.of(&"cloudnx".parse().unwrap()).unwrap(), None).await.unwrap();
+    let KeySecret::Granted(grant) = &next.grant.secret else { panic!() };
+    assert_eq!(grant.methods, ["pwd", "otp", "mfa"]);
+}
+
+#[tokio::test]
+async fn what_is_typed_in_the_place_of_an_id_is_in_no_entry() {
+    let desk = desk().await;
+    let (ghost, identity) = ("ghost@example.com", &desk.identity);
+    assert!(identity.end_tokens_of_person(ghost).await.is_err());
+    assert!(identity.suspend_person(ghost).await.is_err());
+    assert!(identity.set_password(ghost, "another horse", None).await.is_err());
+    assert!(identity.set_roles(ghost, &acme(), &[], &terms()).await.is_err());
+    assert!(identity.delete_person(ghost).await.is_err());
+    assert!(identity.link_outside("idp_1", "sub", ghost).await.is_err());
+    let told = serde_json::to_string(&desk.store.deeds().await.unwrap().into_iter().map(|it| it.1).collect::<Vec<_>>());
+    assert!(!told.unwrap().contains("ghost"));
 }
 
 #[tokio::test]

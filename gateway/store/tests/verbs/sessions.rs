@@ -95,6 +95,92 @@ async fn a_token_from_before_ends_the_session_once_its_grace_is_over() {
 }
 
 #[tokio::test]
+async fn whoever_asks_twice_within_half_a_minute_is_given_the_end_of_the_chain_however_far_it_is_by_then() {
+    let desk = desk().await;
+    desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let first = session.refresh.reveal();
+    let turn = async |text: &str| desk.identity.refresh(text, None, &cloudnx()).await.map(|it| it.token);
+    let second = turn(first).await.unwrap();
+    desk.clock.advance(Duration::from_secs(10));
+    let third = turn(second.reveal()).await.unwrap();
+    for old in [first, second.reveal()] {
+        assert_eq!(turn(old).await.unwrap().reveal(), third.reveal(), "there is one end");
+    }
+    desk.clock.advance(Duration::from_secs(19));
+    assert_eq!(turn(first).await.unwrap().reveal(), third.reveal());
+    desk.clock.advance(Duration::from_secs(1));
+    // The second was used ten seconds later than the first.
+    assert_eq!(turn(second.reveal()).await.unwrap().reveal(), third.reveal());
+    assert!(matches!(turn(first).await, Err(RefreshError::Reused)));
+    assert!(matches!(turn(third.reveal()).await, Err(RefreshError::Ended)));
+}
+
+#[tokio::test]
+async fn however_fast_a_chain_turns_nobody_who_asked_twice_ends_it() {
+    let desk = desk().await;
+    desk.person("ann").await;
+    let session = desk.session("ann").await;
+    let first = session.refresh.reveal().to_owned();
+    let mut last = first.clone();
+    for _ in 0..80 {
+        last = desk.identity.refresh(&last, None, &cloudnx()).await.unwrap().token.reveal().to_owned();
+    }
+    assert_eq!(desk.identity.refresh(&first, None, &cloudnx()).await.unwrap().token.reveal(), last);
+    desk.clock.advance(Duration::from_secs(30));
+    let next = desk.identity.refresh(&last, None, &cloudnx()).await.unwrap().token;
+    assert_ne!(next.reveal(), last, "it turns again");
+}
+
+#[tokio::test]
+async fn nobody_signs_in_to_a_tenant_that_is_suspended_nor_goes_on_there_until_it_is_resumed() {
+    let desk = desk().await;
+    desk.tenant("globex").await;
+    desk.person_in("ann", &[("acme", &["viewer"]), ("globex", &["viewer"])]).await;
+    let (terms, ann) = (terms(), desk.signed_in("ann").await);
+    let begin = async |tenant: Option<&str>| {
+        let tenant = tenant.map(|it| it.parse().unwrap());
+        desk.identity.begin_session(&ann, terms.of(&cloudnx()).unwrap(), tenant.as_ref()).await
+    };
+    let session = begin(Some("acme")).await.unwrap();
+    desk.identity.suspend_tenant(&acme()).await.unwrap();
+    assert!(matches!(begin(Some("acme")).await, Err(BeginSessionError::NoRole)), "as if they had no role there");
+    assert_eq!(begin(None).await.unwrap().grant.tenant.as_str(), "globex", "the other one goes on");
+    let text = session.refresh.reveal();
+    let refused = desk.identity.refresh(text, None, &cloudnx()).await;
+    assert!(matches!(refused, Err(RefreshError::Ended)), "{refused:?}");
+    desk.identity.resume_tenant(&acme()).await.unwrap();
+    assert!(desk.identity.refresh(text, None, &cloudnx()).await.is_ok(), "nothing was used up");
+}
+
+#[tokio::test]
+async fn who_leaves_everywhere_leaves_nothing_behind_and_nobody_else_does() {
+    let desk = desk().await;
+    desk.tenant("globex").await;
+    let ann = desk.person_in("ann", &[("acme", &["viewer"]), ("globex", &["viewer"])]).await;
+    desk.person("bob").await;
+    let (terms, who) = (terms(), desk.signed_in("ann").await);
+    let globex = "globex".parse().unwrap();
+    for tenant in [&acme(), &acme(), &globex] {
+        desk.identity.begin_session(&who, terms.of(&cloudnx()).unwrap(), Some(tenant)).await.unwrap();
+    }
+    let browser = desk.identity.begin_browser_session(&who).await.unwrap();
+    let _ = desk.session("bob").await;
+    // Where the provider of one tenant has said who somebody is, that tenant is everywhere.
+    assert_eq!(desk.identity.leave_everywhere(&ann.id, Some(&globex)).await.unwrap(), 1);
+    assert_eq!(desk.alive().await, 3);
+    assert!(desk.identity.browser_session(browser.reveal()).await.unwrap().is_some());
+    assert_eq!(desk.identity.leave_everywhere(&ann.id, None).await.unwrap(), 2);
+    assert_eq!(desk.alive().await, 1, "bob stays");
+    assert!(desk.identity.browser_session(browser.reveal()).await.unwrap().is_none());
+    let left = desk.deeds_of(DeedClass::SessionEnd).await;
+    assert_eq!(
+        left.iter().filter(|it| it.action == "leave_everywhere" && it.target == Some(ann.id.clone())).count(),
+        2
+    );
+}
+
+#[tokio::test]
 async fn a_token_of_a_session_is_no_clients_and_dies_with_it() {
     let desk = desk().await;
     desk.person("ann").await;

@@ -46,6 +46,10 @@ pub(super) async fn ask(act: &Act<'_>, client: &Client, allowed: &Allowed, back:
     main = main.raw("<form method=\"post\" action=\"").text(place).raw("\">").hidden("asked", handle.reveal());
     main = main.raw("<button name=\"decision\" value=\"allow\">Allow</button>");
     main = main.raw("<button name=\"decision\" value=\"deny\">Deny</button></form>");
+    if let Some(place) = act.place(NativeVerb::ConsentsPage) {
+        main = main.raw("<p class=\"quiet\">You can take it back at any time: <a href=\"").text(place);
+        main = main.raw("\">applications that may act for you</a>.</p>");
+    }
     Ok(Page::new("Let an application act for you", main).leading_to(back.origin()).answer(StatusCode::OK))
 }
 
@@ -89,7 +93,8 @@ async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
     if form.get("decision") != Some("allow") {
         return Ok(back.refuse(Fault::new(Code::AccessDenied, "the user does not let the application in")));
     }
-    act.identity().consent(&allowed.user, &client, &allowed.scopes).await?;
+    let identity = act.identity().clone().acting_for(&allowed.user);
+    identity.consent(&allowed.user, &client, &allowed.scopes).await?;
     act.hand_over(&allowed, &back).await
 }
 
