@@ -225,7 +225,7 @@ fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
 fn who_guesses_is_locked_out_with_an_entry_and_an_address_that_guesses_is_told_to_wait() {
     // However busy the machine is, all guesses are of one window.
     let world = World::with(|settings, _| {
-        settings.more += "[limits.shield]\nfailures_window = \"10m\"\nlongest_delay = \"0s\"\n"
+        settings.more += "[limits.shield]\nfailures_window = \"10m\"\nlongest_delay = \"0s\"\n";
     });
     let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     for number in 0..10 {

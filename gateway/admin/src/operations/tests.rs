@@ -108,7 +108,7 @@ impl Books for Kept {
             issuer: "https://books.example.org".to_owned(),
             places: vec![(NativeVerb::IssuerKeys, "https://books.example.org/oauth/jwks".to_owned())],
             scopes: vec!["audit:read".to_owned(), "read".to_owned()],
-            session: Some(crate::SessionCookies {
+            session: Some(SessionCookies {
                 access: "access".to_owned(),
                 refresh: "refresh".to_owned(),
                 refresh_path: "/auth".to_owned(),

@@ -47,9 +47,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             headers.extend(unproven.challenge.clone().map(|it| (WWW_AUTHENTICATE, it)));
         }
         Answer::Forbidden(why) if !why.missing_scopes().is_empty() => {
-            let scopes: Vec<&str> = why.missing_scopes().iter().map(domain::Scope::as_str).collect();
-            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
-            insert(headers, WWW_AUTHENTICATE, &challenge);
+            insert(headers, WWW_AUTHENTICATE, &lacking(why.missing_scopes()));
         }
         Answer::Lapsed(_) | Answer::Declined(Declined::Unproven | Declined::SecondFactor) => {
             headers.insert(WWW_AUTHENTICATE, BEARER);
@@ -94,6 +92,12 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         | Answer::Upstream(_)
         | Answer::Internal(_) => {}
     }
+}
+
+/// Names the scopes that would be enough (RFC 6750 section 3.1).
+fn lacking(scopes: &[domain::Scope]) -> String {
+    let scopes: Vec<&str> = scopes.iter().map(domain::Scope::as_str).collect();
+    format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "))
 }
 
 fn insert(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
