@@ -62,6 +62,7 @@ fn a_relying_party_verifies_what_is_signed_with_each_algorithm() {
         assert_eq!((&found["id"]["alg"], &found["access"]["alg"]), (&json!(alg), &json!(alg)), "{found:#}");
         assert_eq!((&found["id"]["kid"], &found["id"]["typ"]), (&known[0]["kid"], &json!("JWT")), "{found:#}");
         assert_eq!((&found["access"]["typ"], &found["supported"]), (&json!("at+jwt"), &json!([alg])), "{found:#}");
+        assert_eq!(found["claims"]["at_hash"], found["hash"], "{found:#}");
         assert_eq!((&found["claims"]["sub"], &found["listed"]), (&json!(ann.user), &json!(200)), "{found:#}");
         before = Some(text(&ask_for_token(&world, &service).expect(200).json(), "access_token"));
     }
