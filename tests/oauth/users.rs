@@ -381,7 +381,7 @@ fn what_somebody_does_at_a_browser_is_sealed_as_theirs_and_goes_with_them() {
     let asked = request(&client, &challenge);
     let (mut ann, mut bob) = (Browser::of(&world, "ann", &tenant), Browser::of(&world, "bob", &tenant));
     let id = |it: &Answer| it.says("x-request-id").to_owned();
-    let mut of = |browser: &mut Browser<'_>| {
+    let of = |browser: &mut Browser<'_>| {
         let login = browser.see(&format!("{AUTHORIZE}?{}", query(&asked))).expect(303);
         let place = login.says("location");
         let onward = decoded(place.strip_prefix("/oauth/login?continue=").expect("the login page"));
