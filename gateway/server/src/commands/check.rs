@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog::{Profile, Sketch};
-use domain::{Clock as _, Fault, Faults, SystemClock, Timestamp};
+use domain::{Clock as _, Faults, SystemClock, Timestamp};
 use serde::Serialize;
 
 use crate::boot;
@@ -52,16 +52,7 @@ pub(crate) fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// APIs of which nothing is left. `serve` goes on with them, because they may have been alive when it began.
+/// Operations of versions that are gone. `serve` goes on with them, because they may have been alive when it began.
 fn removed(profiles: &[Profile], now: Timestamp) -> Faults {
-    let fault = |profile: &Profile| {
-        let version = profile.gone(now)?;
-        let message = format!(
-            "every operation is at or below `{}`, which was removed as version `{}`",
-            version.prefix, version.name
-        );
-        let help = "change its `prefix` or `sunset_at`, or take the API out";
-        Some(Fault::of(&profile.folder.join("api.toml"), message).with_help(help))
-    };
-    profiles.iter().filter_map(fault).collect()
+    profiles.iter().flat_map(|it| it.shut(now)).collect()
 }

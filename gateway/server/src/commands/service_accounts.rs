@@ -192,7 +192,9 @@ impl ServiceAccounts {
                         Output::Table => output.list(&[shown]),
                     };
                 }
-                Self::Create(wanted) => (identity.create_service_account(&wanted.read(), consulted.terms()?).await?, "is made"),
+                Self::Create(wanted) => {
+                    (identity.create_service_account(&wanted.read(), consulted.terms()?).await?, "is made")
+                }
                 Self::Suspend { id } => (identity.suspend_service_account(&id).await?, "is suspended"),
                 Self::Resume { id } => (identity.resume_service_account(&id).await?, "is active again"),
                 Self::SetRoles { id, roles } => {
