@@ -2,8 +2,9 @@
 #![expect(clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 use std::process::Command;
+use std::time::Duration;
 
-use acceptance::{Answer, Request, Settings, World};
+use acceptance::{Answer, Request, Settings, World, frames, until};
 use serde_json::json;
 
 const NSX: &str = "api.novastraxis.com";
@@ -43,33 +44,69 @@ fn object(key: &str, name: &str) -> Request {
     Request::new("PUT", NX, &target).bearer(key).header("Content-Type", "application/octet-stream")
 }
 
+/// A body has a second, and then must come with a megabyte a second.
+const SLOW: &str = "[connections]\nbody_rate = 1000000\nbody_grace_s = 1\n";
+
 #[test]
-fn a_body_that_trickles_is_cut_in_the_words_of_its_api_whether_it_is_checked_or_passed_on() {
-    let slow = "[connections]\nbody_rate = 1000000\nbody_grace_s = 1\n";
-    let world = World::with(|settings, _| settings.more.push_str(slow));
+fn a_body_that_stalls_is_cut_when_it_is_due_whether_it_is_read_early_checked_or_passed_on() {
+    let world = World::with(|settings, _| settings.more.push_str(SLOW));
     let (chats, objects) = (world.key("novastack", &["write"]), world.key("cloudnexus", &["storage:write"]));
+    let mut early = world.gateway.door().secure(NVS);
+    early.send(&head(&chat(&chats.text), 100));
     let mut checked = world.gateway.door().secure(NVS);
     checked.send(&head(&chat(&chats.text), 100_000));
     let mut streamed = world.gateway.door().secure(NX);
     streamed.send(&head(&object(&objects.text, "slow"), 100_000));
-    for it in [&mut checked, &mut streamed] {
+    for it in [&mut early, &mut checked, &mut streamed] {
         it.send(b" ");
     }
-    two_seconds(&world);
-    for (it, method) in [(&mut checked, "POST"), (&mut streamed, "PUT")] {
-        it.send(b" ");
+    for (it, method) in [(&mut early, "POST"), (&mut checked, "POST"), (&mut streamed, "PUT")] {
         is_cut(&world, &it.answer(method));
     }
 }
 
 #[test]
-fn a_body_that_stalls_is_cut_as_well() {
+fn a_body_that_pauses_is_cut_though_it_was_fast_enough() {
     let world = World::with(|settings, _| settings.more.push_str("[connections]\nidle_s = 1\n"));
     let objects = world.key("cloudnexus", &["storage:write"]);
     let mut connection = world.gateway.door().secure(NX);
     connection.send(&head(&object(&objects.text, "stalled"), 100_000));
     connection.send(b"begun");
     is_cut(&world, &connection.answer("PUT"));
+}
+
+#[test]
+fn a_stream_of_http_2_that_is_left_open_is_cut_when_its_body_is_due() {
+    let world = World::with(|settings, _| settings.more.push_str(SLOW));
+    let (reads, objects) = (world.key("novastraxis", &["compute"]), world.key("cloudnexus", &["storage:write"]));
+    // A head that announces more to come.
+    let open = |method: &str, host: &str, path: &str, key: &str| {
+        let bearer = format!("Bearer {key}");
+        let named = [(":method", method), (":scheme", "https"), (":path", path), (":authority", host)];
+        let kind = ("content-type", "application/octet-stream");
+        let shown: &[(&str, &str)] =
+            if method == "PUT" { &[("authorization", &*bearer), kind] } else { &[("authorization", &*bearer)] };
+        let mut head = frames::head(&[named.as_slice(), shown].concat());
+        head[4] = 4;
+        let mut connection = world.gateway.door().secure_two(host);
+        connection.send(&[frames::begin(), head].concat());
+        connection
+    };
+    let (list, object) = ("/v2/compute/instances", "/v2/objects/bk_prod-assets/open");
+    let mut streamed = open("PUT", NX, object, &objects.text);
+    streamed.send(&frames::frame(0, 0, 1, b"abc"));
+    let held = [open("GET", NSX, list, &reads.text), streamed];
+    // Who reads the body early is told; of one that is passed on already, the stream ends.
+    for (path, status) in [(list, json!(400)), (object, json!(null))] {
+        let log = world.gateway.entries();
+        // A stream that was answered is heard out for a while before its entry is written.
+        let entry = until(&format!("the entry of `{path}`"), Duration::from_secs(20), || {
+            log.all().into_iter().find(|it| it["request"]["path"] == path)
+        });
+        assert_eq!(entry["decision"]["reason"], "body_cut", "{entry:#}");
+        assert_eq!(entry["status"], status, "{entry:#}");
+    }
+    drop(held);
 }
 
 #[test]

@@ -42,6 +42,37 @@ fn what_an_upstream_says_of_its_hop_ends_at_the_gateway() {
 }
 
 #[test]
+fn an_upstream_speaks_of_no_limit_even_where_nobody_is_counted() {
+    let upstream = upstream_that_says(
+        b"HTTP/1.1 200 OK\r\nX-RateLimit-Limit: 5\r\nX-RateLimit-Remaining: 4\r\nX-RateLimit-Reset: 1\r\n\
+          RateLimit: \"a\";r=1;t=1\r\nRateLimit-Policy: \"a\";q=1;w=1\r\nX-Kept: 1\r\n\
+          Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    );
+    let world = World::with(|settings, folder| {
+        let apis = folder.join("apis");
+        let copied = Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
+        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
+        // An operation that admits everybody, and that the API behind answers.
+        let file = apis.join("novastraxis/openapi.yaml");
+        let text = std::fs::read_to_string(&file).expect("a document");
+        let native = "      x-portcullis-native: issuer.keys\n";
+        assert!(text.contains(native), "no operation of the gateway's own");
+        std::fs::write(&file, text.replace(native, "")).expect("a document");
+        settings.apis = apis;
+        settings.upstreams.insert("novastraxis".to_owned(), upstream);
+    });
+    let key = world.key("novastraxis", &["compute"]);
+    let open = world.ask(&Request::get(NSX, "/oauth/jwks")).expect(200);
+    assert_eq!(open.says("x-kept"), "1", "{open}");
+    for gone in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "ratelimit-policy"] {
+        assert_eq!(open.header(gone), None, "{open}");
+    }
+    let counted = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
+    assert_eq!(counted.says("x-ratelimit-limit"), "1000", "{counted}");
+    assert!(counted.says("ratelimit").starts_with("\"burst\";"), "{counted}");
+}
+
+#[test]
 fn an_interim_answer_is_stripped_like_the_last_one() {
     let upstream = upstream_that_says(
         b"HTTP/1.1 103 Early Hints\r\nConnection: X-Secret\r\nX-Secret: 1\r\nRefusal-Reason: forged\r\nLink: </a>\r\n\r\n\

@@ -1,11 +1,11 @@
 //! One immutable set of policies, made ready to decide.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy::{Effect, Policy, PolicySet, Schema};
+use cedar_policy::{Effect, EntityUid, Policy, PolicySet, Schema};
 use domain::{ApiName, Arrival, Call, Caller, Fault, Faults, Operation, Standing};
 
 use crate::border::Kinds;
@@ -153,6 +153,18 @@ impl Authorizer {
     /// The ids of guardrails that nothing in this deployment can come under.
     pub fn idle_guardrails(&self) -> &[String] {
         &self.idle
+    }
+
+    /// The operations that no permit speaks of, API by API in the order of their documents: nobody can ask for them.
+    pub fn unpermitted(&self) -> Vec<Arc<Operation>> {
+        let found: Result<_, Faults> = gate::on_a_big_stack(|| {
+            let permits = self.stock.policies().filter(|it| it.effect() == Effect::Permit);
+            let spoken: BTreeSet<EntityUid> =
+                permits.flat_map(|it| it.get_valid_request_envs(&self.schema)).map(|it| it.action().clone()).collect();
+            let unspoken = self.plans.all().filter(|it| !spoken.contains(&it.action.uid));
+            Ok(unspoken.map(|it| Arc::clone(&it.operation)).collect())
+        });
+        found.unwrap_or_default()
     }
 
     /// How often a permitting policy could not be evaluated and was passed over.

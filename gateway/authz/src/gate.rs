@@ -1,6 +1,7 @@
 //! What policies have to pass before they decide anything. Every fault is found in one go, each with its line.
 
 mod names;
+mod pieces;
 mod scopes;
 mod wording;
 
@@ -13,8 +14,9 @@ use cedar_policy::{
 };
 use domain::{ApiName, Fault, Faults};
 
-use self::wording::{Finding, pointed};
-use crate::cases;
+use self::pieces::Readable;
+use self::wording::Finding;
+use crate::cases::{self, Doubt};
 use crate::conditions::{self, Condition};
 use crate::nesting::{Excess, MAX_NESTING, MAX_POLICY, excess};
 use crate::refusal::Reason;
@@ -67,8 +69,14 @@ pub(crate) enum Known {
 
 /// Lets policies through the gate: those of `sources`, beside those generated from the documents.
 pub(crate) fn pass(sources: &[PolicySource], ground: Ground<'_>, generated: Vec<Policy>) -> Result<Passed, Faults> {
-    let mut gate =
-        Gate { ground, faults: Faults::new(), taken: Faults::new(), read: BTreeMap::new(), idle: Vec::new() };
+    let mut gate = Gate {
+        ground,
+        faults: Faults::new(),
+        taken: Faults::new(),
+        read: BTreeMap::new(),
+        idle: Vec::new(),
+        doubted: BTreeSet::new(),
+    };
     for source in sources {
         gate.read(source);
     }
@@ -86,7 +94,7 @@ pub(crate) fn pass(sources: &[PolicySource], ground: Ground<'_>, generated: Vec<
 
 /// Reads one file into policies named by their `@id`; only what is wrong with the text itself is a fault here.
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Vec<Policy>, Faults> {
-    let Parsed { policies, faults } = Parsed::of(file, text);
+    let Parsed { policies, faults, .. } = Parsed::of(file, text);
     if faults.is_empty() { Ok(policies) } else { Err(faults) }
 }
 
@@ -95,15 +103,16 @@ struct Parsed {
     /// In the order of the file. One without an id is named for its line, so that what else is wrong with it is found.
     policies: Vec<Policy>,
     faults: Faults,
+    /// Whether there are others, of which nothing is known.
+    lacks: bool,
 }
 
 impl Parsed {
     fn of(file: &Path, text: &str) -> Self {
-        let set = match readable(file, text) {
-            Ok(set) => set,
-            Err(faults) => return Self { policies: Vec::new(), faults },
+        let Readable { set, mut faults, lacks } = match readable(file, text) {
+            Ok(read) => read,
+            Err(faults) => return Self { policies: Vec::new(), faults, lacks: true },
         };
-        let mut faults = Faults::new();
         for template in set.templates() {
             let id = annotated(template.annotations(), "id").map_or_else(|| template.id().to_string(), str::to_owned);
             let named = text.find(&format!("@id(\"{id}\")"));
@@ -125,7 +134,8 @@ impl Parsed {
         }
         // A set keeps no order of its own.
         policies.sort_by_key(|(offset, _)| *offset);
-        Self { policies: policies.into_iter().map(|(_, policy)| policy).collect(), faults }
+        let lacks = lacks || set.templates().next().is_some();
+        Self { policies: policies.into_iter().map(|(_, policy)| policy).collect(), faults, lacks }
     }
 }
 
@@ -135,7 +145,7 @@ fn placeholder(at: &Fault) -> String {
 }
 
 /// The policies of a text that costs no parser too much, as Cedar names them.
-fn readable(file: &Path, text: &str) -> Result<PolicySet, Faults> {
+fn readable(file: &Path, text: &str) -> Result<Readable, Faults> {
     if text.len() > MAX_FILE {
         return Err(vec![Fault::of(file, format!("longer than {MAX_FILE} bytes")).with_help("split the file")]);
     }
@@ -150,7 +160,7 @@ fn readable(file: &Path, text: &str) -> Result<PolicySet, Faults> {
         }
         None => {}
     }
-    text.parse().map_err(|faults: cedar_policy::ParseErrors| faults.iter().map(|it| pointed(file, text, it)).collect())
+    Ok(pieces::read(file, text))
 }
 
 struct Gate<'a> {
@@ -160,6 +170,8 @@ struct Gate<'a> {
     taken: Faults,
     read: BTreeMap<String, Read<'a>>,
     idle: Vec<String>,
+    /// The ids of policies with which something is wrong, as they stand in their files.
+    doubted: BTreeSet<String>,
 }
 
 /// A policy and where it was read.
@@ -171,7 +183,7 @@ struct Read<'a> {
 
 impl<'a> Gate<'a> {
     fn read(&mut self, source: &'a PolicySource) {
-        let Parsed { policies, faults } = Parsed::of(&source.file, &source.text);
+        let Parsed { policies, faults, .. } = Parsed::of(&source.file, &source.text);
         self.faults.extend(faults);
         for policy in &policies {
             self.admit(policy, source);
@@ -183,6 +195,9 @@ impl<'a> Gate<'a> {
         let here = |message: String| Fault::at_offset(&source.file, &source.text, offset, message);
         let mut id = policy.id().to_string();
         let wrong = self.wrong(policy, source);
+        if !wrong.is_empty() || self.read.contains_key(&id) {
+            self.doubted.insert(id.clone());
+        }
         self.faults.extend(wrong.into_iter().map(|(message, help)| here(message).with_help(help)));
         if let Some(other) = self.read.get(&id) {
             let place = Fault::at_offset(&other.source.file, &other.source.text, other.offset, "");
@@ -319,6 +334,7 @@ impl<'a> Gate<'a> {
         let warnings = warnings.filter(|it| known == Known::All || !self.is_guardrail(it.policy_id()));
         let warnings = warnings.map(|it| self.placed(it.policy_id(), &it.into()));
         let found: Vec<(PolicyId, Fault)> = errors.chain(warnings).collect();
+        self.doubted.extend(found.iter().map(|(id, _)| id.to_string()));
         self.faults.extend(wording::once(found));
     }
 
@@ -336,16 +352,22 @@ impl<'a> Gate<'a> {
         (id.clone(), fault)
     }
 
-    /// What is wrong with the cases of a file. They are only run where it is known what they should come to.
+    /// What is wrong with the cases of a file. They are only run where it is known what they should come to: where some of
+    /// the policies are at fault, as far as the others decide.
     fn run_cases(&self, source: &PolicySource) -> Faults {
         let known = match &source.kind {
             PolicyKind::Guardrail => true,
             PolicyKind::Grant(api) => self.ground.apis.iter().any(|it| it.api.name == *api),
         };
-        let ran = if known && self.faults.iter().all(|it| it.file != source.file) {
-            cases::run_source(source, self.ground.schema, self.ground.known).map(drop)
-        } else {
+        let Ground { schema, known: all, .. } = self.ground;
+        let ran = if !known {
             source.cases.as_ref().map_or(Ok(()), |it| cases::read(it).map(drop))
+        } else if self.faults.iter().all(|it| it.file != source.file) {
+            cases::run_source(source, schema, all).map(drop)
+        } else {
+            let Parsed { policies, lacks, .. } = Parsed::of(&source.file, &source.text);
+            let (doubted, sound) = policies.into_iter().partition(|it| self.doubted.contains(&it.id().to_string()));
+            cases::run_rest(source, sound, &Doubt::of(&doubted, lacks), (schema, all))
         };
         ran.err().unwrap_or_default()
     }

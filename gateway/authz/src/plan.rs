@@ -57,6 +57,11 @@ impl Plans {
         Some(Self { all, by_address, by_name })
     }
 
+    /// All of them, in the order of the documents.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Plan> {
+        self.all.iter()
+    }
+
     pub(crate) fn of_operation(&self, operation: &Arc<Operation>) -> Option<&Plan> {
         if let Some(at) = self.by_address.get(&Arc::as_ptr(operation).addr()) {
             return self.all.get(*at);

@@ -4,6 +4,8 @@
 //! not hold a request to, such as a parameter style it does not know, is a fault rather than a gap.
 
 mod body;
+mod keywords;
+mod media;
 mod node;
 mod operation;
 mod page;
@@ -11,6 +13,7 @@ mod parameter;
 mod path;
 mod schema;
 mod security;
+mod shown;
 mod survey;
 
 use std::collections::HashMap;
@@ -92,14 +95,14 @@ fn read(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document, Faul
 fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document, Faults> {
     let root = Node::parse(file, text).map_err(|fault| vec![fault])?;
     let page = Page::new(file, &root);
-    survey::document(&page);
+    let surveyed = survey::document(&page);
     servers(&page, surface);
-    // Whoever compiles trusts that references lead somewhere and end.
-    let schemas = if page.is_sound() { Schemas::new(&root) } else { Ok(Schemas::none()) };
+    let schemas = if surveyed.compiles { Schemas::new(&root) } else { Ok(Schemas::none()) };
     let schemas = schemas.unwrap_or_else(|message| {
         page.fault(Place { line: 1, column: 1 }, message);
         Schemas::none()
     });
+    shown::hold(&page, &schemas, &surveyed.shown);
     let operations = operations(&page, &schemas, surface);
     page.done()?;
     Ok(Document { operations })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Api, CountedBy, PathMode, RoleName, Scope, Standing, Tier, TierName, Timestamp, Upstream};
+use domain::{Api, CountedBy, Faults, PathMode, RoleName, Scope, Standing, Tier, TierName, Timestamp, Upstream};
 use http::HeaderName;
 use http::uri::Scheme;
 
@@ -52,13 +52,11 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The version that was removed and has every operation there is, so that nobody can ask for anything any more.
-    pub fn gone(&self, now: Timestamp) -> Option<&VersionNotice> {
-        let removed: Vec<&VersionNotice> =
-            self.versions.iter().map(|it| &**it).filter(|it| it.is_removed(now)).collect();
-        let covered = |template: &str| removed.iter().any(|it| it.covers_text(template));
-        let all = self.api.operations.iter().all(|it| covered(&it.template));
-        removed.first().copied().filter(|_| all)
+    /// Versions that are answered no longer though there are operations of theirs: nobody can ask for those any more.
+    pub fn shut(&self, now: Timestamp) -> Faults {
+        let file = self.folder.join("api.toml");
+        let removed = self.versions.iter().filter(|it| it.is_removed(now));
+        removed.filter_map(|it| it.shuts(&file, &self.api.operations)).collect()
     }
 }
 

@@ -138,6 +138,8 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         documents: surfaces.iter().flatten().map(|it| it.document(total)).collect(),
         hosts: if root.knows_all() && !surfaces.is_empty() { Written::hosts(&surfaces) } else { None },
     };
+    let hosts: Vec<&str> = surfaces.iter().flatten().flat_map(Written::host_names).collect();
+    version::fault_successors(root, versions.iter().flatten().map(|it| &**it), &hosts);
     let surfaces = surface::finish(root, surfaces, dialects?, shown.as_ref()?);
     let Behind { upstream, timeouts, identity: upstream_identity } = upstream?;
     let shown = shown?;

@@ -3,7 +3,10 @@
 //! Words the headers once, at load: `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and links to what comes next. Who asks
 //! brings the time.
 
-use domain::{NormalPath, Timestamp, Told};
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::{Fault, NormalPath, Operation, Timestamp, Told};
 use http::header::LINK;
 use http::{HeaderName, HeaderValue};
 
@@ -30,6 +33,8 @@ pub struct VersionNotice {
     pub successor: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     removed: String,
+    prefix_place: Place,
+    successor_place: Option<Place>,
 }
 
 impl VersionNotice {
@@ -56,6 +61,37 @@ impl VersionNotice {
     /// What the caller of a removed version is told.
     pub fn told(&self) -> Told {
         Told { message: self.removed.clone().into(), ..Told::new("version_removed", "") }
+    }
+
+    /// What is wrong with a version that is answered no longer, though its document still has operations of it.
+    pub(crate) fn shuts(&self, file: &Path, operations: &[Arc<Operation>]) -> Option<Fault> {
+        let mut covered = operations.iter().filter(|it| self.covers_text(&it.template));
+        let first = covered.next()?;
+        let more = covered.count();
+        let which = match more {
+            _ if more + 1 == operations.len() => "every operation is".to_owned(),
+            0 => format!("operation `{}` is", first.id),
+            _ => format!("operation `{}` and {more} more are", first.id),
+        };
+        let message = format!("{which} at or below `{}`, which was removed as version `{}`", self.prefix, self.name);
+        let help = "change its `prefix` or `sunset_at`, or take out what is below it";
+        Some(self.prefix_place.fault(file, message).with_help(help))
+    }
+
+    /// Whether what takes its place would be removed with it: a path below its own, on whichever of these hosts.
+    fn replaces_itself(&self, hosts: &[&str]) -> bool {
+        let Some(successor) = &self.successor else { return false };
+        let path = match successor.split_once("://") {
+            None => successor.as_str(),
+            Some((_, rest)) => {
+                let (host, path) = rest.find('/').and_then(|it| rest.split_at_checked(it)).unwrap_or((rest, "/"));
+                if !hosts.contains(&host) {
+                    return false;
+                }
+                path
+            }
+        };
+        self.covers_text(path.split(['?', '#']).next().unwrap_or(path))
     }
 
     pub(crate) fn covers_text(&self, path: &str) -> bool {
@@ -95,9 +131,11 @@ impl VersionNotice {
         }
         let notice = Self {
             name: name?.value,
+            prefix_place: prefix.as_ref()?.place,
             prefix: prefix?.value,
             deprecated_at: deprecated_at?.value,
             sunset_at: sunset_at.map(|it| it.value),
+            successor_place: successor.as_ref().map(|it| it.place),
             successor: successor.map(|it| it.value),
             headers: Vec::new(),
             removed: String::new(),
@@ -151,6 +189,24 @@ pub(crate) fn fault_overlaps(root: &Section<'_>, versions: &[(Place, VersionNoti
     }
 }
 
+/// Faults each version that names itself as what takes its place.
+pub(crate) fn fault_successors<'a>(
+    root: &Section<'_>,
+    versions: impl IntoIterator<Item = &'a VersionNotice>,
+    hosts: &[&str],
+) {
+    for version in versions {
+        if let Some(place) = version.successor_place.filter(|_| version.replaces_itself(hosts)) {
+            let successor = version.successor.as_deref().unwrap_or_default();
+            root.fault_with(
+                place,
+                format!("`successor` `{successor}` is at or below `{}`, and would be removed with it", version.prefix),
+                "`prefix` is what goes, `successor` what stays",
+            );
+        }
+    }
+}
+
 /// Something that can stand between the angle brackets of a `Link`: visible ASCII without what would end it early.
 fn is_reference(text: &str) -> bool {
     let begins = ["/", "https://", "http://"].iter().any(|it| text.starts_with(it));
@@ -159,8 +215,6 @@ fn is_reference(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use domain::PathMode;
 
     use super::*;
@@ -229,6 +283,23 @@ mod tests {
         let covers = |path: &str| v1().covers(&NormalPath::parse(path, PathMode::Api).unwrap());
         assert!(covers("/v1") && covers("/v1/") && covers("/v1/compute"));
         assert!(!covers("/v10") && !covers("/v2/v1") && !covers("/"));
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_version_is_not_removed_with_it() {
+        let own = |successor: &str| {
+            let mut version = v1();
+            version.successor = Some(successor.to_owned());
+            version.replaces_itself(&["api.example.com"])
+        };
+        for gone in ["/v1", "/v1/", "/v1/new?x", "https://api.example.com/v1/new"] {
+            assert!(own(gone), "{gone}");
+        }
+        for stays in
+            ["/v2", "/v10", "https://new.example.com/v1", "https://api.example.com", "https://api.example.com/v2"]
+        {
+            assert!(!own(stays), "{stays}");
+        }
     }
 
     #[test]

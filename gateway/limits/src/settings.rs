@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, de};
 
 const COUNTERS: NonZeroU32 = positive(1_000_000);
 const ADDRESSES: NonZeroU32 = positive(200_000);
-const RATE: NonZeroU32 = positive(200);
-const BURST: NonZeroU32 = positive(400);
+const RATE: NonZeroU32 = positive(1_000);
+const BURST: NonZeroU32 = positive(4_000);
 const FAILURES: NonZeroU32 = positive(20);
 const FAILURES_WINDOW: Duration = Duration::from_mins(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -49,6 +49,14 @@ pub struct ShieldSettings {
     pub longest_delay: Duration,
     /// How many addresses are remembered at once; beyond it the one longest idle is forgotten.
     pub addresses: NonZeroU32,
+}
+
+impl ShieldSettings {
+    /// The most requests that one address gets into a window of this length.
+    pub fn most(&self, window: Duration) -> u64 {
+        let steady = u128::from(self.rate.get()) * window.as_millis() / 1_000;
+        u64::try_from(steady).unwrap_or(u64::MAX).saturating_add(u64::from(self.burst.get()))
+    }
 }
 
 impl Default for ShieldSettings {
@@ -96,6 +104,14 @@ mod tests {
         assert_eq!((read.counters.get(), read.shield.rate.get(), read.shield.burst), (5, 7, BURST));
         assert_eq!(read.shield.failures_window, Duration::from_mins(2));
         assert_eq!(read.shield.longest_delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn one_address_gets_its_burst_and_its_rate_into_a_window() {
+        let shield: ShieldSettings = toml::from_str("rate = 200\nburst = 400").unwrap();
+        assert_eq!(shield.most(Duration::from_secs(10)), 2_400);
+        assert_eq!(shield.most(Duration::from_millis(10)), 402);
+        assert_eq!(shield.most(Duration::MAX), u64::MAX);
     }
 
     #[test]

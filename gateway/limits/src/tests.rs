@@ -209,13 +209,13 @@ fn shielded() -> (Limiter, IpAddr) {
 }
 
 #[test]
-fn one_address_may_send_400_at_once_and_200_a_second_after_that() {
+fn one_address_may_send_4000_at_once_and_1000_a_second_after_that() {
     let (limiter, source) = shielded();
     let passed = |from: u64, count: u64, gap: u64| {
         (0..count).filter(|it| limiter.shield(source, Tick::from_nanos(from + it * gap)).is_ok()).count()
     };
-    assert_eq!(passed(0, 1000, 0), 400);
-    assert_eq!(passed(SECOND, 1000, MILLI), 399, "200 saved up in the first second and 199 more in the next 999 ms");
+    assert_eq!(passed(0, 10_000, 0), 4_000);
+    assert_eq!(passed(SECOND, 4_000, MILLI / 4), 1_999, "1000 saved up in the first second and 999 more in the next");
     let refused = limiter.shield(source, Tick::from_nanos(1999 * MILLI)).unwrap_err();
     assert_eq!((refused.retry_after().as_secs(), refused.told().reason), (1, "address_limited"));
     assert!(limiter.shield("192.0.2.2".parse().unwrap(), Tick::from_nanos(2 * SECOND)).is_ok());
@@ -225,11 +225,11 @@ fn one_address_may_send_400_at_once_and_200_a_second_after_that() {
 fn an_ipv6_subscriber_is_one_address_and_a_mapped_one_is_ipv4() {
     let (limiter, _) = shielded();
     let spend =
-        |text: &str| (0..400).filter(|_| limiter.shield(text.parse().unwrap(), Tick::default()).is_ok()).count();
-    assert_eq!(spend("2001:db8:0:1::1"), 400);
+        |text: &str| (0..4_000).filter(|_| limiter.shield(text.parse().unwrap(), Tick::default()).is_ok()).count();
+    assert_eq!(spend("2001:db8:0:1::1"), 4_000);
     assert_eq!(spend("2001:db8:0:1:ffff::2"), 0);
-    assert_eq!(spend("2001:db8:0:2::1"), 400);
-    assert_eq!(spend("::ffff:192.0.2.1"), 400);
+    assert_eq!(spend("2001:db8:0:2::1"), 4_000);
+    assert_eq!(spend("::ffff:192.0.2.1"), 4_000);
     assert_eq!(spend(CROWD), 0);
     assert_eq!(limiter.addresses(), 3);
 }
@@ -293,7 +293,13 @@ proptest! {
 
     #[test]
     fn no_address_sends_more_than_its_burst_and_its_rate(gaps in prop::collection::vec(0..20 * MILLI, 1..600)) {
-        let (limiter, source) = shielded();
+        let shield = ShieldSettings {
+            rate: NonZeroU32::new(200).unwrap(),
+            burst: NonZeroU32::new(400).unwrap(),
+            ..ShieldSettings::default()
+        };
+        let limiter = Limiter::new(&LimitsSettings { shield, ..LimitsSettings::default() });
+        let source = CROWD.parse().unwrap();
         let (mut now, mut passed) = (0, 0);
         for gap in gaps {
             now += gap;

@@ -47,11 +47,16 @@ impl Finding<'_> {
 }
 
 /// A fault of Cedar's, at the place it points to.
-pub(super) fn pointed(file: &Path, text: &str, fault: &dyn Diagnostic) -> Fault {
+fn pointed(file: &Path, text: &str, fault: &dyn Diagnostic) -> Fault {
+    pointed_from(file, text, fault, 0)
+}
+
+/// The same for a part of the text that begins at `start`.
+pub(super) fn pointed_from(file: &Path, text: &str, fault: &dyn Diagnostic, start: usize) -> Fault {
     let message = fault.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let labelled = fault.labels().and_then(|mut it| it.next());
     let place = match labelled {
-        Some(label) => Fault::at_offset(file, text, label.offset(), message),
+        Some(label) => Fault::at_offset(file, text, start + label.offset(), message),
         None => Fault::of(file, message),
     };
     match fault.help() {

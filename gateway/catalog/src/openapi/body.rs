@@ -2,6 +2,7 @@
 
 use domain::Body;
 
+use super::media;
 use super::node::{Key, Node};
 use super::page::Page;
 use super::schema::Schemas;
@@ -67,6 +68,13 @@ fn media_rule<'a>(page: &Page<'a>, schemas: &Schemas, (key, node): &'a (Key, Nod
         page.fault(key.place, format!("`{}` is not a media type", key.text));
         return None;
     };
+    if !media::is_known(&media) {
+        let near = media::meant(&media).map(|it| format!("did you mean `{it}`? "));
+        let message =
+            format!("`{}` is no media type that is known, so a body of it would be held to nothing", key.text);
+        let help = "one of your own begins with `vnd.` or `x-`; `application/*` stands for any";
+        page.fault_with_help(key.place, message, near.unwrap_or_default() + help);
+    }
     page.known_keys(node, &["schema", "example", "examples", "encoding"]);
     let schema = match node.get("schema").filter(|_| media.is_json()).map(|it| (it, schemas.compile(it))) {
         Some((_, Ok(schema))) => Some(schema),

@@ -33,11 +33,6 @@ impl<'a> Page<'a> {
         self.faults.borrow_mut().push(place.fault(self.file, message).with_help(help));
     }
 
-    /// Whether nothing was found wrong so far.
-    pub(super) fn is_sound(&self) -> bool {
-        self.faults.borrow().is_empty()
-    }
-
     /// Every fault so far in the order of the lines, if there is one.
     pub(super) fn done(&self) -> Result<(), Faults> {
         let mut faults: Faults = self.faults.take();

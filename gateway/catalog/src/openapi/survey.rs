@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
-use super::METHODS;
+use super::keywords::Holds;
 use super::node::{Key, Node};
 use super::operation::EXTENSIONS;
 use super::page::Page;
-use super::schema;
+use super::shown::Shown;
+use super::{METHODS, keywords, schema, shown};
+use crate::written::Place;
 
 /// Keys whose map holds names of the writer's own.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 14] = [
     "paths",
     "responses",
     "parameters",
@@ -25,10 +27,6 @@ const NAMES: [&str; 18] = [
     "variables",
     "mapping",
     "scopes",
-    "properties",
-    "patternProperties",
-    "$defs",
-    "dependentSchemas",
 ];
 
 /// Keys whose value is data.
@@ -43,20 +41,30 @@ const IN_PLACE: [&str; 8] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "el
 /// How many schemas may apply to one value through each other.
 const MAX_IN_PLACE: usize = 32;
 
+/// What was found on the way.
+pub(super) struct Surveyed<'a> {
+    /// Whether every schema is one, and every reference leads somewhere and ends: whoever compiles trusts in that.
+    pub(super) compiles: bool,
+    /// Every default and every example.
+    pub(super) shown: Vec<Shown<'a>>,
+}
+
 /// Goes through the whole document once.
-pub(super) fn document(page: &Page<'_>) {
+pub(super) fn document<'a>(page: &Page<'a>) -> Surveyed<'a> {
     version(page);
     for key in ["info", "paths"] {
         if page.root.get(key).is_none() {
             page.fault(page.root.place, format!("document has no `{key}`"));
         }
     }
-    let mut survey = Survey { page, heights: HashMap::new() };
+    let surveyed = Surveyed { compiles: true, shown: Vec::new() };
+    let mut survey = Survey { page, heights: HashMap::new(), surveyed };
     survey.object("", page.root);
     let schemas = page.root.get("components").and_then(|it| it.get("schemas"));
     for (_, schema) in schemas.map_or(&[][..], Node::entries) {
         survey.schema(schema);
     }
+    survey.surveyed
 }
 
 fn version(page: &Page<'_>) {
@@ -71,12 +79,14 @@ struct Survey<'r, 'a> {
     page: &'r Page<'a>,
     /// For each schema, by address, how many others apply to a value through it; `None` while that is being found out.
     heights: HashMap<*const Node, Option<usize>>,
+    surveyed: Surveyed<'a>,
 }
 
 impl<'a> Survey<'_, 'a> {
     /// A part of the document outside of schemas, and the key it stands under.
     fn object(&mut self, under: &str, node: &'a Node) {
         self.reference(node);
+        self.surveyed.shown.extend(shown::by_holder(self.page, under, node));
         for item in node.items() {
             self.object("", item);
         }
@@ -86,7 +96,10 @@ impl<'a> Survey<'_, 'a> {
                 "schemas" => {}
                 name if DATA.contains(&name) || self.extension(under, key, node) => {}
                 name if NAMES.contains(&name) => {
-                    for it in child.entries().iter().map(|(_, it)| it).chain(child.items()) {
+                    for (key, it) in child.entries() {
+                        self.object(if name == "content" { &key.text } else { "" }, it);
+                    }
+                    for it in child.items() {
                         self.object("", it);
                     }
                 }
@@ -117,41 +130,41 @@ impl<'a> Survey<'_, 'a> {
         let meta = jsonschema::draft202012::meta::validator();
         for error in meta.iter_errors(&json) {
             let at = node.at(error.instance_path().as_str()).unwrap_or(node);
-            self.page.fault(at.place, format!("schema is not JSON Schema 2020-12: {error}"));
+            self.broken(at.place, format!("schema is not JSON Schema 2020-12: {error}"));
         }
         self.keywords(node);
+    }
+
+    /// A fault that keeps schemas from being compiled.
+    fn broken(&mut self, place: Place, message: impl Into<String>) {
+        self.surveyed.compiles = false;
+        self.page.fault(place, message);
     }
 
     fn keywords(&mut self, node: &'a Node) {
         self.reference(node);
         self.height(node, 0);
+        self.surveyed.shown.extend(shown::by_schema(node));
         for (key, child) in node.entries() {
             self.keyword(key, child);
-            let name = key.text.as_str();
-            if DATA.contains(&name) || name.starts_with("x-") || REFUSED.contains(&name) {
-                continue;
-            }
-            if NAMES.contains(&name) {
-                for (_, it) in child.entries() {
-                    self.keywords(it);
-                }
-            } else {
-                for it in child.items().iter().chain([child]) {
-                    self.keywords(it);
-                }
+            match keywords::holds(&key.text).unwrap_or(Holds::Other) {
+                Holds::Schema => self.keywords(child),
+                Holds::Schemas => child.items().iter().for_each(|it| self.keywords(it)),
+                Holds::Named => child.entries().iter().for_each(|(_, it)| self.keywords(it)),
+                Holds::Other => {}
             }
         }
     }
 
-    fn keyword(&self, key: &Key, value: &Node) {
+    fn keyword(&mut self, key: &Key, value: &Node) {
         let page = self.page;
         match (key.text.as_str(), value.text()) {
             ("pattern", Some(pattern)) if !schema::is_pattern(pattern) => {
-                page.fault(value.place, "pattern is not one that can be matched in linear time");
+                self.broken(value.place, "pattern is not one that can be matched in linear time");
             }
             ("patternProperties", _) => {
                 for (pattern, _) in value.entries().iter().filter(|(it, _)| !schema::is_pattern(&it.text)) {
-                    page.fault(pattern.place, "pattern is not one that can be matched in linear time");
+                    self.broken(pattern.place, "pattern is not one that can be matched in linear time");
                 }
             }
             ("format", Some(format)) if !schema::is_format(format) => {
@@ -163,19 +176,28 @@ impl<'a> Survey<'_, 'a> {
                 "write `type: [string, \"null\"]`",
             ),
             (name, _) if REFUSED.contains(&name) => {
-                page.fault(key.place, format!("`{name}` is not supported: refer to `#/components/schemas/...`"));
+                self.broken(key.place, format!("`{name}` is not supported: refer to `#/components/schemas/...`"));
             }
             (name, _) if name.starts_with("x-portcullis-") => {
                 page.fault(key.place, format!("extension `{name}` is not known here"));
+            }
+            (name, _) if keywords::holds(name).is_none() && !name.starts_with("x-") => {
+                let message = format!("keyword `{name}` is not known, so nothing would hold a value to it");
+                match keywords::meant(name) {
+                    Some(near) => page.fault_with_help(key.place, message, format!("did you mean `{near}`?")),
+                    None => page.fault(key.place, message),
+                }
             }
             _ => {}
         }
     }
 
     /// A reference leads to something else within the document.
-    fn reference(&self, node: &Node) {
+    fn reference(&mut self, node: &Node) {
         let Some(reference) = node.get("$ref") else { return };
         let page = self.page;
+        let leads = |it: &str| it.starts_with("#/") && page.target(it).and_then(|it| page.resolve(it)).is_some();
+        self.surveyed.compiles &= reference.text().is_some_and(leads);
         match reference.text() {
             Some(text) if text.starts_with("#/") => {
                 if page.target(text).and_then(|it| page.resolve(it)).is_none() {
@@ -198,13 +220,13 @@ impl<'a> Survey<'_, 'a> {
         match self.heights.get(&address) {
             Some(Some(height)) => return *height,
             Some(None) => {
-                self.page.fault(node.place, "schema applies to itself without end");
+                self.broken(node.place, "schema applies to itself without end");
                 return 0;
             }
             None => {}
         }
         if depth > MAX_IN_PLACE {
-            self.page.fault(node.place, format!("more than {MAX_IN_PLACE} schemas apply to one value"));
+            self.broken(node.place, format!("more than {MAX_IN_PLACE} schemas apply to one value"));
             return 0;
         }
         self.heights.insert(address, None);
@@ -215,7 +237,7 @@ impl<'a> Survey<'_, 'a> {
         let height = 1 + target.into_iter().chain(within).map(|it| self.height(it, depth + 1)).max().unwrap_or(0);
         self.heights.insert(address, Some(height));
         if height > MAX_IN_PLACE {
-            page.fault(node.place, format!("more than {MAX_IN_PLACE} schemas apply to one value"));
+            self.broken(node.place, format!("more than {MAX_IN_PLACE} schemas apply to one value"));
         }
         height
     }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod shipped;
+mod slips;
 
 use domain::{Alternative, Body, Class, Native, NativeVerb, Requirement};
 

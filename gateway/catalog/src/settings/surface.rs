@@ -90,6 +90,11 @@ impl Written {
         Some(all?.into_iter().flat_map(|it| it.hosts.iter().map(|it| it.value.clone())).collect())
     }
 
+    /// The hosts that are written down for it.
+    pub(crate) fn host_names(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|it| it.value.as_str())
+    }
+
     /// How its document is to be read.
     pub(crate) fn document(&self, total: Duration) -> DocumentSettings {
         DocumentSettings {

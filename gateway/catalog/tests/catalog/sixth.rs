@@ -8,7 +8,7 @@ use domain::{RequestId, Told};
 use http::StatusCode;
 use tempfile::TempDir;
 
-use crate::{arrival, host, identify, load, shipped};
+use crate::{arrival, host, identify, load, shipped, told};
 
 pub(crate) const PROFILE: &str = r#"
 name = "library"
@@ -265,12 +265,37 @@ fn a_call_of_another_catalog_is_led_nowhere_and_trusted_with_nothing() {
 }
 
 #[test]
-fn an_api_whose_only_version_was_removed_is_gone() {
-    let (_dir, catalog) = six();
-    let library = catalog.profiles().iter().find(|it| it.api.name.as_str() == "library").unwrap();
-    assert!(library.gone("2027-10-01T00:00:00Z".parse().unwrap()).is_none());
-    let version = library.gone("2027-10-01T00:00:01Z".parse().unwrap()).unwrap();
-    assert_eq!(version.name, "v3");
-    let novastraxis = catalog.profiles().iter().find(|it| it.api.name.as_str() == "novastraxis").unwrap();
-    assert!(novastraxis.gone("2030-01-01T00:00:00Z".parse().unwrap()).is_none(), "only one of its versions was");
+fn a_removed_version_that_has_operations_is_told_with_its_line() {
+    let (dir, catalog) = six();
+    let named = |name: &str| catalog.profiles().iter().find(|it| it.api.name.as_str() == name).unwrap();
+    let shut = |name: &str, at: &str| -> Vec<String> {
+        named(name).shut(at.parse().unwrap()).iter().map(|it| format!("{}: {}", it.line, it.message)).collect()
+    };
+    assert!(shut("library", "2027-10-01T00:00:00Z").is_empty());
+    assert_eq!(
+        shut("library", "2027-10-01T00:00:01Z"),
+        ["50: every operation is at or below `/v3`, which was removed as version `v3`"]
+    );
+    assert!(shut("novastraxis", "2030-01-01T00:00:00Z").is_empty(), "only one of its versions was");
+    // A slip of the pen takes what is served for what is gone; what is not below it stays.
+    let file = dir.path().join("novastraxis/api.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let slip = text.replace("prefix = \"/v1\"", "prefix = \"/v2\"").replace("successor = \"/v2\"\n", "");
+    fs::write(&file, slip).unwrap();
+    let catalog = load(dir.path());
+    let told = catalog.profiles().iter().flat_map(|it| it.shut("2026-12-01T00:00:00Z".parse().unwrap()));
+    let told: Vec<String> = told.map(|it| it.to_string()).collect();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert!(told.contains("novastraxis/api.toml:") && told.contains(" more are at or below `/v2`"), "{told}");
+}
+
+#[test]
+fn a_version_that_is_its_own_successor_is_a_fault() {
+    let (dir, _) = six();
+    let file = dir.path().join("novastraxis/api.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("prefix = \"/v1\"") && text.contains("successor = \"/v2\""), "{text}");
+    fs::write(&file, text.replace("prefix = \"/v1\"", "prefix = \"/v2\"")).unwrap();
+    let told = told(&Catalog::load(dir.path()).unwrap_err());
+    assert!(told.contains("`successor` `/v2` is at or below `/v2`, and would be removed with it"), "{told}");
 }

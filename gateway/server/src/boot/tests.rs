@@ -44,6 +44,45 @@ impl Copy {
     }
 }
 
+impl Copy {
+    /// What `check` says beside all that is good.
+    fn warned(&self, text: &str) -> Vec<String> {
+        let text = format!("guardrails = 'policies/guardrails'\n{text}");
+        let settings = Settings::parse(&self.0.path().join("p.toml"), &text).unwrap();
+        let configuration = configuration(&settings).unwrap();
+        let sketches: Vec<Sketch> = configuration.catalog.profiles().iter().map(Sketch::from).collect();
+        let (sources, _) = sources(&settings, &sketches);
+        let folder = format!("{}/", self.0.path().display());
+        let warnings = crate::commands::check::warnings(&settings, &configuration, &sources);
+        warnings.iter().map(|it| it.to_string().replace(&folder, "")).collect()
+    }
+}
+
+#[test]
+fn what_is_forgotten_and_may_be_meant_so_is_a_warning_with_its_line() {
+    let copy = Copy::new();
+    begins(&copy.warned(""), &[]);
+    let action = "         Novastraxis::Action::\"createInstance\",\n";
+    copy.spoil("apis/novastraxis/access.cedar", |it| {
+        assert!(it.contains(action), "{it}");
+        it.replace(action, "")
+    });
+    for cases in ["novastraxis", "novastack"] {
+        std::fs::remove_file(copy.0.path().join(format!("policies/apis/{cases}/access.cases.json"))).unwrap();
+    }
+    let told = copy.warned("[limits.shield]\nrate = 200\nburst = 400\n");
+    let expected = [
+        "policies/apis/novastack/access.cedar: there are no cases beside these policies",
+        "policies/apis/novastraxis/access.cedar: there are no cases beside these policies",
+        "policies/apis/novastraxis/api.toml: tier `enterprise` allows 3333 requests in 10 s, but `[limits.shield]` lets only 2400",
+        "operation `createInstance` has no permit, so that nobody may ask for it",
+    ];
+    begins(&told, &expected);
+    let line = told[3].split(':').nth(1).unwrap().parse::<usize>().unwrap();
+    let document = std::fs::read_to_string(copy.0.path().join("policies/apis/novastraxis/openapi.yaml")).unwrap();
+    assert!(document.lines().nth(line - 1).unwrap().contains("operationId: createInstance"), "{told:?}");
+}
+
 #[track_caller]
 fn begins(told: &[String], expected: &[&str]) {
     assert_eq!(told.len(), expected.len(), "{}", told.join("\n"));

@@ -1,9 +1,14 @@
 //! `portcullis check`
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use authz::PolicySource;
 use catalog::{Profile, Sketch};
-use domain::{Clock as _, Fault, Faults, SystemClock, Timestamp};
+use domain::{Clock as _, Fault, Faults, Operation, RateRule, SystemClock, Tier, Timestamp};
+use limits::ShieldSettings;
+use pipeline::Configuration;
 use serde::Serialize;
 
 use crate::boot;
@@ -22,6 +27,8 @@ struct Checked {
     bundle: String,
     /// Guardrails that guard nothing here.
     idle_guardrails: Vec<String>,
+    /// What may be meant so, and may be forgotten.
+    warnings: Faults,
 }
 
 /// Loads everything the way `serve` does, runs the policies' cases, and puts nothing in force.
@@ -43,25 +50,74 @@ pub(crate) fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCod
         cases: ran.cases,
         bundle: configuration.authorizer.bundle().to_string(),
         idle_guardrails: configuration.authorizer.idle_guardrails().to_vec(),
+        warnings: warnings(settings, &configuration, &sources),
     };
-    let words = format!(
+    let mut words = format!(
         "good: {} APIs with {} operations, {} policies (bundle {}), {} cases passed",
         checked.apis, checked.operations, checked.policies, checked.bundle, checked.cases
     );
+    for warning in &checked.warnings {
+        // Writing to a string cannot fail.
+        let _ = write!(words, "\nwarning: {warning}");
+    }
     output.one(&checked, &words)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// APIs of which nothing is left. `serve` goes on with them, because they may have been alive when it began.
-fn removed(profiles: &[Profile], now: Timestamp) -> Faults {
-    let fault = |profile: &Profile| {
-        let version = profile.gone(now)?;
-        let message = format!(
-            "every operation is at or below `{}`, which was removed as version `{}`",
-            version.prefix, version.name
-        );
-        let help = "change its `prefix` or `sunset_at`, or take the API out";
-        Some(Fault::of(&profile.folder.join("api.toml"), message).with_help(help))
+/// What is no fault, because it may be meant so.
+pub(crate) fn warnings(settings: &Settings, configuration: &Configuration, sources: &[PolicySource]) -> Faults {
+    let profiles = configuration.catalog.profiles();
+    let unpermitted = configuration.authorizer.unpermitted();
+    let untried = |it: &PolicySource| {
+        let fault = Fault::of(&it.file, "there are no cases beside these policies, so that nothing tries them");
+        it.cases
+            .is_none()
+            .then(|| fault.with_help("write them into a file of the same name that ends in `.cases.json`"))
     };
-    profiles.iter().filter_map(fault).collect()
+    let warnings = unpermitted.iter().filter_map(|it| Some(unasked(profiles.get(it.api_index)?, it)));
+    let warnings = warnings.chain(sources.iter().filter_map(untried));
+    let mut warnings: Faults =
+        warnings.chain(profiles.iter().flat_map(|it| beyond(it, &settings.limits.shield))).collect();
+    warnings.sort();
+    warnings
+}
+
+/// An operation that nobody may ask for, at the line that names it.
+fn unasked(profile: &Profile, operation: &Operation) -> Fault {
+    let message = format!("operation `{}` has no permit, so that nobody may ask for it", operation.id);
+    let help = "name it in a permit of this folder, or leave it so where nobody shall";
+    let named = |it: &str| {
+        it.trim()
+            .strip_prefix("operationId:")
+            .is_some_and(|it| it.trim().trim_matches(['"', '\'']) == operation.id.as_str())
+    };
+    let mut lines = profile.surfaces.iter().filter_map(|it| {
+        let text = std::fs::read_to_string(&it.document).ok()?;
+        Some((&it.document, text.lines().position(named)? + 1))
+    });
+    let place = lines.next().map(|(file, line)| Fault::at(file, line, 0, message.clone()));
+    place.unwrap_or_else(|| Fault::of(&profile.folder, message)).with_help(help)
+}
+
+/// Rules of which the shield lets less through, before anybody knows who asks.
+fn beyond(profile: &Profile, shield: &ShieldSettings) -> Faults {
+    let rules = profile.limits.tiers.values().flat_map(|tier| tier.rules.iter().map(move |rule| (tier, rule)));
+    let hidden = rules.filter(|(_, rule)| shield.most(rule.window) < u64::from(rule.limit.get()));
+    let fault = |(tier, rule): (&Arc<Tier>, &RateRule)| {
+        let message = format!(
+            "tier `{}` allows {} requests in {} s, but `[limits.shield]` lets only {} through from one address",
+            tier.name,
+            rule.limit,
+            rule.window.as_secs_f64(),
+            shield.most(rule.window)
+        );
+        Fault::of(&profile.folder.join("api.toml"), message)
+            .with_help("raise `rate` or `burst` of the shield in the settings")
+    };
+    hidden.map(fault).collect()
+}
+
+/// Operations of versions that are gone. `serve` goes on with them, because they may have been alive when it began.
+fn removed(profiles: &[Profile], now: Timestamp) -> Faults {
+    profiles.iter().flat_map(|it| it.shut(now)).collect()
 }

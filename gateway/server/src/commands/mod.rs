@@ -2,7 +2,7 @@
 
 mod api_keys;
 mod audit;
-mod check;
+pub(crate) mod check;
 mod clients;
 mod configure;
 mod keys;

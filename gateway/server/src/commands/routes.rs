@@ -1,6 +1,7 @@
 //! `portcullis routes`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use catalog::Selector;
 use clap::Args;
@@ -43,6 +44,8 @@ struct Route {
     /// What does as well, each all of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     or: Vec<Vec<String>>,
+    /// Whether there is a permit that speaks of it. Where there is none nobody may ask, whatever they are permitted.
+    permitted: bool,
     answered_by: String,
 }
 
@@ -72,12 +75,15 @@ impl Routes {
         {
             anyhow::bail!("there is no API `{wanted}`");
         }
+        let unpermitted = configuration.authorizer.unpermitted();
         let mut routes = Vec::new();
         for profile in profiles.iter().filter(|it| self.api.as_deref().is_none_or(|api| it.api.name.as_str() == api)) {
             for operation in &profile.api.operations {
                 let upstream = configuration.catalog.upstream_of(operation);
                 let selectors = configuration.catalog.selectors(operation);
-                routes.push(Route::of(operation, selectors, &format!("{}:{}", upstream.host, upstream.port)));
+                let route = Route::of(operation, selectors, &format!("{}:{}", upstream.host, upstream.port));
+                let permitted = !unpermitted.iter().any(|it| Arc::ptr_eq(it, operation));
+                routes.push(Route { permitted, ..route });
             }
         }
         output.list(&routes)?;
@@ -100,6 +106,7 @@ impl Route {
             strict: operation.strict,
             needs: alternatives.next().unwrap_or_default(),
             or: alternatives.collect(),
+            permitted: true,
             answered_by: match operation.native {
                 Native::No => upstream.to_owned(),
                 Native::Unserved => "nobody yet".to_owned(),
@@ -108,8 +115,11 @@ impl Route {
         }
     }
 
-    /// `compute`, `a and b`, `a or b`; `nothing` where anybody may ask.
+    /// `compute`, `a and b`, `a or b`; `nothing` where anybody may ask, `no permit` where nobody may.
     fn needed(&self) -> String {
+        if !self.permitted {
+            return "no permit".to_owned();
+        }
         if self.needs.is_empty() {
             return "nothing".to_owned();
         }
@@ -168,5 +178,7 @@ mod tests {
         let row = part.row();
         assert!(row.contains(&"/{bucket}/{key}?partNumber&uploadId with x-amz-copy-source".to_owned()), "{row:?}");
         assert!(row.contains(&"s3:PutObject and s3:GetObject".to_owned()), "{row:?}");
+        let closed = Route { permitted: false, ..part };
+        assert!(closed.row().contains(&"no permit".to_owned()), "{:?}", closed.row());
     }
 }

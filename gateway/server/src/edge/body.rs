@@ -1,28 +1,31 @@
 //! The request body, read early or held back.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use domain::{Clock, Tick};
 use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use pingora::proxy::Session;
 use pipeline::{BodyFlow, Forward, Incoming, Unread};
 use tokio::time::timeout;
 
+use super::pace::Pace;
+use super::settings::ConnectionSettings;
+
 /// The body of the request that a session is serving.
 pub(crate) struct SessionBody<'a> {
     session: &'a mut Session,
     declared: Option<u64>,
-    patience: Duration,
+    clock: &'a dyn Clock,
+    bounds: &'a ConnectionSettings,
     /// What an earlier step has read: a signature over the body is checked before the body itself is.
     read: Option<Bytes>,
 }
 
 impl<'a> SessionBody<'a> {
-    pub(crate) fn new(session: &'a mut Session, patience: Duration) -> Self {
+    pub(crate) fn new(session: &'a mut Session, clock: &'a dyn Clock, bounds: &'a ConnectionSettings) -> Self {
         let declared = declared(session);
-        Self { session, declared, patience, read: None }
+        Self { session, declared, clock, bounds, read: None }
     }
 }
 
@@ -35,7 +38,7 @@ impl Incoming for SessionBody<'_> {
     async fn read(&mut self, max: u64) -> Result<Bytes, Unread> {
         let whole = match self.read.clone() {
             Some(whole) => whole,
-            None => timeout(self.patience, self.read_whole(max)).await.unwrap_or(Err(Unread::Cut))?,
+            None => self.read_whole(max).await?,
         };
         if whole.len() as u64 > max {
             return Err(Unread::TooLarge);
@@ -55,7 +58,9 @@ impl SessionBody<'_> {
             self.session.write_continue_response().await.map_err(|_| Unread::Cut)?;
         }
         let mut whole = BytesMut::new();
-        while let Some(chunk) = self.session.read_request_body().await.map_err(|_| Unread::Cut)? {
+        let begun = self.clock.tick();
+        let mut pace = Pace::begin(begun);
+        while let Some(chunk) = self.next(begun, &mut pace).await? {
             if (whole.len() + chunk.len()) as u64 > max {
                 return Err(Unread::TooLarge);
             }
@@ -65,6 +70,19 @@ impl SessionBody<'_> {
             return Err(Unread::TooLarge);
         }
         Ok(whole.freeze())
+    }
+
+    /// The next piece, if it comes while the body is fast enough, and before deciding has taken too long. What is there
+    /// already sets no timer.
+    async fn next(&mut self, begun: Tick, pace: &mut Pace) -> Result<Option<Bytes>, Unread> {
+        let now = self.clock.tick();
+        let left = self.bounds.decide().saturating_sub(now.since(begun)).min(pace.patience(now, self.bounds));
+        let read = timeout(left, self.session.read_request_body()).await;
+        let piece = read.map_err(|_| Unread::Cut)?.map_err(|_| Unread::Cut)?;
+        let length = piece.as_ref().map_or(0, Bytes::len);
+        // The end of a body is no piece that could be late.
+        let keeps = piece.is_none() || pace.keeps(length, self.clock.tick(), self.bounds);
+        if keeps { Ok(piece) } else { Err(Unread::Cut) }
     }
 }
 

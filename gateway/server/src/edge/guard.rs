@@ -48,13 +48,19 @@ tokio::task_local! {
 pub(crate) struct Watch {
     head_read: AtomicBool,
     deadline: AtomicU64,
+    passed: AtomicBool,
     /// By what it was let in.
     pub(crate) lease: Lease,
 }
 
 impl Watch {
     fn until(deadline: Tick) -> Self {
-        Self { head_read: AtomicBool::new(false), deadline: AtomicU64::new(deadline.nanos()), lease: Lease::default() }
+        Self {
+            head_read: AtomicBool::new(false),
+            deadline: AtomicU64::new(deadline.nanos()),
+            passed: AtomicBool::new(false),
+            lease: Lease::default(),
+        }
     }
 
     /// The head has been read; the request may go on until `deadline`.
@@ -66,6 +72,11 @@ impl Watch {
     /// The operation is known, and with it how long it may take: `None` for as long as it likes.
     pub(crate) fn extend(&self, deadline: Option<Tick>) {
         self.deadline.store(deadline.map_or(NEVER, Tick::nanos), Ordering::Relaxed);
+    }
+
+    /// Whether the request is being cut off because its time is up.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// The next moment at which something is to be looked at.
@@ -212,6 +223,7 @@ impl Guard {
                 ready!(alarm.poll(&watch, &self.edge.gateway, cx));
                 let unread = !watch.head_read.load(Ordering::Relaxed);
                 if !(unread && link.as_ref().is_some_and(|it| it.give_up())) {
+                    watch.passed.store(true, Ordering::Relaxed);
                     return Poll::Ready(None);
                 }
                 // One more turn, in which the caller is told, and a moment for it to hear.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
-use domain::RequestId;
+use domain::{RequestId, Tick};
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -96,7 +96,7 @@ impl Edge {
                 return reply::send(session, passing, &head, answer.into()).await.map(|()| true);
             }
         };
-        let mut body = SessionBody::new(session, self.bounds.decide());
+        let mut body = SessionBody::new(session, &*self.gateway.clock, &self.bounds);
         let passage = Passage { configuration: &configuration, host, arrival: &arrival, body: &mut body, trail };
         match self.gateway.decide(passage).await {
             Ok(forward) => {
@@ -111,6 +111,7 @@ impl Edge {
                 passing.go_on(configuration, arrival, forward);
                 passing.hold(WATCH.try_with(Arc::clone).ok(), now);
                 passing.pace = Some(Pace::begin(now));
+                self.wait(session, passing, now);
                 Ok(false)
             }
             Err(refused) => {
@@ -120,6 +121,18 @@ impl Edge {
                 reply::send(session, passing, &head, refused).await.map(|()| true)
             }
         }
+    }
+}
+
+impl Edge {
+    /// Waits for the next piece of a body no longer than the body is fast enough. Over HTTP/1 pingora notices that none
+    /// comes, and the caller is told; over HTTP/2 it does not, and the stream ends.
+    fn wait(&self, session: &mut Session, passing: &Passing, now: Tick) {
+        let Some(patience) = passing.pause(now, &self.bounds) else { return };
+        session.set_read_timeout(Some(patience));
+        // Where pingora sees to it, this is only for an API behind that takes nothing.
+        let patience = if session.as_downstream().is_http2() { patience } else { self.bounds.idle() };
+        let _ = WATCH.try_with(|it| it.extend(passing.until(Some(patience), now)));
     }
 }
 
@@ -268,7 +281,7 @@ impl ProxyHttp for Edge {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         chunk: &mut Option<Bytes>,
         end: bool,
         passing: &mut Box<Passing>,
@@ -282,12 +295,12 @@ impl ProxyHttp for Edge {
         if passing.awaits_body() && !passing.pace.as_mut().is_none_or(|it| it.keeps(piece, now, &self.bounds)) {
             return passing.end(Answer::BodyCut);
         }
-        if let Some(patience) = passing.patience(end, &self.bounds) {
-            // Whoever stalls, here or there, is not waited for: where pingora does not see to it, the connection ends.
-            let _ = WATCH.try_with(|it| it.extend(Some(now + patience + GRACE)));
-        }
         if end {
             passing.rest();
+            // Who stalls now is the API behind: where pingora does not see to it, the connection ends.
+            let _ = WATCH.try_with(|it| it.extend(passing.until(passing.patience(), now)));
+        } else {
+            self.wait(session, passing, now);
         }
         passing.pass_body(chunk, end)
     }
@@ -309,7 +322,7 @@ impl ProxyHttp for Edge {
         response: &mut ResponseHeader,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
-        if passing.patience(true, &self.bounds).is_some() {
+        if passing.patience().is_some() {
             let _ = WATCH.try_with(|it| it.extend(None));
         }
         if session.is_process_shutting_down() {

@@ -6,6 +6,9 @@ use domain::Tick;
 
 use super::settings::ConnectionSettings;
 
+/// The shortest wait there is.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// One body on its way: since when, and how much of it has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
@@ -28,6 +31,11 @@ impl Pace {
     pub(crate) fn keeps(&mut self, piece: usize, now: Tick, bounds: &ConnectionSettings) -> bool {
         self.received = self.received.saturating_add(piece as u64);
         now.since(self.since) <= longest(self.received, bounds)
+    }
+
+    /// How long the next piece may be waited for: until then the body is fast enough, and no pause is too long.
+    pub(crate) fn patience(&self, now: Tick, bounds: &ConnectionSettings) -> Duration {
+        longest(self.received, bounds).saturating_sub(now.since(self.since)).max(LEAST).min(bounds.idle())
     }
 }
 
@@ -52,6 +60,9 @@ mod tests {
         assert!(slow.keeps(1, after(11), &bounds));
         let mut steady = Pace::begin(begun);
         assert!((1..10_000).all(|it| steady.keeps(1024, after(it), &bounds)));
+        let waits = |pace: &Pace, seconds| pace.patience(after(seconds), &bounds).as_secs();
+        assert_eq!((waits(&slow, 1), waits(&slow, 10), waits(&slow, 60)), (10, 1, 0));
+        assert_eq!(waits(&steady, 1), bounds.idle().as_secs(), "no pause is longer");
         assert_eq!(longest(u64::MAX, &bounds).as_secs(), 10 + u64::MAX / 1024);
     }
 }

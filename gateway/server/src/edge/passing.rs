@@ -17,6 +17,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType};
 use pipeline::{Answer, BodyFlow, Configuration, Ending, Forward, Person, Trail};
 
+use super::GRACE;
 use super::content::Content;
 use super::guard::Watch;
 use super::inward;
@@ -45,6 +46,8 @@ pub(crate) struct Passing {
     pub(crate) fault: Option<Answer>,
     /// How fast its body comes.
     pub(crate) pace: Option<Pace>,
+    /// Whether all of its body has come.
+    heard: bool,
     /// Its deadlines, and by what it was let in.
     watch: Option<Arc<Watch>>,
     /// How much of the body of the answer was let through.
@@ -97,12 +100,23 @@ impl Passing {
         pace::longest(declared.unwrap_or(most), bounds)
     }
 
-    /// How long may be waited for the next piece of the body, or for the answer once all of it has come, where the operation
-    /// has no deadline.
-    pub(crate) fn patience(&self, whole: bool, bounds: &ConnectionSettings) -> Option<Duration> {
+    /// How long may be waited for the answer once all of the body has come, where the operation has no deadline.
+    pub(crate) fn patience(&self) -> Option<Duration> {
         let call = self.forward.as_ref().map(|it| it.call()).filter(|it| it.operation.deadline.is_none())?;
-        let answer = || self.configuration.as_ref().map(|it| it.catalog.profile(call).upstream_timeouts.between_bytes);
-        if whole { answer() } else { Some(bounds.idle()) }
+        self.configuration.as_ref().map(|it| it.catalog.profile(call).upstream_timeouts.between_bytes)
+    }
+
+    /// How long may be waited for the next piece of the body; `None` where none can come.
+    pub(crate) fn pause(&self, now: Tick, bounds: &ConnectionSettings) -> Option<Duration> {
+        self.pace.filter(|_| self.awaits_body()).map(|it| it.patience(now, bounds))
+    }
+
+    /// Until when the request goes on, where it waits no longer than this for what comes next.
+    pub(crate) fn until(&self, patience: Option<Duration>, now: Tick) -> Option<Tick> {
+        let asked = self.forward.as_ref().zip(self.arrival.as_ref());
+        let deadline = asked.and_then(|(it, arrival)| Some(arrival.at.tick + it.call().operation.deadline?));
+        let waited = patience.map(|it| now + it);
+        deadline.into_iter().chain(waited).min().map(|it| it + GRACE)
     }
 
     /// Begins to send the body, for the first time or again, and says in the head how it will be written. `rechunked` as
@@ -144,7 +158,8 @@ impl Passing {
     }
 
     /// All of the request has come. Until its answer begins there is nothing to cut.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn rest(&mut self) {
+        self.heard = true;
         let answered = self.trail.as_ref().is_some_and(|it| it.answered().is_some());
         if let Some(watch) = self.watch.as_ref().filter(|_| !answered) {
             watch.lease.rest();
@@ -220,6 +235,12 @@ impl Passing {
         for name in foreign {
             head.headers.remove(&name);
         }
+        // Whoever is not counted is told of no limit, least of all of one that the gateway does not hold anybody to.
+        if let Some(names) = self.stamps().profile.map(|it| &it.limits.headers) {
+            for name in [&names.limit, &names.remaining, &names.reset] {
+                head.headers.remove(name);
+            }
+        }
         if head.status.is_informational() {
             *response = head.into();
             return;
@@ -243,11 +264,14 @@ impl Passing {
 }
 
 impl Drop for Passing {
-    /// Where pingora was waiting when the credential ended, nobody is left to say so but this.
+    /// Where pingora was waiting when the credential ended, or for a body that stalls over HTTP/2, nobody is left to say
+    /// so but this.
     fn drop(&mut self) {
-        let lapsed = self.watch.as_ref().and_then(|it| it.lease.lapsed());
-        let Some((mut trail, why)) = self.trail.take().zip(lapsed) else { return };
-        trail.refuse(&Answer::Lapsed(why));
+        let Some(watch) = &self.watch else { return };
+        let stalled = || (watch.has_passed() && self.awaits_body() && !self.heard).then_some(Answer::BodyCut);
+        let why = watch.lease.lapsed().map(Answer::Lapsed).or_else(stalled);
+        let Some((mut trail, why)) = self.trail.take().zip(why) else { return };
+        trail.refuse(&why);
         let bytes_in = self.pace.map_or(0, |it| it.received());
         let status = trail.answered().and(trail.upstream_status());
         trail.settle_at_once(Ending { status, bytes_in, bytes_out: self.passed, whole: false });
@@ -262,10 +286,11 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), what
-/// only the gateway says, and what would lead callers past it.
+/// only the gateway says, its limits among it, and what would lead callers past it.
 fn is_foreign(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with(OURS)
+        || name.starts_with("ratelimit")
         || matches!(name, "keep-alive" | "proxy-authenticate" | "proxy-connection" | "te" | "trailer" | "upgrade")
         || matches!(name, "alt-svc" | "refusal-reason")
 }

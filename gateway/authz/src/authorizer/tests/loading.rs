@@ -37,6 +37,68 @@ fn one_fault_hides_no_other_of_its_file_nor_of_another() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_read_hides_nothing_of_the_others_of_its_file() {
+    let text = concat!(
+        "@id(\"a\") permt (principal, action, resource); // with ; and \"quotes\n",
+        "@id(\"b\") permit (principal, action == Example::Action::\"getThng\", resource) when { \";\" == \";\" };\n",
+        "@id(\"c\") permit (principal, action == Example::Action::\"getPart\", resource);\n",
+        "@id(\"d\") permit (principal, action == Example::Action::\"getPrt\", resource\n",
+    );
+    let listing = listed(&faults(&[grant(text)]));
+    let lines: Vec<&str> = listing.lines().filter(|it| !it.starts_with(' ')).collect();
+    let [unread, slip, unended] = lines.as_slice() else { panic!("{listing}") };
+    assert!(unread.starts_with("apis/example/access.cedar:1:"), "{listing}");
+    assert!(slip.starts_with("apis/example/access.cedar:2:39: ") && slip.contains("getThng"), "{listing}");
+    assert!(unended.starts_with("apis/example/access.cedar:4:74: "), "{listing}");
+}
+
+#[test]
+fn a_policy_at_fault_hides_no_case_that_the_others_decide() {
+    let case = |name: &str, scope: &str, action: &str, decision: &str, reason: &str| {
+        format!(
+            r#"{{ "name": "{name}", "decision": "{decision}", "reason": {reason}, "request": {{
+                "principal": "Gw::ApiKey::\"k\"", "action": "Example::Action::\"{action}\"",
+                "resource": "Example::Thing::\"x\"" }}, "entities": [{{ "uid": {{ "type": "Gw::ApiKey", "id": "k" }},
+                "attrs": {{}}, "parents": [{{ "type": "Gw::Scope", "id": "{scope}" }}] }}] }}"#
+        )
+    };
+    let told = |policies: &str, cases: &[String]| -> Vec<String> {
+        let text = format!("[{}]", cases.join(","));
+        let cases = Some(CasesSource { file: "apis/example/access.cases.json".into(), text });
+        let found = faults(&[PolicySource { cases, ..grant(policies) }]);
+        let of_cases = found.iter().filter(|it| it.file.ends_with("access.cases.json"));
+        of_cases.map(|it| it.message.clone()).collect()
+    };
+    let sound = "@id(\"read\") permit (principal in Gw::Scope::\"things:read\",
+        action == Example::Action::\"getThing\", resource);";
+    let slip = "@id(\"write\") permit (principal in Gw::Scope::\"things:write\",
+        action == Example::Action::\"deleteThng\", resource);";
+    let both = format!("{sound}\n{slip}");
+    let cases = [
+        case("reads", "things:read", "getThing", "allow", r#"["read"]"#),
+        case("never", "things:read", "getThing", "deny", "[]"),
+        case("lacks the scope", "things:read", "deleteThing", "allow", r#"["write"]"#),
+        // By the policy that is at fault, which may be meant so.
+        case("writes", "things:write", "deleteThing", "allow", r#"["write"]"#),
+        case("by nobody", "things:read", "getThing", "allow", r#"["red"]"#),
+    ];
+    assert_eq!(
+        told(&both, &cases),
+        [
+            "case `never`: decision is allow, by [\"read\"]",
+            "case `lacks the scope`: decision is deny, by []",
+            "case `by nobody`: no policy has the id `red`",
+            "case `by nobody`: reason is [\"read\"], not [\"red\"]",
+        ]
+    );
+    let forbids = format!("{sound}\n{}", slip.replace("permit", "forbid").replace(":write", ":read"));
+    let may_be_forbidden = [cases[0].clone(), cases[1].clone()];
+    assert_eq!(told(&forbids, &may_be_forbidden), [""; 0], "a forbid may be meant for it");
+    let unread = format!("{sound}\npermt (");
+    assert_eq!(told(&unread, &may_be_forbidden), [""; 0], "what cannot be read may be a forbid");
+}
+
+#[test]
 fn where_an_api_is_not_known_only_what_is_wrong_without_it_is_told() {
     let kind = PolicyKind::Grant("strange".parse().unwrap());
     let strange = |text: &str| PolicySource { kind: kind.clone(), file: "apis/strange/a.cedar".into(), ..grant(text) };
@@ -272,4 +334,19 @@ fn a_template_is_named_where_it_stands() {
     let text = format!("{ALL}\n@id(\"t\")\npermit (principal == ?principal, action, resource);");
     let faults = faults(&[grant(&text)]);
     assert_eq!((faults[0].line, faults[0].message.as_str()), (2, "template `t` has no link"));
+}
+
+#[test]
+fn an_operation_that_no_permit_speaks_of_is_told() {
+    let unpermitted = |permits: &str| -> Vec<String> {
+        let loaded = Authorizer::load(&[Fronted::new(api())], &[grant(permits)]).unwrap();
+        loaded.unpermitted().iter().map(|it| it.id.to_string()).collect()
+    };
+    assert_eq!(unpermitted(ALL), [""; 0]);
+    let one = r#"@id("a") permit (principal, action == Example::Action::"getThing", resource);"#;
+    assert_eq!(unpermitted(one), ["listThings", "deleteThing", "getPart", "status"]);
+    // A group stands for its members, and a forbid permits nothing.
+    let reads = r#"@id("a") permit (principal, action in Example::Action::"read", resource);
+        @id("b") forbid (principal, action == Example::Action::"deleteThing", resource);"#;
+    assert_eq!(unpermitted(reads), ["deleteThing"]);
 }
