@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use crate::catalog::{Catalog, Kept};
 use crate::dialect::Dialect;
 use crate::marks::KeyMarks;
-use crate::openapi::{self, Documented};
+use crate::openapi::{self, Document, Documented};
 use crate::profile::{Credentials, Profile, Surface};
 use crate::settings::{DocumentSettings, Outline, Reading, Settings, WrittenRole};
 use crate::version;
@@ -35,8 +35,8 @@ struct Draft {
     outline: Outline,
     /// `None` where the profile is at fault.
     settings: Option<Settings>,
-    /// In the order of those the outline names; `None` for one that is at fault.
-    documents: Vec<Option<Vec<Documented>>>,
+    /// In the order of those the outline names.
+    documents: Vec<Document>,
     policies: Vec<PathBuf>,
 }
 
@@ -118,7 +118,9 @@ fn draft(folder: &Path, index: usize, faults: &mut Faults) -> Option<Draft> {
     faults.extend(more);
     // Documents are read even where the profile is at fault, so that theirs are heard of as well.
     let api = name.parse().map_err(|why: BadName| faults.push(Fault::of(folder, why.to_string()))).ok()?;
-    let documents = outline.documents.iter().map(|it| document(it, (&api, index), (&file, folder), faults)).collect();
+    let documents: Vec<Document> =
+        outline.documents.iter().map(|it| document(it, &outline, (&api, index), (&file, folder))).collect();
+    faults.extend(documents.iter().flat_map(|it| it.faults.iter().cloned()));
     if settings.is_none() && sound {
         // INVARIANT: an API is never left out in silence.
         faults.push(Fault::of(&file, "cannot be made sense of"));
@@ -130,16 +132,10 @@ fn draft(folder: &Path, index: usize, faults: &mut Faults) -> Option<Draft> {
 
 fn document(
     written: &DocumentSettings,
+    outline: &Outline,
     (api, api_index): (&ApiName, usize),
     (file, folder): (&Path, &Path),
-    faults: &mut Faults,
-) -> Option<Vec<Documented>> {
-    let path = folder.join(&written.document.value);
-    if !path.is_file() {
-        let message = format!("there is no document `{}`", written.document.value.display());
-        faults.push(written.document.place.fault(file, message));
-        return None;
-    }
+) -> Document {
     let surface = openapi::Surface {
         api,
         api_index,
@@ -149,14 +145,45 @@ fn document(
         closed_headers: &written.closed_headers,
         long_lived_total: written.total,
     };
-    openapi::load(&path, &surface).map(|it| it.operations).map_err(|it| faults.extend(it)).ok()
+    let path = folder.join(&written.document.value);
+    if path.is_file() {
+        return openapi::load(&path, &surface);
+    }
+    let message = format!("there is no document `{}`", written.document.value.display());
+    let fault = written.document.place.fault(file, message);
+    // Where one lies there that nobody names, it is most likely meant: by it what else is wrong can be said.
+    let Some(meant) = unnamed(folder, outline) else {
+        return Document { faults: vec![fault], ..Document::default() };
+    };
+    let mut document = openapi::load(&meant, &surface);
+    let name = meant.file_name().unwrap_or_default().to_string_lossy();
+    document.faults.push(fault.with_help(format!("did you mean `{name}`?")));
+    document
+}
+
+/// The only document of a folder that its profile does not name.
+fn unnamed(folder: &Path, outline: &Outline) -> Option<PathBuf> {
+    let named = |it: &Path| outline.documents.iter().any(|named| folder.join(&named.document.value) == it);
+    let is_document = |it: &Path| {
+        let ends = |end: &str| it.as_os_str().as_encoded_bytes().ends_with(end.as_bytes());
+        [".yaml", ".yml", ".json"].into_iter().any(ends) && !ends(".cases.json")
+    };
+    let files = fs::read_dir(folder).ok()?.filter_map(|it| Some(it.ok()?.path()));
+    let mut files = files.filter(|it| it.is_file() && is_document(it) && !named(it));
+    let first = files.next()?;
+    files.next().is_none().then_some(first)
 }
 
 impl Draft {
     /// Every operation that could be read, with the number of its surface.
     fn operations(&self) -> impl Iterator<Item = (usize, &Documented)> {
         let documents = self.documents.iter().enumerate();
-        documents.flat_map(|(surface, it)| it.iter().flatten().map(move |it| (surface, it)))
+        documents.flat_map(|(surface, it)| it.operations.iter().map(move |it| (surface, it)))
+    }
+
+    /// Whether these are all.
+    fn is_whole(&self) -> bool {
+        self.documents.iter().all(|it| it.whole)
     }
 
     /// Nothing was found wrong: the profile as it runs.
@@ -165,7 +192,7 @@ impl Draft {
         let mut operations = Vec::new();
         let mut kept = HashMap::new();
         for (surface, document) in self.documents.into_iter().enumerate() {
-            for it in document.into_iter().flatten() {
+            for it in document.operations {
                 let version = settings.version(&it.operation.template);
                 kept.insert(it.operation.id.clone(), Kept { validator: it.validator, surface, version });
                 operations.push(it.operation);

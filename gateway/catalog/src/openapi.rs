@@ -50,11 +50,27 @@ pub(crate) struct Surface<'a> {
     pub(crate) long_lived_total: Duration,
 }
 
-/// All operations of a document, in its order.
-#[derive(Clone, Debug)]
+/// What could be read of a document.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Document {
-    /// The operations.
+    /// The operations, in its order.
     pub(crate) operations: Vec<Documented>,
+    /// Whether these are all there are, each with the id and the scopes that it has, whatever else is wrong.
+    pub(crate) whole: bool,
+    /// Everything that is wrong with it.
+    pub(crate) faults: Faults,
+}
+
+impl Document {
+    /// The document, if nothing is wrong with it.
+    #[cfg(test)]
+    pub(crate) fn sound(self) -> Result<Self, Faults> {
+        if self.faults.is_empty() { Ok(self) } else { Err(self.faults) }
+    }
+
+    fn unread(fault: Fault) -> Self {
+        Self { faults: vec![fault], ..Self::default() }
+    }
 }
 
 /// One operation and what is asked of its requests.
@@ -77,23 +93,27 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 const STACK: usize = 32 * 1024 * 1024;
 
 /// Reads a document and finds everything that is wrong with it.
-pub(crate) fn load(file: &Path, surface: &Surface<'_>) -> Result<Document, Faults> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| vec![Fault::of(file, format!("document cannot be read: {error}"))])?;
-    read(file, &text, surface)
+pub(crate) fn load(file: &Path, surface: &Surface<'_>) -> Document {
+    match std::fs::read_to_string(file) {
+        Ok(text) => read(file, &text, surface),
+        Err(error) => Document::unread(Fault::of(file, format!("document cannot be read: {error}"))),
+    }
 }
 
 /// Reads on a stack of its own: at the deepest nesting that is allowed, a parser takes more than a worker thread has.
-fn read(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document, Faults> {
+fn read(file: &Path, text: &str, surface: &Surface<'_>) -> Document {
     let read = std::thread::scope(|scope| {
         let reader = std::thread::Builder::new().name("openapi".to_owned()).stack_size(STACK);
         reader.spawn_scoped(scope, || read_here(file, text, surface)).ok()?.join().ok()
     });
-    read.unwrap_or_else(|| Err(vec![Fault::of(file, "document cannot be read: its reader broke off")]))
+    read.unwrap_or_else(|| Document::unread(Fault::of(file, "document cannot be read: its reader broke off")))
 }
 
-fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document, Faults> {
-    let root = Node::parse(file, text).map_err(|fault| vec![fault])?;
+fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Document {
+    let root = match Node::parse(file, text) {
+        Ok(root) => root,
+        Err(fault) => return Document::unread(fault),
+    };
     let page = Page::new(file, &root);
     let surveyed = survey::document(&page);
     servers(&page, surface);
@@ -104,8 +124,7 @@ fn read_here(file: &Path, text: &str, surface: &Surface<'_>) -> Result<Document,
     });
     shown::hold(&page, &schemas, &surveyed.shown);
     let operations = operations(&page, &schemas, surface);
-    page.done()?;
-    Ok(Document { operations })
+    Document { operations, whole: !page.lacks(), faults: page.done() }
 }
 
 fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<Documented> {
@@ -113,15 +132,21 @@ fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<
     let mut shapes = HashMap::new();
     let mut ids = HashMap::new();
     let paths = page.root.get("paths").map_or(&[][..], Node::entries);
+    if paths.is_empty() {
+        page.lack();
+    }
     for (key, item) in paths.iter().filter(|(key, _)| !key.text.starts_with("x-")) {
-        let Some(path) = PathKey::read(page, key, surface) else { continue };
+        let Some(path) = page.known_by(|| PathKey::read(page, key, surface)) else { continue };
         if let Some(line) = shapes.insert(path.shape(), key.place.line) {
             page.fault(key.place, format!("`{}` names the same paths as line {line}", key.text));
         }
-        let Some(item) = page.resolve(item) else { continue };
+        let Some(item) = page.resolve(item) else {
+            page.lack();
+            continue;
+        };
         for (method, node) in item.entries() {
             if !METHODS.contains(&method.text.as_str()) {
-                page.known_key(method, &["$ref", "summary", "description", "servers", "parameters"]);
+                page.known_by(|| page.known_key(method, &["$ref", "summary", "description", "servers", "parameters"]));
                 continue;
             }
             let reader = operation::Reader { page, schemas, surface, path: &path, item };
@@ -129,6 +154,7 @@ fn operations(page: &Page<'_>, schemas: &Schemas, surface: &Surface<'_>) -> Vec<
             if let Some(line) = ids.insert(read.operation.id.clone(), method.place.line) {
                 let place = node.get("operationId").map_or(method.place, |it| it.place);
                 page.fault(place, format!("`operationId` `{}` is that of line {line} too", read.operation.id));
+                page.lack();
             }
             documented.push(read);
         }

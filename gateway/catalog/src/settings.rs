@@ -18,6 +18,7 @@ use http::HeaderName;
 use toml::de::{DeTable, DeValue};
 
 use self::credentials::Shown;
+use self::roles::Roles;
 pub(crate) use self::roles::WrittenRole;
 pub(crate) use self::surface::{ANY_LABEL, SurfaceSettings, is_virtual};
 use self::surface::{Dialects, Written};
@@ -51,8 +52,6 @@ pub(crate) struct Settings {
     pub(crate) resource_tenant: ResourceTenant,
     pub(crate) versions: Vec<Arc<VersionNotice>>,
     pub(crate) roles: Vec<WrittenRole>,
-    /// Every scope that `[credentials]` names.
-    pub(crate) key_scopes: Vec<Placed<Scope>>,
 }
 
 /// What was read of one `api.toml`, whatever is wrong with it.
@@ -70,6 +69,8 @@ pub(crate) struct Outline {
     pub(crate) namespace: Option<Placed<String>>,
     pub(crate) https_only: bool,
     pub(crate) prefixes: Vec<Placed<String>>,
+    /// Every scope that a role or `[credentials]` names.
+    pub(crate) scopes: Vec<Placed<Scope>>,
     /// The documents that could be read of; one for each surface where there are no faults.
     pub(crate) documents: Vec<DocumentSettings>,
     /// The hosts of all surfaces; `None` where there may be more.
@@ -122,7 +123,8 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
     let dialects = Dialects::read(root);
     let limits = root.section("limits").and_then(|it| limits::read(&it));
     let versions = read_versions(root);
-    let roles = roles::read(root);
+    let Roles { all: roles, mut scopes } = roles::read(root);
+    scopes.extend(shown.iter().flat_map(|it| it.scopes.iter().cloned()));
     let resource_tenant = root.section("resource").and_then(|it| it.required::<ResourceTenant>("tenant"));
     let surfaces: Vec<Option<Written>> = root.sections("surface").iter().map(Written::read).collect();
     let total = upstream.as_ref().map_or(TOTAL, |it| it.timeouts.total);
@@ -135,8 +137,9 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         namespace: namespace.as_ref().map(|it| Placed { value: it.value.0.clone(), place: it.place }),
         https_only,
         prefixes: shown.as_ref().map(|it| it.prefixes.clone()).unwrap_or_default(),
+        scopes,
         documents: surfaces.iter().flatten().map(|it| it.document(total)).collect(),
-        hosts: if root.knows_all() && !surfaces.is_empty() { Written::hosts(&surfaces) } else { None },
+        hosts: if root.may_lack_tables() || surfaces.is_empty() { None } else { Written::hosts(&surfaces) },
     };
     let hosts: Vec<&str> = surfaces.iter().flatten().flat_map(Written::host_names).collect();
     version::fault_successors(root, versions.iter().flatten().map(|it| &**it), &hosts);
@@ -154,7 +157,6 @@ fn read(root: &Section<'_>, folder: &str, outline: &mut Outline) -> Option<Setti
         timeouts,
         upstream_identity,
         credentials: shown.credentials,
-        key_scopes: shown.scopes,
         tenant_header: shown.tenant_header,
         limits: limits?,
         resource_tenant: resource_tenant?.value,

@@ -138,11 +138,14 @@ impl<'a> Section<'a> {
 
     /// A list of values; empty where it is left out, `None` where one of them makes no sense.
     pub(crate) fn list<T: Readable>(&self, key: &'static str) -> Option<Vec<Placed<T>>> {
+        self.items(key)?.into_iter().collect()
+    }
+
+    /// The same, with `None` for each that makes no sense.
+    pub(crate) fn items<T: Readable>(&self, key: &'static str) -> Option<Vec<Option<Placed<T>>>> {
         let Some(value) = self.find(key) else { return Some(Vec::new()) };
         let Some(items) = value.get_ref().as_array() else { return self.mistyped(key, value, "a list") };
-        // Collected first, so that each bad item is heard of.
-        let read: Vec<Option<Placed<T>>> = items.iter().map(|it| self.read(key, it)).collect();
-        read.into_iter().collect()
+        Some(items.iter().map(|it| self.read(key, it)).collect())
     }
 
     /// A table that must be there.
@@ -179,10 +182,12 @@ impl<'a> Section<'a> {
             .collect()
     }
 
-    /// Whether each key has been asked for.
-    pub(crate) fn knows_all(&self) -> bool {
+    /// Whether a key that nobody asked for holds tables, which may be those of another key.
+    pub(crate) fn may_lack_tables(&self) -> bool {
         let asked = self.asked.borrow();
-        self.table.keys().all(|it| asked.contains(&&**it.get_ref()))
+        let unknown = self.table.iter().filter(|(it, _)| !asked.contains(&&**it.get_ref()));
+        let mut values = unknown.map(|(_, it)| it.get_ref());
+        values.any(|it| it.is_table() || it.as_array().is_some_and(|it| it.iter().any(|it| it.get_ref().is_table())))
     }
 
     /// Faults each key that nobody asked for. Runs when the section is dropped, too.

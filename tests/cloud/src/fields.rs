@@ -88,9 +88,14 @@ impl Fields {
         self.value(name).map(read).transpose()
     }
 
+    /// A list of texts that must be there.
+    pub(crate) fn listed_texts(&self, name: &str) -> Result<Vec<String>, Refused> {
+        self.texts(name)?.ok_or_else(|| missing(name))
+    }
+
     /// A list of texts that must be there and hold something.
     pub(crate) fn required_texts(&self, name: &str) -> Result<Vec<String>, Refused> {
-        let texts = self.texts(name)?.ok_or_else(|| missing(name))?;
+        let texts = self.listed_texts(name)?;
         let empty = || Refused::invalid(name, format!("{name} must name at least one"));
         if texts.is_empty() { Err(empty()) } else { Ok(texts) }
     }
@@ -143,6 +148,7 @@ mod tests {
         assert_eq!(it.number("count", 1..=10).unwrap(), Some(2));
         assert!(it.flag("on").unwrap());
         assert_eq!(it.required_texts("keys").unwrap(), ["x", "y"]);
+        assert_eq!(it.listed_texts("keys").unwrap(), ["x", "y"]);
         assert_eq!((it.text("none").unwrap(), it.object("absent").unwrap()), (None, None));
     }
 
@@ -155,6 +161,8 @@ mod tests {
         assert_eq!(param(it.flag("on").unwrap_err()), "on");
         assert_eq!(param(it.texts("keys").unwrap_err()), "keys");
         assert_eq!(param(it.required_texts("none").unwrap_err()), "none");
+        assert_eq!(it.listed_texts("none").unwrap(), [""; 0]);
+        assert_eq!(param(it.listed_texts("absent").unwrap_err()), "absent");
         assert_eq!(param(it.required_text("absent").unwrap_err()), "absent");
         assert_eq!(param(it.choice("plan", &["nano"]).unwrap_err()), "plan");
     }

@@ -69,6 +69,14 @@ struct World {
     queries: BTreeMap<String, Timestamp>,
 }
 
+impl World {
+    /// Whether something of the tenant has this id.
+    fn owns(&self, id: &str) -> bool {
+        let mut listed = self.vpcs.iter().chain(&self.domains);
+        self.instances.contains_key(id) || listed.any(|it| is(it, "id", Some(id)))
+    }
+}
+
 /// A list of seeded resources shows those whose `field` is `wanted`, or all where nothing is.
 fn is(item: &Value, field: &str, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| item.get(field).and_then(Value::as_str) == Some(wanted))

@@ -20,17 +20,16 @@ pub(super) fn find(drafts: &[Draft], faults: &mut Faults) {
 /// A role, or a key, is given scopes that operations ask for: one that no document knows is a slip of the pen.
 fn roles(draft: &Draft, faults: &mut Faults) {
     // What a document that could not be read asks for, nobody knows.
-    let Some(settings) = draft.settings.as_ref().filter(|_| draft.documents.iter().all(Option::is_some)) else {
+    if draft.documents.is_empty() || !draft.is_whole() || draft.outline.hosts.is_none() {
         return;
-    };
+    }
     let asked: BTreeSet<&Scope> = draft
         .operations()
         .flat_map(|(_, it)| &it.operation.requirement.0)
         .flat_map(|it| &it.0)
         .flat_map(|it| &it.1)
         .collect();
-    let given = settings.roles.iter().filter_map(|it| it.scopes.as_ref()).flatten();
-    for scope in given.chain(&settings.key_scopes) {
+    for scope in &draft.outline.scopes {
         if !asked.contains(&scope.value) {
             let message = format!("no operation asks for scope `{}`", scope.value);
             faults.push(scope.place.fault(&draft.file, message));
@@ -71,10 +70,11 @@ fn prefixes(drafts: &[Draft], faults: &mut Faults) {
 /// Within one document the reader of documents sees to it; this is between the documents of one API.
 pub(super) fn operation_ids(draft: &Draft) -> Faults {
     let mut faults = Faults::new();
-    let mut seen: BTreeMap<&str, &Operation> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, (usize, &Operation)> = BTreeMap::new();
     for (surface, documented) in draft.operations() {
         let operation = &*documented.operation;
-        if let Some(first) = seen.insert(operation.id.as_str(), operation) {
+        let before = seen.insert(operation.id.as_str(), (surface, operation));
+        if let Some((_, first)) = before.filter(|(it, _)| *it != surface) {
             let message = format!(
                 "operation `{}` (`{} {}`) is also the id of `{} {}`",
                 operation.id, operation.method, operation.template, first.method, first.template

@@ -30,7 +30,9 @@ impl Claim<'_> {
     }
 
     fn operations(&self) -> impl Iterator<Item = &Documented> {
-        self.draft.documents.get(self.surface).into_iter().flatten().flatten()
+        // What clashes within one document is told by its reader.
+        let document = self.draft.documents.get(self.surface).filter(|it| it.faults.is_empty());
+        document.into_iter().flat_map(|it| &it.operations)
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn all(drafts: Vec<Draft>) -> Vec<Sketch> {
 fn operations(draft: &Draft) -> Option<Api> {
     // Where a surface could not be read, its document is missing as well.
     draft.outline.hosts.as_ref()?;
-    let whole = draft.documents.iter().all(Option::is_some) && clash::operation_ids(draft).is_empty();
+    let whole = draft.is_whole() && clash::operation_ids(draft).is_empty();
     let namespace = draft.outline.namespace.as_ref().filter(|_| whole)?.value.clone();
     let operations = draft.operations().map(|(_, it)| Arc::clone(&it.operation)).collect();
     Some(Api { name: draft.name.clone(), namespace, operations })

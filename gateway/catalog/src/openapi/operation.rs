@@ -58,19 +58,19 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn read(&self, method: &Key, node: &'a Node) -> Option<Documented> {
         let page = self.page;
         page.known_keys(node, &KEYS);
-        let id = self.id(method, node);
+        let id = page.known_by(|| self.id(method, node));
         let verb = Method::from_bytes(method.text.to_ascii_uppercase().as_bytes()).ok()?;
         let classes = [("read", Class::Read), ("write", Class::Write), ("delete", Class::Delete)];
-        let class = page.word(node, "x-cedar-class", &classes).unwrap_or_else(|| class(&verb));
+        let class = page.known_by(|| page.word(node, "x-cedar-class", &classes)).unwrap_or_else(|| class(&verb));
         let body = body::read(page, self.schemas, node);
         let parameters = Parameters::read(page, self.schemas, self.item, node);
         let rest = self.path.rest || self.rest(&parameters);
         self.selected(method.place, &parameters);
         let path = self.in_order(method.place, parameters.path, parameters.lost);
-        let requirement = security::requirement(page, node, method.place);
+        let requirement = page.known_by(|| security::requirement(page, node, method.place));
         let streams = page.flag(node, "x-portcullis-stream").unwrap_or_default();
         let long_lived = streams || matches!(body.treatment, Body::Streamed { .. });
-        let (tags, labels) = (self.tags(node), self.labels(node));
+        let (tags, labels) = (page.known_by(|| self.tags(node)), self.labels(node));
         let strict = class != Class::Read || !labels.is_empty();
         let operation = Operation {
             api: self.surface.api.clone(),

@@ -1,6 +1,6 @@
 //! A document being read: where its references lead, and what was found wrong so far.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use domain::Faults;
@@ -16,11 +16,12 @@ pub(super) struct Page<'a> {
     pub(super) file: &'a Path,
     pub(super) root: &'a Node,
     faults: RefCell<Faults>,
+    lacks: Cell<bool>,
 }
 
 impl<'a> Page<'a> {
     pub(super) fn new(file: &'a Path, root: &'a Node) -> Self {
-        Self { file, root, faults: RefCell::default() }
+        Self { file, root, faults: RefCell::default(), lacks: Cell::new(false) }
     }
 
     /// Notes a fault.
@@ -33,12 +34,33 @@ impl<'a> Page<'a> {
         self.faults.borrow_mut().push(place.fault(self.file, message).with_help(help));
     }
 
-    /// Every fault so far in the order of the lines, if there is one.
-    pub(super) fn done(&self) -> Result<(), Faults> {
+    /// What `read` makes of a part of the document by which operations are known to others: where something is wrong with
+    /// it, they are not all known.
+    pub(super) fn known_by<T>(&self, read: impl FnOnce() -> T) -> T {
+        let before = self.faults.borrow().len();
+        let part = read();
+        if before < self.faults.borrow().len() {
+            self.lack();
+        }
+        part
+    }
+
+    /// Notes that not all operations are known.
+    pub(super) fn lack(&self) {
+        self.lacks.set(true);
+    }
+
+    /// Whether not all operations are known.
+    pub(super) fn lacks(&self) -> bool {
+        self.lacks.get()
+    }
+
+    /// Every fault so far in the order of the lines.
+    pub(super) fn done(&self) -> Faults {
         let mut faults: Faults = self.faults.take();
         faults.sort();
         faults.dedup();
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        faults
     }
 
     /// What a reference leads to; the node itself where it is none. `None` where it leads nowhere.

@@ -41,7 +41,7 @@ fn surface(api: &ApiName) -> Surface<'_> {
 }
 
 fn read_text(text: &str) -> Result<Document, Faults> {
-    read(Path::new("openapi.yaml"), text, &surface(&"acme".parse().unwrap()))
+    read(Path::new("openapi.yaml"), text, &surface(&"acme".parse().unwrap())).sound()
 }
 
 /// The one operation of a document that has nothing wrong.
@@ -169,7 +169,7 @@ fn selectors_ask_that_unknown_query_parameters_are_refused() {
     let text = document(&format!("{ID}get: {{ operationId: a, {QUERY} }}")).replace("/a/{id}", "/a/{id}#q");
     let api = "acme".parse().unwrap();
     let surface = Surface { unknown_query: UnknownQuery::Pass, ..surface(&api) };
-    let faults = read(Path::new("a.yaml"), &text, &surface).unwrap_err();
+    let faults = read(Path::new("a.yaml"), &text, &surface).faults;
     assert_eq!(
         faults[0].to_string(),
         "a.yaml:12:3: path `/a/{id}#q` is told apart by its query, but unknown query parameters pass\n  help: an \
@@ -182,7 +182,7 @@ fn selected(selectors: &str, more: &str) -> Result<Document, Faults> {
     let text = document(&format!("{ID}put: {{ operationId: a, {more} }}"));
     let (api, closed) = ("acme".parse().unwrap(), ["x-".to_owned()]);
     let surface = Surface { closed_headers: &closed, ..surface(&api) };
-    read(Path::new("a.yaml"), &text.replace("/a/{id}", &format!("/a/{{id}}#{selectors}")), &surface)
+    read(Path::new("a.yaml"), &text.replace("/a/{id}", &format!("/a/{{id}}#{selectors}")), &surface).sound()
 }
 
 #[track_caller]
@@ -221,7 +221,7 @@ fn a_document_names_the_servers_where_it_is_served_and_no_others() {
             &format!("servers: [{{ url: '{url}' }}]\npaths:"),
             1,
         );
-        read(Path::new("a.yaml"), &text, &Surface { hosts: &hosts, ..surface(&api) })
+        read(Path::new("a.yaml"), &text, &Surface { hosts: &hosts, ..surface(&api) }).sound()
     };
     for good in ["https://api.acme.test/v2", "https://api.acme.test/v2/", "/v2"] {
         assert!(named(good).is_ok(), "{good}");

@@ -21,9 +21,11 @@ pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
     let tables = section.sections("tier");
 
     let mut tiers = BTreeMap::new();
-    let read: Vec<Option<Placed<Tier>>> = tables.iter().map(tier).collect();
-    let whole = read.iter().all(Option::is_some);
-    for Placed { value: tier, place } in read.into_iter().flatten() {
+    let read: Vec<(Option<TierName>, Option<Placed<Tier>>)> = tables.iter().map(tier).collect();
+    // Whatever else is wrong with a tier, it is there.
+    let named: Option<Vec<TierName>> = read.iter().map(|(name, _)| name.clone()).collect();
+    let read = read.into_iter().map(|(_, it)| it);
+    for Placed { value: tier, place } in read.flatten() {
         let name = tier.name.clone();
         if tiers.insert(name.clone(), Arc::new(tier)).is_some() {
             section.fault(place, format!("tier `{name}` is there twice"));
@@ -31,8 +33,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<LimitsProfile> {
     }
     let default_tier = default_tier?;
     let default = tiers.get(&default_tier.value).map(Arc::clone);
-    if default.is_none() && whole {
-        let known: Vec<&str> = tiers.keys().map(TierName::as_str).collect();
+    if let Some(named) = named.filter(|it| !it.contains(&default_tier.value)) {
+        let known: Vec<&str> = named.iter().map(TierName::as_str).collect();
         let help = format!("the tiers are: {}", known.join(", "));
         section.fault_with(
             default_tier.place,
@@ -66,8 +68,13 @@ fn names(section: &Section<'_>) -> LimitHeaders {
     LimitHeaders { limit, remaining, reset }
 }
 
-fn tier(section: &Section<'_>) -> Option<Placed<Tier>> {
+/// A tier, and its name even where something else of it is at fault.
+fn tier(section: &Section<'_>) -> (Option<TierName>, Option<Placed<Tier>>) {
     let name = section.required::<TierName>("name");
+    (name.as_ref().map(|it| it.value.clone()), rules_of(section, name))
+}
+
+fn rules_of(section: &Section<'_>, name: Option<Placed<TierName>>) -> Option<Placed<Tier>> {
     let tables = section.sections("rules");
     if tables.is_empty() {
         section.fault(section.place(), "a tier needs at least one of `rules`");

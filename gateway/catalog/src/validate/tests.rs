@@ -32,7 +32,7 @@ fn operation(text: &str, unknown_query: UnknownQuery) -> Documented {
         closed_headers: &closed,
         long_lived_total: total,
     };
-    let read = openapi::load(Path::new(&file), &surface).unwrap_or_else(|it| panic!("{it:?}"));
+    let read = openapi::load(Path::new(&file), &surface).sound().unwrap_or_else(|it| panic!("{it:?}"));
     read.operations.into_iter().next().unwrap()
 }
 

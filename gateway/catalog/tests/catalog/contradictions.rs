@@ -157,7 +157,7 @@ fn a_document_that_is_not_there_is_a_fault_of_the_line_that_names_it() {
     alone(
         "document = \"openapi.yaml\"",
         "document = \"opanapi.yaml\"",
-        "library/api.toml:7:12: there is no document `opanapi.yaml`",
+        "library/api.toml:7:12: there is no document `opanapi.yaml`\n  help: did you mean `openapi.yaml`?",
     );
     alone(
         "document = \"openapi.yaml\"",

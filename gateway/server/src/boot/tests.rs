@@ -129,6 +129,79 @@ fn policies_are_held_to_a_document_though_its_profile_is_at_fault() {
     assert!(told.concat().contains("did you mean `Cloudnx::Action::\"listVpcs\"`?"), "{told:?}");
 }
 
+/// Expects exactly these, in whichever order.
+#[track_caller]
+fn all(told: &[String], expected: &[&str]) {
+    for expected in expected {
+        assert!(told.iter().any(|it| it.contains(expected)), "nothing about {expected}:\n{}", told.join("\n"));
+    }
+    assert_eq!(told.len(), expected.len(), "{}", told.join("\n"));
+}
+
+impl Copy {
+    /// Puts `new` where `old` stands first.
+    #[track_caller]
+    fn slip(&self, file: &str, old: &str, new: &str) {
+        self.spoil(file, |it| {
+            assert!(it.contains(old), "{old}");
+            it.replacen(old, new, 1)
+        });
+    }
+}
+
+#[test]
+fn one_fault_of_an_api_hides_no_other_of_it_in_whichever_file() {
+    let copy = Copy::new();
+    // An unknown key, an action and a scope.
+    copy.slip("apis/novastraxis/api.toml", "title = ", "https_onyl = true\ntitle = ");
+    copy.slip("apis/novastraxis/access.cedar", "\"listInstances\"", "\"listInstancez\"");
+    copy.slip("apis/cloudnexus/api.toml", "title = ", "https_onyl = true\ntitle = ");
+    copy.slip("apis/cloudnexus/api.toml", "scopes = [\"instances:read\"", "scopes = [\"instances:raed\"");
+    // A limit and a tier.
+    copy.slip("apis/novastack/api.toml", "limit = 60,", "limit = 0,");
+    copy.slip("apis/novastack/api.toml", "default_tier = \"level-1\"", "default_tier = \"gold\"");
+    // A schema, a scope and an action.
+    copy.slip("apis/cloudnexus-servers/openapi.yaml", "type: integer", "type: integre");
+    copy.slip("apis/cloudnexus-servers/api.toml", "scopes = [\"servers:read\"", "scopes = [\"servers:raed\"");
+    // An action and a case.
+    let own = "@id(\"odd\") permit (principal in Gw::Scope::\"audit:read\", action == Portcullis::Action::\"listEntris\", resource);";
+    copy.spoil("apis/portcullis/access.cedar", |it| it + own);
+    copy.slip("apis/portcullis/access.cases.json", "\"allow\"", "\"deny\"");
+    all(
+        &copy.told(""),
+        &[
+            "novastraxis/api.toml:3:1: no such key `https_onyl`",
+            "did you mean `Novastraxis::Action::\"listInstances\"`?",
+            "cloudnexus/api.toml:3:1: no such key `https_onyl`",
+            "cloudnexus/api.toml:71:11: no operation asks for scope `instances:raed`",
+            "novastack/api.toml:62:40: `limit` is 0",
+            "novastack/api.toml:57:16: `default_tier`: there is no tier `gold`",
+            "cloudnexus-servers/openapi.yaml:444:",
+            "cloudnexus-servers/api.toml:86:11: no operation asks for scope `servers:raed`",
+            "did you mean `Portcullis::Action::\"listEntries\"`?",
+            "portcullis/access.cases.json:3:13: case `audit:read is enough for listEntries`: decision is allow",
+        ],
+    );
+}
+
+#[test]
+fn neither_a_policy_that_cannot_be_read_nor_a_document_under_another_name_hides_an_action() {
+    let copy = Copy::new();
+    copy.slip("apis/novastraxis/access.cedar", "\"listInstances\"", "\"listInstancez\"");
+    copy.spoil("apis/novastraxis/access.cedar", |it| it + "@id(\"odd\") permt (principal, action, resource);");
+    copy.slip("apis/novastack/api.toml", "document = \"openapi.yaml\"", "document = \"openapi.yml\"");
+    copy.slip("apis/novastack/access.cedar", "\"listModels\"", "\"listModelz\"");
+    all(
+        &copy.told(""),
+        &[
+            "did you mean `Novastraxis::Action::\"listInstances\"`?",
+            "novastraxis/access.cedar:",
+            "there is no document `openapi.yml`\n  help: did you mean `openapi.yaml`?",
+            "did you mean `Novastack::Action::\"listModels\"`?",
+        ],
+    );
+}
+
 #[test]
 fn what_cannot_be_known_because_of_a_fault_is_none() {
     let copy = Copy::new();

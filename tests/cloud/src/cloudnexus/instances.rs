@@ -104,7 +104,8 @@ pub(super) async fn create(
     let plan = order.required_choice("plan", &PLANS.each_ref().map(|it| it.name))?;
     let plan = PLANS.iter().find(|it| it.name == plan).ok_or_else(|| Refused::invalid("plan", "plan is unknown"))?;
     order.required_text("image_id")?;
-    order.required_texts("ssh_keys")?;
+    // None is as good as any: it is the list that must be there.
+    order.listed_texts("ssh_keys")?;
     let (region, tags) = (order.text("region")?.unwrap_or("us-east-1").to_owned(), order.texts("tags")?);
     let now = cloud.now();
     cloud.within(&tenant, |world| {

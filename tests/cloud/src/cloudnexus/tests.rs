@@ -88,6 +88,9 @@ async fn an_order_needs_its_fields_and_a_name_of_its_own() {
         assert_eq!(status, 400, "{field}");
         assert!(refused["error"]["message"].as_str().unwrap().contains(field));
     }
+    let mut keyless = order("keyless");
+    keyless["ssh_keys"] = json!([]);
+    assert_eq!(nexus.tell("POST", "/v2/instances", &keyless).await.0, 201);
     let mut odd = order("odd");
     odd["plan"] = json!("gigantic");
     assert_eq!(nexus.tell("POST", "/v2/instances", &odd).await.0, 400);

@@ -57,14 +57,14 @@ fn vpcs(seed: &mut Seed, ids: &mut Ids) -> Vec<Value> {
     (0..12).map(&mut vpc).collect()
 }
 
-/// 142, most of them running.
+/// 142, most of them running, the first of which is the one in the reference's examples.
 fn instances(seed: &mut Seed, ids: &mut Ids, vpcs: &[Value], now: Timestamp) -> BTreeMap<String, Instance> {
     let networks: Vec<&str> = vpcs.iter().filter_map(|it| it["id"].as_str()).collect();
     let mut instance = |number: u64| {
         let (role, environment) = (seed.pick(&ROLES), seed.pick(&ENVIRONMENTS));
         let created = whole(now - seed.days(1..=700));
         Instance {
-            id: format!("nsx-i-{}", ids.hex(6)),
+            id: if number == 1 { "nsx-i-8f3a2b".to_owned() } else { format!("nsx-i-{}", ids.hex(6)) },
             name: format!("{role}-{number}"),
             machine_type: seed.pick(&MACHINES).to_owned(),
             region: seed.pick(&REGIONS).to_owned(),

@@ -129,6 +129,10 @@ async fn a_scan_is_queued_then_runs_then_is_complete_and_its_finding_is_an_alert
         bench.clock.advance(WORKING);
     }
     assert_eq!(bench.api("novastraxis", "globex").ask("GET", &look).await.0, 404);
+    let unknown = json!({ "resource_ids": ["nsx-i-8f3a2b", "nsx-i-nobody"] });
+    assert_eq!(nova.tell("POST", "/v2/threats/scan", &unknown).await.0, 404);
+    let network = json!({ "resource_ids": ["vpc-4a1c"] });
+    assert_eq!(nova.tell("POST", "/v2/threats/scan", &network).await.0, 202);
 }
 
 #[tokio::test]

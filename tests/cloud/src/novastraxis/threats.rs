@@ -89,10 +89,13 @@ pub(super) async fn scan(
     order.text("scan_type")?;
     order.flag("include_dependencies")?;
     let id = cloud.within(&tenant, |world| {
+        if let Some(unknown) = scan.resource_ids.iter().find(|it| !world.owns(it)) {
+            return Err(Refused::not_found("Resource", unknown));
+        }
         let id = format!("sc-{}", world.ids.hex(6));
         world.scans.insert(id.clone(), scan);
-        id
-    });
+        Ok(id)
+    })?;
     let estimated = (cloud.shared.pace.working * 2).as_secs();
     Ok((StatusCode::ACCEPTED, Json(json!({ "scan_id": id, "status": "queued", "estimated_duration_s": estimated }))))
 }

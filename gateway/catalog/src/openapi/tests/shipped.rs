@@ -43,7 +43,8 @@ fn every_shipped_document_loads_without_a_fault() {
         let api = "acme".parse().unwrap();
         let closed = [CLOSED.to_owned()];
         let read = read(&file, &text, &Surface { closed_headers: &closed, ..surface(&api) });
-        let faults: Vec<String> = read.err().into_iter().flatten().map(|it| it.to_string()).collect();
+        let faults: Vec<String> = read.faults.iter().map(ToString::to_string).collect();
+        assert!(read.whole, "{}", file.display());
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }
@@ -81,7 +82,7 @@ fn every_example_of_a_request_is_one_the_operation_takes() {
         let api = "acme".parse().unwrap();
         let closed = [CLOSED.to_owned()];
         let document =
-            read(&file, &text, &Surface { base_path: "", closed_headers: &closed, ..surface(&api) }).unwrap();
+            read(&file, &text, &Surface { base_path: "", closed_headers: &closed, ..surface(&api) }).sound().unwrap();
         let root = Node::parse(&file, &text).unwrap();
         let page = Page::new(&file, &root);
         let mut operations = document.operations.iter();
