@@ -27,8 +27,8 @@ const FOLDERS: [&str; 7] = ["", "tile", "tile/entries", "checkpoints", "kept", "
 /// Where write-ahead files are. The one that is written is open all the time: who closes one has written to it.
 const AHEAD: &str = "wal";
 
-/// Files that are written where they lie.
-const WRITTEN: [&str; 2] = ["inflight", "reserve"];
+/// The file that is written where it lies.
+const WRITTEN: &str = "inflight";
 
 /// How many files of one kind lie in one folder.
 const PER_FOLDER: u64 = 1000;
@@ -192,7 +192,7 @@ fn of_others(heard: &[Heard], quiet: bool) -> BTreeSet<PathBuf> {
 
 /// What we do otherwise, or what goes with something else that is heard of.
 fn is_usual(Heard { path, what, .. }: &Heard, quiet: bool) -> bool {
-    let written = what.contains(ReadFlags::MODIFY) && WRITTEN.iter().any(|it| path == Path::new(it));
+    let written = what.contains(ReadFlags::MODIFY) && path == Path::new(WRITTEN);
     // All that was in such a folder went before it.
     let emptied = what.contains(ReadFlags::DELETE | ReadFlags::ISDIR);
     // As long as we write as well, only that somebody closes it tells theirs from ours.

@@ -46,13 +46,16 @@ impl Reserve {
 
     /// Whether what is held is there; also where nothing is.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.held || self.bytes == 0 || fs::metadata(&self.path).is_ok_and(|it| it.len() == self.bytes)
+        let there = || fs::symlink_metadata(&self.path).is_ok_and(|it| it.is_file() && it.len() == self.bytes);
+        !self.held || self.bytes == 0 || there()
     }
 
-    /// Takes the space again that somebody else has given up.
+    /// Takes the space again that somebody else has given up. Where that cannot be it goes on being missed.
     pub(crate) fn take_anew(&mut self) -> io::Result<()> {
         self.held = false;
-        self.hold()
+        let taken = self.hold();
+        self.held = true;
+        taken
     }
 
     /// Gives the space up. Says whether there was any.
@@ -78,6 +81,27 @@ mod tests {
         assert!(taken.len() == 1 << 20 && taken.blocks() * 512 >= 1 << 20, "the space is not taken");
         assert!(reserve.spend() && !reserve.spend());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_others_took_away_is_missed_until_it_is_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reserve");
+        let mut reserve = Reserve::in_log(folder.path(), 1 << 20);
+        reserve.hold().unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        for _ in 0..2 {
+            assert!(!reserve.is_whole());
+            reserve.take_anew().unwrap_err();
+        }
+        fs::remove_dir(&path).unwrap();
+        reserve.take_anew().unwrap();
+        assert!(reserve.is_whole());
+        // Space of somebody else is none that can be given up.
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        assert!(!reserve.is_whole());
     }
 
     #[test]
