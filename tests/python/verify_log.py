@@ -521,6 +521,8 @@ def verify(log, vkey, witnesses):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1].startswith("-"):
+        sys.exit("usage: verify_log.py FOLDER VKEY [WITNESS-VKEY ...]")
     try:
         named = [read_vkey(it, 4) for it in sys.argv[3:]]
         print(json.dumps(verify(Path(sys.argv[1]), read_vkey(sys.argv[2]), named)))

@@ -17,7 +17,7 @@ pub(crate) struct Erase {
     /// Whose person it is
     #[arg(long, value_name = "ID")]
     tenant: TenantId,
-    /// The owner of the keys that were used, or the lineage of a key without an owner
+    /// The id of a user or service account, the owner that keys were made with, or the lineage of a key without an owner
     #[arg(long, value_name = "NAME")]
     subject: String,
 }
