@@ -43,8 +43,8 @@ pub(crate) struct Changes {
     numbers: BTreeMap<PathBuf, i32>,
     /// Folders of tiles and bundles that were listened to before.
     known: BTreeSet<PathBuf>,
-    /// One end of a renaming, of which the other was not heard yet.
-    half: Option<Heard>,
+    /// First ends of renamings, of which the other was not heard yet.
+    halves: Vec<Heard>,
     /// How many entries there were when folders were last looked for.
     size: u64,
 }
@@ -73,7 +73,7 @@ impl Changes {
         let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let (names, numbers) = (BTreeMap::new(), BTreeMap::new());
         let (log, known) = (log.to_owned(), BTreeSet::new());
-        let mut it = Self { log, queue, names, numbers, known, half: None, size: 0 };
+        let mut it = Self { log, queue, names, numbers, known, halves: Vec::new(), size: 0 };
         // What was done before we came is for others to find.
         let _ = it.follow(size)?;
         Ok(it)
@@ -161,9 +161,9 @@ impl Changes {
                 heard.push(Heard { path, what: event.events(), cookie: event.cookie() });
             }
         }
-        // The other end of a renaming may be under way still.
-        let half = heard.pop_if(|it| it.what.contains(ReadFlags::MOVED_FROM));
-        heard.splice(..0, std::mem::replace(&mut self.half, half));
+        let (whole, halves) = without_halves(heard);
+        let mut heard = std::mem::replace(&mut self.halves, halves);
+        heard.extend(whole);
         let names = of_others(&heard, quiet);
         let away = heard.iter().filter(|it| it.what.contains(ReadFlags::MOVED_FROM | ReadFlags::ISDIR));
         gone.extend(away.filter_map(|it| self.numbers.get(&it.path).copied()));
@@ -180,6 +180,14 @@ impl Changes {
             self.size = 0;
         }
     }
+}
+
+/// What was heard but for first ends of renamings whose other end is under way still, and those. What somebody else does at
+/// the same moment may stand between the two.
+fn without_halves(heard: Vec<Heard>) -> (Vec<Heard>, Vec<Heard>) {
+    let there = heard.iter().filter(|it| it.what.contains(ReadFlags::MOVED_TO)).map(|it| it.cookie);
+    let there: BTreeSet<u32> = there.collect();
+    heard.into_iter().partition(|it| !it.what.contains(ReadFlags::MOVED_FROM) || there.contains(&it.cookie))
 }
 
 /// The names that were touched otherwise than we do it.
@@ -245,6 +253,28 @@ mod tests {
         fs::write(log.join("tile/entries/000"), "2").unwrap();
         assert_eq!(changes.take(true).unwrap().names, names(&["tile/entries/000"]));
     }
+
+    #[test]
+    fn a_renaming_is_ours_whatever_others_do_between_its_ends_and_whenever_each_is_heard() {
+        let of = |path: &str, what, cookie| Heard { path: path.into(), what, cookie };
+        let all = [
+            of("kept/1", ReadFlags::MOVED_FROM, 7),
+            of("kept/2", ReadFlags::DELETE, 0),
+            of("kept/1.new", ReadFlags::MOVED_TO, 7),
+        ];
+        for heard_at_first in 0..=all.len() {
+            let (first, second) = all.split_at(heard_at_first);
+            let (whole, halves) = without_halves(first.to_vec());
+            let mut named = of_others(&whole, true);
+            named.extend(of_others(&[halves, second.to_vec()].concat(), true));
+            assert_eq!(named, names(&["kept/2"]), "{heard_at_first}");
+        }
+        // Whose other end never comes was taken out of the log.
+        let (whole, halves) = without_halves(all[..1].to_vec());
+        assert!(whole.is_empty());
+        assert_eq!(of_others(&halves, true), names(&["kept/1"]));
+    }
+
     #[test]
     fn who_writes_to_a_write_ahead_file_is_told_from_the_one_whose_it_is() {
         use std::io::Write as _;
