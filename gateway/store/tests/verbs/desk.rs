@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authn::{Keyring, MasterKey, Peppers, Secrets, SystemRandom};
-use domain::{Clock, FixedClock, KeyId, KeyRecord, Tenant, TenantId, Timestamp};
+use domain::{
+    Arrival, Clock, FixedClock, KeyId, KeyRecord, Moment, NormalPath, PathMode, RequestId, Source, Tenant, TenantId,
+    Tick, Timestamp,
+};
 use identity::{ApiTerms, Identity, KeyState, NewKey, NewTenant, Registry, Settings};
 use store::Sqlite;
 
@@ -87,4 +90,19 @@ pub(crate) fn new(name: &str) -> NewKey {
 
 pub(crate) fn acme() -> TenantId {
     "acme".parse().unwrap()
+}
+
+/// A request that shows this as its bearer.
+pub(crate) fn showing(bearer: &str, at: Timestamp) -> Arrival {
+    let shown = format!("Bearer {bearer}").parse().unwrap();
+    Arrival {
+        id: RequestId::from_bytes([1; 16]),
+        at: Moment { wall: at, tick: Tick::default() },
+        source: Source { address: [192, 0, 2, 7].into(), tls: true },
+        method: http::Method::GET,
+        host: "api.novastraxis.com".to_owned(),
+        target: "/v2/compute/instances".to_owned(),
+        path: NormalPath::parse("/v2/compute/instances", PathMode::Api).unwrap(),
+        headers: [(http::header::AUTHORIZATION, shown)].into_iter().collect(),
+    }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use authn::{AuthRules, KeyRules, Keyring};
-use domain::{Arrival, KeyId, Moment, NormalPath, PathMode, RequestId, Source, Tick, Timestamp, Version};
+use domain::{KeyId, Timestamp, Version};
 use identity::{News, Registry as _};
 
-use crate::desk::{Desk, NOW, desk, new, secrets};
+use crate::desk::{Desk, NOW, desk, new, secrets, showing};
 
 const ROTATIONS: u32 = 100;
 const OVERLAP: Duration = Duration::from_hours(1);
@@ -25,18 +25,7 @@ fn let_in(text: &str, ring: &Keyring, at: Timestamp, secrets: &authn::Secrets) -
         sessions: None,
         anonymous: false,
     };
-    let shown = format!("Bearer {text}").parse().unwrap();
-    let arrival = Arrival {
-        id: RequestId::from_bytes([1; 16]),
-        at: Moment { wall: at, tick: Tick::default() },
-        source: Source { address: [192, 0, 2, 7].into(), tls: true },
-        method: http::Method::GET,
-        host: "api.novastraxis.com".to_owned(),
-        target: "/v2/compute/instances".to_owned(),
-        path: NormalPath::parse("/v2/compute/instances", PathMode::Api).unwrap(),
-        headers: [(http::header::AUTHORIZATION, shown)].into_iter().collect(),
-    };
-    let known = authn::authenticate(&rules, &arrival, None, ring, secrets).ok().flatten();
+    let known = authn::authenticate(&rules, &showing(text, at), None, ring, secrets).ok().flatten();
     known.map(|(caller, _)| caller.standing.key.clone())
 }
 

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use authn::token::{KeySet, Numbers, PublicKey};
 use authn::{AuthRules, Keyring, SystemRandom, TokenRules};
-use domain::{
-    Arrival, DeedClass, KeyId, Moment, NormalPath, PathMode, RequestId, Source, Standing, Tick, Timestamp, TokenKey,
-    TokenKeyAlg, TokenKeyStage,
-};
+use domain::{DeedClass, KeyId, Standing, Timestamp, TokenKey, TokenKeyAlg, TokenKeyStage};
 use identity::{Issuer, Jwk, JwkNumbers, NewToken, NoSigner, Settings, TOKEN_LIFETIME};
 
-use crate::desk::{DAY, Desk, NOW, desk, desk_with, new, secrets};
+use crate::desk::{DAY, Desk, NOW, desk, desk_with, new, secrets, showing};
 
 const ISSUER: &str = "https://api.novastraxis.com";
 const MINUTE: Duration = Duration::from_mins(1);
@@ -149,18 +146,10 @@ fn recognised(token: &str, ring: &Keyring, at: Timestamp) -> Option<Arc<Standing
         sessions: None,
         anonymous: false,
     };
-    let shown = format!("Bearer {token}").parse().unwrap();
-    let arrival = Arrival {
-        id: RequestId::from_bytes([1; 16]),
-        at: Moment { wall: at, tick: Tick::default() },
-        source: Source { address: [192, 0, 2, 7].into(), tls: true },
-        method: http::Method::GET,
-        host: "api.novastraxis.com".to_owned(),
-        target: "/v2/compute/instances".to_owned(),
-        path: NormalPath::parse("/v2/compute/instances", PathMode::Api).unwrap(),
-        headers: [(http::header::AUTHORIZATION, shown)].into_iter().collect(),
-    };
-    authn::authenticate(&rules, &arrival, None, ring, &secrets()).ok().flatten().map(|(caller, _)| caller.standing)
+    authn::authenticate(&rules, &showing(token, at), None, ring, &secrets())
+        .ok()
+        .flatten()
+        .map(|(caller, _)| caller.standing)
 }
 
 #[tokio::test]
