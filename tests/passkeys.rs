@@ -43,6 +43,8 @@ fn a_passkey_signs_its_user_in_once_a_time_where_it_was_made_and_nowhere_else() 
     assert_eq!(seen["left"], json!(["Phone"]), "{seen:#}");
     assert_eq!(seen["removed"], 403, "{seen:#}");
     assert_eq!(seen["faults"], json!([]), "{seen:#}");
+    let removed = |it: &Value| it["action"] == "remove_passkey" && it["outcome"] == "done";
+    let _ = world.gateway.entries().of_kind(1, removed);
     let entries = world.gateway.entries().whole();
     let of = |action: &str, outcome: &str| {
         let found = entries.iter().filter(|it| it["class"] == "identity.change" && it["action"] == action);

@@ -97,8 +97,8 @@ fn whoever_is_trusted_no_more_leaves_nothing_that_came_of_its_word() {
         let _ = list(token).expect(401);
     }
     let _ = list(&key.text).expect(200);
-    let mut ended = world.gateway.entries().whole();
-    ended.retain(|it| it["class"] == "session.end" && it["action"] == "distrust");
+    let distrusted = |it: &Value| it["class"] == "session.end" && it["action"] == "distrust";
+    let ended = world.gateway.entries().of_kind(3, distrusted);
     let accounts: Vec<_> = ended.iter().map(|it| it["facts"]["account"].clone()).collect();
     assert_eq!(accounts, [json!(id), json!(id), json!(again)], "{ended:#?}");
 }

@@ -50,6 +50,17 @@ impl Entries {
         self.asked(&["--log", &self.log.display().to_string()])
     }
 
+    /// The entries of this kind, of requests and of everything else, once there are `count` of them: what is done is
+    /// answered when it is kept, and entered right after.
+    #[track_caller]
+    pub fn of_kind(&self, count: usize, kind: impl Fn(&Value) -> bool) -> Vec<Value> {
+        until(&format!("{count} entries of a kind"), SOON, || {
+            let mut found = self.whole();
+            found.retain(&kind);
+            (found.len() >= count).then_some(found)
+        })
+    }
+
     #[track_caller]
     fn asked(&self, words: &[&str]) -> Vec<Value> {
         let told = command(&self.settings, &[&["audit", "query", "--output", "json"], words].concat());
