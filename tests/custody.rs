@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -205,4 +205,99 @@ fn a_deed_that_was_taken_away_before_it_was_entered_is_missed() {
     world.gateway.catch_up();
     assert_eq!(controls(&world, "gap").len(), 2);
     world.gateway.entries().assert_sound();
+}
+
+/// Puts the files of a database in the place of another.
+fn put_back(copy: &Path, at: &Path) {
+    for name in ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm"] {
+        let (from, to) = (copy.join(name), at.join(name));
+        let _ = fs::remove_file(&to);
+        if from.exists() {
+            let _ = fs::copy(&from, &to).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_means_it() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let list = |world: &World| world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).status;
+    assert!(world.gateway.stop().success());
+    let (data, older, newest) = (world.gateway.data(), world.folder().join("older"), world.folder().join("newest"));
+    for folder in [&older, &newest] {
+        fs::create_dir(folder).expect("a folder");
+    }
+    put_back(&data, &older);
+    world.gateway.start_again();
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
+    world.gateway.catch_up();
+    assert_eq!(list(&world), 401);
+    assert!(world.gateway.stop().success());
+    put_back(&data, &newest);
+
+    let older_words = "the database is older than the audit log";
+    for name in ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm"] {
+        let _ = fs::remove_file(data.join(name));
+    }
+    refused(&world, older_words);
+    put_back(&older, &data);
+    refused(&world, older_words);
+    // Each of these is a deed of its own, which would take the number of one that is missing.
+    for _ in 0..6 {
+        assert_eq!(faults(&world), ["deeds"]);
+    }
+    refused(&world, older_words);
+    let dry = world.gateway.command(&["audit", "accept-database", "--dry-run"]);
+    assert!(dry.code == 1 && dry.out.contains(&key.id) && dry.out.contains("action=revoke"), "{dry:?}");
+    refused(&world, older_words);
+    put_back(&newest, &data);
+    world.gateway.start_again();
+    assert_eq!((list(&world), faults(&world)), (401, Vec::<String>::new()));
+    let running = world.gateway.command(&["audit", "accept-database"]);
+    assert!(running.code == 2 && running.errors.contains("stop it first"), "{running:?}");
+    assert!(world.gateway.stop().success());
+
+    put_back(&older, &data);
+    let accepted = world.gateway.command(&["audit", "accept-database", "--output", "json"]);
+    let told: Value = serde_json::from_str(&accepted.out).expect("what is missing");
+    let revoked = told["missing"].as_array().expect("a list").iter().any(|it| it["key"] == key.id.as_str());
+    assert!(accepted.code == 0 && told["status"] == "accepted" && revoked, "{accepted:?}");
+    let again = world.gateway.command(&["audit", "accept-database"]);
+    assert!(again.code == 1 && again.out.contains("nothing to accept"), "{again:?}");
+    // Before a gateway starts, somebody does again what was undone.
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
+    world.gateway.start_again();
+    world.gateway.catch_up();
+    assert_eq!(list(&world), 401);
+    let entered = until("the entry", SOON, || controls(&world, "accept_database").pop());
+    assert!(entered["facts"]["last"].is_string() && entered["actor"].is_string(), "{entered:#}");
+    assert_eq!((controls(&world, "gap").len(), faults(&world)), (0, Vec::new()));
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn a_database_that_is_replaced_beneath_a_running_gateway_brings_nothing_back() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let list = |world: &World| world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).status;
+    assert!(world.gateway.stop().success());
+    let (data, older, aside) = (world.gateway.data(), world.folder().join("older"), world.folder().join("aside"));
+    for folder in [&older, &aside] {
+        fs::create_dir(folder).expect("a folder");
+    }
+    put_back(&data, &older);
+    world.gateway.start_again();
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
+    world.gateway.catch_up();
+    assert_eq!(list(&world), 401);
+    // Another file in its place: what commands do there would never come into force.
+    fs::rename(data.join("portcullis.db"), aside.join("portcullis.db")).expect("the database");
+    let _ = fs::copy(older.join("portcullis.db"), data.join("portcullis.db")).expect("an older one");
+    until("it to be noticed", SOON, || (world.gateway.ask_admin("/readyz").status == 503).then_some(()));
+    assert_eq!(list(&world), 401);
+    assert!(world.gateway.process().log().contains("was taken away, or another file put in its place"));
+    fs::rename(aside.join("portcullis.db"), data.join("portcullis.db")).expect("the database");
+    until("it to be well", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
+    assert_eq!(list(&world), 401);
 }

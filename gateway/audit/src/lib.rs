@@ -8,6 +8,7 @@
 mod cbor;
 mod changes;
 pub mod cosignature;
+mod deeds;
 mod derived;
 mod disk;
 mod doctor;
@@ -54,6 +55,7 @@ pub mod witness;
 mod writer;
 
 pub use cbor::NotCanonical;
+pub use deeds::{KnownDeeds, deeds_from};
 pub use doctor::{Examined, examine, mend};
 pub use entry::{
     AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, TlsSection, UpstreamSection, view,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::cbor;
 use crate::sequencer::MAX_ENTRY;
-use crate::subjects::SOURCE;
+use crate::deeds::SOURCE;
 
 /// The version of the shape of these entries.
 const SCHEMA: u64 = 1;

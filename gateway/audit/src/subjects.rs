@@ -24,7 +24,6 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::disk;
 use lines::Lines;
 pub use roll::{LastSaid, Roll, Shortfall};
-pub(crate) use roll::{SOURCE, deed};
 
 /// The key of one person, or of whatever else can be erased as one.
 pub struct SubjectKey {

@@ -8,7 +8,7 @@ use domain::{
 /// Where tenants and keys are kept, with a numbered log of every change.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// The number of the last change.
+    /// The number of the last change. A fault where what is kept lies no more where others find it.
     async fn version(&self) -> Result<Version, StoreFault>;
 
     /// One tenant.
@@ -59,6 +59,12 @@ pub trait Registry: Send + Sync {
 
     /// Forgets deeds up to this number, because they are entered for certain.
     async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault>;
+
+    /// The greatest number that a deed was ever given, 0 where none was.
+    async fn newest_deed(&self) -> Result<u64, StoreFault>;
+
+    /// Gives numbers after this one to deeds that wait, and to all that come. Nothing is done where they have such numbers.
+    async fn number_deeds_after(&self, number: u64) -> Result<(), StoreFault>;
 
     /// Hands over every tenant, then every key, then those that sign tokens, as of one version, which it returns.
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault>;

@@ -15,6 +15,7 @@ use pipeline::{Configuration, Gateway};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use crate::office::{DeedsSoFar, older};
 use crate::retaining::Retaining;
 use crate::settings::Settings;
 use crate::sinks::settings::SinkSettings;
@@ -43,6 +44,8 @@ pub(crate) struct Diary {
     pub(crate) retaining: Retaining,
     /// The last deed that was handed to the log, so that none is handed over twice by one run.
     entered: AtomicU64,
+    /// The last deed that the registry has let go of, as far as that is known: none up to it is there again.
+    forgotten: Mutex<Option<u64>>,
     /// The greatest number of a deed that is in the log, as far as that is known: what comes next goes on from it.
     last_deed: Mutex<Option<u64>>,
 }
@@ -56,21 +59,37 @@ pub(crate) enum Occasion {
 }
 
 impl Diary {
-    pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>, last_deed: Option<u64>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, registry: Arc<dyn Registry>, deeds: DeedsSoFar) -> Self {
         // The file of a running program can always be read by its owner; where not, the empty text says so.
         let binary = std::fs::read("/proc/self/exe").map(|it| named(sha256(&SHA256, &it).as_ref())).unwrap_or_default();
-        let (retaining, last_deed) = (Retaining::default(), Mutex::new(last_deed));
-        Self { gateway, registry, binary, retaining, entered: AtomicU64::new(0), last_deed }
+        let (retaining, last_deed) = (Retaining::default(), Mutex::new(deeds.entered));
+        Self { gateway, registry, binary, retaining, entered: AtomicU64::new(0), forgotten: Mutex::new(deeds.let_go), last_deed }
+    }
+
+    /// Whether the registry is the one that the log goes on with: where another was put in its place, older or not, nothing
+    /// of it comes into force, and nothing in it is forgotten.
+    pub(crate) async fn hold_registry(&self) -> Result<(), StoreFault> {
+        // First what is in the log: more may be entered while the registry is asked.
+        let last = *self.last_deed.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = self.registry.newest_deed().await?;
+        match last.filter(|it| newest < *it) {
+            None => Ok(()),
+            Some(last) => Err(StoreFault { doing: "holding it to the log", source: older(newest + 1..=last).into() }),
+        }
     }
 
     /// Enters what commands have done since, makes certain that it is on the disk, and only then lets go of it.
     pub(crate) async fn enter_deeds(&self) -> Result<(), StoreFault> {
         loop {
+            self.hold_registry().await?;
             let deeds = self.registry.deeds().await?;
             if deeds.is_empty() {
                 return Ok(());
             }
-            let entered = self.entered.load(Ordering::Acquire);
+            let (entered, forgotten) = (self.entered.load(Ordering::Acquire), self.forgotten().unwrap_or_default());
+            if let Some((number, _)) = deeds.first().filter(|(number, _)| *number <= forgotten) {
+                return Err(StoreFault { doing: "holding it to the log", source: older(*number..=forgotten).into() });
+            }
             let log = &self.gateway.log;
             let mut newest = entered;
             for (id, deed) in &deeds {
@@ -91,10 +110,15 @@ impl Diary {
                 return Ok(());
             }
             self.registry.forget_deeds(newest).await?;
+            *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = Some(newest);
             if newest == entered {
                 return Ok(());
             }
         }
+    }
+
+    fn forgotten(&self) -> Option<u64> {
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters that deeds before this one are missing: numbers go without gaps, so that somebody has taken them away.
@@ -194,8 +218,7 @@ impl Diary {
                 "uptime_ms",
                 u64::try_from(clock.tick().since(domain::Tick::default()).as_millis()).unwrap_or(u64::MAX),
             );
-        let deed = *self.last_deed.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = log.note(&deed.iter().fold(beat, |beat, it| beat.with("deeds", *it)));
+        let _ = log.note(&self.forgotten().iter().fold(beat, |beat, it| beat.with("deeds", *it)));
     }
 
     /// The configuration in force, in facts that checks can read, and as a digest.

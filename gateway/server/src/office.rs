@@ -39,7 +39,7 @@ use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
 
 use ending::Ending;
-pub(crate) use opening::{is_begun, open_log, signer};
+pub(crate) use opening::{DeedsSoFar, is_begun, known_deeds, older, open_log, signer};
 
 /// How often uses of keys are written down, and names of upstreams resolved again.
 const ROUND: Duration = Duration::from_secs(30);
@@ -97,12 +97,11 @@ impl Office {
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
         let identity_tokens = desk::identity_tokens(&settings)?;
-        let (log, last_deed) = open_log(&settings, &clock)?;
+        let known = known_deeds(&**desk.identity.registry()).await?;
+        let (log, deeds) = open_log(&settings, &clock, Some(&known))?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let (peers, unresolved) = Peers::resolve(&configuration);
-        for it in unresolved {
-            tracing::warn!("{it}");
-        }
+        unresolved.iter().for_each(|it| tracing::warn!("{it}"));
         let signers = Signers::read(&settings)?;
         let heard = clock.tick().nanos();
         let gateway = Gateway::new(Parts {
@@ -120,7 +119,7 @@ impl Office {
         let scanning = Scanning::new(gateway.meters.registry())?;
         hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
         let gateway = Arc::new(gateway);
-        let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), last_deed);
+        let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), deeds);
         diary.snapshot(&settings, &digest, Occasion::Start);
         Ok(Self {
             settings,

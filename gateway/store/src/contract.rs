@@ -262,6 +262,28 @@ pub(crate) async fn deeds_are_kept_with_their_change_and_until_they_are_forgotte
     assert_eq!(on.version().await.unwrap(), seen, "a deed is no change");
 }
 
+pub(crate) async fn deeds_are_numbered_on_from_what_was_entered_of_a_newer_registry(on: Fresh) {
+    let deed = |action: &str| Deed::new(DeedClass::Key, action, "os:test", NOW);
+    let numbers = async || -> Vec<u64> { on.deeds().await.unwrap().iter().map(|it| it.0).collect() };
+    assert_eq!(on.newest_deed().await.unwrap(), 0);
+    on.number_deeds_after(7).await.unwrap();
+    assert_eq!((on.newest_deed().await.unwrap(), numbers().await), (7, vec![]));
+    on.keep_deeds(&[deed("one"), deed("two"), deed("three")]).await.unwrap();
+    assert_eq!((on.newest_deed().await.unwrap(), numbers().await), (10, vec![8, 9, 10]));
+    on.forget_deeds(8).await.unwrap();
+    // Not where they are after it already, and where they are not all of them, though some were.
+    for (after, kept) in [(8, [9, 10]), (5, [9, 10]), (9, [10, 11]), (40, [41, 42])] {
+        on.number_deeds_after(after).await.unwrap();
+        assert_eq!(numbers().await, kept);
+    }
+    let actions: Vec<String> = on.deeds().await.unwrap().into_iter().map(|it| it.1.action).collect();
+    assert_eq!(actions, ["two", "three"]);
+    on.forget_deeds(42).await.unwrap();
+    assert_eq!(on.newest_deed().await.unwrap(), 42);
+    on.keep_deeds(&[deed("four")]).await.unwrap();
+    assert_eq!(numbers().await, [43]);
+}
+
 pub(crate) async fn keys_that_sign_tokens_are_kept_followed_and_one_at_a_time(on: Fresh) {
     let token_key = |kid: &str, stage: TokenKeyStage| TokenKey {
         kid: kid.to_owned(),

@@ -9,7 +9,7 @@ mod rows;
 mod tokenkeys;
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +37,32 @@ pub struct Sqlite {
     pool: SqlitePool,
     /// Something that was forgotten may still stand in the write-ahead file.
     unwiped: Arc<AtomicBool>,
+    file: Arc<OpenedFile>,
+}
+
+/// The file that was opened, so that it can be told from another in its place: SQLite reads on in one that was taken away.
+#[derive(Debug)]
+struct OpenedFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+/// The file that is written to is no more the one that others find.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` was taken away, or another file put in its place: start the gateway anew", .0.display())]
+struct Replaced(PathBuf);
+
+impl OpenedFile {
+    fn at(path: &Path) -> std::io::Result<Self> {
+        let is = std::fs::metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: is.dev(), inode: is.ino() })
+    }
+
+    fn is_there(&self) -> Result<(), Replaced> {
+        let there = Self::at(&self.path).is_ok_and(|it| (it.device, it.inode) == (self.device, self.inode));
+        if there { Ok(()) } else { Err(Replaced(self.path.clone())) }
+    }
 }
 
 /// The file could not be opened.
@@ -59,7 +85,10 @@ impl Sqlite {
         loop {
             attempts += 1;
             match migrator().run(&pool).await {
-                Ok(()) => return Ok(Self { pool, unwiped: Arc::default() }),
+                Ok(()) => {
+                    let file = OpenedFile::at(path).map_err(|it| OpenError::File(path.to_owned(), it))?;
+                    return Ok(Self { pool, unwiped: Arc::default(), file: Arc::new(file) });
+                }
                 // Two processes that both make the tables get into each other's way once; then they are there.
                 Err(fault) if attempts < ATTEMPTS && is_contention(&fault) => tokio::task::yield_now().await,
                 Err(fault) => return Err(OpenError::Database(path.to_owned(), fault)),
@@ -137,6 +166,8 @@ fn fault(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreFault {
 #[async_trait]
 impl Registry for Sqlite {
     async fn version(&self) -> Result<Version, StoreFault> {
+        let doing = "looking for the file";
+        self.file.is_there().map_err(|it| StoreFault { doing, source: Box::new(it) })?;
         read::version(&self.pool).await.map_err(fault("reading the version"))
     }
 
@@ -206,6 +237,14 @@ impl Registry for Sqlite {
         deeds::forget(&self.pool, upto).await.map_err(fault("forgetting what was entered"))?;
         self.unwiped.store(true, Ordering::Release);
         self.wipe().await
+    }
+
+    async fn newest_deed(&self) -> Result<u64, StoreFault> {
+        deeds::newest(&self.pool).await.map_err(fault("reading how many deeds there were"))
+    }
+
+    async fn number_deeds_after(&self, number: u64) -> Result<(), StoreFault> {
+        deeds::number_after(&self.pool, number).await.map_err(fault("numbering deeds anew"))
     }
 
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault> {

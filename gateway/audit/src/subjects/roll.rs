@@ -2,7 +2,7 @@
 //!
 //! A file that was emptied, cut or replaced by an older copy has no fault that could be seen in it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -10,6 +10,7 @@ use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::SubjectKeys;
+use crate::deeds::{self, SOURCE, deed};
 use crate::query::{Filter, Found, Query, Way};
 use crate::read::ReadError;
 use crate::silence::HEARTBEAT;
@@ -20,9 +21,6 @@ const FIELD: &str = "subjects";
 
 /// The class of what is entered when a key was destroyed.
 const ERASED: &str = "subject.erased";
-
-/// Where deeds are numbered that commands have done.
-pub(crate) const SOURCE: &str = "registry";
 
 /// How many bundles a start reads at most to find what was said last.
 const BUNDLES: usize = 256;
@@ -87,6 +85,10 @@ pub struct LastSaid {
     erased: HashSet<String>,
     /// The greatest number of a deed that was entered.
     pub deed: Option<u64>,
+    /// Up to which number the registry had let go of deeds.
+    pub(crate) let_go: Option<u64>,
+    /// The deeds that were entered after that sign of life, each with when it was done: whichever of one number is newest.
+    pub(crate) deeds: HashMap<u64, String>,
 }
 
 impl LastSaid {
@@ -106,7 +108,11 @@ impl LastSaid {
             return false;
         }
         let Ok(said) = view(entry) else { return false };
-        self.deed = self.deed.max(deed(&said));
+        if let Some(number) = deed(&said) {
+            self.deed = self.deed.max(Some(number));
+            let time = said.get("time").and_then(Value::as_str).unwrap_or_default();
+            self.deeds.entry(number).or_insert_with(|| time.to_owned());
+        }
         if !is_signed {
             return false;
         }
@@ -114,16 +120,11 @@ impl LastSaid {
         self.erased.extend(destroyed(&said));
         if said.get("class").is_some_and(|it| it == HEARTBEAT) {
             self.roll = Roll::heard(&said);
-            self.deed = self.deed.max(said.get("deeds").and_then(Value::as_u64));
+            self.let_go = deeds::said(&said);
+            self.deed = self.deed.max(self.let_go);
         }
         self.roll.is_some()
     }
-}
-
-/// The number of the deed of the registry that an entry is about.
-pub(crate) fn deed(view: &Value) -> Option<u64> {
-    view.get("source").filter(|it| *it == SOURCE)?;
-    view.get("number")?.as_u64()
 }
 
 /// The key that an entry says was destroyed.

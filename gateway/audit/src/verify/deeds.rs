@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::fault::Found;
 use crate::cbor;
-use crate::subjects::{SOURCE, deed};
+use crate::deeds::{SOURCE, deed};
 
 /// The numbers of deeds as they come.
 #[derive(Debug, Default)]

@@ -74,6 +74,7 @@ impl Office {
     /// Takes in whatever was published before this was called.
     pub(crate) async fn come_into_force(&self) -> Result<(), identity::StoreFault> {
         let _following = self.following.lock().await;
+        self.diary.hold_registry().await?;
         let newest = self.identity.registry().version().await?;
         loop {
             let seen = self.version.load(Ordering::Acquire);

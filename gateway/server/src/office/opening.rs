@@ -1,13 +1,15 @@
 //! The log of this gateway, opened, and who signs it.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use audit::note::Signer;
-use audit::{Author, Before, Custody, LastSaid, Log, Notice, Recovered, SubjectKeys, Subjects};
+use audit::{Author, Before, Custody, KnownDeeds, LastSaid, Log, Notice, Recovered, SubjectKeys, Subjects};
 use authn::{SecretFiles, SystemRandom};
 use domain::{Clock, DeedClass, Random as _, Timestamp};
+use identity::{Registry, StoreFault};
 
 use crate::desk;
 use crate::retaining;
@@ -35,8 +37,22 @@ pub(crate) fn is_begun(settings: &Settings) -> bool {
     anchored || ["checkpoint", "checkpoints", "tile", "wal"].iter().any(|it| log.join(it).exists())
 }
 
-/// The log of this gateway, with the entry of a run that begins, and the number of the last deed that is in it.
-pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<(Log, Option<u64>)> {
+/// How far deeds have come before a run, as far as the log says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeedsSoFar {
+    /// The last one that was entered.
+    pub(crate) entered: Option<u64>,
+    /// The last one that was entered and that the registry has let go of.
+    pub(crate) let_go: Option<u64>,
+}
+
+/// The log of this gateway, with the entry of a run that begins, and which deeds are in it. The registry must be no older
+/// than the log, where what it knows is given.
+pub(crate) fn open_log(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    registry: Option<&KnownDeeds>,
+) -> anyhow::Result<(Log, DeedsSoFar)> {
     let files = SecretFiles::under(&settings.data);
     // Whoever had the key had a log.
     let begun = files.audit.exists();
@@ -52,6 +68,9 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) = Log::open(&folder, settings.audit.clone(), custody, author, Arc::clone(clock))?;
     let said = LastSaid::of(&folder).with_context(|| format!("audit log `{}`", folder.display()))?;
+    if let Some(unknown) = registry.and_then(|it| said.unknown_to(it)) {
+        return Err(older(unknown));
+    }
     let Recovered { torn, inserted, before, unwritten, .. } = recovered;
     let now = clock.now().wall;
     let mut start = Notice::start(now, before, torn);
@@ -90,8 +109,29 @@ pub(crate) fn open_log(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::R
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
     }
-    let deed = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
-    Ok((log, deed))
+    let entered = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
+    // Not what the registry has let go of and the log has not: it was taken away, which the next deed brings to light.
+    let let_go = entered.zip(registry).map(|(entered, registry)| entered.min(registry.let_go()));
+    Ok((log, DeedsSoFar { entered, let_go }))
+}
+
+/// Why a gateway does not begin with a registry: in what it has forgotten were keys and people that had been let go of.
+pub(crate) fn older(unknown: RangeInclusive<u64>) -> anyhow::Error {
+    anyhow::anyhow!(
+        "the database is older than the audit log, which has deeds {} to {} that it does not know: keys, tenants and \
+         people that were taken away may be there again; put the newest copy back, or if this one is meant, \
+         `portcullis audit accept-database` says what is missing and goes on from it",
+        unknown.start(),
+        unknown.end()
+    )
+}
+
+/// What a registry says of its deeds.
+pub(crate) async fn known_deeds(registry: &dyn Registry) -> Result<KnownDeeds, StoreFault> {
+    // The count first: a deed that is done meanwhile waits, and is not taken for one that was entered.
+    let newest = registry.newest_deed().await?;
+    let waiting = registry.deeds().await?.into_iter().map(|(number, deed)| (number, deed.time)).collect();
+    Ok(KnownDeeds { newest, waiting })
 }
 
 /// Destroys keys once more that were destroyed, and came back with an older copy of their file.

@@ -1,7 +1,7 @@
 //! What was done, kept until it is entered in the log.
 
 use domain::Deed;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use super::follow::number;
 
@@ -34,6 +34,29 @@ pub(super) async fn oldest(pool: &SqlitePool) -> Result<Vec<(u64, Deed)>, sqlx::
 
 pub(super) async fn forget(pool: &SqlitePool, upto: u64) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM deeds WHERE number <= ?1").bind(number(upto)).execute(pool).await.map(drop)
+}
+
+pub(super) async fn newest(on: impl SqliteExecutor<'_>) -> Result<u64, sqlx::Error> {
+    // SQLite keeps the count apart from the rows, so that no number is used again once its row is gone.
+    let newest: Option<i64> =
+        sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deeds'").fetch_optional(on).await?;
+    Ok(u64::try_from(newest.unwrap_or_default()).unwrap_or_default())
+}
+
+/// In the order that they have, and with the gaps that are among them.
+pub(super) async fn number_after(pool: &SqlitePool, after: u64) -> Result<(), sqlx::Error> {
+    let mut write = pool.begin_with(super::publish::BEGIN).await?;
+    let newest = newest(&mut *write).await?;
+    let first: Option<i64> = sqlx::query_scalar("SELECT min(number) FROM deeds").fetch_one(&mut *write).await?;
+    let entered = first.map_or(newest, |it| u64::try_from(it).unwrap_or_default().saturating_sub(1));
+    let Some(shift) = after.checked_sub(entered).filter(|it| 0 < *it) else { return Ok(()) };
+    // By way of negative numbers: none of the new ones may be one of the old ones, even for a moment.
+    sqlx::query("UPDATE deeds SET number = -(number + ?1)").bind(number(shift)).execute(&mut *write).await?;
+    sqlx::query("UPDATE deeds SET number = -number").execute(&mut *write).await?;
+    sqlx::query("DELETE FROM sqlite_sequence WHERE name = 'deeds'").execute(&mut *write).await?;
+    let newest = number(newest.saturating_add(shift));
+    sqlx::query("INSERT INTO sqlite_sequence (name, seq) VALUES ('deeds', ?1)").bind(newest).execute(&mut *write).await?;
+    write.commit().await
 }
 
 /// Empties the write-ahead file, in which what was forgotten stands until then. Says whether it could: whoever reads just

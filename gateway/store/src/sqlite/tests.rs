@@ -28,6 +28,7 @@ keeps! {
     a_use_never_goes_back_and_is_no_change
     other_secrets_are_noticed
     deeds_are_kept_with_their_change_and_until_they_are_forgotten
+    deeds_are_numbered_on_from_what_was_entered_of_a_newer_registry
     keys_that_sign_tokens_are_kept_followed_and_one_at_a_time
     of_many_that_write_at_once_each_gets_through_alone
     grants_are_kept_among_keys_and_listed_apart

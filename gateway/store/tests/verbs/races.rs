@@ -120,6 +120,12 @@ impl Registry for Raced {
     async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault> {
         self.store.forget_deeds(upto).await
     }
+    async fn newest_deed(&self) -> Result<u64, StoreFault> {
+        self.store.newest_deed().await
+    }
+    async fn number_deeds_after(&self, number: u64) -> Result<(), StoreFault> {
+        self.store.number_deeds_after(number).await
+    }
     async fn load(&self, take: &mut (dyn FnMut(Change) + Send)) -> Result<Version, StoreFault> {
         self.store.load(take).await
     }

@@ -207,7 +207,7 @@ impl Access {
 }
 
 /// What of an entry people want to see at once: of requests what was asked and how it ended, of others what they say.
-fn words(entry: &Value) -> String {
+pub(super) fn words(entry: &Value) -> String {
     let mut shown = vec![&entry["seq"], &entry["time"]];
     let (request, decision) = (&entry["request"], &entry["decision"]);
     // A column that is not there would make the next one look like it.

@@ -44,7 +44,7 @@ impl Doctor {
         let mut findings = vec![fine("writer", if runs { "a gateway runs" } else { "no gateway runs" })];
         findings.extend(files(&examined));
         findings.extend(times(&examined, log, now));
-        findings.extend(surroundings::all(log, settings, &examined, now));
+        findings.extend(surroundings::all(log, settings, &examined, runs, now));
         // Who is to be helped is helped also where that cannot be entered.
         let entered = keep_deed(settings, DeedClass::Read, if self.fix { "doctor_fix" } else { "doctor" }, |it| it);
         findings.extend(entered.err().map(|cause| {

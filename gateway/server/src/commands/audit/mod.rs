@@ -1,5 +1,6 @@
 //! `portcullis audit`
 
+mod accept_database;
 mod asked;
 mod doctor;
 mod erase;
@@ -42,6 +43,8 @@ pub(crate) enum Audit {
     Prune(prune::Prune),
     /// Look whether the log has all it needs, and say what to do
     Doctor(doctor::Doctor),
+    /// Go on with a database that is older than the log, and list what it lacks
+    AcceptDatabase(accept_database::AcceptDatabase),
     /// Close the write-ahead file, sign what there is, and print the checkpoint for keeping elsewhere
     #[command(
         after_help = "Example: portcullis audit seal > kept.note, and later: portcullis audit verify --checkpoint kept.note"
@@ -76,6 +79,7 @@ impl Audit {
             Self::Hold(hold) => hold.run(&own(), settings, output),
             Self::Prune(prune) => prune.run(&own(), settings, output),
             Self::Doctor(doctor) => doctor.run(&own(), settings, output),
+            Self::AcceptDatabase(accept) => accept.run(&own(), settings, output),
             Self::RotateKey(rotate) => rotate.run(&own(), settings, output),
             Self::Seal => seal::run(&own(), settings, output),
             Self::Witness(witness) => witness.run(own, &settings.witnesses, output),

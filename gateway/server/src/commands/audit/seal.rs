@@ -31,7 +31,7 @@ pub(super) fn run(log: &Path, settings: &Settings, output: Output) -> anyhow::Re
 fn seal(settings: &Settings) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (log, _) = open_log(settings, &clock)?;
+    let (log, _) = open_log(settings, &clock, None)?;
     let _ = log.note(&Notice::control(SEAL, clock.now().wall).with("actor", crate::actor::of_this_process()));
     let _ = log.note(&Notice::stop(clock.now().wall));
     runtime.block_on(log.seal(SEAL_PATIENCE)).context("the log cannot be sealed")

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use audit::note::Checkpoint;
-use audit::{Entries, Examined, LastSaid, SubjectKeys};
+use audit::{Entries, Examined, KnownDeeds, LastSaid, SubjectKeys};
 use authn::SecretFiles;
 use domain::Timestamp;
-use identity::Registry as _;
 use store::Sqlite;
 
 use super::finding::{Finding, fault, fine, warning};
 use crate::desk;
-use crate::office::is_begun;
+use crate::office::{is_begun, known_deeds};
 use crate::settings::Settings;
 
 /// With how many days to live somebody should make room.
@@ -26,7 +25,7 @@ const NEWEST: u64 = 10_000;
 /// How long witnesses may have been silent.
 const SILENT: std::time::Duration = std::time::Duration::from_mins(15);
 
-pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timestamp) -> Vec<Finding> {
+pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, runs: bool, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![secrets(settings), subjects(log, settings, found), space(log, settings, found)];
     if SecretFiles::under(&settings.data).audit_before.exists() {
         findings.push(warning(
@@ -38,7 +37,7 @@ pub(super) fn all(log: &Path, settings: &Settings, found: &Examined, now: Timest
     findings.extend(signing_key(settings));
     findings.push(anchored(settings, found));
     findings.extend(witnessed(log, settings, now));
-    findings.push(waiting(settings));
+    findings.push(deeds(log, settings, runs, now));
     findings.push(retention(log, settings, found, now));
     findings
 }
@@ -196,27 +195,48 @@ fn witnessed(log: &Path, settings: &Settings, now: Timestamp) -> Option<Finding>
     })
 }
 
-fn waiting(settings: &Settings) -> Finding {
+/// How long a gateway that runs may take to enter a deed.
+const SOON: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Whether the registry is the one that the log goes on with, and what of it is to be entered.
+fn deeds(log: &Path, settings: &Settings, runs: bool, now: Timestamp) -> Finding {
     let file = settings.data.join("portcullis.db");
-    if !file.exists() {
-        return fine("deeds", "there is no registry yet");
-    }
-    match deeds(&file) {
-        Ok(0) => fine("deeds", "none waits to be entered"),
-        Ok(count) => {
-            warning("deeds", &format!("{count} or more wait to be entered"), "a gateway that runs enters them at once")
+    // Where there is a log there was a registry: an empty one stands for it.
+    let known = if file.exists() { known(&file) } else { Ok(KnownDeeds::default()) };
+    let known = match known {
+        Ok(known) => known,
+        Err(cause) => return fault("deeds", &format!("{cause:#}"), "look whether the registry can be read"),
+    };
+    match LastSaid::of(log) {
+        Ok(said) if !runs => {
+            if let Some(unknown) = said.unknown_to(&known) {
+                let says = format!("the database lacks {} to {}, which the log has", unknown.start(), unknown.end());
+                let help = "put the newest copy back, or see `portcullis audit accept-database`: the gateway does not \
+                            start with this one";
+                return fault("deeds", &says, help);
+            }
         }
-        Err(cause) => fault("deeds", &format!("{cause:#}"), "look whether the registry can be read"),
+        // A gateway that runs holds it to the log itself.
+        Ok(_) => {}
+        Err(cause) => return fault("deeds", &cause.to_string(), "have the log verified"),
+    }
+    let late = known.waiting.iter().filter(|(_, time)| SOON < now.since(*time)).count();
+    match (runs, late, known.waiting.len()) {
+        (true, 1.., _) => {
+            warning("deeds", &format!("{late} or more wait to be entered"), "the log of the gateway that runs says why")
+        }
+        (true, ..) | (_, _, 0) => fine("deeds", "none waits to be entered"),
+        (false, _, count) => fine("deeds", &format!("{count} or more wait for a gateway to run, which enters them first")),
     }
 }
 
-fn deeds(file: &Path) -> anyhow::Result<usize> {
+fn known(file: &Path) -> anyhow::Result<KnownDeeds> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = Sqlite::open(file).await?;
-        let deeds = store.deeds().await.map(|it| it.len());
+        let known = known_deeds(&store).await;
         store.close().await;
-        Ok(deeds?)
+        Ok(known?)
     })
 }
 
