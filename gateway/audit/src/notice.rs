@@ -4,8 +4,8 @@ use domain::{Deed, DeedClass, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::cbor;
-use crate::sequencer::MAX_ENTRY;
 use crate::deeds::SOURCE;
+use crate::sequencer::MAX_ENTRY;
 
 /// The version of the shape of these entries.
 const SCHEMA: u64 = 1;

@@ -63,7 +63,15 @@ impl Diary {
         // The file of a running program can always be read by its owner; where not, the empty text says so.
         let binary = std::fs::read("/proc/self/exe").map(|it| named(sha256(&SHA256, &it).as_ref())).unwrap_or_default();
         let (retaining, last_deed) = (Retaining::default(), Mutex::new(deeds.entered));
-        Self { gateway, registry, binary, retaining, entered: AtomicU64::new(0), forgotten: Mutex::new(deeds.let_go), last_deed }
+        Self {
+            gateway,
+            registry,
+            binary,
+            retaining,
+            entered: AtomicU64::new(0),
+            forgotten: Mutex::new(deeds.let_go),
+            last_deed,
+        }
     }
 
     /// Whether the registry is the one that the log goes on with: where another was put in its place, older or not, nothing

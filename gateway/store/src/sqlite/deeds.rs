@@ -55,7 +55,10 @@ pub(super) async fn number_after(pool: &SqlitePool, after: u64) -> Result<(), sq
     sqlx::query("UPDATE deeds SET number = -number").execute(&mut *write).await?;
     sqlx::query("DELETE FROM sqlite_sequence WHERE name = 'deeds'").execute(&mut *write).await?;
     let newest = number(newest.saturating_add(shift));
-    sqlx::query("INSERT INTO sqlite_sequence (name, seq) VALUES ('deeds', ?1)").bind(newest).execute(&mut *write).await?;
+    sqlx::query("INSERT INTO sqlite_sequence (name, seq) VALUES ('deeds', ?1)")
+        .bind(newest)
+        .execute(&mut *write)
+        .await?;
     write.commit().await
 }
 

@@ -62,7 +62,9 @@ impl AcceptDatabase {
             let identity = desk.identity.acting_for(&actor::of_this_process());
             let (first, last) = (lacking.start().to_string(), lacking.end().to_string());
             // First that it was done, so that nothing is accepted of which nobody knows.
-            identity.keep_deed(DeedClass::Log, "accept_database", |it| it.with("first", first).with("last", last)).await?;
+            identity
+                .keep_deed(DeedClass::Log, "accept_database", |it| it.with("first", first).with("last", last))
+                .await?;
             registry.number_deeds_after(*lacking.end()).await?;
         }
         output.one(&json!({ "status": status, "missing": missing }), &told(status, &lacking, &missing))?;

@@ -226,7 +226,9 @@ fn deeds(log: &Path, settings: &Settings, runs: bool, now: Timestamp) -> Finding
             warning("deeds", &format!("{late} or more wait to be entered"), "the log of the gateway that runs says why")
         }
         (true, ..) | (_, _, 0) => fine("deeds", "none waits to be entered"),
-        (false, _, count) => fine("deeds", &format!("{count} or more wait for a gateway to run, which enters them first")),
+        (false, _, count) => {
+            fine("deeds", &format!("{count} or more wait for a gateway to run, which enters them first"))
+        }
     }
 }
 
