@@ -301,3 +301,25 @@ fn a_database_that_is_replaced_beneath_a_running_gateway_brings_nothing_back() {
     until("it to be well", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
     assert_eq!(list(&world), 401);
 }
+
+#[test]
+fn a_secret_that_is_taken_away_beneath_a_running_gateway_is_missed_at_once() {
+    let world = World::start();
+    let secrets = world.gateway.data().join("secrets");
+    for (times, name) in ["master.key", "audit.key", "identity.key", "pepper.v1"].into_iter().enumerate() {
+        let file = secrets.join(name);
+        let kept = world.folder().join("kept");
+        fs::rename(&file, &kept).expect("a secret");
+        let told =
+            until("it to be missed", SOON, || Some(world.gateway.ask_admin("/readyz")).filter(|it| it.status == 503));
+        let name = file.strip_prefix(world.gateway.data()).expect("within").display().to_string();
+        assert!(told.text().contains(&name), "{told}");
+        assert!(!file.exists(), "another one was drawn");
+        fs::rename(&kept, &file).expect("the secret");
+        until("all to be well", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
+        let entered =
+            until("the entries", SOON, || Some(controls(&world, "restored")).filter(|it| it.len() == times + 1));
+        assert_eq!((controls(&world, "missing").len(), &entered[times]["what"]), (times + 1, &json!(name)));
+    }
+    world.gateway.entries().assert_sound();
+}

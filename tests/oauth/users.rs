@@ -402,7 +402,7 @@ fn what_somebody_does_at_a_browser_is_sealed_as_theirs_and_goes_with_them() {
         assert!(entry["sealed"].is_object(), "{entry:#}");
     }
 
-    let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", &ann.user]);
+    let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", "Ann@example.com"]);
     assert!(erased.code == 0 && erased.out.starts_with("done"), "{erased:?}");
     for id in &hers {
         let gone = entries.of(id);

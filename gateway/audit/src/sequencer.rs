@@ -39,8 +39,8 @@ pub(crate) struct Sequencer {
     begun: Vec<PathBuf>,
     /// How many entries the last checkpoint covers.
     stated: u64,
-    /// The newest checkpoint, as it was left.
-    left: Option<Left>,
+    /// The newest checkpoint, as it was left, and what it says.
+    left: Option<(Left, String)>,
 }
 
 impl Sequencer {
@@ -295,7 +295,11 @@ impl Sequencer {
         if !wal.is_ok_and(|it| if self.wal.doubtful { it.holds() } else { it.holds_exactly() }) {
             return Some(Astray::WriteAhead);
         }
-        self.left.as_ref().is_some_and(|it| !it.holds()).then_some(Astray::Checkpoint)
+        let holds = |(left, note): &(Left, String)| {
+            left.holds()
+                && disk::read(&self.log.join("checkpoint")).is_ok_and(|it| it.as_deref() == Some(note.as_bytes()))
+        };
+        self.left.as_ref().is_some_and(|it| !holds(it)).then_some(Astray::Checkpoint)
     }
 
     /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
@@ -326,7 +330,7 @@ impl Sequencer {
         // In this order, because a kept one without a newest one is a log that was meddled with.
         let checkpoint = self.log.join("checkpoint");
         disk::put_durably(&checkpoint, note.as_bytes())?;
-        self.left = Some(Left::at(&checkpoint)?);
+        self.left = Some((Left::at(&checkpoint)?, note.clone()));
         if keep {
             disk::put_within(&self.log, &self.log.join(format!("checkpoints/{size}.note")), note.as_bytes())?;
             // Last, so that the log is never behind what is said of it elsewhere.

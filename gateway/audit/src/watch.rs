@@ -29,7 +29,7 @@ impl Astray {
             Self::Folder => "the folder of the log was replaced or removed",
             Self::Lock => "the lock of the log was replaced or removed",
             Self::WriteAhead => "the write-ahead file was replaced, removed, cut or written to",
-            Self::Checkpoint => "the checkpoint was replaced, removed or cut",
+            Self::Checkpoint => "the checkpoint was replaced, removed or changed",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that is not a request: opening what is kept, following its changes, reloading, and saying how it stands.
 
+mod custody;
 mod ending;
 mod following;
 mod keeping;
@@ -73,6 +74,8 @@ pub(crate) struct Office {
     followed: Heard,
     /// Keys that end soon.
     ending: Ending,
+    /// What no run can go on without.
+    secrets: custody::Secrets,
     /// When the folder of secrets had changed as it was taken in last.
     secrets_seen: Mutex<SystemTime>,
     /// When the registry was last heard, as ticks of the clock.
@@ -97,13 +100,13 @@ impl Office {
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
         let identity_tokens = desk::identity_tokens(&settings)?;
-        let known = known_deeds(&**desk.identity.registry()).await?;
-        let (log, deeds) = open_log(&settings, &clock, Some(&known))?;
+        let (log, deeds) = open_log(&settings, &clock, Some(&known_deeds(&**desk.identity.registry()).await?))?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let (peers, unresolved) = Peers::resolve(&configuration);
-        unresolved.iter().for_each(|it| tracing::warn!("{it}"));
+        for it in unresolved {
+            tracing::warn!("{it}");
+        }
         let signers = Signers::read(&settings)?;
-        let heard = clock.tick().nanos();
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
             keyring: keys.finish(),
@@ -122,6 +125,8 @@ impl Office {
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), deeds);
         diary.snapshot(&settings, &digest, Occasion::Start);
         Ok(Self {
+            secrets: custody::Secrets::beneath(&settings.data),
+            heard: AtomicU64::new(gateway.clock.tick().nanos()),
             settings,
             gateway,
             diary,
@@ -139,7 +144,6 @@ impl Office {
             followed,
             ending,
             secrets_seen: Mutex::new(vouchers::UNSEEN),
-            heard: AtomicU64::new(heard),
             following: tokio::sync::Mutex::default(),
         })
     }
@@ -315,6 +319,7 @@ impl Posts for Office {
                 ),
             },
         ];
+        conditions.extend(self.secrets.condition());
         conditions.extend(self.cosigning.as_ref().map(Cosigning::condition));
         conditions.extend(crate::sinks::condition(&self.settings, &self.gateway));
         conditions

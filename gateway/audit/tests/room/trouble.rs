@@ -161,10 +161,16 @@ fn a_file_that_nobody_wrote_ahead_misleads_no_reader() {
 }
 
 #[test]
-fn a_checkpoint_that_is_removed_is_signed_again() {
+fn a_checkpoint_that_is_removed_or_changed_is_signed_again() {
     let (_folder, log, open) = running();
     fs::remove_file(log.join("checkpoint")).unwrap();
     until("another checkpoint", || signed(&log).is_some_and(|it| 600 <= it) && open.writable().is_ok());
+    // One letter of it, in place.
+    let (path, whole) = (log.join("checkpoint"), restored(&log).len());
+    let mut other = fs::read(&path).unwrap();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(&path, &other).unwrap();
+    until("the right one", || fs::read(&path).unwrap() != other && restored(&log).len() == whole + 1);
     drop(open);
     assert_eq!(verified(&log).signed, verified(&log).entries);
 }

@@ -36,6 +36,7 @@ impl Office {
                 }
                 _ = hour.tick() => self.diary.snapshot(&self.settings, &self.digest_now(), Occasion::Hour),
                 _ = look.tick() => {
+                    self.secrets.look(&self.gateway.log, self.gateway.clock.now().wall);
                     if let Some(by_ms) = steps.look(self.gateway.clock.now()) {
                         self.diary.stepped(by_ms);
                     }

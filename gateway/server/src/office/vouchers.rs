@@ -19,7 +19,8 @@ impl Office {
         let folder = self.settings.data.join("secrets");
         let changed = folder.metadata()?.modified()?;
         let mut seen = self.secrets_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *seen != changed {
+        // One that was taken away beneath us is missed, and no other is drawn in its place.
+        if *seen != changed && SecretFiles::under(&self.settings.data).identity.exists() {
             let (key, others) = desk::identity_keys(&self.settings)?;
             self.identity_tokens.take_in(key, &others)?;
             *seen = changed;

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
-use domain::{DeedClass, TenantId};
+use domain::{DeedClass, SystemClock, TenantId};
 
 use crate::commands::audit::told::{Told, have_done, refusal};
 use crate::commands::output::Output;
+use crate::desk;
 use crate::diary::NOTHING_SEALED;
 use crate::settings::Settings;
 
@@ -17,36 +19,83 @@ pub(crate) struct Erase {
     /// Whose person it is
     #[arg(long, value_name = "ID")]
     tenant: TenantId,
-    /// The id of a user or service account, the owner that keys were made with, or the lineage of a key without an owner
+    /// The id of a user or service account, what a user signs in by, the owner that keys were made with, or the lineage of a key without an owner
     #[arg(long, value_name = "NAME")]
     subject: String,
 }
 
+/// What became of one subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// There was no key to destroy.
+    Nothing,
+    Done,
+    /// No gateway has done it yet.
+    Waiting,
+    Refused,
+}
+
+impl Fate {
+    fn status(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Done => "done",
+            Self::Waiting => "waiting",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl Erase {
     pub(super) fn run(self, log: &Path, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-        let told = have_done(settings, DeedClass::Erasure, "erase", |it| it.of(&self.tenant).on(&self.subject))?;
-        let in_force = audit::holds(log)?.into_iter().next();
-        let (status, words, code) = match (&told, in_force) {
+        let mut fates = Vec::new();
+        for subject in self.subjects(settings)? {
+            fates.push(self.erase(log, settings, &subject)?);
+        }
+        // Whoever has two names here is forgotten by both: what is worst of it is what matters.
+        let (fate, words) = fates.into_iter().max_by_key(|(fate, _)| *fate).unwrap_or((Fate::Nothing, String::new()));
+        output.one(&serde_json::json!({ "status": fate.status() }), &words)?;
+        Ok(if matches!(fate, Fate::Done | Fate::Waiting) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// The subject as it was named, and the id of the user of this tenant who signs in by that name.
+    fn subjects(&self, settings: &Settings) -> anyhow::Result<Vec<String>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let user = runtime.block_on(async {
+            let desk = desk::open(settings, Arc::new(SystemClock::new())).await?;
+            let person = desk.identity.person_called(&self.subject).await?;
+            let of = match &person {
+                Some(person) => desk.identity.memberships(&person.id).await?,
+                None => Vec::new(),
+            };
+            desk.store.close().await;
+            let belongs = of.iter().any(|it| it.tenant == self.tenant);
+            Ok::<_, anyhow::Error>(person.filter(|_| belongs).map(|it| it.id))
+        })?;
+        Ok(std::iter::once(self.subject.clone()).chain(user).collect())
+    }
+
+    fn erase(&self, log: &Path, settings: &Settings, subject: &str) -> anyhow::Result<(Fate, String)> {
+        let told = have_done(settings, DeedClass::Erasure, "erase", |it| it.of(&self.tenant).on(subject))?;
+        Ok(match (&told, audit::holds(log)?.into_iter().next()) {
             (Told::Entered(time), _) => match refusal(settings, DeedClass::Erasure, *time)? {
                 None => (
-                    "done",
+                    Fate::Done,
                     "done: what entries say of them can be read no more; `portcullis audit query --class \
                      subject.erased` shows the entry"
                         .to_owned(),
-                    ExitCode::SUCCESS,
                 ),
-                Some(why) if why == NOTHING_SEALED => ("nothing", why, ExitCode::FAILURE),
-                Some(why) => ("refused", format!("refused: {why}"), ExitCode::FAILURE),
+                Some(why) if why == NOTHING_SEALED => {
+                    (Fate::Nothing, format!("{why}; a user is known by their id, which `portcullis users list` shows"))
+                }
+                Some(why) => (Fate::Refused, format!("refused: {why}")),
             },
             (Told::Unheard | Told::Nobody, Some((hold, _))) => {
-                ("refused", format!("refused: the legal hold `{hold}` is in force"), ExitCode::FAILURE)
+                (Fate::Refused, format!("refused: the legal hold `{hold}` is in force"))
             }
             (Told::Unheard | Told::Nobody, None) => {
-                let what = told.waits_for().unwrap_or_default();
-                ("waiting", format!("nobody is erased yet: it {what}"), ExitCode::SUCCESS)
+                (Fate::Waiting, format!("nobody is erased yet: it {}", told.waits_for().unwrap_or_default()))
             }
-        };
-        output.one(&serde_json::json!({ "status": status }), &words)?;
-        Ok(code)
+        })
     }
 }
