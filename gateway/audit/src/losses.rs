@@ -7,12 +7,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use domain::Tick;
+
 use crate::changes::Changes;
 use crate::derived::{Derived, Held};
 use crate::kept::Kept;
 use crate::minimum::{advance, minimum};
 use crate::note::Verifier;
 use crate::reserve::Reserve;
+use crate::round::Round;
 use crate::sequencer::Sequencer;
 use crate::succession::Keys;
 use crate::tree::{FULL, Tile};
@@ -40,6 +43,7 @@ pub(crate) struct Holders<'a> {
     pub(crate) in_flight: &'a InFlight,
     /// Nothing was written ahead since the last time.
     pub(crate) quiet: bool,
+    pub(crate) now: Tick,
 }
 
 /// What is known of such files.
@@ -50,6 +54,8 @@ pub(crate) struct Losses {
     /// Those that are to be looked at.
     touched: BTreeSet<PathBuf>,
     missing: BTreeSet<PathBuf>,
+    /// What was there before anybody listened.
+    round: Round,
     /// Which one each folder was when it was first listened to.
     folders: BTreeMap<PathBuf, (u64, u64)>,
     /// Where the log begins.
@@ -68,6 +74,7 @@ impl Losses {
             changes: Changes::of(log, size)?,
             touched: BTreeSet::new(),
             missing: BTreeSet::new(),
+            round: Round::default(),
             folders: BTreeMap::new(),
             minimum: minimum(log)?,
             suspect: false,
@@ -105,15 +112,18 @@ impl Losses {
                 news.push((path, Fate::Restored));
             }
         }
-        for _ in 0..AT_ONCE {
-            let Some(path) = self.touched.pop_first() else { break };
+        let size = holders.sequencer.size();
+        let mut doubted: Vec<PathBuf> = std::iter::from_fn(|| self.touched.pop_first()).take(AT_ONCE).collect();
+        // What is not in whole bundles yet is held by the write-ahead file.
+        doubted.extend(self.round.next(holders.sequencer.ahead_from(), self.minimum, holders.now));
+        for path in doubted {
             match self.fate(&path, holders) {
                 Fate::Missing if self.missing.insert(path.clone()) => news.push((path, Fate::Missing)),
                 Fate::Restored => news.push((path, Fate::Restored)),
                 Fate::Missing | Fate::Whole => {}
             }
         }
-        self.touched.extend(self.changes.follow(holders.sequencer.size())?);
+        self.touched.extend(self.changes.follow(size)?);
         self.know_folders();
         Ok(news)
     }

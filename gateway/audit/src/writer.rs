@@ -352,7 +352,7 @@ impl Writer {
         let Some(losses) = &mut self.losses else { return };
         let quiet = self.sequencer.take_quiet();
         let (sequencer, reserve, in_flight) = (&self.sequencer, &mut self.held.reserve, &self.shared.in_flight);
-        let news = losses.look(&mut Holders { sequencer, reserve, in_flight, quiet });
+        let news = losses.look(&mut Holders { sequencer, reserve, in_flight, quiet, now: self.looked });
         let touched = losses.take_suspect() && !sequencer.holds_what_was_written();
         let news = news.inspect_err(|cause| tracing::error!(%cause, "files of the audit log cannot be watched"));
         for (file, fate) in news.unwrap_or_default() {

@@ -199,3 +199,24 @@ async fn what_the_log_does_itself_is_not_taken_for_that_of_others() {
     let files = (restored(&log), said(&log, "missing", "file"));
     assert_eq!(files, (vec!["vkey".to_owned(), "holds/case".to_owned()], vec!["holds/case".to_owned()]));
 }
+
+#[tokio::test]
+async fn what_was_done_while_nobody_listened_is_found_on_the_round() {
+    let (folder, log, open) = sealed().await;
+    drop(open);
+    let (bundle, other) = ("tile/entries/000", "tile/entries/001");
+    let (whole, kept) = (fs::read(log.join(other)).unwrap(), folder.path().join("kept"));
+    fs::rename(log.join(bundle), &kept).unwrap();
+    let mut changed = whole.clone();
+    changed[100] ^= 1;
+    fs::write(log.join(other), changed).unwrap();
+    let open = self::open(&log, "01");
+    until("both to be missed", || said(&log, "missing", "file") == [bundle, other]);
+    assert!(open.missing().is_some_and(|it| it.contains("2 files")) && open.writable().is_ok());
+    fs::rename(&kept, log.join(bundle)).unwrap();
+    fs::write(log.join(other), whole).unwrap();
+    until("nothing to be missing", || open.missing().is_none());
+    until("both to be said", || restored(&log) == [bundle, other]);
+    drop(open);
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
