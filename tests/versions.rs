@@ -5,10 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use acceptance::{World, frames, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
 const LIST: &str = "/v2/compute/instances";
+const NVS: &str = "api.novapai.ai";
+const CHAT: &str = "/router/v1/chat/completions";
 
 /// How many entries there are, once there are at least so many.
 #[track_caller]
@@ -63,6 +65,34 @@ fn both_versions_of_http_are_spoken_over_tls() {
     assert!(
         world.gateway.entries().all().iter().all(|it| it["request"]["host"] == NSX && it["request"]["tls"] == true)
     );
+}
+
+#[test]
+fn a_long_body_is_held_to_its_document_alike_in_both_versions_of_http() {
+    let world = World::start();
+    let key = world.key("novastack", &["write"]);
+    let bearer = format!("Authorization: Bearer {}", key.text);
+    let url = format!("https://{NVS}{CHAT}");
+    let file = world.folder().join("long.json");
+    let body = format!("@{}", file.display());
+    let json = "Content-Type: application/json";
+    for asked in ["--http1.1", "--http2"] {
+        let ask = |model: &Value, unsized_too: &[&str]| {
+            let said = json!({ "model": model, "messages": [{ "role": "user", "content": "a".repeat(300_000) }] });
+            std::fs::write(&file, said.to_string()).expect("a file of the test");
+            let shown = [asked, "-H", &bearer, "-H", json, "--data-binary", &body, "-w", " %{http_code}", &url];
+            curl(&world, NVS, &[&shown, unsized_too].concat())
+        };
+        let before = world.clouds.seen("novastack").len();
+        let refused = ask(&json!(1), &[]);
+        assert!(refused.contains("\"param\":\"model\"") && refused.ends_with(" 400"), "{asked}: {refused}");
+        let whole = |seen: &Value| seen["body_bytes"].as_u64() > Some(300_000);
+        assert!(!world.clouds.seen("novastack")[before..].iter().any(whole), "{asked}");
+        for more in [&[][..], &["-H", "Transfer-Encoding: chunked"]] {
+            let said = ask(&json!("nova-large"), more);
+            assert!(said.contains("chat.completion") && said.ends_with(" 200"), "{asked} {more:?}: {said}");
+        }
+    }
 }
 
 #[test]
