@@ -134,6 +134,33 @@ fn what_no_client_sends_is_refused_in_the_words_of_the_host_that_tls_was_asked_f
 }
 
 #[test]
+fn what_stands_before_a_fragment_over_http_2_is_the_path_to_everybody_alike() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let bearer = format!("Bearer {}", key.text);
+    let other = world.key_with("novastraxis", &world.new_tenant("other"), &["network"], &[]);
+    let refused = format!("Bearer {}", other.text);
+    // What follows is neither routed by, nor decided on, nor sent on, and makes no difference to any of it.
+    let asked = format!("{LIST}#/../../network/vpcs?per_page=1");
+    for (shown, outcome) in [(&bearer, "permit"), (&refused, "refuse")] {
+        let named = [(":method", "GET"), (":scheme", "https"), (":path", &*asked), (":authority", NSX)];
+        let mut connection = world.gateway.door().secure_two(NSX);
+        let head = frames::head(&[named.as_slice(), &[("authorization", shown.as_str())]].concat());
+        connection.send(&[frames::begin(), head].concat());
+        let _ = frames::answer(&mut connection).expect("an answer");
+        let log = world.gateway.entries();
+        let entry = until("its entry", Duration::from_secs(20), || {
+            log.all().into_iter().find(|it| it["decision"]["outcome"] == outcome)
+        });
+        let request = &entry["request"];
+        assert_eq!((&request["path"], &request["operation"]), (&json!(LIST), &json!("listInstances")), "{entry:#}");
+        assert_eq!(request.get("redacted"), None, "{entry:#}");
+    }
+    let seen = world.clouds.seen("novastraxis");
+    assert!(matches!(&seen[..], [one] if one["target"] == LIST), "{seen:#?}");
+}
+
+#[test]
 fn a_head_that_never_ends_is_told_so_and_entered_before_the_connection_ends() {
     let world = World::with(|settings, _| settings.more.push_str("[connections]\nhead_s = 1\n"));
     let mut connection = world.gateway.door().secure(NSX);
