@@ -16,7 +16,7 @@ const CHAT: &str = "/router/v1/chat/completions";
 #[track_caller]
 fn settled(world: &World, count: usize) -> usize {
     let log = world.gateway.entries();
-    until(&format!("{count} entries"), Duration::from_secs(5), || (log.all().len() >= count).then_some(()));
+    until(&format!("{count} entries"), Duration::from_secs(20), || (log.all().len() >= count).then_some(()));
     log.all().len()
 }
 
@@ -195,11 +195,11 @@ fn what_http_2_ends_by_itself_is_counted_and_is_in_the_next_sign_of_life() {
         send(&frames::frame(0, 0, 1, b"x")),
     ];
     let counted = |reason: &str| world.gateway.metric("portcullis_connections_closed_total", &[reason]);
-    until("all of them to be counted", Duration::from_secs(10), || {
+    until("all of them to be counted", Duration::from_secs(20), || {
         (counted("h2_stream_reset") >= 2.0 && counted("h2_protocol_error") >= 2.0 && counted("h2_bad_head") >= 1.0)
             .then_some(())
     });
-    until("a sign of life that says so", Duration::from_secs(10), || {
+    until("a sign of life that says so", Duration::from_secs(20), || {
         let all = world.gateway.entries().whole();
         let said = |it: &Value| it["refused_before_context"]["h2_stream_reset"].as_u64() == Some(2);
         all.iter().any(|it| it["class"] == "heartbeat" && said(it)).then_some(())
