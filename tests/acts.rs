@@ -286,7 +286,7 @@ fn a_request_is_followed_step_by_step_in_the_log() {
     let key = world.key("novastraxis", &["compute"]);
     let steps = |answer: &Answer| -> Vec<Value> {
         let id = answer.says("x-request-id").rsplit('_').next().unwrap_or_default().to_owned();
-        until("the last step", Duration::from_secs(10), || {
+        until("the last step", Duration::from_secs(20), || {
             let log = world.gateway.process().log();
             let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
             let own: Vec<Value> = lines.filter(|it| it["span"]["id"] == id.as_str()).collect();

@@ -42,7 +42,7 @@ fn refused(world: &World, bytes: &[u8], status: u16, (code, step, reason): (&str
 #[track_caller]
 fn entries(world: &World, count: usize) {
     let log = world.gateway.entries();
-    until(&format!("{count} entries"), Duration::from_secs(5), || (log.all().len() >= count).then_some(()));
+    until(&format!("{count} entries"), Duration::from_secs(20), || (log.all().len() >= count).then_some(()));
     let all = log.all();
     assert_eq!(all.len(), count, "requests and entries differ: {all:#?}");
     log.assert_sound();

@@ -44,6 +44,10 @@ fn copying_takes_the_right_to_read_the_source_and_nothing_hides_that_it_is_copyi
         assert_eq!(entry["request"].get("operation").unwrap_or(&Value::Null), &it["operation"], "{it}\n{entry:#}");
         let outcome = if it["reason"].is_null() { "permit" } else { "refuse" };
         assert_eq!(entry["decision"]["outcome"], outcome, "{it}\n{entry:#}");
+        // What was read besides is entered like every path, whether it was let through or not.
+        if it["reads"].is_string() {
+            assert_eq!(entry["request"]["reads"], it["reads"], "{it}\n{entry:#}");
+        }
         if outcome == "refuse" {
             assert_eq!(entry["decision"]["reason"], it["reason"], "{it}\n{entry:#}");
             assert_eq!(entry.get("upstream"), None, "{it}\n{entry:#}");

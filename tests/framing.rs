@@ -139,6 +139,6 @@ fn whoever_has_said_all_over_tls_is_answered_and_whoever_closes_the_socket_has_l
     leaves.finish();
     assert!(leaves.rest().is_empty(), "who had left was answered");
     let entries = world.gateway.entries();
-    let left = until("the entry of who left", Duration::from_secs(5), || entries.all().get(before).cloned());
+    let left = until("the entry of who left", Duration::from_secs(20), || entries.all().get(before).cloned());
     assert_eq!(left["decision"]["outcome"], "fail", "{left:#}");
 }

@@ -105,7 +105,7 @@ fn an_expired_key_opens_nothing() {
     let world = World::start();
     let key = world.key_with("novastraxis", &world.tenant("novastraxis"), &["compute"], &["--expires", "2s"]);
     let request = Request::get(NSX, LIST).bearer(&key.text);
-    let answer = until("the key to expire", Duration::from_secs(10), || {
+    let answer = until("the key to expire", Duration::from_secs(20), || {
         let answer = world.ask(&request);
         (answer.status == 401).then_some(answer)
     });

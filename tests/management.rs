@@ -264,7 +264,7 @@ fn a_checkpoint_is_kept_and_what_comes_after_is_proved_to_go_on_from_it() {
     let Managed { world, reader, .. } = &managed;
     let older = managed.get(reader, "/v1/checkpoint", 200).text();
     let size: u64 = older.lines().nth(1).and_then(|it| it.parse().ok()).expect("a size");
-    let grown = until("another checkpoint", Duration::from_secs(10), || {
+    let grown = until("another checkpoint", Duration::from_secs(20), || {
         let newer = managed.get(reader, "/v1/checkpoint", 200).text();
         (newer != older).then_some(newer)
     });

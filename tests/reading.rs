@@ -12,7 +12,7 @@ const NSX: &str = "api.novastraxis.com";
 const LIST: &str = "/v2/compute/instances";
 
 /// How long a line may take that is sure to come.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// Two tenants that asked, one of them in vain as well.
 struct Asked {

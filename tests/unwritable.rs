@@ -7,7 +7,7 @@ use acceptance::{Request, World, until};
 use serde_json::json;
 
 const NSX: &str = "api.novastraxis.com";
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn nothing_is_answered_for_without_a_log() {

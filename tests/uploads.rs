@@ -1,11 +1,11 @@
 //! Bodies that come slowly: how slowly they may, and whose fault it is when they do not come.
-#![expect(clippy::indexing_slicing, reason = "what fails here must fail the test")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Answer, Request, Settings, World, frames, until};
-use serde_json::json;
+use acceptance::{Answer, Connection, Request, Settings, World, frames, until};
+use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
 const NX: &str = "api.cloudnexus.io";
@@ -41,7 +41,36 @@ fn chat(key: &str) -> Request {
 
 fn object(key: &str, name: &str) -> Request {
     let target = format!("/v2/objects/bk_prod-assets/{name}");
-    Request::new("PUT", NX, &target).bearer(key).header("Content-Type", "application/octet-stream")
+    Request::new("PUT", NX, &target).bearer(key).body("application/octet-stream", [])
+}
+
+/// A world whose settings go on like this, and where an API behind may take no longer than a second for anything.
+fn hasty(api: &str, more: &str) -> World {
+    World::with(|settings: &mut Settings, folder| {
+        settings.more.push_str(more);
+        let apis = folder.join("apis");
+        let copied = Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
+        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
+        let file = apis.join(api).join("api.toml");
+        let text = std::fs::read_to_string(&file).expect("a profile");
+        let hasty = text.lines().map(|line| match line.split_once(" = ") {
+            Some((name @ ("first_byte" | "between_bytes"), _)) => format!("{name} = \"1s\"\n"),
+            Some(_) | None => format!("{line}\n"),
+        });
+        let hasty: String = hasty.collect();
+        std::fs::write(&file, hasty).expect("a profile");
+        settings.apis = apis;
+    })
+}
+
+/// The head of a request over HTTP/2 whose body is to follow.
+fn open(world: &World, method: &str, (host, path): (&str, &str), key: &str, kind: &str) -> Connection {
+    let bearer = format!("Bearer {key}");
+    let named = [(":method", method), (":scheme", "https"), (":path", path), (":authority", host)];
+    let shown = [("authorization", &*bearer), ("content-type", kind)];
+    let mut connection = world.gateway.door().secure_two(host);
+    connection.send(&[frames::begin(), frames::open(&[named.as_slice(), &shown].concat())].concat());
+    connection
 }
 
 /// A body has a second, and then must come with a megabyte a second.
@@ -76,55 +105,61 @@ fn a_body_that_pauses_is_cut_though_it_was_fast_enough() {
 }
 
 #[test]
-fn a_stream_of_http_2_that_is_left_open_is_cut_when_its_body_is_due() {
-    let world = World::with(|settings, _| settings.more.push_str(SLOW));
+fn a_stream_of_http_2_that_is_left_open_is_answered_when_its_body_is_due() {
+    let world = hasty("cloudnexus", &format!("{SLOW}idle_s = 1\n"));
     let (reads, objects) = (world.key("novastraxis", &["compute"]), world.key("cloudnexus", &["storage:write"]));
-    // A head that announces more to come.
-    let open = |method: &str, host: &str, path: &str, key: &str| {
-        let bearer = format!("Bearer {key}");
-        let named = [(":method", method), (":scheme", "https"), (":path", path), (":authority", host)];
-        let kind = ("content-type", "application/octet-stream");
-        let shown: &[(&str, &str)] =
-            if method == "PUT" { &[("authorization", &*bearer), kind] } else { &[("authorization", &*bearer)] };
-        let mut head = frames::head(&[named.as_slice(), shown].concat());
-        head[4] = 4;
-        let mut connection = world.gateway.door().secure_two(host);
-        connection.send(&[frames::begin(), head].concat());
-        connection
-    };
+    let chats = world.key("novastack", &["write"]);
     let (list, object) = ("/v2/compute/instances", "/v2/objects/bk_prod-assets/open");
-    let mut streamed = open("PUT", NX, object, &objects.text);
+    let kinds = ("application/json", "application/octet-stream");
+    let mut streamed = open(&world, "PUT", (NX, object), &objects.text, kinds.1);
     streamed.send(&frames::frame(0, 0, 1, b"abc"));
-    let held = [open("GET", NSX, list, &reads.text), streamed];
-    // Who reads the body early is told; of one that is passed on already, the stream ends.
-    for (path, status) in [(list, json!(400)), (object, json!(null))] {
+    let mut silent = open(&world, "PUT", (NX, "/v2/objects/bk_prod-assets/silent"), &objects.text, kinds.1);
+    let mut early = open(&world, "GET", (NSX, list), &reads.text, kinds.0);
+    let mut held = open(&world, "POST", (NVS, CHAT), &chats.text, kinds.0);
+    held.send(&frames::frame(0, 0, 1, b"{"));
+    for (connection, path) in [
+        (&mut streamed, object),
+        (&mut silent, "/v2/objects/bk_prod-assets/silent"),
+        (&mut early, list),
+        (&mut held, CHAT),
+    ] {
+        let body = frames::answer(connection).unwrap_or_else(|| panic!("reset without a word: {path}"));
+        let told: Value = serde_json::from_slice(&body).expect("an answer in the words of the API");
+        assert!(told["error_code"].is_string() || told["error"]["message"].is_string(), "{told}");
         let log = world.gateway.entries();
         // A stream that was answered is heard out for a while before its entry is written.
         let entry = until(&format!("the entry of `{path}`"), Duration::from_secs(20), || {
             log.all().into_iter().find(|it| it["request"]["path"] == path)
         });
         assert_eq!(entry["decision"]["reason"], "body_cut", "{entry:#}");
-        assert_eq!(entry["status"], status, "{entry:#}");
+        assert_eq!((&entry["status"], &entry["decision"]["outcome"]), (&json!(400), &json!("refuse")), "{entry:#}");
     }
-    drop(held);
+}
+
+#[test]
+fn who_has_sent_all_of_an_upload_is_told_that_the_api_behind_is_late() {
+    let world = hasty("cloudnexus", &format!("{SLOW}idle_s = 1\n"));
+    let key = world.key("cloudnexus", &["storage:write"]);
+    world.clouds.arm("cloudnexus", &json!({ "kind": "hang", "ms": 60_000 }));
+    let mut upload = object(&key.text, "one");
+    upload.body = b"abc".to_vec();
+    let answer = world.ask(&upload).expect(504);
+    assert_eq!(answer.says("refusal-reason"), "upstream_timeout", "{answer}");
+    let path = "/v2/objects/bk_prod-assets/two";
+    let mut two = open(&world, "PUT", (NX, path), &key.text, "application/octet-stream");
+    two.send(&frames::frame(0, 1, 1, b"abc"));
+    let body = frames::answer(&mut two).expect("an answer");
+    assert!(String::from_utf8_lossy(&body).contains("UPSTREAM_TIMEOUT"), "{}", String::from_utf8_lossy(&body));
+    let log = world.gateway.entries();
+    let entry =
+        until("its entry", Duration::from_secs(20), || log.all().into_iter().find(|it| it["request"]["path"] == path));
+    assert_eq!(entry["decision"]["reason"], "upstream_timeout", "{entry:#}");
+    assert_eq!((&entry["status"], &entry["decision"]["blame"]), (&json!(504), &json!("upstream")), "{entry:#}");
 }
 
 #[test]
 fn an_upload_may_take_longer_than_the_api_behind_may_take_to_answer() {
-    let world = World::with(|settings: &mut Settings, folder| {
-        let apis = folder.join("apis");
-        let copied = Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
-        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
-        let file = apis.join("novastack/api.toml");
-        let text = std::fs::read_to_string(&file).expect("a profile");
-        let hasty = text.lines().map(|line| match line.split_once(" = ") {
-            Some((name @ ("first_byte" | "between_bytes"), _)) => format!("{name} = \"1s\"\n"),
-            Some(_) | None => format!("{line}\n"),
-        });
-        let hasty: String = hasty.collect();
-        std::fs::write(&file, hasty).expect("a profile");
-        settings.apis = apis;
-    });
+    let world = hasty("novastack", "");
     let key = world.key("novastack", &["write"]);
     let body = json!({ "model": "nova-large", "messages": [{ "role": "user", "content": "a".repeat(100_000) }] });
     let body = body.to_string();

@@ -5,16 +5,18 @@ use std::process::Command;
 use std::time::Duration;
 
 use acceptance::{World, frames, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NSX: &str = "api.novastraxis.com";
 const LIST: &str = "/v2/compute/instances";
+const NVS: &str = "api.novapai.ai";
+const CHAT: &str = "/router/v1/chat/completions";
 
 /// How many entries there are, once there are at least so many.
 #[track_caller]
 fn settled(world: &World, count: usize) -> usize {
     let log = world.gateway.entries();
-    until(&format!("{count} entries"), Duration::from_secs(5), || (log.all().len() >= count).then_some(()));
+    until(&format!("{count} entries"), Duration::from_secs(20), || (log.all().len() >= count).then_some(()));
     log.all().len()
 }
 
@@ -66,6 +68,34 @@ fn both_versions_of_http_are_spoken_over_tls() {
 }
 
 #[test]
+fn a_long_body_is_held_to_its_document_alike_in_both_versions_of_http() {
+    let world = World::start();
+    let key = world.key("novastack", &["write"]);
+    let bearer = format!("Authorization: Bearer {}", key.text);
+    let url = format!("https://{NVS}{CHAT}");
+    let file = world.folder().join("long.json");
+    let body = format!("@{}", file.display());
+    let json = "Content-Type: application/json";
+    for asked in ["--http1.1", "--http2"] {
+        let ask = |model: &Value, unsized_too: &[&str]| {
+            let said = json!({ "model": model, "messages": [{ "role": "user", "content": "a".repeat(300_000) }] });
+            std::fs::write(&file, said.to_string()).expect("a file of the test");
+            let shown = [asked, "-H", &bearer, "-H", json, "--data-binary", &body, "-w", " %{http_code}", &url];
+            curl(&world, NVS, &[&shown, unsized_too].concat())
+        };
+        let before = world.clouds.seen("novastack").len();
+        let refused = ask(&json!(1), &[]);
+        assert!(refused.contains("\"param\":\"model\"") && refused.ends_with(" 400"), "{asked}: {refused}");
+        let whole = |seen: &Value| seen["body_bytes"].as_u64() > Some(300_000);
+        assert!(!world.clouds.seen("novastack")[before..].iter().any(whole), "{asked}");
+        for more in [&[][..], &["-H", "Transfer-Encoding: chunked"]] {
+            let said = ask(&json!("nova-large"), more);
+            assert!(said.contains("chat.completion") && said.ends_with(" 200"), "{asked} {more:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn heads_are_bounded_alike_in_both_versions_of_http() {
     let world = World::with(|settings, _| settings.more.push_str("[connections]\nmax_header_bytes = 32768\n"));
     let key = world.key("novastraxis", &["compute"]);
@@ -104,6 +134,33 @@ fn what_no_client_sends_is_refused_in_the_words_of_the_host_that_tls_was_asked_f
 }
 
 #[test]
+fn what_stands_before_a_fragment_over_http_2_is_the_path_to_everybody_alike() {
+    let world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let bearer = format!("Bearer {}", key.text);
+    let other = world.key_with("novastraxis", &world.new_tenant("other"), &["network"], &[]);
+    let refused = format!("Bearer {}", other.text);
+    // What follows is neither routed by, nor decided on, nor sent on, and makes no difference to any of it.
+    let asked = format!("{LIST}#/../../network/vpcs?per_page=1");
+    for (shown, outcome) in [(&bearer, "permit"), (&refused, "refuse")] {
+        let named = [(":method", "GET"), (":scheme", "https"), (":path", &*asked), (":authority", NSX)];
+        let mut connection = world.gateway.door().secure_two(NSX);
+        let head = frames::head(&[named.as_slice(), &[("authorization", shown.as_str())]].concat());
+        connection.send(&[frames::begin(), head].concat());
+        let _ = frames::answer(&mut connection).expect("an answer");
+        let log = world.gateway.entries();
+        let entry = until("its entry", Duration::from_secs(20), || {
+            log.all().into_iter().find(|it| it["decision"]["outcome"] == outcome)
+        });
+        let request = &entry["request"];
+        assert_eq!((&request["path"], &request["operation"]), (&json!(LIST), &json!("listInstances")), "{entry:#}");
+        assert_eq!(request.get("redacted"), None, "{entry:#}");
+    }
+    let seen = world.clouds.seen("novastraxis");
+    assert!(matches!(&seen[..], [one] if one["target"] == LIST), "{seen:#?}");
+}
+
+#[test]
 fn a_head_that_never_ends_is_told_so_and_entered_before_the_connection_ends() {
     let world = World::with(|settings, _| settings.more.push_str("[connections]\nhead_s = 1\n"));
     let mut connection = world.gateway.door().secure(NSX);
@@ -138,11 +195,11 @@ fn what_http_2_ends_by_itself_is_counted_and_is_in_the_next_sign_of_life() {
         send(&frames::frame(0, 0, 1, b"x")),
     ];
     let counted = |reason: &str| world.gateway.metric("portcullis_connections_closed_total", &[reason]);
-    until("all of them to be counted", Duration::from_secs(10), || {
+    until("all of them to be counted", Duration::from_secs(20), || {
         (counted("h2_stream_reset") >= 2.0 && counted("h2_protocol_error") >= 2.0 && counted("h2_bad_head") >= 1.0)
             .then_some(())
     });
-    until("a sign of life that says so", Duration::from_secs(10), || {
+    until("a sign of life that says so", Duration::from_secs(20), || {
         let all = world.gateway.entries().whole();
         let said = |it: &Value| it["refused_before_context"]["h2_stream_reset"].as_u64() == Some(2);
         all.iter().any(|it| it["class"] == "heartbeat" && said(it)).then_some(())

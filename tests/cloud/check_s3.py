@@ -280,6 +280,12 @@ def strangers(s3, other, ports):
     refused("NoSuchKey", other.get_object, Bucket="prod-assets", Key="mine")
     s3.create_bucket(Bucket="only-mine")
     refused("NoSuchBucket", other.list_objects_v2, Bucket="only-mine")
+    refused("BucketAlreadyExists", other.create_bucket, Bucket="only-mine")
+    refused("BucketAlreadyOwnedByYou", other.create_bucket, Bucket="prod-assets")
+    refused("NoSuchBucket", other.delete_bucket, Bucket="only-mine")
+    s3.delete_bucket(Bucket="only-mine")
+    other.create_bucket(Bucket="only-mine")
+    refused("BucketAlreadyExists", s3.create_bucket, Bucket="only-mine")
     source = {"Bucket": "prod-assets", "Key": "mine"}
     refused("NoSuchKey", other.copy_object, Bucket="prod-assets", Key="stolen", CopySource=source)
     try:

@@ -5,24 +5,16 @@ control port. Each answer is held to the document, and told as `walk.py` tells i
 """
 
 import hashlib
-import http.client
 import json
 import os
 
 from asking import ask
+from control import control
 from door import tell
 
 from documented import documents
 
-API, CONTROL, KEY = os.environ["API"], os.environ["CONTROL"], json.loads(os.environ["KEY"])
-
-
-def control(target, body=None, method="POST"):
-    connection = http.client.HTTPConnection(CONTROL, timeout=10)
-    connection.request(method, target, json.dumps(body) if body else None)
-    answer = connection.getresponse()
-    assert answer.status in (200, 201, 204), answer.read()
-    connection.close()
+API, KEY = os.environ["API"], json.loads(os.environ["KEY"])
 
 
 def request(operation):

@@ -7,6 +7,7 @@ What is told: each request with what its entry must say, and the head of one for
 
 import os
 import time
+from urllib.parse import quote
 
 from asking import send
 from door import AUTHORITY, refused, tell
@@ -52,15 +53,16 @@ def raw(name, method, target, headers, more=()):
     return answer
 
 
-def note(operation, answer, status, reason=None):
+def note(operation, answer, status, reason=None, reads=None):
     assert answer.status == status, (operation, reason, answer.status, answer.body)
-    TOLD.append({"id": answer.id, "operation": operation, "status": status, "reason": reason})
+    TOLD.append({"id": answer.id, "operation": operation, "status": status, "reason": reason, "reads": reads})
 
 
-def noted(operation, error, status, reason):
+def noted(operation, error, status, reason, reads):
     shown = error.response["ResponseMetadata"]
     assert shown["HTTPStatusCode"] == status, error.response
-    TOLD.append({"id": shown["HTTPHeaders"]["x-request-id"], "operation": operation, "status": status, "reason": reason})
+    TOLD.append({"id": shown["HTTPHeaders"]["x-request-id"], "operation": operation, "status": status, "reason": reason,
+                 "reads": reads})
 
 
 owner, writer, copier, other = (client(it) for it in ("ACCESS_KEY", "WRITER", "COPIER", "OTHER"))
@@ -71,7 +73,9 @@ for key in KEYS:
 
 # Whoever may read and write copies, whatever the source is called.
 for key in KEYS:
-    copier.copy_object(Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": key})
+    done = copier.copy_object(Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": key})
+    TOLD.append({"id": done["ResponseMetadata"]["HTTPHeaders"]["x-request-id"], "operation": "s3CopyObject", "status": 200,
+                 "reason": None, "reads": quote(f"/{BUCKET}/{key}", safe="/+=&")})
     assert owner.get_object(Bucket=BUCKET, Key="copy")["Body"].read() == key.encode(), key
 upload = copier.create_multipart_upload(Bucket=BUCKET, Key="parts")["UploadId"]
 part = copier.upload_part_copy(
@@ -81,13 +85,13 @@ copier.complete_multipart_upload(
     Bucket=BUCKET, Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
 assert owner.get_object(Bucket=BUCKET, Key="parts")["Body"].read() == b"pla"
 
-# Whoever may write alone does not read by copying.
+# Whoever may write alone does not read by copying, and what they asked for is entered.
+SOURCE = f"/{BUCKET}/plain"
 source = {"Bucket": BUCKET, "Key": "plain"}
-noted("s3CopyObject", refused(ClientError, writer.copy_object, Bucket=BUCKET, Key="stolen", CopySource=source), 403, "insufficient_scope")
+noted("s3CopyObject", refused(ClientError, writer.copy_object, Bucket=BUCKET, Key="stolen", CopySource=source), 403, "insufficient_scope", SOURCE)
 upload = writer.create_multipart_upload(Bucket=BUCKET, Key="stolen")["UploadId"]
 noted("s3UploadPartCopy", refused(ClientError, writer.upload_part_copy, Bucket=BUCKET, Key="stolen", UploadId=upload, PartNumber=1,
-                                  CopySource=source), 403, "insufficient_scope")
-SOURCE = f"/{BUCKET}/plain"
+                                  CopySource=source), 403, "insufficient_scope", SOURCE)
 for name in ("x-amz-copy-source", "X-AMZ-COPY-SOURCE", "X-Amz-Copy-Source"):
     note("s3CopyObject", raw("WRITER", "PUT", f"/{BUCKET}/stolen", {name: SOURCE}), 403, "insufficient_scope")
 note("s3CopyObject", raw("WRITER", "PUT", f"/{BUCKET}/stolen", {"x-amz-copy-source": ""}), 403, "insufficient_scope")
@@ -109,7 +113,7 @@ for bad in ("/copies/a/../plain", "/copies/%2e%2e/plain", "/copies", "/", "arn:a
     note("s3CopyObject", raw("COPIER", "PUT", f"/{BUCKET}/stolen", {"x-amz-copy-source": bad}), 400, "invalid_parameter")
 other.create_bucket(Bucket="elsewhere")
 absent = refused(ClientError, other.copy_object, Bucket="elsewhere", Key="stolen", CopySource=source)
-noted("s3CopyObject", absent, 404, None)
+noted("s3CopyObject", absent, 404, None, SOURCE)
 assert refused(ClientError, owner.head_object, Bucket=BUCKET, Key="stolen").response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 # Nobody has a scope for what else such headers change.

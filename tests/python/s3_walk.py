@@ -5,10 +5,10 @@ the others; BARE, a key with none; each `{"text": ..., "secret": ...}`. CONTROL,
 Each answer is held to the document, and told on a line of its own as `walk.py` tells its own.
 """
 
-import http.client
 import json
 import os
 
+from control import control
 from door import AUTHORITY, tell
 
 import boto3
@@ -100,14 +100,6 @@ def check(name, case, s3, statuses, step=None):
     assert status in statuses, (name, case, status, headers)
     KNOWN[name].check(status, headers, b"")
     tell(operation=name, case=case, id=headers.get("x-request-id"), status=status, step=step)
-
-
-def control(target, body=None, method="POST"):
-    connection = http.client.HTTPConnection(os.environ["CONTROL"], timeout=10)
-    connection.request(method, target, json.dumps(body) if body else None)
-    answer = connection.getresponse()
-    assert answer.status in (200, 201, 204), answer.read()
-    connection.close()
 
 
 def walk(name):

@@ -5,7 +5,6 @@ CONTROL, the address of the clouds' control port. Each answer is held to the doc
 own with the step that must have decided it, for the entries to be compared with.
 """
 
-import http.client
 import itertools
 import json
 import os
@@ -13,11 +12,12 @@ import re
 from urllib.parse import quote, urlencode
 
 from asking import ask
+from control import control
 from door import tell
 
 from documented import documents
 
-API, TENANT, CONTROL = os.environ["API"], os.environ["TENANT"], os.environ["CONTROL"]
+API, TENANT = os.environ["API"], os.environ["TENANT"]
 KEY, BARE = json.loads(os.environ["KEY"]), json.loads(os.environ["BARE"])
 ABSENT = "absent-0000"
 # They judge themselves what they are shown; what comes of it is for tests of their own.
@@ -154,14 +154,6 @@ def check(operation, case, answer, statuses, step=None):
 def arm(operation, **fault):
     """Makes the next answer of this operation's cloud go wrong."""
     control("/control/faults", {"api": API, "operation": operation.id, "times": 1, **fault})
-
-
-def control(target, body=None, method="POST"):
-    connection = http.client.HTTPConnection(CONTROL, timeout=10)
-    connection.request(method, target, json.dumps(body) if body else None)
-    answer = connection.getresponse()
-    assert answer.status in (200, 201, 204), answer.read()
-    connection.close()
 
 
 def walk(operation):

@@ -1,5 +1,7 @@
 //! Frames of HTTP/2, byte for byte, for tests that must control each of them.
 
+use crate::Connection;
+
 /// What a connection begins with.
 pub fn begin() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, b"")].concat()
@@ -20,4 +22,31 @@ pub fn head(fields: &[(&str, &str)]) -> Vec<u8> {
         [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
     };
     frame(1, 5, 1, &fields.iter().flat_map(field).collect::<Vec<u8>>())
+}
+
+/// The head of a request on stream 1 whose body is to follow.
+#[track_caller]
+pub fn open(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = head(fields);
+    head[4] = 4;
+    head
+}
+
+/// The body of the answer on stream 1; nothing where the stream is reset before its end.
+#[track_caller]
+pub fn answer(connection: &mut Connection) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let head = connection.bytes(9);
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let content = connection.bytes(length);
+        match (head[3], head[8]) {
+            (0, 1) => body.extend(content),
+            (3, 1) => return None,
+            _ => {}
+        }
+        if head[8] == 1 && head[3] < 2 && head[4] & 1 == 1 {
+            return Some(body);
+        }
+    }
 }

@@ -293,7 +293,7 @@ impl Gateway {
         let mut last = Duration::ZERO;
         // Twice, because the first hearing may have begun before the change was made.
         for _ in 0..2 {
-            last = until("the gateway to hear its registry", Duration::from_secs(10), || {
+            last = until("the gateway to hear its registry", Duration::from_secs(20), || {
                 let ago = self.registry_says(|detail| detail.split("heard ").nth(1)?.split(' ').next());
                 let heard = start.elapsed().checked_sub(Duration::from_millis(ago))?;
                 (heard > last + Duration::from_millis(50)).then_some(heard)

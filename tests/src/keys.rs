@@ -48,7 +48,7 @@ pub(crate) fn make_key(gateway: &Gateway, api: &str, tenant: &str, scopes: &[&st
     let before = gateway.keys();
     let made = gateway.json(&words);
     // A running gateway follows the registry a moment later.
-    until("the gateway to know a new key", Duration::from_secs(10), || (gateway.keys() > before).then_some(()));
+    until("the gateway to know a new key", Duration::from_secs(20), || (gateway.keys() > before).then_some(()));
     let (id, secret) = (text(&made, "id"), text(&made, "secret"));
     match made["access_key_id"].as_str() {
         Some(public) => Key { id, tenant: tenant.to_owned(), text: public.to_owned(), secret: Some(secret) },

@@ -68,6 +68,7 @@ impl Request {
                 tls: true,
                 secured: None,
                 labels: &[],
+                reads: None,
                 redacted: &[],
                 api: Some("novastraxis"),
                 operation: Some("createInstance"),

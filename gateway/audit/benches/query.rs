@@ -68,6 +68,7 @@ fn append(log: &Log, number: u64) {
             tls: true,
             secured: None,
             labels: &[],
+            reads: None,
             redacted: &[],
             api: Some(["novastraxis", "cloudnexus", "cloudnx", "novastack"][usize::try_from(tenant % 4).unwrap()]),
             operation: Some(&operation),

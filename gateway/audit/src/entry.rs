@@ -71,6 +71,9 @@ pub struct RequestSection<'a> {
     /// Absent where it is sealed.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub path: Option<&'a str>,
+    /// The normalised path of what it read besides, such as the source of a copy. Absent where it is sealed.
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub reads: Option<&'a str>,
     /// The peer's address. Absent where it is sealed.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub source: Option<&'a str>,
@@ -270,6 +273,7 @@ impl RequestSection<'_> {
         it.flag("tls", self.tls);
         it.text("host", self.host);
         it.text_if("path", self.path);
+        it.text_if("reads", self.reads);
         it.text_if("trace", self.trace);
         it.text_if("cipher", self.secured.map(|it| it.cipher));
         if !self.labels.is_empty() {
@@ -363,6 +367,7 @@ mod tests {
                     api: text(1, two),
                     operation: text(2, three),
                     trace: text(3, one),
+                    reads: text(0, two && three),
                 },
                 auth: one.then(|| AuthSection { key: &texts[4], method: two.then_some("api_key"), repeated: one && two }),
                 sealed: two.then_some(&sealed),

@@ -91,8 +91,11 @@ impl SubjectKey {
 
     /// Seals what an entry says of a person: from where something was asked, and which path. `id` is the id of the request in bytes: it is drawn anew for each, so that no
     /// nonce comes twice, but for the same words.
-    pub fn seal(&self, id: &[u8; 16], source: &str, path: &str) -> Option<Sealed> {
-        let mut text = [source, "\n", path].concat().into_bytes();
+    ///
+    /// INVARIANT: what is sealed for one request is always the same, because its id is the nonce.
+    pub fn seal(&self, id: &[u8; 16], source: &str, path: &str, reads: Option<&str>) -> Option<Sealed> {
+        let lines: Vec<&str> = [source, path].into_iter().chain(reads).collect();
+        let mut text = lines.join("\n").into_bytes();
         text.reserve(AES_256_GCM.tag_len());
         self.key.seal_in_place_append_tag(nonce(id), Aad::from(id), &mut text).ok()?;
         Some(Sealed { key: self.id.clone(), text: STANDARD_NO_PAD.encode(text) })
@@ -328,9 +331,11 @@ impl SubjectKeys {
             }
         }
         let request = entry.get_mut("request").and_then(Value::as_object_mut);
-        if let (Some(request), Some((source, path))) = (request, told) {
+        if let (Some(request), Some((source, paths))) = (request, told) {
+            let (path, reads) = paths.split_once('\n').map_or((paths, None), |(path, reads)| (path, Some(reads)));
             request.insert("path".to_owned(), path.into());
             request.insert("source".to_owned(), source.into());
+            request.extend(reads.map(|it| ("reads".to_owned(), it.into())));
         }
     }
 }
@@ -359,7 +364,7 @@ mod tests {
         let random = Counting::default();
         let subjects = Subjects::open(&path).unwrap();
         let alice = subjects.key("acme", "alice", &random).unwrap();
-        let sealed = alice.seal(&ID, "203.0.113.9", "/").unwrap();
+        let sealed = alice.seal(&ID, "203.0.113.9", "/", None).unwrap();
         assert!(!sealed.text.contains("203"));
         let again = Subjects::open(&path).unwrap();
         let key = again.key("acme", "alice", &random).unwrap();
@@ -380,8 +385,14 @@ mod tests {
         let path = folder.path().join("subjects");
         let random = Counting::default();
         let subjects = Subjects::open(&path).unwrap();
-        let sealed = subjects.key("acme", "alice", &random).unwrap().seal(&ID, "hers", "/").unwrap();
-        let his = subjects.key("acme", "bob", &random).unwrap().seal(&ID, "his", "/").unwrap();
+        let sealed = subjects.key("acme", "alice", &random).unwrap().seal(&ID, "hers", "/", None).unwrap();
+        let his = subjects.key("acme", "bob", &random).unwrap().seal(&ID, "his", "/", None).unwrap();
+        let copied = subjects.key("acme", "bob", &random).unwrap().seal(&[8; 16], "his", "/a", Some("/b")).unwrap();
+        let mut copy =
+            json!({ "request": { "id": hex::encode([8; 16]) }, "sealed": { "key": copied.key, "text": copied.text } });
+        subjects.of_tenant("acme").unseal(&mut copy);
+        let said = ["source", "path", "reads"].map(|it| copy["request"][it].clone());
+        assert_eq!(said, ["his", "/a", "/b"]);
         let entry = json!({ "request": { "id": hex::encode(ID) }, "sealed": { "key": his.key, "text": his.text } });
         let opened = |tenant: &str| {
             let mut entry = entry.clone();

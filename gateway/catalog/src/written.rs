@@ -3,6 +3,8 @@
 //! Knows lines, columns and keys; does not know what an API is. `serde` stops at the first fault of a file; who reads
 //! through here hears of all of them at once, and of each key that nobody asked for.
 
+mod headings;
+
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::path::Path;
@@ -12,6 +14,8 @@ use domain::{ApiName, BadName, Fault, Faults, RoleName, Scope, TierName, Timesta
 use http::HeaderName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+use self::headings::Headings;
 
 /// How it is said that a key is not there.
 const MISSING: &str = " is missing";
@@ -58,10 +62,30 @@ impl<'a> Sheet<'a> {
     /// Reads the whole file: what `read` could make of it, and everything that is wrong with it. The value is good only
     /// where nothing is wrong.
     pub(crate) fn read<T>(self, read: impl FnOnce(&Section<'_>) -> T) -> (T, Faults) {
+        let (_, errors) = DeTable::parse_recoverable(self.text);
+        let told: Faults = errors.iter().map(|it| self.slip(it)).collect();
+        let lines: Vec<usize> = told.iter().map(|it| it.line).collect();
+        let (text, mended) = match headings::put_right(self.text, &lines) {
+            Headings::Whole => return self.read_as_it_is(read),
+            Headings::Lost => return (self.read_as_it_is(read).0, told),
+            Headings::Mended(text, mended) => (text, mended),
+        };
+        let sheet = Sheet::new(self.file, &text);
+        let (_, errors) = DeTable::parse_recoverable(&text);
+        let lost = errors.iter().any(|it| mended.contains(&sheet.slip(it).line));
+        let (value, mut faults) = sheet.read_as_it_is(read);
+        if lost {
+            return (value, told);
+        }
+        faults.extend(told.into_iter().filter(|it| mended.contains(&it.line)));
+        faults.sort();
+        (value, faults)
+    }
+
+    fn read_as_it_is<T>(self, read: impl FnOnce(&Section<'_>) -> T) -> (T, Faults) {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            let offset = error.span().map_or(self.text.len(), |it| it.start);
-            self.fault_at(offset, error.message().replace('\n', ", "));
+            self.say(self.slip(error));
         }
         let section = Section::new(&self, root.span(), root.get_ref());
         let value = read(&section);
@@ -75,6 +99,11 @@ impl<'a> Sheet<'a> {
         (value, faults)
     }
 
+    fn slip(&self, error: &toml::de::Error) -> Fault {
+        let offset = error.span().map_or(self.text.len(), |it| it.start);
+        Fault::at_offset(self.file, self.text, offset, error.message().replace('\n', ", "))
+    }
+
     pub(crate) fn place(&self, offset: usize) -> Place {
         let fault = Fault::at_offset(self.file, self.text, offset, "");
         Place { line: fault.line, column: fault.column }
@@ -82,10 +111,6 @@ impl<'a> Sheet<'a> {
 
     pub(crate) fn say(&self, fault: Fault) {
         self.faults.borrow_mut().push(fault);
-    }
-
-    fn fault_at(&self, offset: usize, message: impl Into<String>) {
-        self.say(Fault::at_offset(self.file, self.text, offset, message));
     }
 }
 
@@ -415,6 +440,23 @@ mod tests {
             let told = faults(&format!("name = \"x\"\n{slip}\n"));
             assert!(!told.is_empty() && told.iter().all(|it| it.starts_with("api.toml:2:")), "{slip}: {told:?}");
             assert!(!told.iter().any(|it| it.contains("not this integer")), "{slip}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_heading_that_lacks_a_bracket_is_told_and_what_stands_under_it_is_read() {
+        let text = |heading: &str| format!("name = \"x\"\nhosts = []\n{heading}\nlimit = 1\n");
+        for heading in ["[inner", "inner]", "[inner # of all"] {
+            let told = faults(&text(heading));
+            assert!(told.len() == 1 && told[0].starts_with("api.toml:3:"), "{heading}: {told:?}");
+            let told = faults(&text(heading).replace("[]", "1").replace("limit", "limt"));
+            let places: Vec<&str> = told.iter().filter_map(|it| it.get(.."api.toml:3:".len())).collect();
+            assert_eq!(places, ["api.toml:2:", "api.toml:3:", "api.toml:3:", "api.toml:4:"], "{heading}: {told:?}");
+        }
+        // Nobody knows what stands under these.
+        for heading in ["[", "[]", "[in ner]", "[inner.]", "[.inner"] {
+            let told = faults(&format!("name = \"x\"\n{heading}\nlimt = 1\n"));
+            assert!(told.iter().all(|it| it.starts_with("api.toml:2:")), "{heading}: {told:?}");
         }
     }
 

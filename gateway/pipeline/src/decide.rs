@@ -200,11 +200,16 @@ async fn permit(
     passage: &mut Passage<'_>,
 ) -> Result<Permitted, Answer> {
     let Passage { configuration: Configuration { catalog, authorizer }, arrival, .. } = *passage;
+    // Of who may not read it, too, it is entered what they asked for.
+    let source = catalog.source(passage.host, call, arrival);
+    if let Ok(Some(source)) = &source {
+        passage.trail.reading(source.arrival.path.as_str());
+    }
     let permit = passage.trail.keep(authorizer.authorize(call, caller, arrival)?);
     passage.trail.may_go_on()?;
     catalog.validate_head(call, arrival)?;
     // What is read on the way is asked for like everything else, and needs a permit of its own.
-    let source = catalog.source(passage.host, call, arrival)?;
+    let source = source?;
     if let Some(source) = &source {
         authorizer.authorize(&source.call, caller, &source.arrival)?;
     }

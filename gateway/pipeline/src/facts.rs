@@ -33,7 +33,7 @@ pub struct Redacted(Vec<&'static str>);
 
 impl Redacted {
     /// This part as well, if it is so. Entries name `method`, `host` (as it was asked for, or as TLS named it), `path`,
-    /// `query`, and `detail`: words that are repeated of it in why it was turned away.
+    /// `reads`, `query`, and `detail`: words that are repeated of it in why it was turned away.
     #[must_use]
     pub fn with(mut self, part: &'static str, is: bool) -> Self {
         self.0.extend(is.then_some(part));

@@ -56,6 +56,7 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
             method: &trail.facts.method,
             host: &trail.facts.host,
             path: sealed.is_none().then_some(trail.facts.path.as_str()),
+            reads: trail.reads.as_deref().filter(|_| sealed.is_none()),
             source: source.as_deref(),
             tls: trail.facts.source.tls,
             secured: trail.facts.secured.as_ref().map(section),
@@ -95,7 +96,7 @@ fn sealed(trail: &Trail) -> Option<Sealed> {
     let mut id = [0; 16];
     let drawn = hex::decode_to_slice(&trail.facts.id, &mut id).ok();
     let key = drawn.and(trail.subject.as_ref());
-    let sealed = key.and_then(|it| it.seal(&id, &trail.facts.source.text(), &trail.facts.path));
+    let sealed = key.and_then(|it| it.seal(&id, &trail.facts.source.text(), &trail.facts.path, trail.reads.as_deref()));
     Some(sealed.unwrap_or_default())
 }
 

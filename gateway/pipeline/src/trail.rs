@@ -31,6 +31,8 @@ pub struct Trail {
     pub(crate) shown: Option<Arc<Standing>>,
     /// Who sits at the browser.
     person: Option<Person>,
+    /// The path of what it reads besides its own resource.
+    pub(crate) reads: Option<String>,
     /// Whether the signature was seen before.
     pub(crate) repeated: bool,
     pub(crate) remaining: Option<u32>,
@@ -94,6 +96,7 @@ impl Trail {
             method: None,
             shown: None,
             person: None,
+            reads: None,
             repeated: false,
             remaining: None,
             permit: None,
@@ -157,6 +160,15 @@ impl Trail {
         let redacted = std::mem::take(&mut self.facts.redacted);
         self.facts.redacted = redacted.with("detail", told != detail);
         told.into_owned()
+    }
+
+    /// Notes the path of what it reads besides, as every path: without what looks like a secret.
+    pub(crate) fn reading(&mut self, path: &str) {
+        let configuration = self.gateway.configuration();
+        let told = configuration.catalog.without_keys(path);
+        let redacted = std::mem::take(&mut self.facts.redacted);
+        self.facts.redacted = redacted.with("reads", told != path);
+        self.reads = Some(told.into_owned());
     }
 
     /// Notes that the gateway itself turned the request away in the words of a standard, and why, as one token.

@@ -162,7 +162,8 @@ impl Room {
     async fn asked(&self, tenant: Option<&str>, key: &str, operation: &str, number: u8) {
         let id = hex(number);
         let subject = tenant.map(|it| self.kept.log.subjects().key(it, key, &Fixed(number)).unwrap());
-        let sealed = subject.as_ref().and_then(|it| it.seal(&[number; 16], "203.0.113.9", &format!("/own/{number}")));
+        let sealed =
+            subject.as_ref().and_then(|it| it.seal(&[number; 16], "203.0.113.9", &format!("/own/{number}"), None));
         let number = self.kept.log.append(&Entry {
             schema: 1,
             class: "request.completed",
@@ -178,6 +179,7 @@ impl Room {
                 tls: true,
                 secured: None,
                 labels: &[],
+                reads: None,
                 redacted: &[],
                 api: Some("library"),
                 operation: Some(operation),

@@ -59,6 +59,7 @@ pub(crate) fn entry(path: &str) -> Entry<'_> {
             tls: true,
             secured: None,
             labels: &[],
+            reads: None,
             redacted: &[],
             api: None,
             operation: None,

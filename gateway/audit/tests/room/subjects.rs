@@ -84,7 +84,7 @@ fn a_file_of_keys_that_was_emptied_shortened_or_cut_is_found_by_the_signs_of_lif
     fs::write(&file, &whole).unwrap();
     let log = open(home);
     let late = log.subjects().key("acme", "late", &random).unwrap();
-    sealed(&log, &late.seal(&[0; 16], "", "").unwrap().key);
+    sealed(&log, &late.seal(&[0; 16], "", "", None).unwrap().key);
     drop(log);
     assert_eq!(found(home), Shortfall::default());
     fs::write(&file, &whole).unwrap();

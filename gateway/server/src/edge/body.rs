@@ -1,16 +1,22 @@
 //! The request body, read early or held back.
 
+use std::future::poll_fn;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use domain::{Clock, Tick};
 use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use pingora::prelude::{Error, ErrorType};
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
-use pipeline::{BodyFlow, Forward, Incoming, Unread};
+use pipeline::{Answer, BodyFlow, Forward, Incoming, Unread};
 use tokio::time::timeout;
 
 use super::pace::Pace;
+use super::passing::Passing;
 use super::settings::ConnectionSettings;
+use super::{Edge, GRACE};
 
 /// The body of the request that a session is serving.
 pub(crate) struct SessionBody<'a> {
@@ -84,6 +90,56 @@ impl SessionBody<'_> {
         let keeps = piece.is_none() || pace.keeps(length, self.clock.tick(), self.bounds);
         if keeps { Ok(piece) } else { Err(Unread::Cut) }
     }
+}
+
+/// Reads all of a body that is to be held, where it comes over HTTP/2, before anything of the request is sent: pingora does
+/// not notice there that no piece comes, and the caller could not be told. Over HTTP/1 it notices.
+pub(crate) async fn gather(edge: &Edge, session: &mut Session, passing: &mut Passing) -> pingora::Result<()> {
+    let BodyFlow::Held { max } = passing.forward()?.body().flow else { return Ok(()) };
+    if !session.as_downstream().is_http2() {
+        return Ok(());
+    }
+    let (clock, bounds) = (&edge.gateway.clock, &edge.bounds);
+    session.enable_retry_buffering();
+    let mut whole = BytesMut::new();
+    loop {
+        let now = clock.tick();
+        let until = passing.until(passing.pause(now, bounds), now);
+        let left = until.map_or(bounds.idle(), |it| it.since(now).saturating_sub(GRACE));
+        // What pingora has kept of a body to send it again, and only that, tells it that there is one to be sent. It keeps
+        // the first piece, and has no room for all.
+        let read = timeout(left, next(session, whole.is_empty())).await;
+        let Ok(piece) = read else { return passing.end(Answer::BodyCut) };
+        passing.heed_lapse()?;
+        let Some(piece) = piece? else { break };
+        whole.extend_from_slice(&piece);
+        if whole.len() as u64 > max {
+            return passing.end(Answer::TooLarge { max });
+        }
+        let now = clock.tick();
+        if !passing.pace.as_mut().is_none_or(|it| it.keeps(piece.len(), now, bounds)) {
+            return passing.end(Answer::BodyCut);
+        }
+        edge.wait(session, passing, now);
+    }
+    if !whole.is_empty() {
+        passing.gather(whole.freeze());
+    }
+    Ok(())
+}
+
+/// The next piece of a body, which pingora keeps or does not.
+async fn next(session: &mut Session, keep: bool) -> pingora::Result<Option<Bytes>> {
+    let read = match session.as_downstream_mut() {
+        ServerSession::H2(two) if !keep => {
+            let read = poll_fn(|cx| two.poll_read_body_bytes(cx)).await.transpose();
+            read.map_err(|it| Error::because(ErrorType::ReadError, "while reading downstream request body", it))
+        }
+        ServerSession::H1(_) | ServerSession::H2(_) | ServerSession::Subrequest(_) | ServerSession::Custom(_) => {
+            session.read_request_body().await
+        }
+    };
+    read.map_err(Error::into_down)
 }
 
 /// Tells a caller that waits for leave to send a body that it may: what is decided is decided, and an upstream's own leave

@@ -46,7 +46,7 @@ use self::passing::Passing;
 pub(crate) use self::signers::Signers;
 use self::spoken::Broken;
 pub(crate) use self::vouching::Vouching;
-use self::wire::{Link, Refuser};
+use self::wire::{LINGER, Link, Refuser};
 
 /// How much later than its own deadline a request is cut off: time to say that it is late.
 const GRACE: Duration = Duration::from_secs(1);
@@ -112,6 +112,7 @@ impl Edge {
                 passing.hold(WATCH.try_with(Arc::clone).ok(), now);
                 passing.pace = Some(Pace::begin(now));
                 self.wait(session, passing, now);
+                body::gather(self, session, passing).await?;
                 Ok(false)
             }
             Err(refused) => {
@@ -126,12 +127,14 @@ impl Edge {
 
 impl Edge {
     /// Waits for the next piece of a body no longer than the body is fast enough. Over HTTP/1 pingora notices that none
-    /// comes, and the caller is told; over HTTP/2 it does not, and the stream ends.
+    /// comes; over HTTP/2 it does not, and only that the API behind says nothing. Either way the caller is told, but where
+    /// neither is noticed the stream ends.
     fn wait(&self, session: &mut Session, passing: &Passing, now: Tick) {
         let Some(patience) = passing.pause(now, &self.bounds) else { return };
         session.set_read_timeout(Some(patience));
         // Where pingora sees to it, this is only for an API behind that takes nothing.
-        let patience = if session.as_downstream().is_http2() { patience } else { self.bounds.idle() };
+        let two = session.as_downstream().is_http2();
+        let patience = if two { passing.unnoticed(patience, &self.bounds) } else { self.bounds.idle() };
         let _ = WATCH.try_with(|it| it.extend(passing.until(Some(patience), now)));
     }
 }
@@ -232,11 +235,7 @@ impl ProxyHttp for Edge {
                 call.operation.deadline.is_none(),
             )?
         };
-        if passing.awaits_body() {
-            // pingora counts from here on, though nobody can answer a request that has not come yet.
-            let coming = passing.longest_body(&self.bounds);
-            peer.options.read_timeout = peer.options.read_timeout.map(|it| it.saturating_add(coming));
-        }
+        peer.options.read_timeout = peer.options.read_timeout.map(|it| passing.silence(it, &self.bounds));
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
             let spent = self.gateway.clock.tick().since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
@@ -298,7 +297,7 @@ impl ProxyHttp for Edge {
         if end {
             passing.rest();
             // Who stalls now is the API behind: where pingora does not see to it, the connection ends.
-            let _ = WATCH.try_with(|it| it.extend(passing.until(passing.patience(), now)));
+            let _ = WATCH.try_with(|it| it.extend(passing.until(passing.patience(&self.bounds), now)));
         } else {
             self.wait(session, passing, now);
         }
@@ -322,7 +321,7 @@ impl ProxyHttp for Edge {
         response: &mut ResponseHeader,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
-        if passing.patience().is_some() {
+        if passing.patience(&self.bounds).is_some() {
             let _ = WATCH.try_with(|it| it.extend(None));
         }
         if session.is_process_shutting_down() {
@@ -354,6 +353,10 @@ impl ProxyHttp for Edge {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Box<Passing>) -> FailToProxy {
+        if session.response_written().is_none() {
+            // To be told why, and to hear it.
+            let _ = WATCH.try_with(|it| it.extend(Some(self.gateway.clock.tick() + LINGER + GRACE)));
+        }
         reply::fail(session, error, passing).await
     }
 

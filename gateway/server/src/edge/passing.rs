@@ -48,6 +48,8 @@ pub(crate) struct Passing {
     pub(crate) pace: Option<Pace>,
     /// Whether all of its body has come.
     heard: bool,
+    /// All of its body, where it was read before anything of the request was sent.
+    gathered: Option<Bytes>,
     /// Its deadlines, and by what it was let in.
     watch: Option<Arc<Watch>>,
     /// How much of the body of the answer was let through.
@@ -87,11 +89,38 @@ impl Passing {
 
     /// Whether more of the body may come: it is neither read nor known to be none.
     pub(crate) fn awaits_body(&self) -> bool {
-        self.forward.as_ref().is_some_and(|it| it.body().flow != BodyFlow::Settled)
+        self.gathered.is_none() && self.forward.as_ref().is_some_and(|it| it.body().flow != BodyFlow::Settled)
+    }
+
+    /// Whether each piece of the body goes on when it comes, or when the next one does.
+    fn passes_on(&self) -> bool {
+        let body = self.forward.as_ref().map(|it| it.body());
+        body.is_some_and(|it| {
+            matches!(it.flow, BodyFlow::Streamed { .. }) && !matches!(it.check, PayloadCheck::Chunks(_))
+        })
+    }
+
+    /// All of the body has been read before anything of the request is sent.
+    pub(crate) fn gather(&mut self, whole: Bytes) {
+        self.gathered = Some(whole);
+    }
+
+    /// How long pingora may wait for the API behind, which may take `answer` once it has all of the request: nobody can
+    /// answer one that has not come yet. pingora counts anew with each piece that is passed on, so that of a body that
+    /// passes as it comes only its longest pause is to be waited for.
+    pub(crate) fn silence(&self, answer: Duration, bounds: &ConnectionSettings) -> Duration {
+        if !self.awaits_body() {
+            answer
+        } else if self.passes_on() {
+            // The first piece may be kept back until the second one comes.
+            answer.max(bounds.idle().saturating_add(bounds.body_grace()))
+        } else {
+            answer.saturating_add(self.longest_body(bounds))
+        }
     }
 
     /// The longest that the body may take, by what it says of its length or else by what it may have.
-    pub(crate) fn longest_body(&self, bounds: &ConnectionSettings) -> Duration {
+    fn longest_body(&self, bounds: &ConnectionSettings) -> Duration {
         let declared = self.arrival.as_ref().and_then(|it| it.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok());
         let most = match self.forward.as_ref().map(|it| it.body().flow) {
             Some(BodyFlow::Held { max } | BodyFlow::Streamed { max }) => max,
@@ -101,9 +130,16 @@ impl Passing {
     }
 
     /// How long may be waited for the answer once all of the body has come, where the operation has no deadline.
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self, bounds: &ConnectionSettings) -> Option<Duration> {
         let call = self.forward.as_ref().map(|it| it.call()).filter(|it| it.operation.deadline.is_none())?;
-        self.configuration.as_ref().map(|it| it.catalog.profile(call).upstream_timeouts.between_bytes)
+        let answer = self.configuration.as_ref()?.catalog.profile(call).upstream_timeouts.between_bytes;
+        Some(if self.passes_on() { self.silence(answer, bounds) } else { answer })
+    }
+
+    /// How long the next piece of a body is waited for over HTTP/2, where pingora does not notice that none comes: until it
+    /// notices that the API behind says nothing, where that is for want of this piece.
+    pub(crate) fn unnoticed(&self, pause: Duration, bounds: &ConnectionSettings) -> Duration {
+        self.patience(bounds).filter(|_| self.passes_on()).unwrap_or(pause)
     }
 
     /// How long may be waited for the next piece of the body; `None` where none can come.
@@ -138,6 +174,9 @@ impl Passing {
             return Err(Error::explain(ErrorType::InternalError, "no permit"));
         };
         let validate = |whole: &[u8]| configuration.catalog.validate_body(forward.call(), arrival, whole);
+        if let Some(whole) = self.gathered.as_ref().filter(|_| end) {
+            *piece = Some(whole.clone());
+        }
         match self.content.pass(forward.body(), piece, end, validate) {
             Ok(()) => Ok(()),
             Err(answer) => self.end(answer),

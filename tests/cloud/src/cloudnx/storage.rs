@@ -48,16 +48,12 @@ pub(super) async fn create(
     if !s3s::path::check_bucket_name(name) {
         return Err(Refused::invalid("name", "name must be 3 to 63 lower-case letters, digits, dots and hyphens"));
     }
-    let now = cloud.shelf.now();
-    cloud.shelf.within(&tenant, |room| {
-        if room.buckets.contains_key(name) {
-            return Err(Refused::conflict("a bucket with this name exists"));
-        }
-        let bucket = Bucket { versioning, ..Bucket::new(now) };
-        let view = view(name, &bucket);
-        room.buckets.insert(name.to_owned(), bucket);
-        Ok((StatusCode::CREATED, Json(view)))
-    })
+    let bucket = Bucket { versioning, ..Bucket::new(cloud.shelf.now()) };
+    let view = view(name, &bucket);
+    let made = cloud.shelf.make(&tenant, name, bucket);
+    // Whoever has it.
+    made.map_err(|_| Refused::conflict("a bucket with this name exists"))?;
+    Ok((StatusCode::CREATED, Json(view)))
 }
 
 /// `GET /storage/buckets/{bucket}`
@@ -75,11 +71,9 @@ pub(super) async fn delete(
     tenant: Tenant,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Refused> {
-    cloud.shelf.within(&tenant, |room| {
-        if !find(room, &name)?.objects.is_empty() {
-            return Err(Refused::conflict("the bucket is not empty"));
-        }
-        room.buckets.remove(&name);
-        Ok(Json(json!({ "id": name, "status": "deleted" })))
-    })
+    cloud.shelf.remove(&tenant, &name, |room| {
+        let empty = find(room, &name)?.objects.is_empty();
+        if empty { Ok(()) } else { Err(Refused::conflict("the bucket is not empty")) }
+    })?;
+    Ok(Json(json!({ "id": name, "status": "deleted" })))
 }

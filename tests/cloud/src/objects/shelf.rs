@@ -1,7 +1,7 @@
 //! Buckets and what is in them, per tenant. Keys are kept verbatim, in the order of their bytes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use domain::{Clock, Timestamp};
@@ -19,6 +19,18 @@ pub(crate) struct Shelf {
     pub(crate) blobs: Arc<Blobs>,
     clock: Arc<dyn Clock>,
     rooms: Worlds<Room>,
+    /// Who has made each bucket, by its name: that is the same to everybody. The buckets that a tenant begins with are its own
+    /// furniture, and each has them.
+    made: Mutex<BTreeMap<String, Tenant>>,
+}
+
+/// Why a bucket cannot have this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The tenant has one already.
+    Own,
+    /// Another tenant has.
+    Others,
 }
 
 /// What one tenant keeps.
@@ -92,7 +104,7 @@ pub(crate) struct Part {
 impl Shelf {
     /// An empty shelf.
     pub(crate) fn new(blobs: Arc<Blobs>, clock: Arc<dyn Clock>) -> Self {
-        Self { blobs, clock, rooms: Worlds::default() }
+        Self { blobs, clock, rooms: Worlds::default(), made: Mutex::default() }
     }
 
     /// The second that is now.
@@ -103,6 +115,42 @@ impl Shelf {
     /// Does `deed` in what `tenant` keeps.
     pub(crate) fn within<T>(&self, tenant: &Tenant, deed: impl FnOnce(&mut Room) -> T) -> T {
         self.rooms.within(tenant, self.now(), deed)
+    }
+
+    /// Gives `tenant` this bucket.
+    pub(crate) fn make(&self, tenant: &Tenant, name: &str, bucket: Bucket) -> Result<(), Taken> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        self.within(tenant, |room| {
+            if room.buckets.contains_key(name) {
+                return Err(Taken::Own);
+            }
+            if made.contains_key(name) {
+                return Err(Taken::Others);
+            }
+            room.buckets.insert(name.to_owned(), bucket);
+            Ok(())
+        })?;
+        made.insert(name.to_owned(), tenant.clone());
+        Ok(())
+    }
+
+    /// Takes it away, unless `judge` has something against it. Its name is free again.
+    pub(crate) fn remove<E>(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        judge: impl FnOnce(&mut Room) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        self.within(tenant, |room| {
+            judge(room)?;
+            room.buckets.remove(name);
+            Ok(())
+        })?;
+        if made.get(name) == Some(tenant) {
+            made.remove(name);
+        }
+        Ok(())
     }
 }
 

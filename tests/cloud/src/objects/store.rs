@@ -14,7 +14,7 @@ use s3s::dto::{
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
-use super::shelf::{Bucket, Shelf, stamp};
+use super::shelf::{Bucket, Shelf, Taken, stamp};
 use super::{listing, multipart, reading, writing};
 use crate::tenants::Tenant;
 
@@ -50,14 +50,11 @@ impl S3 for Store {
         if place.is_some_and(|it| it.as_str() != REGION) {
             return Err(s3_error!(InvalidLocationConstraint));
         }
-        self.shelf.within(&tenant, |room| {
-            if room.buckets.contains_key(&input.bucket) {
-                return Err(s3_error!(BucketAlreadyOwnedByYou));
-            }
-            let location = Some(format!("/{}", input.bucket));
-            room.buckets.insert(input.bucket, Bucket::new(now));
-            Ok(S3Response::new(CreateBucketOutput { location }))
-        })
+        self.shelf.make(&tenant, &input.bucket, Bucket::new(now)).map_err(|why| match why {
+            Taken::Own => s3_error!(BucketAlreadyOwnedByYou),
+            Taken::Others => s3_error!(BucketAlreadyExists),
+        })?;
+        Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) }))
     }
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
@@ -76,13 +73,11 @@ impl S3 for Store {
 
     async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
         let name = &request.input.bucket;
-        self.shelf.within(&tenant(&request)?, |room| {
-            if !listing::bucket(room, name)?.objects.is_empty() {
-                return Err(s3_error!(BucketNotEmpty));
-            }
-            room.buckets.remove(name);
-            Ok(S3Response::new(DeleteBucketOutput {}))
-        })
+        self.shelf.remove(&tenant(&request)?, name, |room| {
+            let empty = listing::bucket(room, name)?.objects.is_empty();
+            if empty { Ok(()) } else { Err(s3_error!(BucketNotEmpty)) }
+        })?;
+        Ok(S3Response::new(DeleteBucketOutput {}))
     }
 
     async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {

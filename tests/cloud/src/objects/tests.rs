@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use s3s::dto::{
     CompleteMultipartUploadInput, CompletedMultipartUpload, CompletedPart, CopyObjectInput, CopySource,
-    CreateMultipartUploadInput, Delete, DeleteBucketInput, DeleteObjectsInput, ETag, ETagCondition, GetObjectInput,
-    ListObjectsV2Input, ObjectIdentifier, PutObjectInput, Range, StreamingBlob, UploadPartInput,
+    CreateBucketInput, CreateMultipartUploadInput, Delete, DeleteBucketInput, DeleteObjectsInput, ETag, ETagCondition,
+    GetObjectInput, ListObjectsV2Input, ObjectIdentifier, PutObjectInput, Range, StreamingBlob, UploadPartInput,
 };
 use s3s::{S3, S3ErrorCode, S3Request, S3Result};
 
@@ -175,6 +175,30 @@ async fn a_copy_is_the_tenants_own_and_a_bucket_goes_only_when_it_is_empty() {
 }
 
 /// Begins an upload of `parts` and gives its id and their tags.
+#[tokio::test]
+async fn the_name_of_a_bucket_is_one_tenants_until_it_is_gone() {
+    let host = Host::new();
+    let make = |tenant: &'static str, name: &str| {
+        let input = CreateBucketInput { bucket: name.to_owned(), ..Default::default() };
+        host.store.create_bucket(asked(tenant, input))
+    };
+    let remove = |tenant: &'static str| {
+        let input = DeleteBucketInput { bucket: "one".to_owned(), ..Default::default() };
+        host.store.delete_bucket(asked(tenant, input))
+    };
+    make("acme", "one").await.unwrap();
+    refused(make("acme", "one").await, &S3ErrorCode::BucketAlreadyOwnedByYou);
+    refused(make("globex", "one").await, &S3ErrorCode::BucketAlreadyExists);
+    refused(remove("globex").await, &S3ErrorCode::NoSuchBucket);
+    refused(make("globex", "one").await, &S3ErrorCode::BucketAlreadyExists);
+    remove("acme").await.unwrap();
+    make("globex", "one").await.unwrap();
+    refused(make("acme", "one").await, &S3ErrorCode::BucketAlreadyExists);
+    for tenant in ["acme", "globex"] {
+        refused(make(tenant, BUCKET).await, &S3ErrorCode::BucketAlreadyOwnedByYou);
+    }
+}
+
 async fn begin(host: &Host, parts: &[&[u8]]) -> (String, Vec<ETag>) {
     let input = CreateMultipartUploadInput { bucket: BUCKET.to_owned(), key: "big".to_owned(), ..Default::default() };
     let id = host.store.create_multipart_upload(asked("acme", input)).await.unwrap().output.upload_id.unwrap();

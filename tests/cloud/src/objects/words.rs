@@ -8,9 +8,14 @@ use http::{HeaderValue, Response, StatusCode};
 const LONGEST: usize = 64 * 1024;
 
 /// What S3 says of each code that the shelf gives by itself.
-const MESSAGES: [(&str, &str); 16] = [
+const MESSAGES: [(&str, &str); 17] = [
     ("AccessDenied", "Access Denied"),
     ("BadDigest", "The checksum you specified did not match what was received."),
+    (
+        "BucketAlreadyExists",
+        "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a \
+         different name and try again.",
+    ),
     ("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."),
     ("BucketNotEmpty", "The bucket you tried to delete is not empty."),
     ("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."),

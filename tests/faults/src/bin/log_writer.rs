@@ -63,6 +63,7 @@ fn entry<'a>(path: &'a str, detail: Option<&'a str>) -> Entry<'a> {
             tls: true,
             secured: None,
             labels: &[],
+            reads: None,
             redacted: &[],
             api: None,
             operation: None,
