@@ -44,7 +44,8 @@ fn a_key_of_a_bucket_opens_it_and_no_other_and_nothing_of_the_api() {
         let heard = entry["upstream"].get("peer").and_then(Value::as_str);
         assert!(matches!(heard, None | Some("gateway")), "{it}\n{entry:#}");
     }
-    let bound = |it: &Value| it["class"] == "key.change" && it["action"] == "create" && it["facts"]["bound"].is_string();
+    let bound =
+        |it: &Value| it["class"] == "key.change" && it["action"] == "create" && it["facts"]["bound"].is_string();
     let made = world.gateway.entries().of_kind(2, bound);
     assert_eq!(made.len(), 2, "{made:#?}");
     assert!(made.iter().all(|it| it["facts"]["bound"] == "bucket=photos" && it["actor"] == owner.id.as_str()));
