@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::Notice;
+use authn::dpop::Nonces;
 use authn::upstream::{IdentityKeySet, IdentityTokens};
 use authn::{KeyringBuilder, SystemRandom};
 use domain::{Clock, SystemClock};
@@ -112,6 +113,7 @@ impl Office {
             log,
             clock,
             random: Arc::new(SystemRandom),
+            nonces: Nonces::draw(settings.keys.proof_nonce, &SystemRandom),
             configuration,
         })?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
