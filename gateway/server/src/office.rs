@@ -101,9 +101,7 @@ impl Office {
         let (log, last_deed) = open_log(&settings, &clock)?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let (peers, unresolved) = Peers::resolve(&configuration);
-        for it in unresolved {
-            tracing::warn!("{it}");
-        }
+        unresolved.iter().for_each(|it| tracing::warn!("{it}"));
         let signers = Signers::read(&settings)?;
         let heard = clock.tick().nanos();
         let gateway = Gateway::new(Parts {
