@@ -209,8 +209,8 @@ fn an_address_that_one_tenant_alone_vouches_for_is_told_to_no_application() {
     let body = json!({ "email": "ann@example.com", "password": "a horse of ann's", "roles": ["member"] });
     let _ = world.ask(&make.clone().json(&body)).expect(409);
     let body = json!({ "email": "ben@example.com", "password": "a horse of ben's", "roles": ["member"] });
-    let made = world.ask(&make.json(&body)).expect(201).json();
-    let (name, user) = (text(&made, "sign_in_name"), text(&made, "id"));
+    let ben = world.ask(&make.json(&body)).expect(201).json();
+    let (name, user) = (text(&ben, "sign_in_name"), text(&ben, "id"));
     let ben = Browser { name, user, password: "a horse of ben's".to_owned(), ..ann.elsewhere() };
     for (mut browser, email) in [(ann, Some("ann@example.com")), (ben, None)] {
         let code = text(&back(&browser.lets(&asked)), "code");

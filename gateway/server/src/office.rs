@@ -100,8 +100,7 @@ impl Office {
         let identity_tokens = desk::identity_tokens(&settings)?;
         let (log, last_deed) = open_log(&settings, &clock)?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
-        let (peers, unresolved) = Peers::resolve(&configuration);
-        unresolved.iter().for_each(|it| tracing::warn!("{it}"));
+        let peers = resolved(&configuration);
         let signers = Signers::read(&settings)?;
         let heard = clock.tick().nanos();
         let gateway = Gateway::new(Parts {
@@ -337,6 +336,15 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
 /// Resolves when it is time to stop; also when nobody is left to say so.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|it| *it).await;
+}
+
+/// Where upstreams are, and a word in the log of those that are nowhere yet.
+fn resolved(configuration: &pipeline::Configuration) -> Peers {
+    let (peers, unresolved) = Peers::resolve(configuration);
+    for it in unresolved {
+        tracing::warn!("{it}");
+    }
+    peers
 }
 
 fn hosts(configuration: &pipeline::Configuration) -> Vec<String> {
