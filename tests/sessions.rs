@@ -315,7 +315,9 @@ fn an_owner_looks_after_people_and_nobody_gives_more_than_they_have() {
     let weak = json!({ "email": "c@example.com", "password": "password1234" });
     let weak = world.ask(&browser.change("POST", "/auth/users").json(&weak)).expect(400);
     assert_eq!(weak.says("refusal-reason"), "weak_password");
-    let bob = Browser::of(&world.ask(&sign_in("bob@example.com", "a horse of bob")).expect(200));
+    let name = format!("{tenant}/bob@example.com");
+    assert_eq!(made["sign_in_name"], name);
+    let bob = Browser::of(&world.ask(&sign_in(&name, "a horse of bob")).expect(200));
     let target = format!("/auth/users/{}", made["id"].as_str().expect("an id"));
     let shown = world.ask(&browser.get(&target)).expect(200).json();
     assert_eq!((&shown["name"], &shown["mfa_enrolled"]), (&json!("Bob"), &json!(false)), "{shown}");
@@ -332,7 +334,7 @@ fn an_owner_looks_after_people_and_nobody_gives_more_than_they_have() {
     let _ = world.ask(&Request::post(NX, "/auth/password").bearer(token).json(&password)).expect(401);
     let _ = world.ask(&browser.change("DELETE", &target)).expect(200);
     let _ = world.ask(&bob.get("/compute/instances")).expect(401);
-    let _ = world.ask(&sign_in("bob@example.com", "a horse of bob")).expect(401);
+    let _ = world.ask(&sign_in(&name, "a horse of bob")).expect(401);
 }
 
 #[test]

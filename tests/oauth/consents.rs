@@ -133,3 +133,32 @@ fn who_signs_out_everywhere_is_signed_out_in_every_browser() {
     assert_eq!(tokens.map(|it| list(&world, &it).status), [401, 401, 200]);
     assert_eq!([&here, &there, &bob].map(|it| silently(it, &client)), ["login_required", "login_required", "code"]);
 }
+
+#[test]
+fn a_page_of_another_site_answers_for_nobody_and_who_signs_in_anew_leaves_no_session_behind() {
+    let world = World::start();
+    let (client, challenge) = (app(&world, "none"), challenge());
+    let mut ann = Browser::of(&world, "ann", &world.tenant("novastraxis"));
+    let login = ann.see(&format!("{AUTHORIZE}?{}", query(&request(&client, &challenge)))).expect(303);
+    let _ = ann.sign_in(&login);
+    let before = ann.cookie().expect("a session").to_owned();
+    let onward = ann.sign_in(&login);
+    let seen = |cookie: &str| world.ask(&Request::get(NOVA, &onward).header("Cookie", cookie)).status;
+    assert_eq!(seen(&before), 303, "to the login page");
+    let page = ann.see(&onward).expect(200);
+    let html = page.text();
+    let asked = html.split("name=\"asked\" value=\"").nth(1).and_then(|it| it.split('"').next()).expect("a question");
+    let allow = form(NOVA, "/oauth/consent", &[("asked", asked), ("decision", "allow")]);
+    let allow = allow.header("Cookie", ann.cookie().expect("a session"));
+    for (name, foreign) in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil.example"),
+        ("Origin", "null"),
+    ] {
+        let told = world.ask(&allow.clone().header(name, foreign)).expect(400);
+        assert_eq!(told.header("location"), None, "{foreign}");
+    }
+    // Its own page answers all the same.
+    assert!(back(&ann.answer(&page, "allow").expect(303))["code"].is_string());
+}

@@ -17,6 +17,8 @@ const TOKEN: &str = "/oauth/token";
 struct Holder {
     pair: Ed25519KeyPair,
     made: std::cell::Cell<u32>,
+    /// What their proofs repeat.
+    nonce: std::cell::RefCell<Option<String>>,
 }
 
 fn encoded(text: impl AsRef<[u8]>) -> String {
@@ -28,8 +30,22 @@ fn hash(text: &str) -> String {
 }
 
 impl Holder {
-    fn new() -> Self {
-        Self { pair: Ed25519KeyPair::generate().expect("a key"), made: std::cell::Cell::new(0) }
+    /// Somebody who knows what to repeat.
+    fn new(world: &World) -> Self {
+        let holder = Self::stranger();
+        holder.hear(&world.ask(&Request::get(NOVA, LIST).header("DPoP", "nonsense")));
+        holder
+    }
+
+    /// Somebody who comes for the first time.
+    fn stranger() -> Self {
+        let pair = Ed25519KeyPair::generate().expect("a key");
+        Self { pair, made: std::cell::Cell::new(0), nonce: std::cell::RefCell::default() }
+    }
+
+    /// Repeats what an answer says from now on.
+    fn hear(&self, answer: &Answer) {
+        *self.nonce.borrow_mut() = Some(answer.says("dpop-nonce").to_owned());
     }
 
     fn x(&self) -> String {
@@ -50,6 +66,9 @@ impl Holder {
         let mut said = json!({ "jti": jti, "htm": method, "htu": format!("https://{NOVA}{path}"), "iat": now() });
         if let Some(token) = token {
             said["ath"] = hash(token).into();
+        }
+        if let Some(nonce) = &*self.nonce.borrow() {
+            said["nonce"] = nonce.as_str().into();
         }
         let message = format!("{}.{}", encoded(head.to_string()), encoded(said.to_string()));
         let signature = encoded(self.pair.sign(message.as_bytes()).as_ref());
@@ -80,7 +99,7 @@ fn reason(world: &World, answer: &Answer) -> String {
 fn a_bound_token_is_good_with_a_new_proof_of_its_own_key_for_each_request_and_for_nobody_else() {
     let world = World::start();
     let client = Client::make(&world, "novastraxis", &world.tenant("novastraxis"), SCOPE);
-    let (holder, thief) = (Holder::new(), Holder::new());
+    let (holder, thief) = (Holder::new(&world), Holder::new(&world));
     let made = holder.token(&world, &client).expect(200).json();
     assert_eq!(made["token_type"], "DPoP", "{made}");
     let token = text(&made, "access_token");
@@ -132,7 +151,7 @@ fn a_proof_at_the_issuer_is_good_once_and_some_clients_get_nothing_without_one()
     let tenant = world.tenant("novastraxis");
     let must = Client::make(&world, "novastraxis", &tenant, &[SCOPE, &["--dpop"]].concat());
     let theirs = Client::make(&world, "novastraxis", &world.new_tenant("other"), SCOPE);
-    let holder = Holder::new();
+    let holder = Holder::new(&world);
     let request = must.basic(&form(NOVA, TOKEN, &[("grant_type", "client_credentials")]));
     let refused = |request: &Request| {
         let told = world.ask(request).expect(400);
@@ -157,6 +176,50 @@ fn a_proof_at_the_issuer_is_good_once_and_some_clients_get_nothing_without_one()
     }
     let told = world.ask(&Request::get(NOVA, "/.well-known/oauth-authorization-server")).expect(200).json();
     assert_eq!(told["dpop_signing_alg_values_supported"], json!(["ES256", "EdDSA", "Ed25519", "RS256"]));
+}
+
+#[test]
+fn a_proof_that_repeats_no_nonce_of_now_is_refused_with_one_at_the_issuer_and_at_the_api() {
+    let mut world = World::start();
+    let client = Client::make(&world, "novastraxis", &world.tenant("novastraxis"), SCOPE);
+    let holder = Holder::stranger();
+    let refused = holder.token(&world, &client).expect(400);
+    assert_eq!(refused.json()["error"], "use_dpop_nonce", "{refused}");
+    holder.hear(&refused);
+    let made = holder.token(&world, &client).expect(200);
+    holder.hear(&made);
+    let token = text(&made.json(), "access_token");
+    let ask = |world: &World, who: &Holder, path: &str| {
+        world.ask(&shown("GET", path, &token, &who.proof("GET", path, Some(&token))))
+    };
+    holder.hear(&ask(&world, &holder, LIST).expect(200));
+    let known = holder.nonce.borrow().clone();
+    for made_up in [None, Some(String::new()), known.map(|it| it.to_lowercase())] {
+        *holder.nonce.borrow_mut() = made_up;
+        let refused = ask(&world, &holder, LIST);
+        assert_eq!(reason(&world, &refused), "proof_nonce");
+        assert_eq!(refused.says("refusal-reason"), "use_dpop_nonce");
+        let user = ask(&world, &holder, "/oauth/userinfo").expect(401);
+        for challenge in [&refused, &user].map(|it| it.says("www-authenticate")) {
+            assert!(challenge.starts_with("DPoP ") && challenge.contains("error=\"use_dpop_nonce\""), "{challenge}");
+        }
+        assert_eq!(refused.says("dpop-nonce").len(), 24);
+        holder.hear(&user);
+        let _ = ask(&world, &holder, LIST).expect(200);
+    }
+    // Proofs that were made ahead are of no use to another process of the gateway, as after enough time.
+    world.gateway.restart();
+    let late = ask(&world, &holder, LIST);
+    assert_eq!(reason(&world, &late), "proof_nonce");
+    holder.hear(&late);
+    let _ = ask(&world, &holder, LIST).expect(200);
+}
+
+#[test]
+fn where_no_nonce_is_asked_for_none_is_told() {
+    let world = World::with(|settings, _| settings.more += "[keys]\nproof_nonce = \"0s\"\n");
+    let client = Client::make(&world, "novastraxis", &world.tenant("novastraxis"), SCOPE);
+    assert_eq!(Holder::stranger().token(&world, &client).expect(200).header("dpop-nonce"), None);
 }
 
 #[test]

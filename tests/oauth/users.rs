@@ -194,6 +194,34 @@ fn a_user_lets_a_client_in_and_is_asked_once_and_the_client_may_do_what_both_may
 }
 
 #[test]
+fn an_address_that_one_tenant_alone_vouches_for_is_told_to_no_application() {
+    let world = World::start();
+    let (client, challenge, tenant) = (app(&world, "none"), challenge(), world.tenant("novastraxis"));
+    let asked: Vec<_> = request(&client, &challenge).into_iter().filter(|(name, _)| *name != "scope").collect();
+    let asked = [asked.as_slice(), &[("scope", "openid email")]].concat();
+    let (ann, owner) = (Browser::of(&world, "ann", &tenant), world.user("zoe", &tenant, "owner"));
+    let session = Request::post("cloudnx.in", "/auth/login").header("Origin", "https://cloudnx.in");
+    let session = world.ask(&session.json(&json!({ "email": owner.name, "password": owner.password }))).expect(200);
+    let lines = session.headers.iter().find(|(_, value)| value.starts_with("cnx_access="));
+    let line = lines.and_then(|(_, value)| value.split(';').next()).expect("a cookie");
+    let make =
+        Request::post("cloudnx.in", "/auth/users").header("Cookie", line).header("Sec-Fetch-Site", "same-origin");
+    let body = json!({ "email": "ann@example.com", "password": "a horse of ann's", "roles": ["member"] });
+    let _ = world.ask(&make.clone().json(&body)).expect(409);
+    let body = json!({ "email": "ben@example.com", "password": "a horse of ben's", "roles": ["member"] });
+    let ben = world.ask(&make.json(&body)).expect(201).json();
+    let (name, user) = (text(&ben, "sign_in_name"), text(&ben, "id"));
+    let ben = Browser { name, user, password: "a horse of ben's".to_owned(), ..ann.elsewhere() };
+    for (mut browser, email) in [(ann, Some("ann@example.com")), (ben, None)] {
+        let code = text(&back(&browser.lets(&asked)), "code");
+        let access = text(&redeem(&world, &client, &code).expect(200).json(), "access_token");
+        let told = world.ask(&Request::get(NOVA, "/oauth/userinfo").bearer(&access)).expect(200).json();
+        let expected = email.map_or(json!({ "sub": browser.user }), |it| json!({ "sub": browser.user, "email": it }));
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
 fn a_code_that_comes_twice_takes_everything_along_that_came_of_it() {
     let world = World::start();
     let (client, other, challenge) = (app(&world, "none"), app(&world, "none"), challenge());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use audit::{Log, Notice, Reading};
+use authn::dpop::Nonces;
 use authn::{Keyring, Replays, Secrets};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -70,6 +71,9 @@ pub trait Books: Send + Sync {
 
     /// What has been used.
     fn limiter(&self) -> &Limiter;
+
+    /// What proofs of possession must repeat.
+    fn nonces(&self) -> &Nonces;
 
     /// The proofs of possession that were shown and may still be good.
     fn proofs(&self) -> &Replays;

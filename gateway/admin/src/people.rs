@@ -14,7 +14,7 @@ use std::time::Duration;
 use authn::is_same_site;
 use axum::response::Response;
 use domain::{ApiName, Declined, KeyId, NativeVerb, TenantId, Timestamp};
-use identity::{Identity, Person, SignInError, folded};
+use identity::{Identity, SignInError, folded};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -177,12 +177,6 @@ pub(crate) fn guesser(source: IpAddr) -> String {
 /// Whether somebody has shown who they are lately enough to change how they do.
 fn is_fresh(authenticated: Timestamp, now: Timestamp) -> bool {
     now.since(authenticated) < FRESH
-}
-
-/// By what somebody signs in, so that a password is guessed no faster by the one than by the other.
-fn names_of(person: &Person) -> impl Iterator<Item = &str> {
-    let email = person.email.as_deref().filter(|it| folded(it) != folded(&person.name));
-    std::iter::once(person.name.as_str()).chain(email)
 }
 
 /// How a sign-in that was refused is told. Which guesses count is for the caller of this.

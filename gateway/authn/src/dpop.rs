@@ -2,8 +2,9 @@
 //! the token alone is of no use to anybody.
 //!
 //! A proof brings its own key. It proves nothing by itself: what counts is that the token names that very key, and that the
-//! proof was made for this request, now, and is shown once. Reads no clock and remembers nothing; [`mark`] is for whoever does.
+//! proof was made for this request, now, and is shown once. Reads no clock and remembers nothing; [`once`] is for whoever does.
 
+mod nonce;
 mod refusal;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use serde_json::{Map, Value};
 
+pub use nonce::{NONCE, Nonces};
 pub use refusal::BadProof;
 
 use crate::Signature;
@@ -63,8 +65,17 @@ pub struct Asked<'a> {
 pub struct Proof {
     /// The thumbprint of its key (RFC 7638).
     pub thumbprint: String,
-    /// What it is remembered by, because it is good once.
+    /// What it is good by for once.
+    pub once: Once,
+}
+
+/// By what a proof is good now and once, for whoever reads a clock and remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// What it is remembered by.
     pub mark: Signature,
+    /// The nonce that it repeats.
+    pub nonce: Option<String>,
 }
 
 impl<'a> Asked<'a> {
@@ -102,20 +113,25 @@ pub fn prove(headers: &HeaderMap, asked: &Asked<'_>, now: Timestamp) -> Result<P
     if !key.has_signed(parts.message, parts.signature) {
         return Err(BadProof::BadSignature);
     }
-    let mark = mark_of(&parts, &claims).ok_or(BadProof::Claim("jti"))?;
-    Ok(Proof { thumbprint: key.thumbprint(), mark })
+    let once = once_of(&parts, &claims).ok_or(BadProof::Claim("jti"))?;
+    Ok(Proof { thumbprint: key.thumbprint(), once })
 }
 
-/// What the proof of a request is remembered by, where its token is shown with one. Means something only after
+/// By what the proof of a request is good now and once, where its token is shown with one. Means something only after
 /// [`authenticate`](crate::authenticate).
-pub fn mark(arrival: &Arrival) -> Option<Signature> {
+pub fn once(arrival: &Arrival) -> Option<Once> {
     let line = arrival.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, _) = line.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case(SCHEME) {
         return None;
     }
     let parts = Parts::of(shown(&arrival.headers).ok()?, LONGEST).ok()?;
-    mark_of(&parts, &claims(&parts).ok()?)
+    once_of(&parts, &claims(&parts).ok()?)
+}
+
+fn once_of(parts: &Parts<'_>, claims: &Map<String, Value>) -> Option<Once> {
+    let nonce = claims.get("nonce").and_then(Value::as_str).map(str::to_owned);
+    Some(Once { mark: mark_of(parts, claims)?, nonce })
 }
 
 /// Its name under its key. Of a signature there may be several for one proof.

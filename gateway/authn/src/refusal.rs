@@ -179,6 +179,9 @@ impl Unauthenticated {
             Cause::BadProof(why) if why.error() == "invalid_dpop_proof" => {
                 Told::new("invalid_dpop_proof", "The DPoP proof is missing or not good for this request.")
             }
+            Cause::BadProof(BadProof::Nonce) => {
+                Told::new("use_dpop_nonce", "Repeat the nonce of the header DPoP-Nonce in the DPoP proof.")
+            }
             Cause::CrossSite => Told::new("cross_site", "Changes by a session come from the pages of this service."),
             Cause::Oversized => Told::new("credential_too_long", "The Authorization header is too long."),
             Cause::TenantHeaderMissing => named(Told::new("tenant_header_missing", ""), "is required"),

@@ -47,8 +47,8 @@ pub use keys::{
 pub use passkeys::{Ceremony, NewPasskey, Party, Passkey, RegisterPasskeyError, RemovePasskeyError, ShownPasskey};
 pub use people::{
     AcceptInviteError, Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError,
-    Enrolment, FactorError, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError, SignedOut,
-    TooBusy, WeakPassword, folded,
+    Enrolment, FactorError, Joined, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError,
+    SignedOut, TooBusy, WeakPassword, folded,
 };
 pub use providers::{
     ChangeProviderError, CreateProviderError, EndedOutside, EnterError, LeftOutside, LinkError, NewProvider,

@@ -1,7 +1,8 @@
 //! People: who they are, where they belong, and how they show that it is them.
 //!
-//! A user signs in by one name whichever tenant they work for, and has roles in each. What a user is called is kept here and
-//! shown to those who may see it; entries name users by their ids alone.
+//! Whom an operator makes known signs in by one name whichever tenant they work for, and has roles in each. Whom a tenant makes
+//! known is its own, signs in by its id and a name there, and belongs nowhere else: so no tenant takes a name from another. What
+//! a user is called is kept here and shown to those who may see it; entries name users by their ids alone.
 
 mod browser;
 mod change;
@@ -23,7 +24,7 @@ pub use browser::{BrowserSession, SignedOut};
 pub use change::ChangePersonError;
 pub use create::{BadRole, CreatePersonError, NewPerson};
 pub use factor::{Enrolment, FactorError};
-pub use join::{AcceptInviteError, Joining};
+pub use join::{AcceptInviteError, Joined, Joining};
 pub use password::WeakPassword;
 pub use pool::TooBusy;
 pub use settings::PeopleSettings;
@@ -44,9 +45,12 @@ use crate::store::{Page, StoreFault};
 pub struct Person {
     /// The id, `usr_...`: what entries, tokens and grants call them.
     pub id: String,
+    /// The tenant whose own they are, if they are one's: their name begins with it.
+    pub home: Option<TenantId>,
     /// By what they sign in.
     pub name: String,
-    /// Where mail reaches them, if they have said so. They sign in by it as well.
+    /// Where mail reaches them, if somebody has said so: their home, where they have one, and nobody else vouches for it. Who
+    /// has none signs in by it as well.
     pub email: Option<String>,
     /// What people call them.
     pub display: Option<String>,
@@ -65,6 +69,14 @@ pub struct Membership {
     pub tenant: TenantId,
     /// What they are there; never empty.
     pub roles: Vec<RoleName>,
+}
+
+impl Person {
+    /// By what they sign in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let email = self.email.as_deref().filter(|it| self.home.is_none() && folded(it) != folded(&self.name));
+        std::iter::once(self.name.as_str()).chain(email)
+    }
 }
 
 impl Identity {

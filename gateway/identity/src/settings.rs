@@ -10,11 +10,15 @@ use serde::Deserialize;
 const KEYS_PER_TENANT: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const ROTATION_OVERLAP: Duration = Duration::from_hours(24);
 const ROTATION_DUE: Duration = Duration::from_hours(90 * 24);
+const PROOF_NONCE: Duration = Duration::from_mins(5);
 const TOKEN_KEY_PERIOD: Duration = Duration::from_hours(30 * 24);
 
 /// How long a key may sign tokens: not less than two days, for each is known for one before it signs; and not more than
 /// a year.
 const TOKEN_KEY_PERIODS: RangeInclusive<Duration> = Duration::from_hours(2 * 24)..=Duration::from_hours(366 * 24);
+
+/// How long the nonce of a proof of possession may be good: long enough for a slow client to ask again with it.
+const PROOF_NONCES: RangeInclusive<Duration> = Duration::from_secs(20)..=Duration::from_hours(24);
 
 /// How keys are issued.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,6 +39,10 @@ pub struct Settings {
     /// until somebody asks for another. Default `RS256`, which every client knows.
     #[serde(deserialize_with = "token_key_alg")]
     pub token_key_alg: TokenKeyAlg,
+    /// For how long the nonce is good at most that a proof of possession has to repeat (RFC 9449 section 8), such as `5m`: 20
+    /// seconds to a day, and `0s` where none is asked for. Default five minutes.
+    #[serde(deserialize_with = "proof_nonce")]
+    pub proof_nonce: Duration,
 }
 
 impl Default for Settings {
@@ -45,6 +53,7 @@ impl Default for Settings {
             rotation_due: ROTATION_DUE,
             token_key_period: TOKEN_KEY_PERIOD,
             token_key_alg: TokenKeyAlg::Rs256,
+            proof_nonce: PROOF_NONCE,
         }
     }
 }
@@ -60,6 +69,13 @@ fn token_key_period<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duratio
     let period = duration(from)?;
     let told = || serde::de::Error::custom("a key signs tokens for `48h` to `8784h`");
     if TOKEN_KEY_PERIODS.contains(&period) { Ok(period) } else { Err(told()) }
+}
+
+fn proof_nonce<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let lasts = duration(from)?;
+    let told =
+        || serde::de::Error::custom("the nonce of a proof is good for `20s` to `24h`, or `0s` where there is none");
+    if lasts.is_zero() || PROOF_NONCES.contains(&lasts) { Ok(lasts) } else { Err(told()) }
 }
 
 fn token_key_alg<'de, D: serde::Deserializer<'de>>(from: D) -> Result<TokenKeyAlg, D::Error> {
@@ -82,6 +98,10 @@ mod tests {
         assert_eq!(read.token_key_period, Duration::from_hours(48));
         let read: Settings = toml::from_str("token_key_alg = \"EdDSA\"").unwrap();
         assert_eq!(read.token_key_alg, TokenKeyAlg::EdDsa);
+        for (text, lasts) in [("0s", Duration::ZERO), ("20s", Duration::from_secs(20))] {
+            let read: Settings = toml::from_str(&format!("proof_nonce = \"{text}\"")).unwrap();
+            assert_eq!(read.proof_nonce, lasts);
+        }
     }
 
     #[test]
@@ -93,6 +113,8 @@ mod tests {
             "token_key_period = \"47h\"",
             "token_key_alg = \"HS256\"",
             "token_key_period = \"8785h\"",
+            "proof_nonce = \"19s\"",
+            "proof_nonce = \"25h\"",
             "kyes = 1",
         ] {
             assert!(toml::from_str::<Settings>(bad).is_err(), "{bad}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use audit::Log;
+use authn::dpop::Nonces;
 use authn::{Keyring, Replays, Secrets};
 use domain::{Clock, Random};
 use limits::Limiter;
@@ -47,6 +48,7 @@ pub struct Gateway {
     /// What is counted.
     pub meters: Meters,
     ledger: Ledger,
+    pub(crate) nonces: Nonces,
     pub(crate) replays: Remembered,
     configuration: ArcSwap<Configuration>,
 }
@@ -65,6 +67,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// See [`Gateway::random`].
     pub random: Arc<dyn Random>,
+    /// See [`Gateway::nonces`].
+    pub nonces: Nonces,
     /// The first configuration.
     pub configuration: Configuration,
 }
@@ -82,6 +86,7 @@ impl Gateway {
             log: parts.log,
             clock: parts.clock,
             random: parts.random,
+            nonces: parts.nonces,
             replays: Remembered {
                 api: Replays::new(REMEMBERED),
                 objects: Replays::new(REMEMBERED_OF_OBJECTS),
@@ -107,6 +112,11 @@ impl Gateway {
         self.meters.reloaded(&configuration)?;
         self.configuration.store(Arc::new(configuration));
         Ok(())
+    }
+
+    /// What proofs of possession must repeat.
+    pub fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// The proofs of possession that were shown and may still be good.

@@ -76,16 +76,20 @@ impl Gateway {
         })
     }
 
-    /// Whether the proof that a bound token was shown with is shown for the first time, where there is one.
+    /// Whether the proof that a bound token was shown with was made lately and is shown for the first time, where there is one.
     fn shown_once(&self, arrival: &Arrival, caller: &Caller) -> Result<(), Unauthenticated> {
         if caller.method != AuthMethod::AccessToken {
             return Ok(());
         }
-        let Some(mark) = authn::dpop::mark(arrival) else { return Ok(()) };
-        let why = match self.replays.proofs.see(mark, arrival.at.tick) {
-            Sight::First => return Ok(()),
-            Sight::Resent | Sight::Repeated => BadProof::Replayed,
-            Sight::Full => BadProof::NoRoom,
+        let Some(once) = authn::dpop::once(arrival) else { return Ok(()) };
+        let why = if self.nonces.holds(once.nonce.as_deref(), arrival.at.wall) {
+            match self.replays.proofs.see(once.mark, arrival.at.tick) {
+                Sight::First => return Ok(()),
+                Sight::Resent | Sight::Repeated => BadProof::Replayed,
+                Sight::Full => BadProof::NoRoom,
+            }
+        } else {
+            BadProof::Nonce
         };
         Err(Unauthenticated { cause: why.into(), standing: Some(Arc::clone(&caller.standing)) })
     }

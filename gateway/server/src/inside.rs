@@ -10,6 +10,7 @@ use admin::{Books, Bounds, IntroductionKey, Messenger, Offered, Operations, Sess
 use anyhow::Context as _;
 use async_trait::async_trait;
 use audit::Log;
+use authn::dpop::Nonces;
 use authn::{Keyring, Replays, Secrets, SystemRandom};
 use catalog::{Profile, Sessions};
 use domain::{Clock, Declined, NativeVerb, Operation, PathMode, Random};
@@ -93,6 +94,10 @@ impl Books for Own {
 
     fn limiter(&self) -> &Limiter {
         &self.office.gateway.limiter
+    }
+
+    fn nonces(&self) -> &Nonces {
+        self.office.gateway.nonces()
     }
 
     fn proofs(&self) -> &Replays {

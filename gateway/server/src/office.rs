@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::Notice;
+use authn::dpop::Nonces;
 use authn::upstream::{IdentityKeySet, IdentityTokens};
 use authn::{KeyringBuilder, SystemRandom};
 use domain::{Clock, SystemClock};
@@ -102,10 +103,7 @@ impl Office {
         let identity_tokens = desk::identity_tokens(&settings)?;
         let (log, deeds) = open_log(&settings, &clock, Some(&known_deeds(&**desk.identity.registry()).await?))?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
-        let (peers, unresolved) = Peers::resolve(&configuration);
-        for it in unresolved {
-            tracing::warn!("{it}");
-        }
+        let peers = resolved(&configuration);
         let signers = Signers::read(&settings)?;
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
@@ -114,6 +112,7 @@ impl Office {
             log,
             clock,
             random: Arc::new(SystemRandom),
+            nonces: Nonces::draw(settings.keys.proof_nonce, &SystemRandom),
             configuration,
         })?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
@@ -341,6 +340,15 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
 /// Resolves when it is time to stop; also when nobody is left to say so.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|it| *it).await;
+}
+
+/// Where upstreams are, and a word in the log of those that are nowhere yet.
+fn resolved(configuration: &pipeline::Configuration) -> Peers {
+    let (peers, unresolved) = Peers::resolve(configuration);
+    for it in unresolved {
+        tracing::warn!("{it}");
+    }
+    peers
 }
 
 fn hosts(configuration: &pipeline::Configuration) -> Vec<String> {

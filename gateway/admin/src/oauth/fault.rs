@@ -27,6 +27,7 @@ pub(crate) enum Code {
     SlowDown,
     ExpiredToken,
     InvalidDpopProof,
+    UseDpopNonce,
     InvalidTarget,
 }
 
@@ -49,6 +50,7 @@ impl Code {
             Self::SlowDown => "slow_down",
             Self::ExpiredToken => "expired_token",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::InvalidTarget => "invalid_target",
         }
     }

@@ -31,7 +31,10 @@ impl Act<'_> {
             Fault::new(Code::InvalidDpopProof, "the DPoP proof is missing or not good for this request")
         };
         let proof = dpop::prove(&question.headers, &asked, now.wall).map_err(refused)?;
-        match self.books().proofs().see(proof.mark, now.tick) {
+        if !self.books().nonces().holds(proof.once.nonce.as_deref(), now.wall) {
+            return Err(Fault::new(Code::UseDpopNonce, "the DPoP proof must repeat the nonce of DPoP-Nonce").into());
+        }
+        match self.books().proofs().see(proof.once.mark, now.tick) {
             Sight::First => Ok(proof.thumbprint),
             Sight::Resent | Sight::Repeated => Err(refused(BadProof::Replayed).into()),
             Sight::Full => Err(Declined::Busy.into()),

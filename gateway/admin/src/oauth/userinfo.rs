@@ -5,10 +5,10 @@ use authn::token::{Examined, examine};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
-use domain::{Scope, Standing};
+use domain::{Declined, Scope, Standing};
 use serde_json::{Map, Value, json};
 
-use super::{Act, Turned, keep_nowhere, private};
+use super::{Act, Code, Fault, Turned, keep_nowhere, private};
 use crate::operations::REFUSED;
 
 pub(super) async fn tell(act: &mut Act<'_>) -> Result<Response, Turned> {
@@ -16,7 +16,11 @@ pub(super) async fn tell(act: &mut Act<'_>) -> Result<Response, Turned> {
     let now = books.clock().now();
     let rules = TokenRules { issuer: &act.offered.issuer };
     let shown = shown(act).and_then(|it| Some((it, examine(it.token, rules, now.wall, &books.keyring())?)));
-    let Some(examined) = shown.and_then(|(it, examined)| held(act, it, &examined).then_some(examined)) else {
+    let held = shown.map(|(it, examined)| held(act, it, &examined).map(|()| examined));
+    if let Some(Err(Turned::Fault(Fault { code: code @ Code::UseDpopNonce, told }))) = held {
+        return Ok(challenged("DPoP", StatusCode::UNAUTHORIZED, code.as_str(), told));
+    }
+    let Some(Ok(examined)) = held else {
         books.limiter().failed_credential(act.question.introduction.source, now.tick);
         return Ok(refusal(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is missing or not good"));
     };
@@ -35,7 +39,8 @@ pub(super) async fn tell(act: &mut Act<'_>) -> Result<Response, Turned> {
         told.insert("name".to_owned(), person.display.unwrap_or_else(|| person.name.clone()).into());
         told.insert("preferred_username".to_owned(), person.name.into());
     }
-    if let Some(email) = person.email.filter(|_| has(&examined.standing, "email")) {
+    // Where one tenant alone says that an address is theirs, an application would take them for whose it is elsewhere.
+    if let Some(email) = person.email.filter(|_| person.home.is_none() && has(&examined.standing, "email")) {
         told.insert("email".to_owned(), email.into());
     }
     Ok(private(Value::Object(told)))
@@ -62,19 +67,25 @@ fn shown<'a>(act: &Act<'a>) -> Option<Shown<'a>> {
 }
 
 /// Whether whoever shows a token that is bound to a key holds it, and shows it as such.
-fn held(act: &Act<'_>, shown: Shown<'_>, examined: &Examined) -> bool {
-    match &examined.bound {
+fn held(act: &Act<'_>, shown: Shown<'_>, examined: &Examined) -> Result<(), Turned> {
+    let good = match &examined.bound {
+        Some(key) if shown.bound => act.possessed(Some(shown.token))? == *key,
+        Some(_) => false,
         None => !shown.bound,
-        Some(key) => shown.bound && act.possessed(Some(shown.token)).is_ok_and(|it| it == *key),
-    }
+    };
+    if good { Ok(()) } else { Err(Declined::Unproven.into()) }
 }
 
 /// RFC 6750 section 3.1.
 fn refusal(status: StatusCode, error: &'static str, told: &'static str) -> Response {
+    challenged("Bearer", status, error, told)
+}
+
+fn challenged(scheme: &str, status: StatusCode, error: &'static str, told: &'static str) -> Response {
     let body = Json(json!({ "error": error, "error_description": told }));
     let mut response = (status, [(REFUSED, error)], body).into_response();
     keep_nowhere(&mut response);
-    if let Ok(challenge) = HeaderValue::try_from(format!("Bearer error=\"{error}\", error_description=\"{told}\"")) {
+    if let Ok(challenge) = HeaderValue::try_from(format!("{scheme} error=\"{error}\", error_description=\"{told}\"")) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response

@@ -40,6 +40,7 @@ struct Kept {
     keyring: Mutex<Arc<Keyring>>,
     secrets: Arc<Secrets>,
     limiter: Limiter,
+    nonces: Nonces,
     proofs: Replays,
     issuer: Issuer,
     /// Somebody's introduction is looked at.
@@ -63,6 +64,10 @@ impl Books for Kept {
 
     fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     fn proofs(&self) -> &Replays {
@@ -151,6 +156,7 @@ impl Room {
             keyring: Mutex::default(),
             issuer: Issuer::new(Arc::clone(&secrets) as _),
             secrets,
+            nonces: Nonces::draw(Duration::ZERO, &Fixed(1)),
             proofs: Replays::new(8),
             limiter: Limiter::new(&LimitsSettings::default()),
             asked: Notify::new(),

@@ -32,6 +32,10 @@ const ONWARD: &str = "/oauth/";
 /// The longest way on there can be, in bytes.
 const LONGEST: usize = 4096;
 
+/// By what those sign in whom an account has made known.
+const OWN_USERS: &str = "<p class=\"quiet\">If an account has invited you or made you known, your name is the account's id, a slash \
+and your address.</p>";
+
 const TITLE: &str = "Sign in";
 
 const REFUSED_NAME: HeaderName = HeaderName::from_static(REFUSED);
@@ -211,7 +215,7 @@ fn password_form(onward: &str, user: &str, fault: Option<&str>) -> Markup {
         name: "user",
         label: "Name or e-mail address",
         kind: "text",
-        hints: "autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"254\"",
+        hints: "autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"383\"",
         value: user,
         fault: fault.is_some(),
     };
@@ -221,7 +225,7 @@ fn password_form(onward: &str, user: &str, fault: Option<&str>) -> Markup {
     // Whoever is locked out by the guesses of others shows both at once. Nobody is asked for it who was not refused, and
     // everybody is who was.
     let form = if fault.is_some() { form.optional(&code_field(CODE_AS_WELL, false)) } else { form };
-    form.raw("<button>Sign in</button></form>")
+    form.raw("<button>Sign in</button></form>").raw(OWN_USERS)
 }
 
 fn code_form(onward: &str, halfway: &str, fault: Option<&str>) -> Markup {

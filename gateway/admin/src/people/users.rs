@@ -36,6 +36,7 @@ struct Wanted {
 pub(super) fn shown(person: Person) -> Value {
     let mut shown = json!({
         "id": person.id,
+        "sign_in_name": person.name,
         "email": person.email.unwrap_or(person.name),
         "mfa_enrolled": person.second_factor,
         "created_at": person.created.to_string(),
@@ -74,23 +75,18 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     question.unseen()?;
     let said: New = question.said()?;
     let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()]))?;
+    let tenant = question.tenant()?;
     let new = NewPerson {
         name: said.email.clone(),
+        home: Some(tenant.clone()),
         email: Some(said.email),
         display: said.name,
         password: said.password.map(|it| it.0.to_string()),
-        roles: BTreeMap::from([(question.tenant()?, roles)]),
+        roles: BTreeMap::from([(tenant, roles)]),
     };
-    // That an address is taken may be known to who asks, or be of another tenant, which is not theirs to know: the answer
-    // does not say, and whoever goes through a list of addresses does not get far.
-    let prober = format!("taken in {}", question.tenant()?);
-    operations.heed_tries(&prober)?;
     let made = operations.acting(question)?.create_person(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
-        CreatePersonError::Taken(_) => {
-            operations.count_try(&prober);
-            Declined::Conflict("This address cannot be used.".to_owned())
-        }
+        CreatePersonError::Taken(_) => Declined::Conflict("The account has a user of this address already.".to_owned()),
         CreatePersonError::Name(_) | CreatePersonError::Email(_) => Declined::Parameter("email".to_owned()),
         CreatePersonError::Unfit(_) => Declined::Parameter("name".to_owned()),
         CreatePersonError::Password(_) => Declined::WeakPassword,

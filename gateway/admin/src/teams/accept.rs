@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Json, Response};
 use domain::Declined;
-use identity::{AcceptInviteError, Joining};
+use identity::{AcceptInviteError, Joined, Joining};
 use serde::Deserialize;
 
 use super::shown;
@@ -34,14 +34,19 @@ pub(super) async fn answer(operations: &Operations, question: &Question) -> Resu
         (None, None) => Joining::New { display: None, password: "" },
     };
     let joined = identity.accept_invite(&said.token.0, joining, &operations.books().terms()).await;
-    let team = joined.map_err(|cause| {
+    let Joined { team, name } = joined.map_err(|cause| {
         if let AcceptInviteError::Unknown = cause {
             operations.count_try(&guesser);
         }
         declined(cause, said.password.is_some())
     })?;
     operations.books().come_into_force().await?;
-    Ok(Json(shown(&team)).into_response())
+    let mut told = shown(&team);
+    // Whoever is new signs in by what they did not type.
+    if let Some(fields) = told.as_object_mut() {
+        fields.insert("sign_in_name".to_owned(), name.into());
+    }
+    Ok(Json(told).into_response())
 }
 
 fn declined(cause: AcceptInviteError, shows_password: bool) -> Declined {
@@ -51,7 +56,7 @@ fn declined(cause: AcceptInviteError, shows_password: bool) -> Declined {
         AcceptInviteError::Gone => Declined::Gone,
         AcceptInviteError::ForAnother => conflict("The invite is for another address. Sign in as whoever it is for."),
         AcceptInviteError::Known | AcceptInviteError::Password(_) if !shows_password => Declined::Unproven,
-        AcceptInviteError::Known => conflict("There is a user of this address already. Sign in first."),
+        AcceptInviteError::Known => conflict("The account has a user of this address already. Sign in first."),
         AcceptInviteError::Already => conflict("You are a member of this team already."),
         AcceptInviteError::TooMany => conflict("There is no room for another member, or another team of yours."),
         AcceptInviteError::Suspended => Declined::Unproven,

@@ -51,6 +51,9 @@ pub enum BadProof {
     /// Made with another key than the token is bound to.
     #[error("the token is bound to another key than that of the proof")]
     OtherKey,
+    /// Made without the nonce that proofs must repeat, or with one from before.
+    #[error("the proof does not repeat a nonce of now")]
+    Nonce,
     /// Shown before.
     #[error("the proof was shown before")]
     Replayed,
@@ -79,14 +82,16 @@ impl BadProof {
             Self::Stale => "proof_stale",
             Self::WrongToken => "proof_wrong_token",
             Self::OtherKey => "proof_other_key",
+            Self::Nonce => "proof_nonce",
             Self::Replayed => "proof_replayed",
             Self::NoRoom => "proof_no_room",
         }
     }
 
-    /// What is wrong, in the words of RFC 9449 section 7.1: the token, or the proof.
+    /// What is wrong, in the words of RFC 9449 sections 7.1 and 9: the token, the proof, or that it is not new.
     pub fn error(self) -> &'static str {
         match self {
+            Self::Nonce => "use_dpop_nonce",
             Self::Bearer | Self::Unbound | Self::OtherKey => "invalid_token",
             Self::Missing
             | Self::Twice

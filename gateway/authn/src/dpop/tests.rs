@@ -168,7 +168,7 @@ fn a_proof_is_known_again_by_its_name_and_key_whatever_its_signature_is_spelled_
     let (holder, other) = (Holder::new(Alg::Es256), Holder::new(Alg::Es256));
     let mark_of = |holder: &Holder, jti: &str, iat: i64| {
         let said = with(with(good(), "jti", json!(jti)), "iat", json!(NOW.seconds() + iat));
-        judge(&holder.sign(&holder.header(), &said)).unwrap().mark
+        judge(&holder.sign(&holder.header(), &said)).unwrap().once.mark
     };
     let replays = Replays::new(8);
     let sight = |mark| replays.see(mark, Tick::default());

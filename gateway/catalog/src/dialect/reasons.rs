@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 72] = [
+pub(super) const REASONS: [&str; 73] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -71,6 +71,7 @@ pub(super) const REASONS: [&str; 72] = [
     "upstream_broken",
     "upstream_timeout",
     "upstream_unreachable",
+    "use_dpop_nonce",
     "version_removed",
     "weak_password",
     "wrong_media_type",

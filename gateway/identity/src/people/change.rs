@@ -194,6 +194,9 @@ impl Identity {
     ) -> Result<Decision<Person>, ChangePersonError> {
         self.known_tenant(tenant).await?.map_err(ChangePersonError::Role)?;
         let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
+        if let Some(home) = user.home.as_ref().filter(|it| *it != tenant && !roles.is_empty()) {
+            return Err(BadRole::Elsewhere(home.clone()).into());
+        }
         let (user, mut changes, mut deeds) = self.with_roles(user, tenant, roles).await?;
         if deeds.is_empty() {
             deeds.push(self.role_deed(id, tenant, roles).with("changed", false));

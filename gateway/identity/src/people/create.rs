@@ -7,7 +7,7 @@ use domain::{Deed, DeedClass, RoleName, TenantId, keyformat};
 use super::Person;
 use super::password::{self, WeakPassword};
 use super::pool::TooBusy;
-use super::user::{Failures, User};
+use super::user::{Failures, HOME_ENDS, User};
 use crate::Identity;
 use crate::kept::Kept;
 use crate::publish::{Decision, Entered};
@@ -20,8 +20,10 @@ const LONGEST: usize = 254;
 /// A user to be made known.
 #[derive(Clone, Default)]
 pub struct NewPerson {
-    /// By what they sign in. An address will do.
+    /// By what they sign in, after that of their home. An address will do.
     pub name: String,
+    /// The tenant whose own they are; nobody's where whoever operates the gateway vouches for the name.
+    pub home: Option<TenantId>,
     /// Where mail reaches them.
     pub email: Option<String>,
     /// What people call them.
@@ -41,6 +43,9 @@ pub enum BadRole {
     /// There is no such tenant.
     #[error("there is no tenant `{0}`")]
     UnknownTenant(TenantId),
+    /// Somebody who is one tenant's own would have roles in another.
+    #[error("the user is tenant `{0}`'s own and has roles nowhere else; help: make a user known who is nobody's")]
+    Elsewhere(TenantId),
 }
 
 /// A user could not be made known.
@@ -50,7 +55,7 @@ pub enum CreatePersonError {
     #[error("somebody signs in by `{0}` already")]
     Taken(String),
     /// It cannot be a name.
-    #[error("`{0}` cannot be a name to sign in by: use 1 to 254 characters without spaces")]
+    #[error("`{0}` cannot be a name to sign in by: use 1 to 254 characters without spaces and `/`")]
     Name(String),
     /// It cannot be an address.
     #[error("`{0}` cannot be an address of mail")]
@@ -107,7 +112,8 @@ impl Identity {
         };
         let made = &User {
             id: keyformat::draw_id("usr_", 16, &*self.random),
-            name,
+            name: new.home.as_ref().map_or(name.clone(), |home| name_in(home, &name)),
+            home: new.home.clone(),
             email,
             display,
             password,
@@ -123,10 +129,15 @@ impl Identity {
     }
 
     async fn admit_person(&self, made: &User) -> Result<Decision<Person>, CreatePersonError> {
-        for name in [Some(&made.name), made.email.as_ref()].into_iter().flatten() {
+        for name in made.names() {
             if self.user_called(name).await?.is_some() {
-                return Err(CreatePersonError::Taken(name.clone()));
+                return Err(CreatePersonError::Taken(name.to_owned()));
             }
+        }
+        if let (Some(home), Some(email)) = (&made.home, &made.email)
+            && self.is_known_in(home, email).await?
+        {
+            return Err(CreatePersonError::Taken(email.clone()));
         }
         for tenant in made.roles.keys() {
             self.known_tenant(tenant).await?.map_err(CreatePersonError::Role)?;
@@ -135,6 +146,13 @@ impl Identity {
         let roles = made.roles.iter().map(|(tenant, roles)| self.role_deed(&made.id, tenant, roles));
         let deeds = std::iter::once(deed).chain(roles).collect();
         Ok(Decision { changes: vec![made.kept()?], deeds, outcome: made.clone().into() })
+    }
+
+    /// Whether a tenant has a user of this address, of its own or one who is nobody's. Of users elsewhere it says nothing.
+    pub(super) async fn is_known_in(&self, tenant: &TenantId, address: &str) -> Result<bool, StoreFault> {
+        let own = self.user_called(&name_in(tenant, address)).await?;
+        let nobodys = self.user_called(address).await?.filter(|it| it.belongs_to(tenant));
+        Ok(own.or(nobodys).is_some())
     }
 
     pub(crate) async fn known_tenant(&self, tenant: &TenantId) -> Result<Result<(), BadRole>, StoreFault> {
@@ -159,10 +177,16 @@ fn is_user_id(text: &str) -> bool {
     text.strip_prefix("usr_").is_some_and(|it| it.len() == 16 && it.bytes().all(|it| it.is_ascii_alphanumeric()))
 }
 
-/// A name to sign in by: one word, harmless in a terminal, and no key.
+/// The name of a tenant's own user. No name that was typed has a `/`, so that this is nobody else's, in no other tenant.
+pub(super) fn name_in(tenant: &TenantId, name: &str) -> String {
+    format!("{tenant}{HOME_ENDS}{name}")
+}
+
+/// A name to sign in by: one word, harmless in a terminal, no key, and none that a tenant could give.
 fn sign_in_name(text: &str) -> Option<String> {
     let text = text.trim();
-    let fits = (1..=LONGEST).contains(&text.len()) && !text.contains(|it: char| it.is_control() || it.is_whitespace());
+    let odd = |it: char| it.is_control() || it.is_whitespace() || it == HOME_ENDS;
+    let fits = (1..=LONGEST).contains(&text.len()) && !text.contains(odd);
     (fits && keyformat::without_keys(text) == text).then(|| text.to_owned())
 }
 
@@ -206,11 +230,13 @@ mod tests {
     #[test]
     fn a_name_is_one_word_and_an_address_has_two_halves() {
         assert_eq!(sign_in_name(" ann ").as_deref(), Some("ann"));
-        for bad in ["", " ", "a b", "a\u{7}", &"x".repeat(255), &keyformat::write("nsx_live_", &mut [7; 32])] {
+        for bad in
+            ["", " ", "a b", "a\u{7}", "acme/ann", &"x".repeat(255), &keyformat::write("nsx_live_", &mut [7; 32])]
+        {
             assert_eq!(sign_in_name(bad), None, "{bad:?}");
         }
         assert_eq!(address("Ann@example.com").ok().as_deref(), Some("Ann@example.com"));
-        for bad in ["ann", "@example.com", "ann@", "a nn@example.com"] {
+        for bad in ["ann", "acme/ann@example.com", "@example.com", "ann@", "a nn@example.com"] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

@@ -17,13 +17,22 @@ use crate::terms::{Terms, Unfit, label};
 pub enum Joining<'a> {
     /// A user, by their id, who has shown who they are.
     User(&'a str),
-    /// Somebody new, whom the invite makes known.
+    /// Somebody new, whom the invite makes known as the tenant's own: who has its token has not shown that they read the mail
+    /// of its address, because whoever invites has it too.
     New {
         /// What people call them.
         display: Option<&'a str>,
-        /// What they sign in with from now on, by the address of the invite.
+        /// What they sign in with from now on, by the tenant and the address of the invite.
         password: &'a str,
     },
+}
+
+/// Somebody has joined a team.
+pub struct Joined {
+    /// The team.
+    pub team: Team,
+    /// By what they sign in.
+    pub name: String,
 }
 
 /// An invite could not be accepted.
@@ -38,8 +47,8 @@ pub enum AcceptInviteError {
     /// It is for somebody else.
     #[error("the invite is for whoever signs in by another address")]
     ForAnother,
-    /// Somebody new cannot be who is meant: there is a user of this address.
-    #[error("there is a user of this address already, who has to sign in")]
+    /// Somebody new cannot be who is meant: the tenant has a user of this address.
+    #[error("the tenant has a user of this address already, who has to sign in")]
     Known,
     /// They are a member already.
     #[error("they are a member of the team already")]
@@ -72,14 +81,19 @@ impl Entered for AcceptInviteError {
 
 impl Identity {
     /// Lets whoever shows the token of an invite join its team, once.
-    pub async fn accept_invite(&self, token: &str, who: Joining<'_>, terms: &Terms) -> Result<Team, AcceptInviteError> {
+    pub async fn accept_invite(
+        &self,
+        token: &str,
+        who: Joining<'_>,
+        terms: &Terms,
+    ) -> Result<Joined, AcceptInviteError> {
         // Nobody who has no real token learns anything or costs more than this, nor leaves a trace of their own.
         let invite = self.invite_of(token).await?.ok_or(AcceptInviteError::Unknown)?;
         let deed = self.deed(domain::DeedClass::Group, "accept_invite").on(&invite.team).of(&invite.tenant);
         self.told(deed.with("invite", &invite.id), self.join_by(&invite, who, terms)).await
     }
 
-    async fn join_by(&self, invite: &Invite, who: Joining<'_>, terms: &Terms) -> Result<Team, AcceptInviteError> {
+    async fn join_by(&self, invite: &Invite, who: Joining<'_>, terms: &Terms) -> Result<Joined, AcceptInviteError> {
         let now = self.clock.now().wall;
         if !invite.is_open(now) {
             return Err(AcceptInviteError::Gone);
@@ -87,12 +101,12 @@ impl Identity {
         let (user, made) = match who {
             Joining::User(user) => (user, None),
             Joining::New { display, password } => {
-                if self.user_called(&invite.email).await?.is_some() {
+                if self.is_known_in(&invite.tenant, &invite.email).await? {
                     return Err(AcceptInviteError::Known);
                 }
                 password::check(password, self.people.password_min, &[&invite.email])?;
                 let id = keyformat::draw_id("usr_", 16, &*self.random);
-                let made = User::new(id, &invite.email, Some(self.hashed(password).await?), now);
+                let made = User::new(id, (&invite.tenant, &invite.email), Some(self.hashed(password).await?), now);
                 ("", Some(User { display: display.map(label).transpose()?, ..made }))
             }
         };
@@ -109,18 +123,18 @@ impl Identity {
         (user, made): (&str, Option<&User>),
         terms: &Terms,
         now: Timestamp,
-    ) -> Result<Decision<Team>, AcceptInviteError> {
+    ) -> Result<Decision<Joined>, AcceptInviteError> {
         let invite = self.find::<Invite>(invite).await?.filter(|it| it.is_open(now)).ok_or(AcceptInviteError::Gone)?;
         let team = self.team(&invite.team).await?.ok_or(AcceptInviteError::Gone)?;
         let mut joining = match made {
-            Some(_) if self.user_called(&invite.email).await?.is_some() => return Err(AcceptInviteError::Known),
+            Some(_) if self.is_known_in(&team.tenant, &invite.email).await? => return Err(AcceptInviteError::Known),
             Some(made) => made.clone(),
             None => self.find::<User>(user).await?.ok_or(AcceptInviteError::Suspended)?,
         };
         if !joining.may_sign_in() {
             return Err(AcceptInviteError::Suspended);
         }
-        if !joining.answers_to(&invite.email) {
+        if !joining.answers_to(&invite.email, &team.tenant) {
             return Err(AcceptInviteError::ForAnother);
         }
         if PLACES <= joining.teams.len() || MEMBERS <= self.users_in(&team.id).await?.len() {
@@ -137,6 +151,6 @@ impl Identity {
         }
         deeds.push(self.team_deed("join", &team).with("user", &joining.id).with("invite", &invite.id));
         changes.push(invite.accepted(now).kept()?);
-        Ok(Decision { changes, deeds, outcome: team })
+        Ok(Decision { changes, deeds, outcome: Joined { team, name: joining.name } })
     }
 }

@@ -50,12 +50,8 @@ impl Passwords {
 
     /// Whether a password is the one that was hashed. Where nothing was, the work is the same, and the answer no.
     pub(crate) async fn verify(&self, password: &str, kept: Option<&str>) -> Result<bool, TooBusy> {
-        let kept = kept.and_then(Hash::read);
-        self.work(password, move |it| match kept {
-            Some(kept) => kept.holds(it),
-            None => Hash::of(it, [0; SALT]).is_nobodys(),
-        })
-        .await
+        let kept = kept.and_then(Hash::read).unwrap_or_else(Hash::nobodys);
+        self.work(password, move |it| kept.holds(it)).await
     }
 
     async fn work<T: Send + 'static>(

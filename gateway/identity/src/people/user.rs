@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::{RoleName, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::create::name_in;
 use super::factor::Factor;
 use super::{Membership, Person};
 use crate::kept::Kept;
@@ -19,6 +20,9 @@ pub(super) const BY_TENANT: &str = "tenant";
 /// By what the members of a team are found.
 pub(crate) const BY_TEAM: &str = "team";
 
+/// What stands between a tenant and the rest of the name of a user of its own.
+pub(super) const HOME_ENDS: char = '/';
+
 /// The role that somebody in each tenant has, once anybody has it.
 const OWNER: &str = "owner";
 
@@ -26,6 +30,10 @@ const OWNER: &str = "owner";
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: String,
+    /// Whose own they are: their name begins with it, and they belong nowhere else. It is nobody else's word than this
+    /// tenant's that the address is theirs.
+    #[serde(default)]
+    pub(super) home: Option<TenantId>,
     pub(super) name: String,
     pub(super) email: Option<String>,
     pub(super) display: Option<String>,
@@ -106,7 +114,7 @@ impl Kept for User {
     }
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
-        let names = [Some(&self.name), self.email.as_ref()].into_iter().flatten().map(|it| (BY_NAME, folded(it)));
+        let names = self.names().map(|it| (BY_NAME, folded(it)));
         let tenants = self.tenants().into_iter().map(|it| (BY_TENANT, it.to_string()));
         names.chain(tenants).chain(self.teams.keys().map(|it| (BY_TEAM, it.clone()))).collect()
     }
@@ -128,6 +136,7 @@ impl User {
     /// They have no password, and no role as yet.
     pub(crate) fn outsider(new: NewOutsider) -> Self {
         Self {
+            home: None,
             name: new.email.clone().unwrap_or_else(|| new.id.clone()),
             id: new.id,
             email: new.email,
@@ -148,11 +157,17 @@ impl User {
         self.suspended.is_none()
     }
 
-    /// Somebody who signs in by an address, and is nothing anywhere yet.
-    pub(super) fn new(id: String, email: &str, password: Option<String>, created: Timestamp) -> Self {
+    /// Somebody of a tenant who signs in by an address there, and is nothing anywhere yet.
+    pub(super) fn new(
+        id: String,
+        (home, email): (&TenantId, &str),
+        password: Option<String>,
+        created: Timestamp,
+    ) -> Self {
         Self {
             id,
-            name: email.to_owned(),
+            home: Some(home.clone()),
+            name: name_in(home, email),
             email: Some(email.to_owned()),
             display: None,
             password,
@@ -171,10 +186,24 @@ impl User {
         Self { failures: Failures::default(), ..self }
     }
 
-    /// Whether they sign in by this address.
-    pub(crate) fn answers_to(&self, address: &str) -> bool {
-        let names = [Some(&self.name), self.email.as_ref()];
-        names.into_iter().flatten().any(|it| folded(it) == folded(address))
+    /// By what they sign in. By an address that one tenant says is theirs they do not.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let email = self.email.as_deref().filter(|_| self.home.is_none());
+        std::iter::once(self.name.as_str()).chain(email)
+    }
+
+    /// Whether a tenant means them by this address.
+    pub(crate) fn answers_to(&self, address: &str, tenant: &TenantId) -> bool {
+        let same = |it: &str| folded(it) == folded(address);
+        match &self.home {
+            Some(home) => home == tenant && self.email.as_deref().is_some_and(same),
+            None => self.names().any(same),
+        }
+    }
+
+    /// Whether they have a role in a tenant.
+    pub(super) fn belongs_to(&self, tenant: &TenantId) -> bool {
+        self.tenants().contains(tenant)
     }
 
     /// Where they have a role.
@@ -204,6 +233,7 @@ impl From<User> for Person {
     fn from(it: User) -> Self {
         Self {
             id: it.id,
+            home: it.home,
             name: it.name,
             email: it.email,
             display: it.display,
@@ -214,9 +244,13 @@ impl From<User> for Person {
     }
 }
 
-/// One spelling for all names that are the same but for capitals and spaces around them.
+/// One spelling for all names that are the same but for capitals and spaces around them. Tenants may differ by capitals.
 pub fn folded(name: &str) -> String {
-    name.trim().to_lowercase()
+    let name = name.trim();
+    match name.rsplit_once(HOME_ENDS) {
+        Some((home, rest)) => format!("{home}{HOME_ENDS}{}", rest.to_lowercase()),
+        None => name.to_lowercase(),
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +300,11 @@ mod tests {
             given: given.iter().map(|it| role(it)).collect(),
             joined: NOW,
         };
-        let mut user = User::new("usr_1".to_owned(), "Ann@example.com", None, NOW);
+        let mut user = User {
+            home: None,
+            name: "Ann@example.com".to_owned(),
+            ..User::new("usr_1".to_owned(), (&tenant("acme"), "Ann@example.com"), None, NOW)
+        };
         user.roles.insert(tenant("acme"), vec![role("member")]);
         user.teams.insert("team_1".to_owned(), place("acme", &["member", "owner"]));
         user.teams.insert("team_2".to_owned(), place("globex", &[]));
@@ -278,12 +316,23 @@ mod tests {
         for it in [("tenant", "acme"), ("tenant", "globex"), ("team", "team_1"), ("name", "ann@example.com")] {
             assert!(found.contains(&(it.0, it.1.to_owned())), "{found:?}");
         }
-        assert!(user.answers_to("ann@EXAMPLE.com") && !user.answers_to("ben@example.com"));
+        let globex = tenant("globex");
+        assert!(user.answers_to("ann@EXAMPLE.com", &globex) && !user.answers_to("ben@example.com", &globex));
+    }
+
+    #[test]
+    fn a_tenants_own_user_is_called_by_its_name_and_theirs_and_nobody_else_means_them_by_their_address() {
+        let [acme, other] = ["acme", "Acme"].map(|it| it.parse::<TenantId>().unwrap());
+        let user = User::new("usr_1".to_owned(), (&acme, "Ann@example.com"), None, NOW);
+        assert_eq!(user.found_by(), [("name", "acme/ann@example.com".to_owned())]);
+        assert!(user.answers_to("ann@example.com", &acme) && !user.answers_to("ann@example.com", &other));
+        assert!(!user.answers_to("acme/ann@example.com", &acme), "no address has a tenant in it");
     }
 
     #[test]
     fn a_name_has_one_spelling() {
         assert_eq!(folded("  Ann@Example.COM "), "ann@example.com");
         assert_eq!(folded("ÉMILE"), "émile");
+        assert_eq!(folded(" Acme/Ann@Example.COM "), "Acme/ann@example.com");
     }
 }

@@ -227,7 +227,9 @@ impl Identity {
         let known: Vec<Invite> = self.every(Some(&team.tenant), None).await?;
         let members = self.users_in(&team.id).await?;
         let same = |it: &&Invite| it.team == team.id && it.email.eq_ignore_ascii_case(email);
-        if members.iter().any(|it| it.answers_to(email)) || known.iter().filter(same).any(|it| it.is_open(now)) {
+        if members.iter().any(|it| it.answers_to(email, &team.tenant))
+            || known.iter().filter(same).any(|it| it.is_open(now))
+        {
             return Err(CreateInviteError::Already);
         }
         let open = known.iter().filter(|it| it.is_open(now)).count();

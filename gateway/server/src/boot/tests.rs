@@ -83,6 +83,17 @@ fn what_is_forgotten_and_may_be_meant_so_is_a_warning_with_its_line() {
     assert!(document.lines().nth(line - 1).unwrap().contains("operationId: createInstance"), "{told:?}");
 }
 
+#[test]
+fn guessing_that_nothing_slows_down_is_a_warning() {
+    let copy = Copy::new();
+    let (no_wait, no_lock) = ("[limits.shield]\nlongest_delay = \"0s\"\n", "[people]\nlockout = \"0s\"\n");
+    for one_is_enough in [no_wait, no_lock] {
+        begins(&copy.warned(one_is_enough), &[]);
+    }
+    let told = copy.warned(&format!("{no_wait}{no_lock}"));
+    begins(&told, &["p.toml: with `longest_delay = \"0s\"` and `lockout = \"0s\"` only `failures` bounds"]);
+}
+
 #[track_caller]
 fn begins(told: &[String], expected: &[&str]) {
     assert_eq!(told.len(), expected.len(), "{}", told.join("\n"));

@@ -76,8 +76,10 @@ pub(crate) fn warnings(settings: &Settings, configuration: &Configuration, sourc
     };
     let warnings = unpermitted.iter().filter_map(|it| Some(unasked(profiles.get(it.api_index)?, it)));
     let warnings = warnings.chain(sources.iter().filter_map(untried));
-    let mut warnings: Faults =
-        warnings.chain(profiles.iter().flat_map(|it| beyond(it, &settings.limits.shield))).collect();
+    let mut warnings: Faults = warnings
+        .chain(profiles.iter().flat_map(|it| beyond(it, &settings.limits.shield)))
+        .chain(unslowed(settings))
+        .collect();
     warnings.sort();
     warnings
 }
@@ -115,6 +117,16 @@ fn beyond(profile: &Profile, shield: &ShieldSettings) -> Faults {
             .with_help("raise `rate` or `burst` of the shield in the settings")
     };
     hidden.map(fault).collect()
+}
+
+/// Guessing that nothing but the bounds of an address slows down: whoever has many addresses guesses at one name from all of
+/// them.
+fn unslowed(settings: &Settings) -> Option<Fault> {
+    let message = "with `longest_delay = \"0s\"` and `lockout = \"0s\"` only `failures` bounds how fast the password of somebody \
+                   is guessed, and each address has its own";
+    let slowed = !(settings.limits.shield.longest_delay.is_zero() && settings.people.lockout.is_zero());
+    let help = "leave `longest_delay` of `[limits.shield]` as it is: it locks nobody out";
+    (!slowed).then(|| Fault::of(&settings.file, message).with_help(help))
 }
 
 /// Operations of versions that are gone. `serve` goes on with them, because they may have been alive when it began.

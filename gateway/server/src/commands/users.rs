@@ -209,7 +209,7 @@ impl New {
             roles.entry(tenant).or_default().push(role);
         }
         let password = Some(password.to_string());
-        NewPerson { name: self.name, email: self.email, display: self.display, password, roles }
+        NewPerson { name: self.name, home: None, email: self.email, display: self.display, password, roles }
     }
 }
 

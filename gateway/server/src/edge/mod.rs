@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use authn::dpop::PROOF;
 use bytes::Bytes;
 use catalog::{Host, Unidentified};
 use domain::{RequestId, Tick};
@@ -96,6 +97,7 @@ impl Edge {
                 return reply::send(session, passing, &head, answer.into()).await.map(|()| true);
             }
         };
+        passing.nonce = arrival.headers.get(PROOF).and_then(|_| self.gateway.nonces().now(at.wall));
         let mut body = SessionBody::new(session, &*self.gateway.clock, &self.bounds);
         let passage = Passage { configuration: &configuration, host, arrival: &arrival, body: &mut body, trail };
         match self.gateway.decide(passage).await {

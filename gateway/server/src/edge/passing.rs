@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use authn::dpop::NONCE;
 use authn::{Keyring, PayloadCheck};
 use bytes::Bytes;
 use catalog::{Catalog, Dialect, Profile};
@@ -50,6 +51,8 @@ pub(crate) struct Passing {
     heard: bool,
     /// All of its body, where it was read before anything of the request was sent.
     gathered: Option<Bytes>,
+    /// What its next proof of possession has to repeat, where it came with one.
+    pub(crate) nonce: Option<HeaderValue>,
     /// Its deadlines, and by what it was let in.
     watch: Option<Arc<Watch>>,
     /// How much of the body of the answer was let through.
@@ -84,6 +87,7 @@ impl Passing {
             profile: catalog.zip(call).map(|(catalog, call)| catalog.profile(call)),
             caller: forward.and_then(Forward::caller),
             allowance: forward.and_then(Forward::allowance),
+            nonce: self.nonce.as_ref(),
         }
     }
 
@@ -351,6 +355,8 @@ pub(crate) struct Stamps<'a> {
     pub(crate) profile: Option<&'a Profile>,
     pub(crate) caller: Option<&'a Caller>,
     pub(crate) allowance: Option<&'a Allowance>,
+    /// What the next proof of possession has to repeat.
+    pub(crate) nonce: Option<&'a HeaderValue>,
 }
 
 impl<'a> Stamps<'a> {
@@ -381,6 +387,9 @@ impl<'a> Stamps<'a> {
         }
         if let Some(caller) = self.caller {
             pipeline::expiry(&caller.standing, arrival.at.wall, headers);
+        }
+        if let Some(nonce) = self.nonce {
+            headers.insert(NONCE, nonce.clone());
         }
         if let Some((profile, allowance)) = self.profile.zip(self.allowance) {
             pipeline::stamp(profile, allowance, headers);

@@ -148,6 +148,7 @@ pub(crate) async fn send(
         profile,
         caller: refused.caller.as_ref(),
         allowance: refused.allowance.as_ref(),
+        nonce: passing.nonce.as_ref(),
     }
     .write(&mut headers);
     if let (Answer::OverLimit(over), Some(profile)) = (&refused.answer, profile) {

@@ -9,6 +9,7 @@ mod desk;
 mod devices;
 mod guesses;
 mod keys;
+mod names;
 mod passkeys;
 mod people;
 mod providers;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{DeedClass, KeyId};
 use identity::{
     AcceptInviteError, ChangePersonError, ChangeTeamError, CreateInviteError, CreateTeamError, Joining, MadeInvite,
-    NewInvite, NewTeam, Person, Team,
+    NewInvite, NewPerson, NewTeam, Person, Team,
 };
 
 use crate::desk::{DAY, Desk, acme, desk};
@@ -25,14 +25,14 @@ impl Desk {
     }
 
     async fn accept(&self, token: &str, who: Joining<'_>) -> Result<Team, AcceptInviteError> {
-        self.identity.accept_invite(token, who, &terms()).await
+        Ok(self.identity.accept_invite(token, who, &terms()).await?.team)
     }
 
     /// Somebody who is in a team by an invite.
     async fn member(&self, team: &Team, email: &str, role: &str) -> Person {
         let made = self.invite(team, email, role).await.unwrap();
         self.accept(made.token.reveal(), newcomer()).await.unwrap();
-        self.identity.person_called(email).await.unwrap().unwrap()
+        self.identity.person_called(&format!("acme/{email}")).await.unwrap().unwrap()
     }
 
     async fn roles(&self, user: &str) -> Vec<String> {
@@ -56,7 +56,7 @@ async fn who_joins_a_team_is_what_it_makes_them_until_they_are_not_in_it_any_mor
     let ann = desk.member(&team, "Ann@example.com", "owner").await;
     assert_eq!(
         (ann.name.as_str(), desk.roles(&ann.id).await),
-        ("Ann@example.com", vec!["owner".into(), "viewer".into()])
+        ("acme/Ann@example.com", vec!["owner".into(), "viewer".into()])
     );
     let bob = desk.person_in("bob@example.com", &[("acme", &["viewer"])]).await;
     let invite = desk.invite(&team, "BOB@example.com", "owner").await.unwrap();
@@ -84,7 +84,7 @@ async fn what_a_member_may_do_changes_with_the_team_in_the_session_they_are_in()
     let team = desk.team("Platform", &["viewer"]).await;
     desk.person_in("owner", &[("acme", &["owner"])]).await;
     let ann = desk.member(&team, "ann@example.com", "viewer").await;
-    let session = desk.session("ann@example.com").await.grant.id;
+    let session = desk.session("acme/ann@example.com").await.grant.id;
     assert_eq!(desk.scopes(&session).await, ["data"]);
     let change = async |roles: &[&str]| {
         let roles: Vec<_> = roles.iter().map(|it| it.parse().unwrap()).collect();
@@ -123,6 +123,20 @@ async fn an_invite_is_good_once_for_a_week_and_for_whom_it_is_meant() {
     // One who is known signs in, and is not made anew with a password of somebody else's.
     let known = desk.invite(&team, "eve@example.com", "viewer").await.unwrap();
     assert!(matches!(desk.accept(known.token.reveal(), newcomer()).await, Err(AcceptInviteError::Known)));
+    // Who is another tenant's own is not whom this one means, whatever address that one says they have.
+    let globex = desk.tenant("globex").await.id;
+    let new = NewPerson {
+        name: "zoe@example.com".to_owned(),
+        home: Some(globex.clone()),
+        email: Some("zoe@example.com".to_owned()),
+        roles: [(globex, vec!["viewer".parse().unwrap()])].into(),
+        ..NewPerson::default()
+    };
+    let theirs = desk.identity.create_person(&new, &terms()).await.unwrap();
+    let zoe = desk.invite(&team, "zoe@example.com", "viewer").await.unwrap();
+    let refused = desk.accept(zoe.token.reveal(), Joining::User(&theirs.id)).await;
+    assert!(matches!(refused, Err(AcceptInviteError::ForAnother)));
+    desk.accept(zoe.token.reveal(), newcomer()).await.unwrap();
     desk.identity.suspend_person(&eve.id).await.unwrap();
     let suspended = desk.accept(known.token.reveal(), Joining::User(&eve.id)).await;
     assert!(matches!(suspended, Err(AcceptInviteError::Suspended)));

@@ -58,21 +58,21 @@ impl Erase {
         Ok(if matches!(fate, Fate::Done | Fate::Waiting) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// The subject as it was named, and the id of the user of this tenant who signs in by that name.
+    /// The subject as it was named, and the ids of users of this tenant who sign in by that name, or by the tenant and it.
     fn subjects(&self, settings: &Settings) -> anyhow::Result<Vec<String>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let user = runtime.block_on(async {
+        let users = runtime.block_on(async {
             let desk = desk::open(settings, Arc::new(SystemClock::new())).await?;
-            let person = desk.identity.person_called(&self.subject).await?;
-            let of = match &person {
-                Some(person) => desk.identity.memberships(&person.id).await?,
-                None => Vec::new(),
-            };
+            let mut of_tenant = Vec::new();
+            for name in [self.subject.clone(), format!("{}/{}", self.tenant, self.subject)] {
+                let Some(person) = desk.identity.person_called(&name).await? else { continue };
+                let of = desk.identity.memberships(&person.id).await?;
+                of_tenant.extend(of.iter().any(|it| it.tenant == self.tenant).then_some(person.id));
+            }
             desk.store.close().await;
-            let belongs = of.iter().any(|it| it.tenant == self.tenant);
-            Ok::<_, anyhow::Error>(person.filter(|_| belongs).map(|it| it.id))
+            Ok::<_, anyhow::Error>(of_tenant)
         })?;
-        Ok(std::iter::once(self.subject.clone()).chain(user).collect())
+        Ok(std::iter::once(self.subject.clone()).chain(users).collect())
     }
 
     fn erase(&self, log: &Path, settings: &Settings, subject: &str) -> anyhow::Result<(Fate, String)> {
