@@ -28,7 +28,7 @@ const API: HeaderName = HeaderName::from_static("x-portcullis-api");
 const TENANT: HeaderName = HeaderName::from_static("x-portcullis-tenant");
 const CALLER: HeaderName = HeaderName::from_static("x-portcullis-caller");
 const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How many headers the gateway adds: room made once is half the price of room made twice.
