@@ -91,7 +91,7 @@ impl Head {
                 .with("path", told != path)
                 .with("query", query),
             secured: self.secured.clone(),
-            id: self.id.text(),
+            id: self.id,
             at: self.at,
             method,
             host: printable(&told_host),
@@ -187,7 +187,7 @@ pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Fa
     let host = catalog.without_keys(name);
     let named = method_name(method, catalog);
     Facts {
-        id: id.to_string(),
+        id,
         at: gateway.clock.now(),
         redacted: Redacted::default()
             .with("method", named != method)
