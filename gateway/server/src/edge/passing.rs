@@ -235,8 +235,12 @@ impl Passing {
         for name in foreign {
             head.headers.remove(&name);
         }
-        // Whoever is not counted is told of no limit, least of all of one that the gateway does not hold anybody to.
-        if let Some(names) = self.stamps().profile.map(|it| &it.limits.headers) {
+        // Whoever is not counted is told of no limit, least of all of one that the gateway does not hold anybody to. Where
+        // somebody is, what the upstream says is replaced below.
+        let stamps = self.stamps();
+        if let Some(names) = stamps.profile.map(|it| &it.limits.headers)
+            && (stamps.allowance.is_none() || head.status.is_informational())
+        {
             for name in [&names.limit, &names.remaining, &names.reset] {
                 head.headers.remove(name);
             }
