@@ -41,6 +41,21 @@ pub struct About<'a> {
     pub upstream: &'a Upstream,
 }
 
+/// What an API behind is told of a caller, as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The API that is called.
+    pub api: HeaderValue,
+    /// Whose resources the caller may reach.
+    pub tenant: HeaderValue,
+    /// The key of the caller.
+    pub caller: HeaderValue,
+    /// What it may do, with commas between.
+    pub scopes: HeaderValue,
+    /// The same and more, signed.
+    pub token: HeaderValue,
+}
+
 /// A token cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no identity token can be written for this caller")]
@@ -105,9 +120,9 @@ impl IdentityTokens {
         self.signing.load().public.clone()
     }
 
-    /// The value of the header that says who calls, with at least half of its life before it. Another standing, be it of
-    /// the same key, another upstream and another kind of credential have another.
-    pub fn token(&self, about: &About<'_>, now: Timestamp, random: &dyn Random) -> Result<HeaderValue, Unwritable> {
+    /// What the headers say of who calls, the token with at least half of its life before it. Another standing, be it of the
+    /// same key, another upstream and another kind of credential have another.
+    pub fn word(&self, about: &About<'_>, now: Timestamp, random: &dyn Random) -> Result<Word, Unwritable> {
         let signing = self.signing.load();
         if let Some(kept) = signing.kept.find(about, now) {
             return Ok(kept);
@@ -119,8 +134,9 @@ impl IdentityTokens {
         let token = signing.sign(&self.claims(about, (iat, exp), random))?;
         let half = Duration::from_secs(exp.abs_diff(iat)) / 2;
         let since = Timestamp::from_seconds(iat);
-        signing.kept.keep(about, token.clone(), (since, since + half));
-        Ok(token)
+        let word = Word::of(about, token)?;
+        signing.kept.keep(about, word.clone(), (since, since + half));
+        Ok(word)
     }
 
     fn claims<'a>(&'a self, about: &About<'a>, (iat, exp): (i64, i64), random: &dyn Random) -> Claims<'a> {
@@ -139,6 +155,21 @@ impl IdentityTokens {
             iat,
             exp,
         }
+    }
+}
+
+impl Word {
+    fn of(about: &About<'_>, token: HeaderValue) -> Result<Self, Unwritable> {
+        let standing = &about.caller.standing;
+        let scopes: Vec<&str> = standing.scopes.iter().map(Scope::as_str).collect();
+        let said = |text: &str| HeaderValue::from_str(text).map_err(|_| Unwritable);
+        Ok(Self {
+            api: said(about.api.as_str())?,
+            tenant: said(standing.tenant.as_str())?,
+            caller: said(standing.key.as_str())?,
+            scopes: said(&scopes.join(","))?,
+            token,
+        })
     }
 }
 

@@ -99,7 +99,7 @@ impl Host {
         let bare = if self.paths == PathMode::Api { self.router.with_bare_slashes(raw) } else { None };
         let bare = bare.as_deref().unwrap_or(raw);
         let path = NormalPath::parse(bare, self.paths)?;
-        let folded = self.paths == PathMode::Api && bare.contains("//");
+        let folded = self.paths == PathMode::Api && bare.as_bytes().windows(2).any(|it| it == b"//");
         if folded && self.router.takes_rest(path.as_str()) { Err(PathRefused::Ambiguous) } else { Ok(path) }
     }
 

@@ -77,7 +77,9 @@ impl KeyMarks {
 /// Where a token begins, if there is one.
 fn token(text: &str) -> Option<usize> {
     let is_part = |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_');
-    let (mut found, bytes) = (text.match_indices(TOKEN), text.as_bytes());
+    let bytes = text.as_bytes();
+    // Most texts are short, and what searches long ones costs more to set up than looking at each place does.
+    let mut found = bytes.windows(TOKEN.len()).enumerate().filter(|(_, it)| *it == TOKEN.as_bytes());
     let begins = |at: usize| !at.checked_sub(1).and_then(|it| bytes.get(it)).is_some_and(u8::is_ascii_alphanumeric);
     let long = |at: usize| bytes.get(at..at + SHORTEST_TOKEN).is_some_and(|it| it.iter().all(is_part));
     found.find(|(at, _)| begins(*at) && long(*at)).map(|(at, _)| at)

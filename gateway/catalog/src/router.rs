@@ -165,6 +165,9 @@ impl Router {
 
     /// The path with bare slashes where a parameter that takes the rest of it holds encoded ones; `None` where none does.
     pub(crate) fn with_bare_slashes(&self, raw: &str) -> Option<String> {
+        if !raw.as_bytes().contains(&b'%') {
+            return None;
+        }
         let encoded = raw.find("%2F").into_iter().chain(raw.find("%2f")).min()?;
         let (before, held) = raw.split_at_checked(self.rest(raw, encoded)?)?;
         Some(format!("{before}{}", held.replace("%2F", "/").replace("%2f", "/")))
@@ -213,7 +216,10 @@ impl Branch {
         let Some(path) = path else {
             return (!self.leaves.is_empty()).then_some(self.leaves.as_slice());
         };
-        let (segment, left) = path.split_once('/').map_or((path, None), |(segment, left)| (segment, Some(left)));
+        // Segments are short: what searches long texts costs more to set up.
+        let slash = path.bytes().position(|it| it == b'/');
+        let parts = slash.and_then(|it| Some((path.get(..it)?, path.get(it + 1..)?)));
+        let (segment, left) = parts.map_or((path, None), |(segment, left)| (segment, Some(left)));
         let depth = found.len();
         if let Some(leaves) = self.literals.get(segment).and_then(|it| it.walk(left, found)) {
             return Some(leaves);

@@ -88,7 +88,8 @@ impl Allowance {
         text.push_str(itoa::Buffer::new().format(self.remaining));
         text.push_str(";t=");
         text.push_str(itoa::Buffer::new().format(self.reset_in));
-        HeaderValue::from_str(&text).ok()
+        // Handed over, so that it is not copied.
+        HeaderValue::try_from(text).ok()
     }
 }
 

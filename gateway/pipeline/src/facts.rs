@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use domain::{Moment, Source, TenantId, TraceParent};
+use domain::{Moment, RequestId, Source, TenantId, TraceParent};
 
 /// What is known of a request before anything is decided.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The request id, in hexadecimal.
-    pub id: String,
+    /// The request id.
+    pub id: RequestId,
     /// When it arrived.
     pub at: Moment,
     /// The method.

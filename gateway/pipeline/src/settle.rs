@@ -3,6 +3,7 @@
 use audit::{
     AuthSection, DecisionSection, Entry, LimitSection, Outcome, RequestSection, Sealed, TlsSection, UpstreamSection,
 };
+use domain::Tick;
 
 use crate::Trail;
 use crate::facts::{Ending, Secured};
@@ -20,8 +21,8 @@ pub(crate) enum Occasion {
 }
 
 /// Counts a finished request; without an ending, one that was cut off.
-pub(crate) fn count(trail: &Trail, ending: Option<Ending>) {
-    let duration = trail.gateway.clock.tick().since(trail.facts.at.tick);
+pub(crate) fn count(trail: &Trail, ending: Option<Ending>, now: Tick) {
+    let duration = now.since(trail.facts.at.tick);
     let status = ending.and_then(|it| it.status);
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(parent: &trail.span, status, micros, whole = ending.is_some_and(|it| it.whole), "settled");
@@ -36,11 +37,12 @@ pub(crate) fn count(trail: &Trail, ending: Option<Ending>) {
 }
 
 /// Writes the entry of a request; without an ending, of one that was cut off. Gives its number in this run.
-pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -> u64 {
+pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion, now: Tick) -> u64 {
     let gateway = &trail.gateway;
-    let duration = gateway.clock.tick().since(trail.facts.at.tick);
+    let duration = now.since(trail.facts.at.tick);
     let decision = decision(trail, ending);
     let ended = ending.unwrap_or_default();
+    let id = trail.facts.id.text();
     let sealed = sealed(trail);
     let source = sealed.is_none().then(|| trail.facts.source.text());
     let trace = trail.facts.trace.map(domain::TraceParent::trace_text);
@@ -52,7 +54,7 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion) -
         time: trail.facts.at.wall,
         tenant: trail.tenant().map(domain::TenantId::as_str),
         request: RequestSection {
-            id: &trail.facts.id,
+            id: &id,
             method: &trail.facts.method,
             host: &trail.facts.host,
             path: sealed.is_none().then_some(trail.facts.path.as_str()),
@@ -93,10 +95,9 @@ fn section(secured: &Secured) -> TlsSection<'_> {
 /// not said at all.
 fn sealed(trail: &Trail) -> Option<Sealed> {
     let _ = trail.tenant()?;
-    let mut id = [0; 16];
-    let drawn = hex::decode_to_slice(&trail.facts.id, &mut id).ok();
-    let key = drawn.and(trail.subject.as_ref());
-    let sealed = key.and_then(|it| it.seal(&id, &trail.facts.source.text(), &trail.facts.path, trail.reads.as_deref()));
+    let (key, facts) = (trail.subject.as_ref(), &trail.facts);
+    let reads = trail.reads.as_deref();
+    let sealed = key.and_then(|it| it.seal(&facts.id.bytes(), &facts.source.text(), &facts.path, reads));
     Some(sealed.unwrap_or_default())
 }
 

@@ -82,8 +82,7 @@ impl Trail {
     pub fn begin(gateway: Arc<Gateway>, facts: Facts) -> Self {
         gateway.meters.begun.inc();
         gateway.meters.in_flight.inc();
-        let span =
-            tracing::debug_span!("request", id = facts.id, api = Empty, operation = Empty, tenant = Empty, key = Empty);
+        let span = tracing::debug_span!("request", id = %facts.id, api = Empty, operation = Empty, tenant = Empty, key = Empty);
         debug!(parent: &span, method = facts.method, host = facts.host, tls = facts.source.tls, "begun");
         Self {
             gateway,
@@ -237,7 +236,7 @@ impl Trail {
         let Some(operation) = self.operation.as_ref().filter(|it| it.strict) else { return Ok(()) };
         let standing = self.standing.as_ref();
         let under_way = UnderWay {
-            id: self.facts.id.clone(),
+            id: self.facts.id.text(),
             time: self.facts.at.wall,
             api: operation.api.to_string(),
             operation: operation.id.to_string(),
@@ -249,9 +248,9 @@ impl Trail {
     }
 
     /// Notes whom the request was sent to.
-    pub fn sent_to(&mut self, peer: Arc<str>) {
+    pub fn sent_to(&mut self, peer: Arc<str>, now: Tick) {
         debug!(parent: &self.span, %peer, "sent on");
-        self.sent.get_or_insert_with(|| self.gateway.clock.tick());
+        self.sent.get_or_insert(now);
         self.peer = Some(peer);
     }
 
@@ -284,7 +283,7 @@ impl Trail {
         }
         self.gateway.log.writable()?;
         self.recorded = Some(Recorded { status: ending.status, refused: self.refusal.is_some() });
-        let number = settle::write(self, Some(ending), Occasion::Answered);
+        let number = settle::write(self, Some(ending), Occasion::Answered, self.gateway.clock.tick());
         self.gateway.log.durable_up_to(number).await
     }
 
@@ -301,14 +300,15 @@ impl Trail {
 
     fn finish(&mut self, ending: Option<Ending>) {
         if !std::mem::replace(&mut self.settled, true) {
-            settle::count(self, ending);
+            let now = self.gateway.clock.tick();
+            settle::count(self, ending, now);
             // A connection that broke before the gateway answered by itself did not break that answer.
             let given = |it: Recorded| ending.is_some_and(|end| end.status == it.status && (end.whole || it.refused));
             match self.recorded {
                 Some(recorded) if given(recorded) => {}
                 it => {
                     let occasion = if it.is_some() { Occasion::CutOff } else { Occasion::Ended };
-                    let _ = settle::write(self, ending, occasion);
+                    let _ = settle::write(self, ending, occasion, now);
                 }
             }
             if let Some(place) = self.place.take() {

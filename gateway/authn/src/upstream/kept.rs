@@ -1,15 +1,14 @@
-//! Tokens that are still good for a while, so that a busy caller costs few signatures.
+//! Words whose tokens are still good for a while, so that a busy caller costs few signatures.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::{ApiName, AuthMethod, Standing, Timestamp, Upstream};
-use http::HeaderValue;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
-use super::About;
+use super::{About, Word};
 
-/// How many tokens are kept at most. Each takes about a kilobyte.
+/// How many tokens are kept at most. Each takes about a kilobyte and a half.
 pub(super) const MOST: usize = 32_768;
 
 /// In how many pieces, so that keeping one keeps few others from being found.
@@ -17,7 +16,7 @@ const SHARDS: usize = 64;
 
 /// Tokens by whom they are about and for whom they are.
 pub(super) struct KeptTokens {
-    marks: RandomState,
+    marks: DefaultHashBuilder,
     shards: Vec<RwLock<Shard>>,
 }
 
@@ -30,21 +29,21 @@ struct Kept {
     method: AuthMethod,
     api: ApiName,
     upstream: Upstream,
-    token: HeaderValue,
+    word: Word,
     since: Timestamp,
     until: Timestamp,
 }
 
 impl KeptTokens {
-    /// The token that was made for the very same, if it is to be used at this moment.
-    pub(super) fn find(&self, about: &About<'_>, now: Timestamp) -> Option<HeaderValue> {
+    /// The word that was made for the very same, if it is to be used at this moment.
+    pub(super) fn find(&self, about: &About<'_>, now: Timestamp) -> Option<Word> {
         let mark = self.mark(about);
         let kept = self.shard(mark)?.read().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&mark).filter(|it| it.fresh(now) && it.is_about(about)).map(|it| it.token.clone())
+        kept.get(&mark).filter(|it| it.fresh(now) && it.is_about(about)).map(|it| it.word.clone())
     }
 
-    /// Keeps a token that is to be used from one moment until another.
-    pub(super) fn keep(&self, about: &About<'_>, token: HeaderValue, (since, until): (Timestamp, Timestamp)) {
+    /// Keeps a word that is to be used from one moment until another.
+    pub(super) fn keep(&self, about: &About<'_>, word: Word, (since, until): (Timestamp, Timestamp)) {
         let mark = self.mark(about);
         let Some(shard) = self.shard(mark) else { return };
         let mut kept = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +57,7 @@ impl KeptTokens {
         let About { caller, api, upstream } = *about;
         let standing = Arc::clone(&caller.standing);
         let (api, upstream) = (api.clone(), upstream.clone());
-        kept.insert(mark, Kept { standing, method: caller.method, api, upstream, token, since, until });
+        kept.insert(mark, Kept { standing, method: caller.method, api, upstream, word, since, until });
     }
 
     fn mark(&self, about: &About<'_>) -> u64 {
@@ -79,7 +78,7 @@ impl KeptTokens {
 
 impl Default for KeptTokens {
     fn default() -> Self {
-        Self { marks: RandomState::new(), shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+        Self { marks: DefaultHashBuilder::default(), shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
     }
 }
 

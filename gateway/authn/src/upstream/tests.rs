@@ -54,7 +54,7 @@ impl Asking {
     }
 
     fn token(&self, caller: &Caller, upstream: &Upstream, now: Timestamp) -> HeaderValue {
-        self.tokens.token(&About { caller, api: &self.api, upstream }, now, &SystemRandom).unwrap()
+        self.tokens.word(&About { caller, api: &self.api, upstream }, now, &SystemRandom).unwrap().token
     }
 
     fn at(&self, caller: &Caller, now: Timestamp) -> HeaderValue {
@@ -148,7 +148,7 @@ fn no_token_serves_another_caller_another_upstream_or_another_kind_of_credential
     }
     let api = "cloudnexus".parse().unwrap();
     let about = About { caller: &one, api: &api, upstream: &asking.upstream };
-    assert!(seen.insert(asking.tokens.token(&about, NOW, &SystemRandom).unwrap()));
+    assert!(seen.insert(asking.tokens.word(&about, NOW, &SystemRandom).unwrap().token));
 }
 
 #[test]
@@ -166,14 +166,17 @@ fn a_token_ends_when_the_key_of_its_caller_does() {
 
 #[test]
 fn however_many_callers_there_are_no_more_is_kept_than_there_is_room_for() {
-    let (kept, token) = (KeptTokens::default(), HeaderValue::from_static("token"));
+    let kept = KeptTokens::default();
+    let said = HeaderValue::from_static;
+    let (api, tenant, scopes) = (said("novastraxis"), said("acme"), said("data"));
+    let word = Word { api, tenant, caller: said("key_1"), scopes, token: said("token") };
     let (api, upstream) = ("novastraxis".parse().unwrap(), upstream("10.0.0.7", 9101, false));
     let caller = caller(standing("key_1", "acme"));
     for _ in 0..kept::MOST * 2 {
         let caller = Caller { standing: Arc::new(Standing::clone(&caller.standing)), ..caller.clone() };
         let about = About { caller: &caller, api: &api, upstream: &upstream };
         assert!(kept.find(&about, NOW).is_none(), "whatever lies at the address of one that is gone is another");
-        kept.keep(&about, token.clone(), (NOW, NOW + SECOND));
+        kept.keep(&about, word.clone(), (NOW, NOW + SECOND));
         assert!(kept.find(&about, NOW).is_some(), "the newest is always kept");
     }
     assert!((kept::MOST / 8..=kept::MOST).contains(&kept.len()), "{}", kept.len());

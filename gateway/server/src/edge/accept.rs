@@ -12,6 +12,7 @@ use pingora::proxy::Session;
 use pipeline::{Answer, Facts, Gateway, Redacted, Secured};
 
 use super::gate::LINK;
+use super::outbound::TRACEPARENT;
 use super::settings::ConnectionSettings;
 use super::wire::Link;
 
@@ -55,7 +56,7 @@ impl Head {
             // HTTP/2 names the host beside the headers, and signatures are made over the header.
             headers.extend(HeaderValue::try_from(authority).ok().map(|it| (HOST, it)));
         }
-        let trace = request.headers.get("traceparent").and_then(|it| it.to_str().ok());
+        let trace = request.headers.get(TRACEPARENT).and_then(|it| it.to_str().ok());
         Self {
             id: RequestId::draw(&*gateway.random),
             at,
@@ -90,7 +91,7 @@ impl Head {
                 .with("path", told != path)
                 .with("query", query),
             secured: self.secured.clone(),
-            id: self.id.text(),
+            id: self.id,
             at: self.at,
             method,
             host: printable(&told_host),
@@ -186,7 +187,7 @@ pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Fa
     let host = catalog.without_keys(name);
     let named = method_name(method, catalog);
     Facts {
-        id: id.to_string(),
+        id,
         at: gateway.clock.now(),
         redacted: Redacted::default()
             .with("method", named != method)
@@ -245,6 +246,10 @@ fn asked(raw: &[u8], uri: &http::Uri) -> (Option<String>, Option<String>) {
         return (Some(authority.as_str().to_owned()), Some(target.to_owned()));
     }
     let Ok(text) = std::str::from_utf8(raw) else { return (None, None) };
+    // What nearly every target is, known by its first byte.
+    if text.starts_with('/') {
+        return (None, Some(text.to_owned()));
+    }
     let absolute = text
         .split_once("://")
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
@@ -267,8 +272,8 @@ fn without_user(target: &str) -> &str {
 /// know, and of a length beside a coding leaves only the coding, and closes the connection after that.
 fn frames_well(headers: &HeaderMap) -> bool {
     let numeral = |it: &HeaderValue| !it.is_empty() && it.as_bytes().iter().all(u8::is_ascii_digit);
-    let once = |name| headers.get_all(name).iter().nth(1).is_none();
-    headers.get_all(CONTENT_LENGTH).iter().all(numeral) && once(CONTENT_LENGTH) && codes_well(headers)
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    lengths.next().is_none_or(numeral) && lengths.next().is_none() && codes_well(headers)
 }
 
 /// Whether the only transfer coding is `chunked`, said once: all others are read differently here and there.

@@ -28,7 +28,8 @@ pub(crate) struct Content {
     writer: Option<ChunkWriter>,
     /// The checksum that followed, once it was found good.
     checksum: Option<String>,
-    hash: BodyHash,
+    /// Begun with the first piece of a body that was signed: most bodies are not.
+    hash: Option<BodyHash>,
     passed: u64,
     held: BytesMut,
     last: Option<Bytes>,
@@ -119,8 +120,8 @@ impl Content {
     }
 
     fn compare(&mut self, signed: &[u8; 32], piece: &[u8], end: bool) -> Result<(), Answer> {
-        self.hash.update(piece);
-        if end && std::mem::take(&mut self.hash).finish() != *signed {
+        self.hash.get_or_insert_default().update(piece);
+        if end && self.hash.take().unwrap_or_default().finish() != *signed {
             return Err(Answer::NotSigned);
         }
         Ok(())

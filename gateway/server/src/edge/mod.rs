@@ -238,14 +238,15 @@ impl ProxyHttp for Edge {
             )?
         };
         peer.options.read_timeout = peer.options.read_timeout.map(|it| passing.silence(it, &self.bounds));
+        let now = self.gateway.clock.tick();
         if let Some((deadline, arrival)) = call.operation.deadline.zip(passing.arrival.as_ref()) {
-            let spent = self.gateway.clock.tick().since(arrival.at.tick);
+            let spent = now.since(arrival.at.tick);
             let left = deadline.saturating_sub(spent).max(Duration::from_millis(1));
             // Ends as an answer in the API's words, which being cut off does not.
             peer.options.read_timeout = peer.options.read_timeout.map(|it| it.min(left));
         }
         if let Some(trail) = &mut passing.trail {
-            trail.sent_to(name);
+            trail.sent_to(name, now);
         }
         Ok(peer)
     }
@@ -384,7 +385,7 @@ impl ProxyHttp for Edge {
     }
 
     fn request_summary(&self, session: &Session, passing: &Box<Passing>) -> String {
-        let id = passing.trail.as_ref().map_or("", |it| &it.facts().id);
+        let id = passing.trail.as_ref().map(|it| it.facts().id.text()).unwrap_or_default();
         format!("{} {id}", session.req_header().method)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use authn::upstream::Word;
 use catalog::Timeouts;
 use domain::{Arrival, TraceParent, Upstream};
 use http::header::{AUTHORIZATION, COOKIE, HOST};
@@ -28,7 +29,8 @@ const API: HeaderName = HeaderName::from_static("x-portcullis-api");
 const TENANT: HeaderName = HeaderName::from_static("x-portcullis-tenant");
 const CALLER: HeaderName = HeaderName::from_static("x-portcullis-caller");
 const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const IDENTITY: HeaderName = HeaderName::from_static("x-portcullis-identity");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How many headers the gateway adds: room made once is half the price of room made twice.
@@ -55,9 +57,11 @@ pub(crate) fn rewrite(
     strip(&mut head.headers);
     end_sessions(&mut head.headers, &configuration.catalog.profile(forward.call()).credentials.session_cookies());
     head.headers.reserve(INTRODUCED);
-    insert(&mut head.headers, HOST, &arrival.host)?;
-    introduce(&mut head.headers, arrival, forward)?;
-    vouching.vouch(&mut head.headers, forward, configuration)?;
+    // There is one at most. As clients write it, it mostly is the name itself.
+    if head.headers.get(HOST).is_none_or(|it| it != arrival.host.as_str()) {
+        insert(&mut head.headers, HOST, &arrival.host)?;
+    }
+    introduce(&mut head.headers, arrival, forward, vouching.vouch(forward, configuration, arrival.at)?)?;
     trace(&mut head.headers, arrival, passing)?;
     if let Some(source) = forward.source() {
         // Read upstream as it was decided on here.
@@ -158,11 +162,19 @@ fn is_claimed(name: &str) -> bool {
         || name == "expect"
 }
 
-/// Tells the upstream who is calling, for whom, and with which rights.
-fn introduce(headers: &mut HeaderMap, arrival: &Arrival, forward: &Forward) -> pingora::Result<()> {
+/// Tells the upstream who is calling, for whom, and with which rights; signed where there is such a word.
+fn introduce(headers: &mut HeaderMap, arrival: &Arrival, forward: &Forward, word: Option<Word>) -> pingora::Result<()> {
     insert(headers, REQUEST_ID, arrival.id.text())?;
     insert(headers, FORWARDED_FOR, arrival.source.text())?;
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if arrival.source.tls { "https" } else { "http" }));
+    if let Some(Word { api, tenant, caller, scopes, token }) = word {
+        headers.insert(API, api);
+        headers.insert(TENANT, tenant);
+        headers.insert(CALLER, caller);
+        headers.insert(SCOPES, scopes);
+        headers.insert(IDENTITY, token);
+        return Ok(());
+    }
     insert(headers, API, forward.call().operation.api.as_str())?;
     let Some(caller) = forward.caller() else { return Ok(()) };
     let standing = &caller.standing;

@@ -98,10 +98,8 @@ impl Passing {
 
     /// Whether each piece of the body goes on when it comes, or when the next one does.
     fn passes_on(&self) -> bool {
-        let body = self.forward.as_ref().map(|it| it.body());
-        body.is_some_and(|it| {
-            matches!(it.flow, BodyFlow::Streamed { .. }) && !matches!(it.check, PayloadCheck::Chunks(_))
-        })
+        let Some(body) = self.forward.as_deref().map(Forward::body) else { return false };
+        matches!(body.flow, BodyFlow::Streamed { .. }) && !matches!(body.check, PayloadCheck::Chunks(_))
     }
 
     /// All of the body has been read before anything of the request is sent.
@@ -278,8 +276,12 @@ impl Passing {
         for name in foreign {
             head.headers.remove(&name);
         }
-        // Whoever is not counted is told of no limit, least of all of one that the gateway does not hold anybody to.
-        if let Some(names) = self.stamps().profile.map(|it| &it.limits.headers) {
+        // Whoever is not counted is told of no limit, least of all of one that the gateway does not hold anybody to. Where
+        // somebody is, what the upstream says is replaced below.
+        let stamps = self.stamps();
+        if let Some(names) = stamps.profile.map(|it| &it.limits.headers)
+            && (stamps.allowance.is_none() || head.status.is_informational())
+        {
             for name in [&names.limit, &names.remaining, &names.reset] {
                 head.headers.remove(name);
             }

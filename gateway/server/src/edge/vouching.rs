@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use authn::upstream::{About, IdentityTokens};
+use authn::upstream::{About, IdentityTokens, Word};
 use catalog::UpstreamIdentity;
-use domain::{Clock, Random};
-use http::{HeaderMap, HeaderName};
+use domain::{Clock, Moment, Random};
 use pingora::prelude::{Error, ErrorType};
 use pipeline::{Configuration, Forward};
-
-const IDENTITY: HeaderName = HeaderName::from_static("x-portcullis-identity");
 
 /// Who vouches for callers.
 pub(crate) struct Vouching {
@@ -24,24 +21,24 @@ impl Vouching {
         Self { tokens, clock, random }
     }
 
-    /// Vouches for the caller of a request that is about to be sent, if there is one and the API behind is to know.
+    /// What is said of the caller of a request that is about to be sent, if there is one and the API behind is to know it
+    /// signed. `at` is when the request arrived.
     pub(crate) fn vouch(
         &self,
-        headers: &mut HeaderMap,
         forward: &Forward,
         configuration: &Configuration,
-    ) -> pingora::Result<()> {
-        let Some(caller) = forward.caller() else { return Ok(()) };
+        at: Moment,
+    ) -> pingora::Result<Option<Word>> {
+        let Some(caller) = forward.caller() else { return Ok(None) };
         let (call, catalog) = (forward.call(), &configuration.catalog);
         match catalog.profile(call).upstream_identity {
-            UpstreamIdentity::None => return Ok(()),
+            UpstreamIdentity::None => return Ok(None),
             UpstreamIdentity::Token => {}
         }
         let about = About { caller, api: &call.operation.api, upstream: catalog.upstream(call) };
         // Not when the request arrived: reading and deciding may have taken half of a token's life.
-        let token = self.tokens.token(&about, self.clock.now().wall, &*self.random);
+        let now = at.wall + self.clock.tick().since(at.tick);
         let unwritten = |_| Error::explain(ErrorType::InternalError, "no word for the caller");
-        headers.insert(IDENTITY, token.map_err(unwritten)?);
-        Ok(())
+        self.tokens.word(&about, now, &*self.random).map(Some).map_err(unwritten)
     }
 }

@@ -296,7 +296,7 @@ fn what_the_apis_behind_are_told_of_a_caller_opens_nothing_here() {
     let upstream = Upstream { host: "api.novastraxis.com".to_owned(), port: 443, tls: true };
     let api = "novastraxis".parse().unwrap();
     let about = About { caller: &caller, api: &api, upstream: &upstream };
-    let token = tokens().token(&about, NOW, &SystemRandom).unwrap();
+    let token = tokens().word(&about, NOW, &SystemRandom).unwrap().token;
     // Even where the key that signs it is taken for one of the issuer's.
     let published = serde_json::to_vec(&tokens().keys()).unwrap();
     let keys = KeySet::from_json(&published).unwrap();
