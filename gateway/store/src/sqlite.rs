@@ -18,9 +18,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, TokenKey, Version};
 use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
-use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlitePool};
 
 /// How long a write waits for another process to finish its own.
 const BUSY: Duration = Duration::from_secs(5);
@@ -132,7 +132,11 @@ fn pool(path: &Path) -> SqlitePool {
         .foreign_keys(true)
         // What is forgotten is not to be found in the file.
         .pragma("secure_delete", "ON");
-    SqlitePoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect_lazy_with(options)
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+    // SQLite may end a transaction by itself, as on a full disk. The connection does not hear of it, and could never begin
+    // another: what is due is undone first, and whoever still counts one then is of no use.
+    let pool = pool.after_release(|it, _| Box::pin(async move { it.ping().await.map(|()| !it.is_in_transaction()) }));
+    pool.connect_lazy_with(options)
 }
 
 fn migrator() -> Migrator {

@@ -139,3 +139,28 @@ async fn a_follower_takes_a_long_log_in_parts_and_misses_nothing() {
     }
     assert_eq!((version, rounds, seen.len()), (12_000, 2, 12_000));
 }
+
+#[tokio::test]
+async fn what_there_was_no_room_for_is_refused_and_when_there_is_room_again_all_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("control.db")).await.unwrap();
+    let many = |from: u64| -> Vec<Change> {
+        (from..from + 2_000).map(|it| Change::Tenant(tenant(&format!("tenant-{it}")))).collect()
+    };
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut connection = store.pool.acquire().await.unwrap();
+        // As if the disk had no room for more than there is: SQLite ends the transaction by itself.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *connection).await.unwrap();
+        connections.push(connection);
+    }
+    drop(connections);
+    for _ in 0..CONNECTIONS {
+        let full = store.publish(0, &many(0), &[]).await;
+        assert!(full.is_err_and(|it| format!("{it:?}").contains("full")), "there was room");
+    }
+    // What is opened anew has room.
+    assert_eq!(store.publish(0, &many(0), &[]).await.unwrap(), 2_000);
+    store.note_uses(&[]).await.unwrap();
+    assert_eq!(store.publish(2_000, &many(2_000), &[]).await.unwrap(), 4_000);
+}
