@@ -24,6 +24,10 @@ use kept::KeptTokens;
 /// How long a token is good, unless the key of its caller ends before.
 pub const LIFETIME: Duration = Duration::from_mins(1);
 
+/// How many seconds a token is good at least: a request that was let in just before the credential of its caller ends is
+/// on its way for a moment.
+const UNDER_WAY: i64 = 5;
+
 /// What the header calls a token. Nothing else that is signed here is called so.
 const TYPE: &str = "gateway-identity+jwt";
 
@@ -130,7 +134,7 @@ impl IdentityTokens {
         let iat = now.seconds();
         let ends = about.caller.standing.expires.map_or(now + LIFETIME, |it| it.min(now + LIFETIME));
         // A key may have ended since the request was decided; what was decided is sent all the same.
-        let exp = ends.seconds().max(iat + 1);
+        let exp = ends.seconds().max(iat + UNDER_WAY);
         let token = signing.sign(&self.claims(about, (iat, exp), random))?;
         let half = Duration::from_secs(exp.abs_diff(iat)) / 2;
         let since = Timestamp::from_seconds(iat);
