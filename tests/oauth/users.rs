@@ -198,7 +198,7 @@ fn an_address_that_one_tenant_alone_vouches_for_is_told_to_no_application() {
     let world = World::start();
     let (client, challenge, tenant) = (app(&world, "none"), challenge(), world.tenant("novastraxis"));
     let asked: Vec<_> = request(&client, &challenge).into_iter().filter(|(name, _)| *name != "scope").collect();
-    let asked = [asked.as_slice(), &[("scope", "openid email")]].concat();
+    let asked = [asked.as_slice(), &[("scope", "openid profile email")]].concat();
     let (ann, owner) = (Browser::of(&world, "ann", &tenant), world.user("zoe", &tenant, "owner"));
     let session = Request::post("cloudnx.in", "/auth/login").header("Origin", "https://cloudnx.in");
     let session = world.ask(&session.json(&json!({ "email": owner.name, "password": owner.password }))).expect(200);
@@ -216,7 +216,8 @@ fn an_address_that_one_tenant_alone_vouches_for_is_told_to_no_application() {
         let code = text(&back(&browser.lets(&asked)), "code");
         let access = text(&redeem(&world, &client, &code).expect(200).json(), "access_token");
         let told = world.ask(&Request::get(NOVA, "/oauth/userinfo").bearer(&access)).expect(200).json();
-        let expected = email.map_or(json!({ "sub": browser.user }), |it| json!({ "sub": browser.user, "email": it }));
+        let whole = |it| json!({ "sub": browser.user, "name": it, "preferred_username": it, "email": it });
+        let expected = email.map_or(json!({ "sub": browser.user }), whole);
         assert_eq!(told, expected);
     }
 }

@@ -36,10 +36,12 @@ pub(super) async fn tell(act: &mut Act<'_>) -> Result<Response, Turned> {
     let mut told = Map::new();
     told.insert("sub".to_owned(), person.id.into());
     if has(&examined.standing, "profile") {
-        told.insert("name".to_owned(), person.display.unwrap_or_else(|| person.name.clone()).into());
-        told.insert("preferred_username".to_owned(), person.name.into());
+        // Where one tenant alone says that an address is theirs, an application would take them for whose it is elsewhere;
+        // and that is in what they sign in by.
+        let name = Some(person.name).filter(|_| person.home.is_none());
+        told.extend(person.display.or_else(|| name.clone()).map(|it| ("name".to_owned(), it.into())));
+        told.extend(name.map(|it| ("preferred_username".to_owned(), it.into())));
     }
-    // Where one tenant alone says that an address is theirs, an application would take them for whose it is elsewhere.
     if let Some(email) = person.email.filter(|_| person.home.is_none() && has(&examined.standing, "email")) {
         told.insert("email".to_owned(), email.into());
     }
