@@ -45,6 +45,9 @@ pub(crate) struct Profile {
     /// The account, where the API wants to hear of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<String>,
+    /// The header in which the API wants to hear of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account_header: Option<String>,
     /// A file of authorities, where those of the system will not do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<PathBuf>,
@@ -77,6 +80,7 @@ impl Profile {
             client: said.client.or(self.client),
             base_url: said.base_url.or(self.base_url),
             account: said.account.or(self.account),
+            account_header: said.account_header.or(self.account_header),
             ca: said.ca.or(self.ca),
             connect: said.connect.or(self.connect),
             credential: said.credential.or(self.credential),

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use domain::{PathMode, Timestamp};
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, HeaderValue, Method, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use zeroize::Zeroizing;
 
 use super::kept::{Credential, Held};
@@ -61,6 +61,9 @@ pub(crate) async fn send(
         !asked.headers.contains_key(AUTHORIZATION) && !asked.headers.contains_key(HOST),
         "what is asked with and who is asked the profile and the address say; help: leave out the header"
     );
+    if is_own(profile, &asked.place) {
+        name_account(profile, &mut asked.headers)?;
+    }
     let door = Door::whole(&asked.place, profile.ca.as_deref())?.by(profile.connect);
     if let Some(Credential::AccessKey { id, secret, .. }) = held.credential() {
         let signer = signer(profile, (id, secret));
@@ -106,6 +109,15 @@ fn sign(signer: &Signer, profile: &Profile, asked: &mut Asked, host: &str, now: 
     }
 }
 
+/// Says which account is meant, where the API wants to hear of it and nothing was said.
+fn name_account(profile: &Profile, headers: &mut HeaderMap) -> anyhow::Result<()> {
+    let (Some(account), Some(name)) = (&profile.account, &profile.account_header) else { return Ok(()) };
+    let name: HeaderName = name.parse().context("the header of the account is none")?;
+    let account = HeaderValue::from_str(account).context("the account fits no header")?;
+    headers.entry(name).or_insert(account);
+    Ok(())
+}
+
 /// Whether somebody is asked whom the profile means.
 fn is_own(profile: &Profile, place: &Uri) -> bool {
     let same = |it: &String| {
@@ -144,6 +156,23 @@ mod tests {
         {
             assert!(!own(other), "{other}");
         }
+    }
+
+    #[test]
+    fn the_account_is_named_where_the_api_wants_to_hear_of_it_and_not_against_what_was_said() {
+        let (account, header) = (Some("tnt_1".to_owned()), Some("x-account".to_owned()));
+        let named = |profile: &Profile, said: Option<&'static str>| {
+            let mut headers: HeaderMap =
+                said.into_iter().map(|it| ("x-account".parse().unwrap(), it.parse().unwrap())).collect();
+            name_account(profile, &mut headers).unwrap();
+            headers.get("x-account").map(|it| it.to_str().unwrap().to_owned())
+        };
+        let whole = Profile { account: account.clone(), account_header: header, ..profile() };
+        assert_eq!(named(&whole, None).as_deref(), Some("tnt_1"));
+        assert_eq!(named(&whole, Some("tnt_2")).as_deref(), Some("tnt_2"));
+        assert_eq!(named(&Profile { account, ..profile() }, None), None);
+        let broken = Profile { account: Some("a\nb".into()), ..whole };
+        assert!(name_account(&broken, &mut HeaderMap::new()).is_err());
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(crate) struct Configure {
     /// The account, where the API wants to hear of one
     #[arg(long, value_name = "ID")]
     account: Option<String>,
+    /// The header in which the API wants to hear of the account, as its reference names it
+    #[arg(long, value_name = "NAME", value_parser = header)]
+    account_header: Option<String>,
     /// What is asked with; an API key, or both halves of an access key, are read from standard input
     #[arg(long, value_enum)]
     credential: Option<Kind>,
@@ -59,6 +62,7 @@ impl Configure {
         let said = Profile {
             base_url: self.base_url,
             account: self.account,
+            account_header: self.account_header,
             credential: self.credential,
             region: self.region,
             service: self.service,
@@ -145,6 +149,12 @@ fn word(text: &str) -> Result<String, String> {
     if good { Ok(text.to_owned()) } else { Err("write small letters, digits and `-`".to_owned()) }
 }
 
+/// The name of a header.
+fn header(text: &str) -> Result<String, String> {
+    let name: Result<http::HeaderName, _> = text.parse();
+    name.map(|it| it.as_str().to_owned()).map_err(|_| "write the name of a header".to_owned())
+}
+
 /// Asks for everything. An empty answer leaves it as it was.
 fn ask(before: &Profile, input: &mut impl BufRead) -> anyhow::Result<Profile> {
     let mut question = |words: &str, was: Option<String>| -> anyhow::Result<Option<String>> {
@@ -157,12 +167,14 @@ fn ask(before: &Profile, input: &mut impl BufRead) -> anyhow::Result<Profile> {
     let client = question("Client id", before.client.clone())?;
     let base_url = url(question("Address of the API", before.base_url.clone())?)?;
     let account = question("Account", before.account.clone())?;
+    let named = question("Header of the account", before.account_header.clone())?;
+    let account_header = named.map(|it| header(&it).map_err(anyhow::Error::msg)).transpose()?;
     let ca = question("File of authorities", before.ca.as_ref().map(|it| it.display().to_string()))?;
     let ca = ca.map(|it| std::path::absolute(it).context("the file of authorities")).transpose()?;
     let was = before.credential.and_then(|it| Some(it.to_possible_value()?.get_name().to_owned()));
     let credential = question("Credential (login, api_key or access_key)", was)?;
     let credential = credential.map(|it| Kind::from_str(&it, false).map_err(anyhow::Error::msg)).transpose()?;
-    Ok(Profile { issuer, client, base_url, account, ca, credential, ..Profile::default() })
+    Ok(Profile { issuer, client, base_url, account, account_header, ca, credential, ..Profile::default() })
 }
 
 fn prompt(words: &str) -> anyhow::Result<()> {
@@ -195,7 +207,7 @@ mod tests {
 
     #[test]
     fn each_is_asked_for_and_an_empty_answer_leaves_it() {
-        let typed = "\ncli_1\nhttps://a/v2\n\n\napi_key\nnsx_live_x\n";
+        let typed = "\ncli_1\nhttps://a/v2\n\n\n\napi_key\nnsx_live_x\n";
         let (profile, key) = answered(before(), &Profile::default(), typed.as_bytes()).unwrap();
         let expected = Profile {
             client: Some("cli_1".into()),
@@ -207,7 +219,7 @@ mod tests {
         let (profile, key) = answered(before(), &Profile::default(), &b""[..]).unwrap();
         assert_eq!((profile, kept(key)), (before(), Vec::new()));
         assert!(answered(before(), &Profile::default(), &b"http://a.example\n"[..]).is_err());
-        assert!(answered(before(), &Profile::default(), &b"\n\n\n\n\nmagic\n"[..]).is_err());
+        assert!(answered(before(), &Profile::default(), &b"\n\n\n\n\n\nmagic\n"[..]).is_err());
     }
 
     #[test]
