@@ -97,12 +97,16 @@ impl Cosigning {
     /// Asks again and again, until it is dropped.
     pub(crate) async fn run(&self) {
         let mut known = vec![Acquaintance::default(); self.doors.len()];
-        let (mut asked, mut kept): (Option<(u64, Tick)>, Option<Tick>) = (None, None);
+        let (mut asked, mut kept, mut newest): (Option<(u64, Tick)>, Option<Tick>, u64) = (None, None, 0);
         loop {
             let now = self.clock.tick();
             if self.home.folder().is_ok()
                 && let Ok((note, stated)) = audit::newest(&self.log)
+                // An older one was put there by somebody beneath this process, which puts its own back: what it has signed
+                // for is whole, and no witness is to be told that it was cut.
+                && newest <= stated.size
             {
+                newest = stated.size;
                 let grown = asked.is_none_or(|(size, at)| size != stated.size || QUIET <= now.since(at));
                 let missing = self.standing().witnessed.is_none_or(|(size, _)| size != stated.size);
                 if (grown || missing) && self.round(&note, &stated, &mut known, &mut kept).await {

@@ -29,7 +29,11 @@ impl Office {
         loop {
             tokio::select! {
                 () = told(&mut stopped) => return,
-                _ = beat.tick() => self.diary.heartbeat(),
+                _ = beat.tick() => {
+                    // First, or the time since the last sign of life would be taken for silence.
+                    self.note_step(&mut steps);
+                    self.diary.heartbeat();
+                }
                 _ = minute.tick() => {
                     let sample = health.sample(&self.gateway, &self.settings, &self.conditions(), &self.digest_now());
                     let _ = self.gateway.log.note(&sample.with("keys_ending", self.ending.count()));
@@ -37,11 +41,16 @@ impl Office {
                 _ = hour.tick() => self.diary.snapshot(&self.settings, &self.digest_now(), Occasion::Hour),
                 _ = look.tick() => {
                     self.secrets.look(&self.gateway.log, self.gateway.clock.now().wall);
-                    if let Some(by_ms) = steps.look(self.gateway.clock.now()) {
-                        self.diary.stepped(by_ms);
-                    }
+                    self.note_step(&mut steps);
                 }
             }
+        }
+    }
+
+    /// Enters that the wall clock was set, if it was since the last look.
+    fn note_step(&self, steps: &mut Steps) {
+        if let Some(by_ms) = steps.look(self.gateway.clock.now()) {
+            self.diary.stepped(by_ms);
         }
     }
 }
