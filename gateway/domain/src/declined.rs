@@ -131,7 +131,7 @@ impl Declined {
         match self {
             Self::Parameter(name) => Told {
                 reason: self.reason(),
-                message: format!("`{name}` makes no sense in this request").into(),
+                message: format!("`{name}` is missing, or nothing that this request can use").into(),
                 param: Some(name.clone()),
             },
             Self::PlainHttp => Told::new(self.reason(), "This API is served over HTTPS only."),
