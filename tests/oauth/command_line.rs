@@ -226,7 +226,7 @@ fn a_profile_says_once_what_is_meant_and_an_api_key_is_kept_where_nobody_else_re
     let world = World::start();
     let terminal = Terminal::of(&world, "home");
     let key = world.key("novastraxis", &["compute"]);
-    let typed = format!("\n\nhttps://{NOVA}/v2\n{}\n\napi_key\n{}\n", key.tenant, key.text);
+    let typed = format!("\n\nhttps://{NOVA}/v2\n{}\n\n\napi_key\n{}\n", key.tenant, key.text);
     let said = terminal.tell(&["configure"], &typed);
     assert_eq!(said.code, Some(0), "{}", said.errors);
     assert!(!said.out.contains(&key.text) && !said.errors.contains(&key.text));

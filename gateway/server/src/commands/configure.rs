@@ -167,13 +167,18 @@ fn ask(before: &Profile, input: &mut impl BufRead) -> anyhow::Result<Profile> {
     let client = question("Client id", before.client.clone())?;
     let base_url = url(question("Address of the API", before.base_url.clone())?)?;
     let account = question("Account", before.account.clone())?;
-    let named = question("Header of the account", before.account_header.clone())?;
+    let named = match account.as_ref().or(before.account.as_ref()) {
+        Some(_) => question("Header of the account", before.account_header.clone())?,
+        None => None,
+    };
     let account_header = named.map(|it| header(&it).map_err(anyhow::Error::msg)).transpose()?;
     let ca = question("File of authorities", before.ca.as_ref().map(|it| it.display().to_string()))?;
     let ca = ca.map(|it| std::path::absolute(it).context("the file of authorities")).transpose()?;
     let was = before.credential.and_then(|it| Some(it.to_possible_value()?.get_name().to_owned()));
     let credential = question("Credential (login, api_key or access_key)", was)?;
-    let credential = credential.map(|it| Kind::from_str(&it, false).map_err(anyhow::Error::msg)).transpose()?;
+    // What was typed may be the credential itself, and is not said.
+    let kind = |it: String| Kind::from_str(&it, false).ok().context("write `login`, `api_key` or `access_key`");
+    let credential = credential.map(kind).transpose()?;
     Ok(Profile { issuer, client, base_url, account, account_header, ca, credential, ..Profile::default() })
 }
 
