@@ -204,16 +204,17 @@ fn an_index_that_is_missing_damaged_or_of_another_segment_is_made_anew() {
     assert_eq!(left, ["000000000"], "a draft was left");
 }
 
-#[test]
-fn a_segment_that_became_whole_has_its_index_before_anybody_asks() {
+#[tokio::test]
+async fn a_segment_that_became_whole_has_its_index_before_anybody_asks() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
-    // Long enough that the last of several write-ahead files begins after the segment.
     let node = "n".repeat(600);
     let notice = Notice::stop(Timestamp::from_seconds(1)).with("why", node);
     for _ in 0..85_000 {
         let _ = log.note(&notice);
     }
+    // However much is written at once, the write-ahead file begins after the segment then.
+    log.seal(std::time::Duration::from_mins(1)).await.unwrap();
     drop(log);
     assert!(folder.path().join("index/000000000").is_file());
     let class = Filter { class: said("audit.control"), ..Filter::default() };
