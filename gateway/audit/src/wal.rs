@@ -159,13 +159,18 @@ impl<'b> Frames<'b> {
         &self.inserted
     }
 
-    /// The next frame, past those that are whole and were written by somebody else.
-    fn own(&mut self) -> Option<Frame<'b>> {
+    /// The next frame, past those that are whole and were written by somebody else, and its leaf hash, which costs more than
+    /// all else here.
+    fn own(&mut self) -> Option<(Frame<'b>, Hash)> {
         loop {
-            let frame = split(self.rest).filter(holds)?;
-            if let Some((seq, by)) = self.place_of(&frame) {
+            let frame = split(self.rest)?;
+            let leaf = tree::leaf(frame.entry);
+            if check(&leaf, frame.tag) != *frame.check {
+                return None;
+            }
+            if let Some((seq, by)) = self.place_of(&frame, &leaf) {
                 self.take(seq, by);
-                return Some(frame);
+                return Some((frame, leaf));
             }
             self.inserted.push(Inserted { before: self.count, bytes: self.rest.len() - frame.rest.len() });
             self.rest = frame.rest;
@@ -174,10 +179,9 @@ impl<'b> Frames<'b> {
 
     /// Which number a frame was written with, and by whom: the next one, or one of those after it where some are lost.
     /// Nothing where it was nobody of ours; whoever has no key takes everybody for us.
-    fn place_of(&self, frame: &Frame<'b>) -> Option<(u64, By)> {
+    fn place_of(&self, frame: &Frame<'b>, leaf: &Hash) -> Option<(u64, By)> {
         let Some(tags) = self.tags else { return Some((self.seq, By::Newer)) };
-        let leaf = tree::leaf(frame.entry);
-        (self.seq..=self.seq.saturating_add(LOST)).find_map(|seq| Some((seq, tags.frame_by(seq, &leaf, frame.tag)?)))
+        (self.seq..=self.seq.saturating_add(LOST)).find_map(|seq| Some((seq, tags.frame_by(seq, leaf, frame.tag)?)))
     }
 
     fn take(&mut self, seq: u64, by: By) {
@@ -187,19 +191,20 @@ impl<'b> Frames<'b> {
 
     /// Passes over what stands before the next frame, if that goes on with the run, or begins another. Where it does neither,
     /// something was lost, and what comes after was never certain.
-    fn pass_over(&mut self) -> Option<Frame<'b>> {
-        let (bytes, frame, (seq, by)) = (1..self.rest.len()).find_map(|at| {
+    fn pass_over(&mut self) -> Option<(Frame<'b>, Hash)> {
+        let (bytes, frame, leaf, (seq, by)) = (1..self.rest.len()).find_map(|at| {
             let frame = self.rest.get(at..).and_then(split).filter(may_be)?;
             // The cheaper look first.
             let whole = cbor::identity(frame.entry).is_ok() && is_whole(&frame);
-            Some((at, frame, whole.then(|| self.place_of(&frame)).flatten()?))
+            let leaf = whole.then(|| tree::leaf(frame.entry))?;
+            Some((at, frame, leaf, self.place_of(&frame, &leaf)?))
         })?;
         if !self.goes_on(bytes, &frame)? {
             return None;
         }
         self.take(seq, by);
         self.inserted.push(Inserted { before: self.count, bytes });
-        Some(frame)
+        Some((frame, leaf))
     }
 
     /// Whether a frame goes on with the run, or begins another, after bytes that belong to none.
@@ -219,11 +224,11 @@ impl<'b> Iterator for Frames<'b> {
     type Item = (Hash, &'b [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Frame { entry, rest, .. } = self.own().or_else(|| self.pass_over())?;
+        let (Frame { entry, rest, .. }, leaf) = self.own().or_else(|| self.pass_over())?;
         self.rest = rest;
         self.count += 1;
         self.last = Some(entry);
-        Some((tree::leaf(entry), entry))
+        Some((leaf, entry))
     }
 }
 
