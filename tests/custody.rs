@@ -217,21 +217,31 @@ fn put_back(copy: &Path, at: &Path) {
     }
 }
 
+/// What a key is answered.
+fn listed(world: &World, key: &Key) -> u16 {
+    world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).status
+}
+
+/// Revokes a key, and keeps the database of before that in a folder.
+fn revoked_after_a_copy(world: &mut World, key: &Key) -> PathBuf {
+    let older = world.folder().join("older");
+    fs::create_dir(&older).expect("a folder");
+    assert!(world.gateway.stop().success());
+    put_back(&world.gateway.data(), &older);
+    world.gateway.start_again();
+    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
+    world.gateway.catch_up();
+    assert_eq!(listed(world, key), 401);
+    older
+}
+
 #[test]
 fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_means_it() {
     let mut world = World::start();
     let key = world.key("novastraxis", &["compute"]);
-    let list = |world: &World| world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).status;
-    assert!(world.gateway.stop().success());
-    let (data, older, newest) = (world.gateway.data(), world.folder().join("older"), world.folder().join("newest"));
-    for folder in [&older, &newest] {
-        fs::create_dir(folder).expect("a folder");
-    }
-    put_back(&data, &older);
-    world.gateway.start_again();
-    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
-    world.gateway.catch_up();
-    assert_eq!(list(&world), 401);
+    let older = revoked_after_a_copy(&mut world, &key);
+    let (data, newest) = (world.gateway.data(), world.folder().join("newest"));
+    fs::create_dir(&newest).expect("a folder");
     assert!(world.gateway.stop().success());
     put_back(&data, &newest);
 
@@ -252,7 +262,7 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
     refused(&world, older_words);
     put_back(&newest, &data);
     world.gateway.start_again();
-    assert_eq!((list(&world), faults(&world)), (401, Vec::<String>::new()));
+    assert_eq!((listed(&world, &key), faults(&world)), (401, Vec::<String>::new()));
     let running = world.gateway.command(&["audit", "accept-database"]);
     assert!(running.code == 2 && running.errors.contains("stop it first"), "{running:?}");
     assert!(world.gateway.stop().success());
@@ -268,7 +278,7 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
     assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
     world.gateway.start_again();
     world.gateway.catch_up();
-    assert_eq!(list(&world), 401);
+    assert_eq!(listed(&world, &key), 401);
     let entered = until("the entry", SOON, || controls(&world, "accept_database").pop());
     assert!(entered["facts"]["last"].is_string() && entered["actor"].is_string(), "{entered:#}");
     assert_eq!((controls(&world, "gap").len(), faults(&world)), (0, Vec::new()));
@@ -279,26 +289,18 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
 fn a_database_that_is_replaced_beneath_a_running_gateway_brings_nothing_back() {
     let mut world = World::start();
     let key = world.key("novastraxis", &["compute"]);
-    let list = |world: &World| world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).status;
-    assert!(world.gateway.stop().success());
-    let (data, older, aside) = (world.gateway.data(), world.folder().join("older"), world.folder().join("aside"));
-    for folder in [&older, &aside] {
-        fs::create_dir(folder).expect("a folder");
-    }
-    put_back(&data, &older);
-    world.gateway.start_again();
-    assert_eq!(world.gateway.command(&["api-keys", "revoke", &key.id]).code, 0);
-    world.gateway.catch_up();
-    assert_eq!(list(&world), 401);
+    let older = revoked_after_a_copy(&mut world, &key);
+    let (data, aside) = (world.gateway.data(), world.folder().join("aside"));
+    fs::create_dir(&aside).expect("a folder");
     // Another file in its place: what commands do there would never come into force.
     fs::rename(data.join("portcullis.db"), aside.join("portcullis.db")).expect("the database");
     let _ = fs::copy(older.join("portcullis.db"), data.join("portcullis.db")).expect("an older one");
     until("it to be noticed", SOON, || (world.gateway.ask_admin("/readyz").status == 503).then_some(()));
-    assert_eq!(list(&world), 401);
+    assert_eq!(listed(&world, &key), 401);
     assert!(world.gateway.process().log().contains("was taken away, or another file put in its place"));
     fs::rename(aside.join("portcullis.db"), data.join("portcullis.db")).expect("the database");
     until("it to be well", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
-    assert_eq!(list(&world), 401);
+    assert_eq!(listed(&world, &key), 401);
 }
 
 #[test]
