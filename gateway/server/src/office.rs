@@ -75,7 +75,7 @@ pub(crate) struct Office {
     followed: Heard,
     /// Keys that end soon.
     ending: Ending,
-    /// What no run can go on without.
+    /// What the next run needs to go on as this one does.
     secrets: custody::Secrets,
     /// When the folder of secrets had changed as it was taken in last.
     secrets_seen: Mutex<SystemTime>,

@@ -9,7 +9,7 @@ use audit::{Log, Notice};
 use authn::SecretFiles;
 use domain::Timestamp;
 
-/// The files without which no other run can go on.
+/// The files without which no other run can go on as this one does: it would not start, or be another to the APIs behind.
 pub(super) struct Secrets {
     data: PathBuf,
     files: Vec<PathBuf>,
@@ -33,7 +33,7 @@ impl Secrets {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         for path in gone.difference(&missing) {
             let file = self.named(path);
-            tracing::error!(file, "a secret was taken away: put it back, no gateway can start without it");
+            tracing::error!(file, "a secret was taken away: put it back before the next start, which needs it");
             let _ = log.note(&Notice::control("missing", now).with("file", file));
         }
         for path in missing.difference(&gone) {
