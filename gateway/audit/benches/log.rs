@@ -1,7 +1,7 @@
 //! What an entry costs from the request to the disk, and what it costs to read, prove and verify a log.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a bench has a reader and no caller")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -203,16 +203,51 @@ fn read(c: &mut Criterion) {
     group.finish();
 }
 
+/// Copies a folder onto the disk for certain, as a process that was killed leaves it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for it in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, own) = (it.path(), to.join(it.file_name()));
+        if path.is_dir() {
+            copy(&path, &own);
+        } else if path.extension().is_none_or(|it| it != "new") {
+            fs::copy(path, &own).unwrap();
+            File::open(own).unwrap().sync_all().unwrap();
+        }
+    }
+}
+
 fn recovery(c: &mut Criterion) {
-    let folder = tempfile::tempdir().unwrap();
-    fill(folder.path(), TAIL);
-    let wal = fs::read_dir(folder.path().join("wal")).unwrap().map(|it| it.unwrap().metadata().unwrap().len());
+    let (folder, runtime, request) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap(), Request::new());
+    let killed = folder.path().join("killed");
+    let log = open(&folder.path().join("log"));
+    for _ in 0..TAIL {
+        let _ = log.append(&request.entry());
+    }
+    runtime.block_on(log.durable_up_to(log.appended())).unwrap();
+    copy(log.folder(), &killed);
+    drop(log);
+    let wal = fs::read_dir(killed.join("wal")).unwrap().map(|it| it.unwrap().metadata().unwrap().len());
     let bytes = wal.sum();
     assert!(bytes > 13 * 1024 * 1024, "another file was begun: the tail is {bytes} bytes long");
-    tell_cpu("open", || (0..10).map(|_| drop(open(folder.path()))).count() as u64 * TAIL);
     let mut group = c.benchmark_group("open");
     group.throughput(Throughput::Bytes(bytes)).sample_size(20);
-    group.bench_function("with a tail of 12,000 entries", |b| b.iter(|| open(folder.path())));
+    group.bench_function("with a tail of 12,000 entries, after a kill", |b| {
+        b.iter_custom(|rounds| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..rounds {
+                let own = folder.path().join("own");
+                copy(&killed, &own);
+                let start = WallTime.start();
+                let log = open(&own);
+                spent += WallTime.end(start);
+                assert_eq!(log.horizon().end(), TAIL);
+                drop(log);
+                fs::remove_dir_all(own).unwrap();
+            }
+            spent
+        });
+    });
     group.finish();
 }
 

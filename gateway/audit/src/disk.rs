@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -65,6 +65,19 @@ pub(crate) fn put_within(log: &Path, path: &Path, bytes: &[u8]) -> io::Result<()
         return Err(cause);
     }
     put_durably(path, bytes)
+}
+
+/// Writes what is in a file from `start` on once more, the very same bytes: only so does what a failed sync gave up reach the
+/// disk with the next one. Needs no room, and whoever reads meanwhile finds nothing else.
+pub(crate) fn write_from(path: &Path, start: usize, bytes: &[u8]) -> io::Result<()> {
+    let file = open_own(path, OpenOptions::new().write(true))?;
+    file.write_all_at(bytes.get(start..).unwrap_or_default(), start as u64)
+}
+
+/// The same for a whole file; says whether these bytes are what is in it.
+pub(crate) fn write_again(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let same = read(path)?.is_some_and(|it| it == bytes);
+    if same { write_from(path, 0, bytes).map(|()| true) } else { Ok(false) }
 }
 
 /// Takes a file away, as [`crate::changes`] knows it from what others do; not for certain.

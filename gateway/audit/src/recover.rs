@@ -2,12 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::cbor::{self, Identity};
 use crate::derived::beneath;
 use crate::note::{BadNote, Checkpoint, Signer};
 use crate::notice::{Before, CONTROL, STOP};
 use crate::sequencer::Sequencer;
+use crate::tag::Tags;
 use crate::tree::{FULL, Hash, Levels, Tile, bundle_path};
 use crate::wal::{self, Frames, Wal};
 use crate::{UnderWay, disk, sequencer};
@@ -149,7 +153,6 @@ fn go_on(
         move |cause| Unrecoverable::Io { path, cause }
     };
     let stated = stated(log, &signer)?;
-    let tags = signer.tags().clone();
     let files = wal::files(log).map_err(failed(&wal::folder(log)))?;
     let first = match files.first() {
         Some((first, _)) => *first,
@@ -163,37 +166,16 @@ fn go_on(
     if size < first {
         return Err(Unrecoverable::Damaged(log.join("checkpoint")));
     }
-    let mut same = size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root()));
-    let (mut torn, mut inserted, mut stopped) = (0, 0, end_before(log, first));
-    let (mut last, mut amiss) = (Vec::new(), Vec::new());
-    for (at, (number, path)) in files.iter().enumerate() {
-        let bytes = disk::read(path).map_err(failed(path))?.unwrap_or_default();
-        let mut frames = Frames::ours(&bytes, &tags, *number);
-        last.clear();
-        if sequencer.size() < *number {
-            return Err(Unrecoverable::Damaged(path.clone()));
-        }
-        for (next, (leaf, entry)) in (*number..).zip(frames.by_ref()) {
-            wal::frame(&mut last, &tags, (next, &leaf), entry);
-            // A file begins with what the one before it may end with.
-            if next == sequencer.size() {
-                sequencer.derive(leaf, entry);
-                note_end(entry, &mut stopped);
-            }
-            if let Some(stated) = stated.as_ref().filter(|it| it.size == sequencer.size()) {
-                if sequencer.root() != stated.root {
-                    return Err(Unrecoverable::Forked(stated.size));
-                }
-                same = true;
-            }
-        }
-        // Where entries are missing at the end of one that is followed by another, that one does not go on from it.
-        let rest = frames.torn() as u64;
-        amiss.extend(Amiss::of(path, &frames, &last, at + 1 == files.len()));
-        inserted += frames.inserted().iter().map(|it| it.bytes as u64).sum::<u64>();
-        (torn, inserted) = if at + 1 < files.len() { (0, inserted + rest) } else { (rest, inserted) };
-        sequencer.go_on(Wal::new(open(log, *number)?, *number, bytes.len() as u64 - rest));
+    let mut read = Reading {
+        same: size == first && (first == 0 || stated.as_ref().is_some_and(|it| it.root == sequencer.root())),
+        stated,
+        stopped: end_before(log, first),
+        ..Reading::default()
+    };
+    for (at, file) in files.iter().enumerate() {
+        read.file(file, at + 1 == files.len(), &mut sequencer)?;
     }
+    let Reading { stated, same, torn, inserted, stopped, last, amiss } = read;
     let found = sequencer.size();
     if let Some(stated) = stated.filter(|_| !same) {
         return Err(Unrecoverable::Short { stated: stated.size, found });
@@ -201,12 +183,93 @@ fn go_on(
     amiss.into_iter().try_for_each(|it| it.put_in_order(log)).map_err(failed(&wal::folder(log)))?;
     sequencer.renew(&last, torn).map_err(failed(&wal::folder(log)))?;
     // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.
+    sequencer.write_again();
     sequencer.settle().map_err(failed(log))?;
     let before = Before::of(found, stopped.is_some());
     Ok((
         sequencer,
         Recovered { next: found, torn, inserted, before, lost: Vec::new(), unwritten: 0, mended: Vec::new() },
     ))
+}
+
+/// What write-ahead files say, as they are read one after another.
+#[derive(Default)]
+struct Reading {
+    /// What the newest checkpoint says.
+    stated: Option<Checkpoint>,
+    /// The entries that it speaks of were found.
+    same: bool,
+    torn: u64,
+    inserted: u64,
+    /// The run that said that it ends, if no other has begun since.
+    stopped: Option<Vec<u8>>,
+    last: Last,
+    amiss: Vec<Amiss>,
+}
+
+impl Reading {
+    /// Reads one, and goes on in it.
+    fn file(
+        &mut self,
+        (number, path): &(u64, PathBuf),
+        is_last: bool,
+        sequencer: &mut Sequencer,
+    ) -> Result<(), Unrecoverable> {
+        let failed = |cause| Unrecoverable::Io { path: path.clone(), cause };
+        let (number, tags) = (*number, sequencer.tags().clone());
+        let mut bytes = disk::read(path).map_err(failed)?.unwrap_or_default();
+        if sequencer.size() < number {
+            return Err(Unrecoverable::Damaged(path.clone()));
+        }
+        let mut frames = Frames::ours(&bytes, &tags, number);
+        let (mut next, mut certain) = (number, 0);
+        while let Some((leaf, entry)) = frames.next() {
+            // A file begins with what the one before it may end with.
+            if next == sequencer.size() {
+                sequencer.derive(leaf, entry);
+                note_end(entry, &mut self.stopped);
+            }
+            if let Some(stated) = self.stated.as_ref().filter(|it| it.size == sequencer.size()) {
+                if sequencer.root() != stated.root {
+                    return Err(Unrecoverable::Forked(stated.size));
+                }
+                self.same = true;
+                certain = bytes.len() - frames.torn();
+            }
+            next += 1;
+        }
+        let (rest, inserted) = (frames.torn(), frames.inserted().iter().map(|it| it.bytes).sum::<usize>());
+        let anew = (!frames.is_in_order(number)).then(|| written_anew(&bytes, &tags, number));
+        self.amiss.extend(Amiss::of(path, &frames, anew.as_deref(), is_last));
+        // Where entries are missing at the end of one that is followed by another, that one does not go on from it.
+        let (torn, inserted) = if is_last { (rest, inserted) } else { (0, inserted + rest) };
+        (self.torn, self.inserted) = (torn as u64, self.inserted + inserted as u64);
+        bytes.truncate(bytes.len() - rest);
+        sequencer.go_on(Wal::new(open(sequencer.log(), number)?, number, bytes.len() as u64));
+        self.last = match anew {
+            Some(frames) => Last { frames, certain: None },
+            None => Last { frames: bytes, certain: Some(certain) },
+        };
+        Ok(())
+    }
+}
+
+/// What is to be in the last write-ahead file.
+#[derive(Default)]
+pub(crate) struct Last {
+    pub(crate) frames: Vec<u8>,
+    /// How many bytes of it are on the disk for certain, because they were signed for, where all of it lies there as it is to
+    /// be; nothing where it does not.
+    pub(crate) certain: Option<usize>,
+}
+
+/// The frames of a file without what others have put between them, by the key that signs, numbered one after another.
+fn written_anew(bytes: &[u8], tags: &Tags, first: u64) -> Vec<u8> {
+    let mut anew = Vec::with_capacity(bytes.len());
+    for (seq, (leaf, entry)) in (first..).zip(Frames::ours(bytes, tags, first)) {
+        wal::frame(&mut anew, tags, (seq, &leaf), entry);
+    }
+    anew
 }
 
 /// A write-ahead file that is not to stay as it was found.
@@ -220,9 +283,9 @@ struct Amiss {
 
 impl Amiss {
     /// The last file is written anew in any case.
-    fn of(path: &Path, frames: &Frames<'_>, own: &[u8], is_last: bool) -> Option<Self> {
+    fn of(path: &Path, frames: &Frames<'_>, anew: Option<&[u8]>, is_last: bool) -> Option<Self> {
         let inserted = !frames.inserted().is_empty();
-        let anew = (frames.has_older() && !is_last).then(|| own.to_vec());
+        let anew = anew.filter(|_| frames.has_older() && !is_last).map(<[u8]>::to_vec);
         (inserted || anew.is_some()).then(|| Self { path: path.to_owned(), inserted, anew })
     }
 
@@ -248,8 +311,9 @@ fn end_before(log: &Path, first: u64) -> Option<Vec<u8>> {
 
 /// Remembers the run that said that it ends, until another one begins.
 fn note_end(entry: &[u8], stopped: &mut Option<Vec<u8>>) {
+    static CLASS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CONTROL));
     // A cheap look first: of many entries few are of this class, and few come after an end.
-    let control = memchr::memmem::find(entry, CONTROL.as_bytes()).is_some();
+    let control = CLASS.find(entry).is_some();
     if !control && stopped.is_none() {
         return;
     }

@@ -4,13 +4,15 @@
 //! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk;
 use crate::note::{Signer, Verifier};
-use crate::recover::read_tile;
+use crate::recover::{Last, read_tile};
 use crate::sealing::Sealing;
+use crate::tag::Tags;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
 use crate::wal::{self, Frames, Wal};
 use crate::watch::{Astray, Left};
@@ -73,6 +75,11 @@ impl Sequencer {
         self.anchor.as_deref()
     }
 
+    /// What tells entries of ours from others.
+    pub(crate) fn tags(&self) -> &Tags {
+        self.signer.tags()
+    }
+
     /// Where it is kept.
     pub(crate) fn log(&self) -> &Path {
         &self.log
@@ -123,24 +130,39 @@ impl Sequencer {
         self.wal = wal;
     }
 
-    /// Writes the last write-ahead file anew with these frames, which are all that is whole in it: what whoever wrote it
-    /// could not sync would be taken for certain for ever otherwise. Where there is no room for that, it is cut as it lies.
-    pub(crate) fn renew(&mut self, frames: &[u8], torn: u64) -> io::Result<()> {
+    /// Writes again what is in the last write-ahead file and is not certain: what whoever wrote it could not sync would be
+    /// taken for certain for ever otherwise. What does not lie there as it is to be is put in place anew; where there is no
+    /// room for that, it is cut as it lies.
+    pub(crate) fn renew(&mut self, Last { frames, certain }: &Last, torn: u64) -> io::Result<()> {
         let (whole, length) = (frames.len() as u64, self.wal.file.metadata()?.len());
+        let cut = |file: &File| file.set_len(whole).and_then(|()| file.sync_all());
         if length == 0 {
             return self.wal.file.sync_all();
         }
         let path = wal::path(&self.log, self.wal.first);
+        if let Some(certain) = *certain {
+            disk::write_from(&path, certain, frames)?;
+            return cut(&self.wal.file);
+        }
         match disk::put_within(&self.log, &path, frames) {
-            Err(cause) if cause.kind() == io::ErrorKind::StorageFull && whole + torn == length => {
-                self.wal.file.set_len(self.wal.synced)?;
-                self.wal.file.sync_all()
-            }
+            Err(cause) if cause.kind() == io::ErrorKind::StorageFull && whole + torn == length => cut(&self.wal.file),
             other => {
                 other?;
                 self.wal = Wal::new(wal::open(&self.log, self.wal.first)?, self.wal.first, whole);
                 Ok(())
             }
+        }
+    }
+
+    /// Writes again, as they lie there, whole tiles and bundles that are in place and were perhaps never certain. Those that
+    /// are not as they should be are left to [`Self::settle`].
+    pub(crate) fn write_again(&mut self) {
+        let (there, others): (VecDeque<_>, _) = std::mem::take(&mut self.derived)
+            .into_iter()
+            .partition(|(path, bytes)| disk::write_again(path, bytes).is_ok_and(|it| it));
+        self.derived = others;
+        for (path, _) in there {
+            self.sealing.add(path);
         }
     }
 

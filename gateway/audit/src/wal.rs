@@ -144,6 +144,12 @@ impl<'b> Frames<'b> {
         Self { tags: Some(tags), seq: first, ..Self::of(bytes) }
     }
 
+    /// Whether all that was read so far of a file that begins with this entry is ours, by the key that signs, and in its
+    /// place.
+    pub(crate) fn is_in_order(&self, first: u64) -> bool {
+        !self.older && self.inserted.is_empty() && self.seq == first + self.count
+    }
+
     /// Whether something was written by the key that another has taken over from.
     pub(crate) fn has_older(&self) -> bool {
         self.older

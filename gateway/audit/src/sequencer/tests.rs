@@ -31,3 +31,43 @@ fn what_was_written_holds_before_the_tiles_over_it_are_in_place() {
     std::fs::write(&path, bytes).unwrap();
     assert!(!sequencer.holds_what_was_written());
 }
+
+#[test]
+fn what_was_perhaps_never_certain_is_written_again_where_it_lies_and_what_is_damaged_is_made_anew() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (log, signer) = (folder.path(), Signer::from_seed("node/log", &[7; 32]).unwrap());
+    let mut written = sequencer(log);
+    let add = |to: &mut Sequencer, count: u32| (0..count).for_each(|it| to.add(&it.to_be_bytes()));
+    add(&mut written, 500);
+    written.sync().unwrap();
+    written.settle().unwrap();
+    written.state(true).unwrap();
+    add(&mut written, 400);
+    written.sync().unwrap();
+    written.settle().unwrap();
+    let (tiles, bundle) = (["tile/0/000", "tile/0/001", "tile/entries/001"], log.join("tile/entries/002"));
+    drop(written);
+    std::fs::write(&bundle, b"half of it").unwrap();
+    let ahead = wal::path(log, 0);
+    let long_ago = std::fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+    let look = |path: &Path| {
+        let found = path.metadata().unwrap();
+        (found.ino(), found.mtime() == 0)
+    };
+    let mut left = Vec::new();
+    for path in tiles.iter().map(|it| log.join(it)).chain([ahead]) {
+        File::options().write(true).open(&path).unwrap().set_times(long_ago).unwrap();
+        assert!(look(&path).1);
+        left.push((look(&path).0, path));
+    }
+
+    let (found, recovered) = crate::recover::recover(log, signer, None).unwrap();
+    assert_eq!((found.size(), recovered.torn), (900, 0));
+    assert!(found.holds_what_was_written());
+    for (node, path) in left {
+        assert_eq!(look(&path), (node, false), "{}", path.display());
+    }
+    assert_eq!(entries(&std::fs::read(bundle).unwrap()).count(), FULL);
+}
