@@ -27,7 +27,7 @@ const FOLDERS: [&str; 7] = ["", "tile", "tile/entries", "checkpoints", "kept", "
 /// Where write-ahead files are. The one that is written is open all the time: who closes one has written to it.
 const AHEAD: &str = "wal";
 
-/// The file that is written where it lies.
+/// The file that is written where it lies, and open all the time as well.
 const WRITTEN: &str = "inflight";
 
 /// How many files of one kind lie in one folder.
@@ -126,7 +126,7 @@ impl Changes {
             return Ok(());
         }
         let mut what = WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::MODIFY | WatchFlags::ONLYDIR;
-        if folder == Path::new(AHEAD) {
+        if [AHEAD, ""].map(Path::new).contains(&folder) {
             what |= WatchFlags::CLOSE_WRITE;
         }
         match inotify::add_watch(&self.queue, self.log.join(folder), what) {

@@ -64,8 +64,15 @@ pub struct InFlight {
 struct Table {
     tags: Tags,
     /// Held while the disk is waited for, and by nobody who serves.
-    file: Mutex<File>,
+    file: Mutex<Written>,
     places: Mutex<Places>,
+}
+
+/// The file, and what is in it unless somebody else has changed that.
+#[derive(Debug)]
+struct Written {
+    file: File,
+    bytes: Vec<u8>,
 }
 
 /// Nobody waits for the disk who holds this.
@@ -112,16 +119,18 @@ impl InFlight {
         let left: Vec<(UnderWay, u32)> = all.filter_map(|(bytes, place)| Some((read(bytes, &tags)?, place))).collect();
         let entered = entered(log, &left)?;
         let (known, unknown): (Vec<_>, Vec<_>) = left.into_iter().partition(|(it, _)| entered.contains(it.id.as_str()));
-        let mut places = Places::default();
+        let (mut places, mut written) = (Places::default(), Written { file, bytes });
         if unknown.is_empty() {
-            file.set_len(0)?;
+            written.file.set_len(0)?;
+            written.bytes.clear();
         } else {
-            known.iter().try_for_each(|(_, place)| file.write_all_at(&[0], offset(*place)))?;
+            known.iter().try_for_each(|(_, place)| written.write(&[0], *place))?;
+            let bytes = &written.bytes;
             places.count = u32::try_from(bytes.len().div_ceil(PLACE)).unwrap_or(u32::MAX);
             places.lost = unknown.iter().map(|(_, place)| *place).collect();
             places.free = (0..places.count).filter(|it| !places.lost.contains(it)).collect();
         }
-        let table = Arc::new(Table { tags, file: Mutex::new(file), places: Mutex::new(places) });
+        let table = Arc::new(Table { tags, file: Mutex::new(written), places: Mutex::new(places) });
         let (asked, asking) = mpsc::channel(WAITING);
         let own = Arc::clone(&table);
         let thread = std::thread::Builder::new().name("audit-table".to_owned());
@@ -172,18 +181,18 @@ impl InFlight {
 }
 
 impl InFlight {
-    /// Whether the table lies there.
+    /// Whether the table lies there, and is what was written.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
-        Left::open(&self.table.file(), path, 0).is_ok_and(|it| it.holds())
+        let Written { file, bytes } = &*self.table.file();
+        let same = || disk::read(path).is_ok_and(|it| it.as_ref() == Some(bytes));
+        Left::open(file, path, 0).is_ok_and(|it| it.holds()) && same()
     }
 
-    /// Puts the table there, as it is now.
+    /// Puts the table there, as it was written.
     pub(crate) fn put_back(&self, path: &Path) -> io::Result<()> {
-        let mut file = self.table.file();
-        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
-        file.read_exact_at(&mut bytes, 0)?;
-        disk::put_durably(path, &bytes)?;
-        *file = disk::open_own(path, OpenOptions::new().read(true).write(true))?;
+        let mut table = self.table.file();
+        disk::put_durably(path, &table.bytes)?;
+        table.file = disk::open_own(path, OpenOptions::new().read(true).write(true))?;
         Ok(())
     }
 }
@@ -217,15 +226,28 @@ impl Table {
     }
 
     fn write(&self, bytes: &[u8], place: u32) -> io::Result<()> {
-        self.file().write_all_at(bytes, offset(place))
+        self.file().write(bytes, place)
     }
 
-    fn file(&self) -> MutexGuard<'_, File> {
+    fn file(&self) -> MutexGuard<'_, Written> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Written {
+    fn write(&mut self, bytes: &[u8], place: u32) -> io::Result<()> {
+        let start = usize::try_from(place).unwrap_or(usize::MAX).saturating_mul(PLACE);
+        self.file.write_all_at(bytes, start as u64)?;
+        let end = start.saturating_add(bytes.len());
+        self.bytes.resize(self.bytes.len().max(end), 0);
+        if let Some(own) = self.bytes.get_mut(start..end) {
+            own.copy_from_slice(bytes);
+        }
+        Ok(())
     }
 }
 
@@ -257,10 +279,6 @@ impl UnderWay {
             None => notice,
         }
     }
-}
-
-fn offset(place: u32) -> u64 {
-    u64::from(place) * PLACE as u64
 }
 
 fn read(place: &[u8], tags: &Tags) -> Option<UnderWay> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use audit::cosignature::{Cosigner, keep_cosigned, place_cosigned};
 use audit::{
-    Age, AuditSettings, Author, Hold, HoldName, Log, Notice, RetentionSettings, newest, place_hold, prune, release_hold,
+    Age, AuditSettings, Author, Hold, HoldName, Log, Notice, RetentionSettings, UnderWay, newest, place_hold, prune,
+    release_hold,
 };
 use domain::SystemClock;
 use tempfile::TempDir;
@@ -64,6 +65,11 @@ fn is_said(log: &Path, open: &Log, name: &str, meddle: impl FnOnce(&Path)) {
     until("its return", || open.missing().is_none() && restored(log).last().is_some_and(|it| it == name));
 }
 
+fn request() -> UnderWay {
+    let [id, api, operation] = ["req_1", "novastraxis", "createThing"].map(str::to_owned);
+    UnderWay { id, time: NOW, api, operation, tenant: None, key: None }
+}
+
 fn remove(file: &Path) {
     fs::remove_file(file).unwrap();
 }
@@ -74,6 +80,11 @@ async fn what_is_held_elsewhere_is_put_back() {
     for name in ["vkey", "tile/0/000", "tile/0/001", "inflight", "reserve"] {
         is_put_back(&log, &open, name, remove);
     }
+    let under_way = open.send_on(&request()).await.unwrap();
+    is_put_back(&log, &open, "inflight", |file| fs::write(file, b"").unwrap());
+    is_put_back(&log, &open, "inflight", |file| fs::write(file, vec![0; 1024]).unwrap());
+    is_put_back(&log, &open, "inflight", remove);
+    open.leave(under_way);
     for name in ["vkey", "tile/0/000"] {
         is_put_back(&log, &open, name, |file| replace(file, b"another"));
         is_put_back(&log, &open, name, |file| fs::write(file, b"another").unwrap());
