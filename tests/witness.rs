@@ -168,6 +168,30 @@ fn an_older_copy_of_the_log_is_found_out() {
 }
 
 #[test]
+fn an_older_checkpoint_that_somebody_puts_over_the_newest_accuses_the_log_of_nothing() {
+    let mut world = World::start();
+    let witness = Witness::of(&world, "witness");
+    name_witnesses(&mut world, &[(&witness.url, &witness.vkey)], "");
+    ask(&world, 5);
+    let _ = until_witnessed(&world, &witness.vkey, 5);
+    let newest = world.gateway.entries().folder().join("checkpoint");
+    let older = std::fs::read(&newest).expect("a checkpoint");
+    ask(&world, 5);
+    let _ = until_witnessed(&world, &witness.vkey, 10);
+    let restored = |entry: &Value| entry["action"] == "restored";
+    until("the older one to be noticed, three times", SOON, || {
+        // It lies there until the gateway looks, and witnesses are asked ten times as often.
+        std::fs::write(&newest, &older).expect("the folder of the log");
+        let entries = world.gateway.entries().whole();
+        (entries.into_iter().filter(restored).count() >= 3).then_some(())
+    });
+    let failures = world.gateway.metric("portcullis_audit_witness_failures_total", &[]);
+    assert_eq!((failures, said(&world).0), (0.0, true), "{:?}", said(&world));
+    assert!(!witness.process.log().contains("not cosigned"), "{}", witness.process.log());
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
 fn a_log_that_is_wiped_with_what_was_said_of_it_is_not_begun_anew_in_silence() {
     let mut world = World::start();
     let log = world.gateway.entries().folder().to_owned();
