@@ -27,6 +27,9 @@ use crate::tls;
 /// How long idle connections are still listened to once the gateway stops.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long what is done beside requests, as a reload, may take to end once the gateway stops.
+const ENDING: Duration = Duration::from_secs(10);
+
 /// `SIGXFSZ`, which ends a process that writes beyond its limit for files.
 const FILE_TOO_LARGE: i32 = 25;
 
@@ -106,7 +109,7 @@ async fn run(
     let admin = operators.spawn(admin::serve(listeners.admin, Arc::clone(&office) as _, until(stopped.clone())));
     let (close, closed) = watch::channel(false);
     let own = rest.spawn(operations.serve(listener, until(closed)));
-    let watcher = rest.spawn(Arc::clone(&office).watch(hang_up, stopped.clone()));
+    let mut watcher = rest.spawn(Arc::clone(&office).watch(hang_up, stopped.clone()));
     let plain = tokio::spawn(Arc::clone(&gate).serve(listeners.http, None, stopped.clone()));
     let secure = tokio::spawn(Arc::clone(&gate).serve(listeners.https, Some(tls), stopped.clone()));
     let ca = settings.tls.is_none().then(|| tls::authority_file(&settings.data));
@@ -126,7 +129,10 @@ async fn run(
     // Nobody is left to be answered who could ask it.
     close.send_replace(true);
     own.await??;
-    watcher.abort();
+    // What it has begun it enters: the log is closed next.
+    if tokio::time::timeout(ENDING, &mut watcher).await.is_err() {
+        watcher.abort();
+    }
     sinks.abort();
     admin.await??;
     plain.and(secure).context("a listener ended badly")
