@@ -249,7 +249,12 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
     for name in ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm"] {
         let _ = fs::remove_file(data.join(name));
     }
-    refused(&world, older_words);
+    refused(&world, "the database is missing");
+    for words in [&["api-keys", "list"][..], &["tenants", "create", "--name", "one"], &["audit", "query"]] {
+        let told = world.gateway.command(words);
+        assert!(told.code == 2 && told.errors.contains("the database is missing"), "{told:?}");
+    }
+    assert!(!data.join("portcullis.db").exists(), "an empty one would pass for the one that was lost");
     put_back(&older, &data);
     refused(&world, older_words);
     // Each of these is a deed of its own, which would take the number of one that is missing.
@@ -288,7 +293,7 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
 #[test]
 fn a_database_that_is_replaced_beneath_a_running_gateway_brings_nothing_back() {
     let mut world = World::start();
-    let key = world.key("novastraxis", &["compute"]);
+    let (key, other) = (world.key("novastraxis", &["compute"]), world.key("novastraxis", &["compute"]));
     let older = revoked_after_a_copy(&mut world, &key);
     let (data, aside) = (world.gateway.data(), world.folder().join("aside"));
     fs::create_dir(&aside).expect("a folder");
@@ -301,6 +306,44 @@ fn a_database_that_is_replaced_beneath_a_running_gateway_brings_nothing_back() {
     fs::rename(aside.join("portcullis.db"), data.join("portcullis.db")).expect("the database");
     until("it to be well", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
     assert_eq!(listed(&world, &key), 401);
+
+    // No command says that it is done where the gateway does not act by it.
+    put_back(&older, &data);
+    until("it to be noticed again", SOON, || (world.gateway.ask_admin("/readyz").status == 503).then_some(()));
+    let told = world.gateway.command(&["api-keys", "revoke", &other.id]);
+    assert!(told.code == 2 && listed(&world, &other) == 200, "{told:?}");
+    assert_eq!(faults(&world), ["deeds"]);
+}
+
+/// Writes one database over another where that lies, as a program for copies of databases does.
+fn restore_in_place(from: &Path, over: &Path) {
+    let script = "import sqlite3, sys\n\
+        sqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2], timeout=30))\n";
+    let done = Command::new("python3").args(["-c", script]).args([from, over]).status();
+    assert!(done.is_ok_and(|it| it.success()), "the database cannot be restored");
+}
+
+#[test]
+fn an_older_database_that_is_restored_in_place_is_not_gone_on_with_however_much_is_done_in_it() {
+    let mut world = World::start();
+    let key = world.key("novastraxis", &["compute"]);
+    let older = revoked_after_a_copy(&mut world, &key);
+    let (newest, database) = (world.folder().join("newest.db"), world.gateway.data().join("portcullis.db"));
+    restore_in_place(&database, &newest);
+    restore_in_place(&older.join("portcullis.db"), &database);
+    until("it to be noticed", SOON, || (world.gateway.ask_admin("/readyz").status == 503).then_some(()));
+    // Deeds of their own, as many as are missing and more.
+    for _ in 0..4 {
+        let _ = world.gateway.command(&["audit", "query", "--last", "1"]);
+    }
+    let made = world.gateway.command(&["tenants", "create", "--name", "one"]);
+    assert!(made.code == 2, "{made:?}");
+    assert_eq!((world.gateway.ask_admin("/readyz").status, listed(&world, &key)), (503, 401));
+    assert_eq!(faults(&world), ["deeds"]);
+    restore_in_place(&newest, &database);
+    until("it to be well", SOON, || (world.gateway.ask_admin("/readyz").status == 200).then_some(()));
+    assert_eq!((listed(&world, &key), faults(&world)), (401, Vec::new()));
+    world.gateway.entries().assert_sound();
 }
 
 #[test]

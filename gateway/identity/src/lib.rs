@@ -65,7 +65,7 @@ pub use signing::{
     AccessToken, BadTokenKey, Issuer, Jwk, JwkNumbers, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError,
     draw_token_key,
 };
-pub use store::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
+pub use store::{DeedNumbers, KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
 pub use teams::{
     ChangeTeamError, CreateInviteError, CreateTeamError, Invite, InviteState, MadeInvite, Member, NewInvite, NewTeam,
     Team,

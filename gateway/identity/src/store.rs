@@ -5,6 +5,15 @@ use domain::{
     ApiName, Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, TokenKey, Version,
 };
 
+/// How far the numbers of deeds have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeedNumbers {
+    /// The greatest number that a deed was ever given, 0 where none was.
+    pub newest: u64,
+    /// The least one that waits to be entered, if any does.
+    pub waiting: Option<u64>,
+}
+
 /// Where tenants and keys are kept, with a numbered log of every change.
 #[async_trait]
 pub trait Registry: Send + Sync {
@@ -60,8 +69,8 @@ pub trait Registry: Send + Sync {
     /// Forgets deeds up to this number, because they are entered for certain.
     async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault>;
 
-    /// The greatest number that a deed was ever given, 0 where none was.
-    async fn newest_deed(&self) -> Result<u64, StoreFault>;
+    /// How far the numbers of deeds have come.
+    async fn deed_numbers(&self) -> Result<DeedNumbers, StoreFault>;
 
     /// Gives numbers after this one to deeds that wait, and to all that come. Nothing is done where they have such numbers.
     async fn number_deeds_after(&self, number: u64) -> Result<(), StoreFault>;

@@ -12,6 +12,7 @@ use domain::{Clock, NativeVerb};
 use identity::{ApiTerms, BucketKeys, ClientGrant, Identity, Terms};
 use store::Sqlite;
 
+use crate::office::is_begun;
 use crate::settings::Settings;
 
 /// An open store and what goes with it.
@@ -23,6 +24,18 @@ pub(crate) struct Desk {
 
 /// Opens the store in the data folder, and makes what was never there.
 pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Desk> {
+    let file = settings.data.join("portcullis.db");
+    anyhow::ensure!(
+        file.exists() || !is_begun(settings),
+        "`{}`: the database is missing, and there is an audit log of what was in it: put the newest copy back, or \
+         `portcullis audit accept-database` says what is missing and begins another",
+        file.display()
+    );
+    open_or_begin(settings, clock).await
+}
+
+/// The same, and begins another where the one that the audit log speaks of was lost.
+pub(crate) async fn open_or_begin(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Desk> {
     let data = &settings.data;
     let mut folder = std::fs::DirBuilder::new();
     folder.recursive(true).mode(0o700).create(data).with_context(|| format!("data folder `{}`", data.display()))?;

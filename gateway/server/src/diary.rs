@@ -10,7 +10,7 @@ use std::time::Duration;
 use audit::{Hold, HoldName, Notice};
 use aws_lc_rs::digest::{Context, SHA256, digest as sha256};
 use domain::{Deed, DeedClass, Moment};
-use identity::{Registry, StoreFault};
+use identity::{DeedNumbers, Registry, StoreFault};
 use pipeline::{Configuration, Gateway};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -79,10 +79,14 @@ impl Diary {
     pub(crate) async fn hold_registry(&self) -> Result<(), StoreFault> {
         // First what is in the log: more may be entered while the registry is asked.
         let last = *self.last_deed.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = self.registry.newest_deed().await?;
-        match last.filter(|it| newest < *it) {
+        let let_go = self.forgotten();
+        let DeedNumbers { newest, waiting } = self.registry.deed_numbers().await?;
+        let fewer = last.filter(|it| newest < *it).map(|last| newest + 1..=last);
+        // As many, and more, may have been done since in an older one: they have numbers that were let go of.
+        let again = let_go.zip(waiting).filter(|(let_go, waiting)| waiting <= let_go).map(|(to, from)| from..=to);
+        match fewer.or(again) {
             None => Ok(()),
-            Some(last) => Err(StoreFault { doing: "holding it to the log", source: older(newest + 1..=last).into() }),
+            Some(unknown) => Err(StoreFault { doing: "holding it to the log", source: older(unknown).into() }),
         }
     }
 
@@ -94,10 +98,7 @@ impl Diary {
             if deeds.is_empty() {
                 return Ok(());
             }
-            let (entered, forgotten) = (self.entered.load(Ordering::Acquire), self.forgotten().unwrap_or_default());
-            if let Some((number, _)) = deeds.first().filter(|(number, _)| *number <= forgotten) {
-                return Err(StoreFault { doing: "holding it to the log", source: older(*number..=forgotten).into() });
-            }
+            let entered = self.entered.load(Ordering::Acquire);
             let log = &self.gateway.log;
             let mut newest = entered;
             for (id, deed) in &deeds {

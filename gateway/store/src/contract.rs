@@ -10,7 +10,7 @@ use domain::{
     Change, Deed, DeedClass, KeyId, KeyRecord, KeySecret, Overlap, Tenant, Timestamp, TokenKey, TokenKeyAlg,
     TokenKeyStage, Version,
 };
-use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
+use identity::{DeedNumbers, KeyFilter, News, Page, PublishFault, Registry, SecretsChanged};
 
 pub(crate) use records::*;
 
@@ -265,11 +265,12 @@ pub(crate) async fn deeds_are_kept_with_their_change_and_until_they_are_forgotte
 pub(crate) async fn deeds_are_numbered_on_from_what_was_entered_of_a_newer_registry(on: Fresh) {
     let deed = |action: &str| Deed::new(DeedClass::Key, action, "os:test", NOW);
     let numbers = async || -> Vec<u64> { on.deeds().await.unwrap().iter().map(|it| it.0).collect() };
-    assert_eq!(on.newest_deed().await.unwrap(), 0);
+    assert_eq!(on.deed_numbers().await.unwrap().newest, 0);
     on.number_deeds_after(7).await.unwrap();
-    assert_eq!((on.newest_deed().await.unwrap(), numbers().await), (7, vec![]));
+    assert_eq!((on.deed_numbers().await.unwrap().newest, numbers().await), (7, vec![]));
     on.keep_deeds(&[deed("one"), deed("two"), deed("three")]).await.unwrap();
-    assert_eq!((on.newest_deed().await.unwrap(), numbers().await), (10, vec![8, 9, 10]));
+    assert_eq!((on.deed_numbers().await.unwrap().newest, numbers().await), (10, vec![8, 9, 10]));
+    assert_eq!(on.deed_numbers().await.unwrap().waiting, Some(8));
     on.forget_deeds(8).await.unwrap();
     // Not where they are after it already, and where they are not all of them, though some were.
     for (after, kept) in [(8, [9, 10]), (5, [9, 10]), (9, [10, 11]), (40, [41, 42])] {
@@ -279,7 +280,7 @@ pub(crate) async fn deeds_are_numbered_on_from_what_was_entered_of_a_newer_regis
     let actions: Vec<String> = on.deeds().await.unwrap().into_iter().map(|it| it.1.action).collect();
     assert_eq!(actions, ["two", "three"]);
     on.forget_deeds(42).await.unwrap();
-    assert_eq!(on.newest_deed().await.unwrap(), 42);
+    assert_eq!(on.deed_numbers().await.unwrap(), DeedNumbers { newest: 42, waiting: None });
     on.keep_deeds(&[deed("four")]).await.unwrap();
     assert_eq!(numbers().await, [43]);
 }

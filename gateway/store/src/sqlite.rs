@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Change, Deed, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, TokenKey, Version};
-use identity::{KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
+use identity::{DeedNumbers, KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqlitePool};
@@ -243,8 +243,8 @@ impl Registry for Sqlite {
         self.wipe().await
     }
 
-    async fn newest_deed(&self) -> Result<u64, StoreFault> {
-        deeds::newest(&self.pool).await.map_err(fault("reading how many deeds there were"))
+    async fn deed_numbers(&self) -> Result<DeedNumbers, StoreFault> {
+        deeds::numbers(&self.pool).await.map_err(fault("reading how many deeds there were"))
     }
 
     async fn number_deeds_after(&self, number: u64) -> Result<(), StoreFault> {

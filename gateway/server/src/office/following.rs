@@ -80,15 +80,13 @@ impl Office {
             let seen = self.version.load(Ordering::Acquire);
             let version = self.take_in(seen).await?;
             self.version.store(version, Ordering::Release);
-            if version != seen
-                && let Err(cause) = self.followed.up_to(version)
-            {
-                tracing::error!(%cause, "commands cannot be told what is in force");
-            }
             // There is only so much at a time; and where nothing comes, the registry was replaced by an older one.
             if newest <= version || version == seen {
                 break;
             }
+        }
+        if let Err(cause) = self.followed.up_to(self.version.load(Ordering::Acquire)) {
+            tracing::error!(%cause, "commands cannot be told what is in force");
         }
         self.heard.store(self.gateway.clock.tick().nanos(), Ordering::Release);
         Ok(())

@@ -129,7 +129,7 @@ pub(crate) fn older(unknown: RangeInclusive<u64>) -> anyhow::Error {
 /// What a registry says of its deeds.
 pub(crate) async fn known_deeds(registry: &dyn Registry) -> Result<KnownDeeds, StoreFault> {
     // The count first: a deed that is done meanwhile waits, and is not taken for one that was entered.
-    let newest = registry.newest_deed().await?;
+    let newest = registry.deed_numbers().await?.newest;
     let waiting = registry.deeds().await?.into_iter().map(|(number, deed)| (number, deed.time)).collect();
     Ok(KnownDeeds { newest, waiting })
 }

@@ -1,6 +1,7 @@
 //! What was done, kept until it is entered in the log.
 
 use domain::Deed;
+use identity::DeedNumbers;
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use super::follow::number;
@@ -36,7 +37,18 @@ pub(super) async fn forget(pool: &SqlitePool, upto: u64) -> Result<(), sqlx::Err
     sqlx::query("DELETE FROM deeds WHERE number <= ?1").bind(number(upto)).execute(pool).await.map(drop)
 }
 
-pub(super) async fn newest(on: impl SqliteExecutor<'_>) -> Result<u64, sqlx::Error> {
+pub(super) async fn numbers(pool: &SqlitePool) -> Result<DeedNumbers, sqlx::Error> {
+    let newest = newest(pool).await?;
+    let waiting = first(pool).await?;
+    Ok(DeedNumbers { newest, waiting })
+}
+
+async fn first(on: impl SqliteExecutor<'_>) -> Result<Option<u64>, sqlx::Error> {
+    let first: Option<i64> = sqlx::query_scalar("SELECT min(number) FROM deeds").fetch_one(on).await?;
+    Ok(first.map(|it| u64::try_from(it).unwrap_or_default()))
+}
+
+async fn newest(on: impl SqliteExecutor<'_>) -> Result<u64, sqlx::Error> {
     // SQLite keeps the count apart from the rows, so that no number is used again once its row is gone.
     let newest: Option<i64> =
         sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deeds'").fetch_optional(on).await?;
@@ -47,8 +59,7 @@ pub(super) async fn newest(on: impl SqliteExecutor<'_>) -> Result<u64, sqlx::Err
 pub(super) async fn number_after(pool: &SqlitePool, after: u64) -> Result<(), sqlx::Error> {
     let mut write = pool.begin_with(super::publish::BEGIN).await?;
     let newest = newest(&mut *write).await?;
-    let first: Option<i64> = sqlx::query_scalar("SELECT min(number) FROM deeds").fetch_one(&mut *write).await?;
-    let entered = first.map_or(newest, |it| u64::try_from(it).unwrap_or_default().saturating_sub(1));
+    let entered = first(&mut *write).await?.map_or(newest, |it| it.saturating_sub(1));
     let Some(shift) = after.checked_sub(entered).filter(|it| 0 < *it) else { return Ok(()) };
     // By way of negative numbers: none of the new ones may be one of the old ones, even for a moment.
     sqlx::query("UPDATE deeds SET number = -(number + ?1)").bind(number(shift)).execute(&mut *write).await?;

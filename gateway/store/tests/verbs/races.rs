@@ -5,8 +5,8 @@ use std::sync::Arc;
 use authn::{Keyring, SystemRandom};
 use domain::{Change, Deed, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Timestamp, Version};
 use identity::{
-    CreateKeyError, Identity, KeyFilter, News, Page, PublishFault, Registry, RotateKeyError, SecretsChanged, Settings,
-    Sought, StoreFault,
+    CreateKeyError, DeedNumbers, Identity, KeyFilter, News, Page, PublishFault, Registry, RotateKeyError,
+    SecretsChanged, Settings, Sought, StoreFault,
 };
 use store::Sqlite;
 
@@ -120,8 +120,8 @@ impl Registry for Raced {
     async fn forget_deeds(&self, upto: u64) -> Result<(), StoreFault> {
         self.store.forget_deeds(upto).await
     }
-    async fn newest_deed(&self) -> Result<u64, StoreFault> {
-        self.store.newest_deed().await
+    async fn deed_numbers(&self) -> Result<DeedNumbers, StoreFault> {
+        self.store.deed_numbers().await
     }
     async fn number_deeds_after(&self, number: u64) -> Result<(), StoreFault> {
         self.store.number_deeds_after(number).await

@@ -37,7 +37,7 @@ impl AcceptDatabase {
         anyhow::ensure!(!audit::is_being_written(log)?, "a gateway is writing this log: stop it first");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let desk = desk::open(settings, Arc::new(SystemClock::new())).await?;
+            let desk = desk::open_or_begin(settings, Arc::new(SystemClock::new())).await?;
             let store = desk.store.clone();
             let done = self.accept(log, desk, output).await;
             store.close().await;
