@@ -434,6 +434,8 @@ fn what_somebody_does_at_a_browser_is_sealed_as_theirs_and_goes_with_them() {
 
     let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", "Ann@example.com"]);
     assert!(erased.code == 0 && erased.out.starts_with("done"), "{erased:?}");
+    let said = entries.of_kind(1, |it| it["class"] == "subject.erased");
+    assert_eq!(said.len(), 1, "one person was erased, and by one name: {said:#?}");
     for id in &hers {
         let gone = entries.of(id);
         let left = (&gone["sealed"]["erased"], gone["request"].get("path"), gone["request"].get("source"));

@@ -172,9 +172,10 @@ impl Subjects {
     /// The keys of one tenant's subjects by their ids: what is sealed of anybody else stays sealed.
     pub fn of_tenant(&self, tenant: &str) -> SubjectKeys {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let own = known.get(tenant).into_iter().flat_map(HashMap::values);
-        let keys = own.map(|it| (it.id.clone(), Arc::clone(it))).collect();
-        SubjectKeys { keys, drawn: Vec::new(), erased: HashSet::new() }
+        let own = || known.get(tenant).into_iter().flatten();
+        let keys = own().map(|(_, it)| (it.id.clone(), Arc::clone(it))).collect();
+        let names = HashMap::from([(tenant.to_owned(), own().map(|(name, _)| name.clone()).collect())]);
+        SubjectKeys { keys, drawn: Vec::new(), erased: HashSet::new(), names }
     }
 
     /// Makes certain that every key is on the disk. To be called before what was sealed with them is.
@@ -299,14 +300,22 @@ pub struct SubjectKeys {
     /// The ids of all that were ever drawn, in their order.
     drawn: Vec<String>,
     erased: HashSet<String>,
+    /// Whose keys they are: by tenant, the names.
+    names: HashMap<String, HashSet<String>>,
 }
 
 impl SubjectKeys {
     /// The keys in this file.
     pub fn read(path: &Path) -> io::Result<Self> {
         let Found { known, drawn, erased, .. } = read(path)?;
+        let names = known.iter().map(|(tenant, all)| (tenant.clone(), all.keys().cloned().collect())).collect();
         let keys = known.into_values().flat_map(HashMap::into_values).map(|it| (it.id.clone(), it)).collect();
-        Ok(Self { keys, drawn, erased })
+        Ok(Self { keys, drawn, erased, names })
+    }
+
+    /// Whether one of them seals what is said of this subject of a tenant.
+    pub fn has(&self, tenant: &str, name: &str) -> bool {
+        self.names.get(tenant).is_some_and(|it| it.contains(name))
     }
 
     /// Whether the key of this id is neither there nor was destroyed by [`Subjects::erase`]: somebody has lost it.

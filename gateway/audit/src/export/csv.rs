@@ -45,11 +45,18 @@ pub(super) fn head() -> String {
 /// One entry.
 pub(super) fn line(found: &Found) -> String {
     let mut rest = found.view();
-    let mut cells: Vec<String> = COLUMNS.iter().map(|(_, at)| taken(&mut rest, at)).collect();
+    let mut cells: Vec<String> = COLUMNS.iter().map(|(_, at)| column(&mut rest, at)).collect();
     prune(&mut rest);
     let more = if rest.as_object().is_some_and(serde_json::Map::is_empty) { String::new() } else { json_line(&rest) };
     cells.push(cell(&more));
     cells.join(",") + "\r\n"
+}
+
+/// What stands in a column. Of deeds it is not in a section of its own how they ended, and why.
+fn column(rest: &mut Value, at: &str) -> String {
+    let cell = taken(rest, at);
+    let Some(outside) = at.strip_prefix("/decision").filter(|_| cell.is_empty()) else { return cell };
+    taken(rest, outside)
 }
 
 /// A cell, of a value that is taken out of what is left.
@@ -113,9 +120,10 @@ mod tests {
             it.text("node", "n");
             it.text("class", "key.change");
             it.object("entity", |it| it.text("id", "key_1"));
+            it.text("outcome", "done");
         });
         let told = line(&Found { seq: 4, bytes: entry });
-        assert_eq!(told, "4,,key.change,n,,,,,,,,,,,,,,,,,,,,,\"{\"\"entity\"\":{\"\"id\"\":\"\"key_1\"\"}}\"\r\n");
+        assert_eq!(told, "4,,key.change,n,,,,,,,,,,,,done,,,,,,,,,\"{\"\"entity\"\":{\"\"id\"\":\"\"key_1\"\"}}\"\r\n");
         let bytes = line(&Found { seq: 5, bytes: vec![0xff] });
         assert_eq!(bytes.matches(',').count(), head().matches(',').count());
         assert!(bytes.ends_with("\"{\"\"not_an_entry\"\":\"\"ff\"\"}\"\r\n"), "{bytes}");

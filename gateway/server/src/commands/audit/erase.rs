@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use audit::SubjectKeys;
 use clap::Args;
 use domain::{DeedClass, SystemClock, TenantId};
 
@@ -58,7 +59,8 @@ impl Erase {
         Ok(if matches!(fate, Fate::Done | Fate::Waiting) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// The subject as it was named, and the ids of users of this tenant who sign in by that name, or by the tenant and it.
+    /// The subject as it was named, and the ids of users of this tenant who sign in by that name, or by the tenant and it:
+    /// those for whom anything is sealed, or else one of them, who is told that nothing is.
     fn subjects(&self, settings: &Settings) -> anyhow::Result<Vec<String>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let users = runtime.block_on(async {
@@ -72,7 +74,14 @@ impl Erase {
             desk.store.close().await;
             Ok::<_, anyhow::Error>(of_tenant)
         })?;
-        Ok(std::iter::once(self.subject.clone()).chain(users).collect())
+        let mut named: Vec<String> = std::iter::once(self.subject.clone()).chain(users).collect();
+        let keys = SubjectKeys::read(&desk::subjects_file(settings))?;
+        if named.iter().any(|it| keys.has(self.tenant.as_str(), it)) {
+            named.retain(|it| keys.has(self.tenant.as_str(), it));
+        } else {
+            let _ = named.drain(..named.len() - 1);
+        }
+        Ok(named)
     }
 
     fn erase(&self, log: &Path, settings: &Settings, subject: &str) -> anyhow::Result<(Fate, String)> {
