@@ -161,6 +161,9 @@ fn an_older_copy_of_the_log_is_found_out() {
     let detail = until("the gateway to be told", SOON, || Some(said(&world)).filter(|(ok, _)| !ok)).1;
     assert!(detail.contains("its end was cut off"), "{detail}");
     assert_eq!(world.gateway.ask_admin("/readyz").status, 503);
+    let doctor = world.gateway.command(&["audit", "doctor"]);
+    let told = doctor.out.lines().find(|it| it.contains("witnesses")).unwrap_or_default();
+    assert!(doctor.code == 1 && told.contains("fault") && told.contains("its end was cut off"), "{doctor:?}");
     let counted = || world.gateway.metric("portcullis_audit_witness_failures_total", &["reason=\"cut\""]) >= 1.0;
     until("it to be counted", SOON, || counted().then_some(()));
     let said = || world.gateway.process().log().contains("the audit log is not the one that was witnessed");

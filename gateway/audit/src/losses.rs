@@ -145,7 +145,12 @@ impl Losses {
         if let Some(known) = self.folders.get(name) {
             return if identity(&path) == Some(*known) { Fate::Whole } else { Fate::Missing };
         }
-        match Kind::of(name) {
+        let kind = Kind::of(name);
+        // What it leads to lies where nobody listens.
+        if kind.is_some() && path.is_symlink() {
+            return Fate::Missing;
+        }
+        match kind {
             Some(Kind::Key) => key(&path, holders.sequencer),
             Some(Kind::Minimum) => self.beginning(),
             Some(Kind::InFlight) => put_back(holders.in_flight.is_at(&path), || holders.in_flight.put_back(&path)),

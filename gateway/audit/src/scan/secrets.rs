@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use super::Kind;
 
 /// The rules themselves: who has looked by others begins anew.
-const RULES: &str = "3";
+const RULES: &str = "4";
 
 /// How many letters and digits must follow a beginning before it is more than a word; and of a key, which may have been made
 /// elsewhere.

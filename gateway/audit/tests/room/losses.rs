@@ -107,6 +107,11 @@ async fn what_is_held_nowhere_else_is_said_until_it_is_back() {
     let (_folder, log, open) = sealed().await;
     is_said(&log, &open, "tile/entries/000", remove);
     is_said(&log, &open, "tile/entries/001", |file| replace(file, b"another"));
+    let elsewhere = log.with_extension("elsewhere");
+    is_said(&log, &open, "tile/entries/001", |file| {
+        fs::rename(file, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, file).unwrap();
+    });
     is_said(&log, &open, "tile/entries/001", |file| fs::write(file, b"another").unwrap());
     let note = fs::read_dir(log.join("checkpoints")).unwrap().next().unwrap().unwrap().file_name();
     is_said(&log, &open, &format!("checkpoints/{}", note.to_str().unwrap()), remove);

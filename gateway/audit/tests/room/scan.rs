@@ -1,5 +1,7 @@
 //! Looking for what should never have been entered.
 
+use audit::cosignature::Cosigner;
+use audit::note::Signer;
 use audit::{Entries, Filter, Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to};
 use domain::{Random, keyformat};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -141,6 +143,24 @@ fn the_secrets_of_access_keys_are_told_from_names_of_their_length() {
     assert!(names.iter().all(|it| it.len() == 40));
     let entries: Vec<Value> = names.iter().map(|it| json!({ "facts": { "text": it } })).collect();
     assert_eq!(scanned(&log_of(&entries), 0).total(), 0);
+}
+
+#[test]
+fn the_public_key_of_a_log_or_a_witness_is_no_secret_though_part_of_it_looks_drawn() {
+    let seeds = (0..=u8::MAX).map(|it| [it; 32]);
+    let keys: Vec<String> = seeds
+        .flat_map(|seed| {
+            let (log, witness) = (Signer::from_seed("portcullis/one", &seed), Cosigner::from_seed("witness", &seed));
+            [log.unwrap().verifier().to_string(), witness.unwrap().witness().to_string()]
+        })
+        .collect();
+    let found = |change: &dyn Fn(&str) -> String| {
+        let entry = |key: &String| json!({ "class": "audit.control", "facts": { "vkey": change(key) } });
+        scanned(&log_of(&keys.iter().map(entry).collect::<Vec<_>>()), 0).total()
+    };
+    assert_eq!(found(&str::to_owned), 0);
+    // By another name it is no key.
+    assert!(0 < found(&|key| key.replacen(['p', 'w'], "x", 1)), "none of them looks drawn: the test shows nothing");
 }
 
 #[test]

@@ -76,6 +76,18 @@ impl Witness {
     }
 }
 
+/// What witnesses accuse this log of, each asked once. One that is away accuses nobody.
+pub(super) fn accusations(log: &Path, named: &[Named]) -> anyhow::Result<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (note, _) = audit::newest(log)?;
+    let doors: Vec<Door> = named.iter().map(|it| Door::of(&it.url, it.ca.as_deref())).collect::<anyhow::Result<_>>()?;
+    let asked = doors.iter().zip(named).map(async |(door, it)| {
+        let refused = ask((door, &it.key), log, &note, &mut 0, &SystemClock::new()).await.err()?;
+        refused.accuses().then(|| format!("`{}` {refused}", it.key.name()))
+    });
+    Ok(runtime.block_on(futures::future::join_all(asked)).into_iter().flatten().collect())
+}
+
 async fn ask_all(log: &Path, named: &[Named]) -> anyhow::Result<Asked> {
     let (plain, stated) = audit::newest(log)?;
     let mut note = plain.clone();

@@ -12,6 +12,7 @@ use domain::Timestamp;
 use store::Sqlite;
 
 use super::finding::{Finding, fault, fine, warning};
+use crate::commands::audit::witness;
 use crate::desk;
 use crate::office::{is_begun, known_deeds};
 use crate::settings::Settings;
@@ -186,6 +187,14 @@ fn space(log: &Path, settings: &Settings, found: &Examined) -> Finding {
 
 fn witnessed(log: &Path, settings: &Settings, now: Timestamp) -> Option<Finding> {
     let quorum = settings.witnesses.quorum.as_ref()?;
+    match witness::accusations(log, &settings.witnesses.named) {
+        Ok(none) if none.is_empty() => {}
+        Ok(some) => {
+            let help = "keep the folder as evidence, and ask who put another log in its place, or an older copy";
+            return Some(fault("witnesses", &some.join("; "), help));
+        }
+        Err(cause) => return Some(fault("witnesses", &format!("{cause:#}"), "look whether the log can be read")),
+    }
     let note = std::fs::read_to_string(log.join("checkpoint.cosigned")).unwrap_or_default();
     let help = "`portcullis audit witness` asks them once, and says what each said";
     Some(match quorum.witnessed(&note) {
@@ -200,6 +209,8 @@ const SOON: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Whether the registry is the one that the log goes on with, and what of it is to be entered.
 fn deeds(log: &Path, settings: &Settings, runs: bool, now: Timestamp) -> Finding {
+    // First what is in the log: a gateway that runs enters more, and lets go of it, while the registry is read.
+    let said = LastSaid::of(log);
     let file = settings.data.join("portcullis.db");
     // Where there is a log there was a registry: an empty one stands for it.
     let known = if file.exists() { known(&file) } else { Ok(KnownDeeds::default()) };
@@ -207,17 +218,14 @@ fn deeds(log: &Path, settings: &Settings, runs: bool, now: Timestamp) -> Finding
         Ok(known) => known,
         Err(cause) => return fault("deeds", &format!("{cause:#}"), "look whether the registry can be read"),
     };
-    match LastSaid::of(log) {
-        Ok(said) if !runs => {
-            if let Some(unknown) = said.unknown_to(&known) {
-                let says = format!("the database lacks {} to {}, which the log has", unknown.start(), unknown.end());
-                let help = "put the newest copy back, or see `portcullis audit accept-database`: the gateway does not \
-                            start with this one";
-                return fault("deeds", &says, help);
-            }
+    match said.map(|it| it.unknown_to(&known)) {
+        Ok(Some(unknown)) => {
+            let says = format!("the database lacks {} to {}, which the log has", unknown.start(), unknown.end());
+            let help = "put the newest copy back, or see `portcullis audit accept-database`: no gateway starts or goes on \
+                        with this one";
+            return fault("deeds", &says, help);
         }
-        // A gateway that runs holds it to the log itself.
-        Ok(_) => {}
+        Ok(None) => {}
         Err(cause) => return fault("deeds", &cause.to_string(), "have the log verified"),
     }
     let late = known.waiting.iter().filter(|(_, time)| SOON < now.since(*time)).count();
