@@ -8,6 +8,8 @@ mod client;
 mod leaving;
 #[path = "providers/visitor.rs"]
 mod visitor;
+#[path = "providers/vouching.rs"]
+mod vouching;
 
 use acceptance::{Answer, Request, World};
 use serde_json::{Value, json};

@@ -16,6 +16,7 @@ use domain::{Change, Digest, KeyId, KeyRecord, KeySecret, Tenant, TenantId, Time
 
 pub use entry::Entry;
 pub(crate) use entry::{Ended, Proof};
+pub(crate) use shards::FirstBytes;
 
 use entry::Rights;
 use ids::Ids;

@@ -4,7 +4,7 @@
 
 use domain::{Arrival, keyformat};
 use http::header::AUTHORIZATION;
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 use crate::Cause;
 use crate::cookie::{self, SessionRules};
@@ -56,7 +56,9 @@ pub(crate) fn classify<'a>(arrival: &'a Arrival, sessions: Option<SessionRules<'
         return Err(Cause::Oversized);
     }
     let line = std::str::from_utf8(line.as_bytes()).map_err(|_| Cause::Malformed)?;
-    let (scheme, rest) = line.split_once(' ').ok_or(Cause::Malformed)?;
+    // A scheme is short: looking at each byte is quicker than setting out to look at many.
+    let space = line.bytes().position(|it| it == b' ').ok_or(Cause::Malformed)?;
+    let (scheme, rest) = line.split_at_checked(space).ok_or(Cause::Malformed)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         read_bearer(rest.trim_matches(' '))
     } else if scheme.eq_ignore_ascii_case(SCHEME) {
@@ -89,8 +91,8 @@ fn read_bound(shown: &str) -> Result<Presented<'_>, Cause> {
 /// Whether the query holds a signature. Other credentials do not belong there: addresses are logged on the way.
 fn look_through(query: &str) -> Result<bool, Cause> {
     let mut signed = false;
-    for pair in query.split('&') {
-        let name = pair.split('=').next().unwrap_or_default();
+    for pair in query.as_bytes().split(|it| *it == b'&') {
+        let name = pair.split(|it| *it == b'=').next().unwrap_or_default();
         // However a name is spelled, the parser of the next hop may read it.
         if is(name, "access_token") || is(name, "api_key") {
             return Err(Cause::InUrl);
@@ -100,12 +102,12 @@ fn look_through(query: &str) -> Result<bool, Cause> {
     Ok(signed)
 }
 
-fn is(name: &str, wanted: &str) -> bool {
+fn is(name: &[u8], wanted: &str) -> bool {
     if name.len() == wanted.len() {
-        name.eq_ignore_ascii_case(wanted)
+        name.eq_ignore_ascii_case(wanted.as_bytes())
     } else {
         // Decoding never makes a name longer.
-        wanted.len() < name.len() && percent_decode_str(name).map(|it| it.to_ascii_lowercase()).eq(wanted.bytes())
+        wanted.len() < name.len() && percent_decode(name).map(|it| it.to_ascii_lowercase()).eq(wanted.bytes())
     }
 }
 

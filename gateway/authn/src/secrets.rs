@@ -8,9 +8,11 @@ mod files;
 use std::fmt;
 use std::sync::OnceLock;
 
+use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac};
 use domain::{Digest, Imported, KeySecret, Random, SealFault, Vault, keyformat};
+use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
 pub use files::{
@@ -150,7 +152,9 @@ impl Peppers {
 /// One version, with the state of its HMAC computed once.
 pub(crate) struct Pepper {
     version: u16,
-    key: hmac::Key,
+    /// A digest is made of a copy of two states of 32 bytes. What aws-lc copies instead are three contexts with room for
+    /// any hash, which takes as long as the hashing.
+    key: Hmac<Sha256>,
 }
 
 impl fmt::Debug for Pepper {
@@ -161,7 +165,10 @@ impl fmt::Debug for Pepper {
 
 impl Pepper {
     fn new(version: u16, mut bytes: [u8; 32]) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let mut block = Zeroizing::new([0; 64]);
+        // INVARIANT: a key of HMAC that is shorter than a block is followed by zeros (RFC 2104 section 2).
+        block.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
+        let key = Hmac::new((&*block).into());
         bytes.zeroize();
         Self { version, key }
     }
@@ -179,7 +186,7 @@ impl Pepper {
     }
 
     fn tag(&self, bytes: &[u8]) -> Digest {
-        whole(hmac::sign(&self.key, bytes).as_ref())
+        self.key.clone().chain_update(bytes).finalize().into_bytes().into()
     }
 }
 

@@ -11,6 +11,9 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const BODY: usize = 43;
 const CHECKSUM: usize = 6;
 
+/// How long what stands before a key may be, in bytes.
+const PREFIX: std::ops::RangeInclusive<usize> = 3..=32;
+
 /// What the secrets of OAuth clients begin with. They open no API: only the issuer takes them.
 pub const CLIENT_SECRET: &str = "pcs_live_";
 
@@ -33,6 +36,10 @@ pub fn write(prefix: &str, bits: &mut [u8; 32]) -> String {
 
 /// The prefix of a key whose form and checksum are ours, whoever made it.
 pub fn prefix(key: &str) -> Option<&str> {
+    // A token is ten times as long and would be summed up for nothing.
+    if PREFIX.end() + BODY + CHECKSUM < key.len() {
+        return None;
+    }
     let (signed, sum) = key.split_at_checked(key.len().checked_sub(CHECKSUM)?)?;
     let (prefix, body) = signed.split_at_checked(signed.len().checked_sub(BODY)?)?;
     // Every key is read to its end, so that the loop has no branch and goes over many bytes at a time.
@@ -54,7 +61,7 @@ pub fn without_keys(text: &str) -> Cow<'_, str> {
 
 /// Whether `text` can stand before a key: 3 to 32 letters, digits, `-` and `_`, the last of them no letter or digit.
 pub fn is_prefix(text: &str) -> bool {
-    (3..=32).contains(&text.len())
+    PREFIX.contains(&text.len())
         && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
         && text.ends_with(['-', '_'])
 }
@@ -66,13 +73,15 @@ pub const IMPORTED_LEN: std::ops::RangeInclusive<usize> = 16..=512;
 /// Whether `text` can stand in an `Authorization` header as one word: visible ASCII without commas.
 pub fn fits_header(text: &str) -> bool {
     // Read to its end as above: a token is long, and going byte by byte would cost more than finding whose it is.
-    let fits = |it: u8| it.is_ascii_graphic() && it != b',';
-    text.bytes().fold(true, |so_far, it| so_far & fits(it))
+    let misfit = |it: u8| u8::from(b'~' - b'!' < it.wrapping_sub(b'!')) | u8::from(it == b',');
+    text.bytes().fold(0, |so_far, it| so_far | misfit(it)) == 0
 }
 
 /// Whether `text` would be read as an access token: exactly two dots.
 pub fn looks_like_token(text: &str) -> bool {
-    text.bytes().filter(|it| *it == b'.').count() == 2
+    // Counted in single bytes, a piece at a time that none overflows with, because many of them are added in one step.
+    let dots = |piece: &[u8]| piece.iter().fold(0, |so_far: u8, it| so_far.wrapping_add(u8::from(*it == b'.')));
+    text.as_bytes().chunks(128).map(|it| usize::from(dots(it))).sum::<usize>() == 2
 }
 
 /// `len` random base62 digits after `prefix`: an id that nobody can foresee and that is no secret.
@@ -160,6 +169,30 @@ mod tests {
         for bad in ["", "nsx_live_", "nsx_live_a1b2c3d4e5f6", &"x".repeat(49), &"é".repeat(40), &"-".repeat(60)] {
             assert_eq!(prefix(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_word_fits_a_header_and_is_a_token_by_its_dots_wherever_they_are() {
+        for (at, len) in [(0, 3), (127, 300), (128, 300), (255, 256), (0, 8000)] {
+            let mut text = "x".repeat(len);
+            text.replace_range(at..=at, ".");
+            assert!(fits_header(&text) && !looks_like_token(&text));
+            text.replace_range(len - 1.., if at == len - 1 { ".." } else { "." });
+            assert!(looks_like_token(&text), "{at} of {len}");
+            for bad in [" ", ",", "\t", "\u{7f}", "\0"] {
+                text.replace_range(len / 2..=len / 2, bad);
+                assert!(!fits_header(&text), "{bad:?}");
+            }
+        }
+        assert!(fits_header("!~") && !fits_header("\u{e9}"));
+        // As many as a byte has no room for.
+        assert!(!looks_like_token(&".".repeat(258)));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_key_is_none_whatever_its_checksum() {
+        assert!(prefix(&write(&"p".repeat(32), &mut [7; 32])).is_some());
+        assert_eq!(prefix(&write(&"p".repeat(33), &mut [7; 32])), None);
     }
 
     #[test]

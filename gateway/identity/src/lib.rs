@@ -7,6 +7,7 @@ mod clients;
 mod codes;
 mod consents;
 mod devices;
+mod elsewhere;
 mod grants;
 mod kept;
 mod keys;
@@ -40,6 +41,7 @@ pub use consents::ShownConsent;
 pub use devices::{
     AskingDevice, BeginDeviceError, BegunDevice, DEVICE_LIFETIME, DeviceAnswer, DeviceError, RedeemedDevice,
 };
+pub use elsewhere::Elsewhere;
 pub use grants::{Holder, RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
@@ -55,8 +57,8 @@ pub use providers::{
     OutsideUser, Provider, ProviderAlg, RoleRule, UnfitProvider,
 };
 pub use service_accounts::{
-    BadWorkload, ChangeServiceAccountError, CreateServiceAccountError, ExchangeError, NewServiceAccount, Rotation,
-    ServiceAccount, ShownWorkload, TrustError, TrustedIssuer, WorkloadIdentity,
+    BadWorkload, ChangeServiceAccountError, CreateServiceAccountError, ExchangeError, IssuerKeys, NewServiceAccount,
+    Rotation, ServiceAccount, ShownWorkload, TrustError, TrustedIssuer, WorkloadIdentity,
 };
 pub use sessions::{BeginSessionError, SESSION_LIFETIME, Session, SessionShown};
 pub use settings::Settings;

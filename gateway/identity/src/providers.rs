@@ -22,7 +22,7 @@ pub use link::LinkError;
 pub use logout::{EndedOutside, LeftOutside};
 
 use crate::Identity;
-use crate::clients::redirect;
+use crate::elsewhere::Elsewhere;
 use crate::kept::Kept;
 use crate::store::{Page, StoreFault};
 use crate::terms::Terms;
@@ -126,10 +126,9 @@ impl Kept for Provider {
 }
 
 impl Provider {
-    /// Whether it, or a browser on its behalf, may be asked there: over TLS, or on this very machine where the connection
-    /// says that it is private.
-    pub fn may_be_at(&self, url: &str) -> bool {
-        redirect::is_good(url) && (self.private || url.starts_with("https://"))
+    /// Where it is asked.
+    pub fn elsewhere(&self) -> Elsewhere<'_> {
+        Elsewhere { named: &self.id, issuer: &self.issuer, ca: self.ca.as_deref(), private: self.private }
     }
 
     /// Whether somebody with this address is one of its people.

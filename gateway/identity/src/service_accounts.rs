@@ -20,7 +20,7 @@ pub use change::ChangeServiceAccountError;
 pub use create::{CreateServiceAccountError, NewServiceAccount};
 pub use exchange::{ExchangeError, Shown as ShownWorkload};
 pub use rotation::Rotation;
-pub use trusted::{TrustError, TrustedIssuer};
+pub use trusted::{IssuerKeys, TrustError, TrustedIssuer};
 pub use workload::{BadWorkload, WorkloadIdentity};
 
 use crate::Identity;

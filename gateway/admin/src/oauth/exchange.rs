@@ -1,11 +1,13 @@
 //! Token exchange (RFC 8693) for workloads: the word of the platform that one runs on, for a token of the service account
 //! that it is here. It keeps no secret, and shows none.
 
-use authn::token::{KeySet, claimed_issuer, workload};
+use std::sync::Arc;
+
+use authn::token::{KeySet, claimed_issuer, named_key, workload};
 use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
-use domain::{KeyId, NativeVerb};
-use identity::{ExchangeError, ShownWorkload};
+use domain::{Declined, KeyId, NativeVerb};
+use identity::{ExchangeError, ShownWorkload, TrustedIssuer};
 use serde_json::json;
 
 use super::{Act, Code, Fault, Form, Turned, private, scopes, token};
@@ -31,9 +33,7 @@ pub(super) async fn exchange(act: &mut Act<'_>, form: &Form) -> Result<Response,
     let Some(trusted) = act.identity().trusted_issuer(&issuer).await? else {
         return Err(failed(act, "its issuer is not trusted"));
     };
-    let Ok(keys) = KeySet::from_json(trusted.keys.as_bytes()) else {
-        return Err(failed(act, "the keys of its issuer cannot be read"));
-    };
+    let keys = keys(act, &trusted, text).await?;
     let shown = match workload(text, (&trusted.issuer, &keys), &act.offered.issuer, now.wall) {
         Ok(shown) => shown,
         Err(why) => {
@@ -48,6 +48,18 @@ pub(super) async fn exchange(act: &mut Act<'_>, form: &Form) -> Result<Response,
     let grant = given.map_err(|why| ungiven(act, &why))?;
     act.books().come_into_force().await?;
     give(act, &grant.id).await
+}
+
+/// The keys that the word of an issuer is known by. While it cannot be asked, what is known of it is gone by.
+async fn keys(act: &Act<'_>, trusted: &TrustedIssuer, text: &str) -> Result<Arc<KeySet>, Turned> {
+    if let Some(keys) = &trusted.keys {
+        let keys = KeySet::from_json(keys.as_bytes());
+        return keys.map(Arc::new).map_err(|_| failed(act, "the keys of its issuer cannot be read"));
+    }
+    let kid = named_key(text).ok_or_else(|| failed(act, "it names no key"))?;
+    let elsewhere = trusted.elsewhere().ok_or(Declined::Failed)?;
+    // That nobody answers there is not the fault of who shows something, so that it counts against nobody.
+    act.keys_of_issuer(elsewhere, &kid).await.map_err(|_| Declined::Busy.into())
 }
 
 async fn give(act: &mut Act<'_>, grant: &KeyId) -> Result<Response, Turned> {
@@ -98,7 +110,7 @@ fn ungiven(act: &Act<'_>, why: &ExchangeError) -> Turned {
     match why {
         ExchangeError::Store(_) | ExchangeError::Unfit(_) => {
             tracing::error!(%why, "the word of a platform could not be exchanged");
-            domain::Declined::Failed.into()
+            Declined::Failed.into()
         }
         ExchangeError::Which => {
             Fault::new(Code::InvalidRequest, "`service_account` must name which of several is meant").into()

@@ -6,11 +6,12 @@ use std::time::Duration;
 use authn::token::{Expected, KeySet, OutsideToken, id_token, named_key};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use identity::Provider;
+use identity::{Elsewhere, Provider};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::known::Next;
+use super::known::{Next, Seldom};
+use super::metadata::{BadMetadata, place_of_keys};
 use super::page::Stop;
 use super::{Errand, Metadata, Reply, algs, rules};
 use crate::oauth::{Act, Turned, encoded, query};
@@ -31,29 +32,48 @@ pub(super) struct Sent<'a> {
 impl Act<'_> {
     /// What a provider says of itself.
     pub(crate) async fn metadata(&self, provider: &Provider) -> Result<Arc<Metadata>, Stop> {
-        let known = self.operations.outside.of(provider);
+        let known = self.operations.outside.of(provider.elsewhere());
         // Whoever comes meanwhile waits for the one answer.
         let mut known = known.lock().await;
+        self.said(&mut known.metadata, provider.elsewhere(), Metadata::read).await
+    }
+
+    /// The key of this name, as whoever vouches for workloads has it now, among all of theirs.
+    pub(crate) async fn keys_of_issuer(&self, issuer: Elsewhere<'_>, kid: &str) -> Result<Arc<KeySet>, Stop> {
+        let place = {
+            let known = self.operations.outside.of(issuer);
+            let mut known = known.lock().await;
+            self.said(&mut known.place, issuer, place_of_keys).await?
+        };
+        self.keys(issuer, &place, kid).await
+    }
+
+    /// What somebody says of themselves, as far as `read` understands it.
+    async fn said<T>(
+        &self,
+        known: &mut Seldom<T>,
+        elsewhere: Elsewhere<'_>,
+        read: impl Fn(&[u8], Elsewhere<'_>) -> Result<T, BadMetadata>,
+    ) -> Result<Arc<T>, Stop> {
         let now = self.books().clock().tick();
-        match known.metadata.next(now) {
-            Next::Use(metadata) => return Ok(metadata),
+        match known.next(now) {
+            Next::Use(said) => return Ok(said),
             Next::Nothing => return Err(Stop::Unreachable),
             Next::Ask => {}
         }
-        let place = Metadata::place(provider);
-        let found = match self.asked(provider, &place, None, None).await {
-            Ok(reply) => Metadata::read(&reply.body, provider).map_err(|cause| silent(provider, &cause)),
+        let found = match self.asked(elsewhere, &Metadata::place(elsewhere), None, None).await {
+            Ok(reply) => read(&reply.body, elsewhere).map_err(|cause| silent(elsewhere, &cause)),
             Err(cause) => Err(cause),
         };
         match found {
-            Ok(metadata) => Ok(known.metadata.took(metadata, self.books().clock().tick())),
-            Err(cause) => known.metadata.usable(now).ok_or(cause),
+            Ok(said) => Ok(known.took(said, self.books().clock().tick())),
+            Err(cause) => known.usable(now).ok_or(cause),
         }
     }
 
-    /// The keys of a provider, for a token that names this one.
-    pub(super) async fn keys(&self, provider: &Provider, place: &str, kid: &str) -> Result<Arc<KeySet>, Stop> {
-        let known = self.operations.outside.of(provider);
+    /// The keys of somebody, for a token that names this one.
+    pub(super) async fn keys(&self, elsewhere: Elsewhere<'_>, place: &str, kid: &str) -> Result<Arc<KeySet>, Stop> {
+        let known = self.operations.outside.of(elsewhere);
         let mut known = known.lock().await;
         let now = self.books().clock().tick();
         match known.keys.next(kid, now) {
@@ -61,8 +81,8 @@ impl Act<'_> {
             Next::Nothing => return Err(Stop::Unreachable),
             Next::Ask => {}
         }
-        let found = match self.asked(provider, place, None, None).await {
-            Ok(reply) => KeySet::from_outside(&reply.body).map_err(|cause| silent(provider, &cause)),
+        let found = match self.asked(elsewhere, place, None, None).await {
+            Ok(reply) => KeySet::from_outside(&reply.body).map_err(|cause| silent(elsewhere, &cause)),
             Err(cause) => Err(cause),
         };
         match found {
@@ -95,7 +115,7 @@ impl Act<'_> {
         }
         let form = Zeroizing::new(query(&form));
         let shown = shown.as_ref().map(|it| it.as_str());
-        let reply = self.asked(provider, &metadata.token, shown, Some(&form)).await?;
+        let reply = self.asked(provider.elsewhere(), &metadata.token, shown, Some(&form)).await?;
         let said: Map<String, Value> =
             serde_json::from_slice(&reply.body).map_err(|_| Stop::Unbelieved("no_tokens"))?;
         let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -112,10 +132,10 @@ impl Act<'_> {
         expected: (&str, Option<Duration>),
     ) -> Result<OutsideToken, Stop> {
         let kid = named_key(&tokens.id_token).ok_or(Stop::Unbelieved("token_malformed"))?;
-        let keys = self.keys(provider, &metadata.jwks, &kid).await?;
+        let keys = self.keys(provider.elsewhere(), &metadata.jwks, &kid).await?;
         // It was fetched from the provider itself just now: one that signs with a key of which it does not tell is not well.
         if !keys.has(&kid) {
-            return Err(silent(provider, &"signs with a key that it does not publish"));
+            return Err(silent(provider.elsewhere(), &"signs with a key that it does not publish"));
         }
         let (nonce, max_age) = expected;
         let expected = Expected { nonce, access_token: tokens.access_token.as_deref(), max_age };
@@ -134,7 +154,7 @@ impl Act<'_> {
     ) -> Result<(), Stop> {
         let (Some(place), Some(access)) = (&metadata.userinfo, &tokens.access_token) else { return Ok(()) };
         let shown = Zeroizing::new(format!("Bearer {access}"));
-        let reply = self.asked(provider, place, Some(&shown), None).await?;
+        let reply = self.asked(provider.elsewhere(), place, Some(&shown), None).await?;
         // Some sign it. Then it is not needed where the ID token says enough, and not gone by where it does not.
         let Ok(said) = serde_json::from_slice::<Map<String, Value>>(&reply.body) else { return Ok(()) };
         if said.get("sub").and_then(Value::as_str) != Some(&token.subject) {
@@ -148,31 +168,31 @@ impl Act<'_> {
 
     async fn asked(
         &self,
-        provider: &Provider,
+        elsewhere: Elsewhere<'_>,
         url: &str,
         authorization: Option<&str>,
         form: Option<&str>,
     ) -> Result<Reply, Stop> {
-        let errand = Errand { url, ca: provider.ca.as_deref(), private: provider.private, authorization, form };
-        let reply = self.books().messenger().ask(errand).await.map_err(|cause| silent(provider, &cause))?;
+        let errand = Errand { url, ca: elsewhere.ca, private: elsewhere.private, authorization, form };
+        let reply = self.books().messenger().ask(errand).await.map_err(|cause| silent(elsewhere, &cause))?;
         match reply.status {
             200 => Ok(reply),
             // It has understood, and does not believe what it was shown.
             400..=403 if authorization.is_some() || form.is_some() => {
                 tracing::warn!(
-                    provider = provider.id,
+                    provider = elsewhere.named,
                     status = reply.status,
                     "a provider elsewhere refuses what it is shown"
                 );
                 Err(Stop::Unbelieved("refused_there"))
             }
-            other => Err(silent(provider, &format!("answered {other}"))),
+            other => Err(silent(elsewhere, &format!("answered {other}"))),
         }
     }
 }
 
 /// Nothing came of asking a provider. Why is for whoever operates this.
-fn silent(provider: &Provider, cause: &dyn std::fmt::Display) -> Stop {
-    tracing::warn!(provider = provider.id, %cause, "a provider elsewhere does not answer as it should");
+fn silent(elsewhere: Elsewhere<'_>, cause: &dyn std::fmt::Display) -> Stop {
+    tracing::warn!(provider = elsewhere.named, %cause, "a provider elsewhere does not answer as it should");
     Stop::Unreachable
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use authn::token::KeySet;
 use domain::Tick;
-use identity::Provider;
+use identity::Elsewhere;
 
 use super::Metadata;
 
@@ -27,7 +27,7 @@ const KEPT: Duration = Duration::from_hours(24);
 const STRANGERS: usize = 128;
 const STRANGE_FOR: Duration = Duration::from_mins(5);
 
-/// What is known of every provider that was ever asked. There are as many as connections.
+/// What is known of whoever was ever asked. There are as many as connections and issuers of workloads.
 #[derive(Default)]
 pub(crate) struct Outside(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>);
 
@@ -35,6 +35,8 @@ pub(crate) struct Outside(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) metadata: Seldom<Metadata>,
+    /// Where its keys are, of one who lets nobody sign in and says less of itself.
+    pub(super) place: Seldom<String>,
     pub(super) keys: Keys,
 }
 
@@ -63,10 +65,10 @@ pub(super) struct Keys {
 }
 
 impl Outside {
-    /// What is known of the provider of a connection. Whoever vouches for it is part of its name, so that no connection
-    /// goes by what was believed for another.
-    pub(super) fn of(&self, provider: &Provider) -> Arc<tokio::sync::Mutex<Known>> {
-        let name = format!("{} {} {}", provider.issuer, provider.private, provider.ca.as_deref().unwrap_or_default());
+    /// What is known of somebody. Whoever vouches for it is part of its name, so that nothing goes by what was believed for
+    /// something else.
+    pub(super) fn of(&self, elsewhere: Elsewhere<'_>) -> Arc<tokio::sync::Mutex<Known>> {
+        let name = format!("{} {} {}", elsewhere.issuer, elsewhere.private, elsewhere.ca.unwrap_or_default());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(name).or_default())
     }

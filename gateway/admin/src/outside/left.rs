@@ -22,7 +22,7 @@ pub(super) async fn hear(act: &mut Act<'_>) -> Result<Response, Turned> {
     let token = form.required("logout_token", "`logout_token` is missing")?;
     let kid = named_key(token).ok_or_else(|| unbelieved(act, "token_malformed"))?;
     let metadata = act.metadata(&provider).await.map_err(|_| Declined::Busy)?;
-    let keys = act.keys(&provider, &metadata.jwks, &kid).await.map_err(|_| Declined::Busy)?;
+    let keys = act.keys(provider.elsewhere(), &metadata.jwks, &kid).await.map_err(|_| Declined::Busy)?;
     let (algs, now) = (algs(&provider), act.books().clock().now().wall);
     let left = logout_token(token, rules(&provider, &algs), &keys, now);
     let left = left.map_err(|cause| unbelieved(act, cause.reason()))?;

@@ -1,6 +1,6 @@
 //! What a provider says of itself (OpenID Connect Discovery), as far as it is needed.
 
-use identity::Provider;
+use identity::Elsewhere;
 use serde_json::{Map, Value};
 
 /// Where a provider does what.
@@ -38,20 +38,13 @@ pub(super) enum BadMetadata {
 
 impl Metadata {
     /// Where it is.
-    pub(super) fn place(provider: &Provider) -> String {
-        format!("{}/.well-known/openid-configuration", provider.issuer.trim_end_matches('/'))
+    pub(super) fn place(elsewhere: Elsewhere<'_>) -> String {
+        format!("{}/.well-known/openid-configuration", elsewhere.issuer.trim_end_matches('/'))
     }
 
-    pub(super) fn read(text: &[u8], provider: &Provider) -> Result<Self, BadMetadata> {
-        let said: Map<String, Value> = serde_json::from_slice(text).map_err(|_| BadMetadata::Unreadable)?;
-        // To the letter: else one issuer could speak for another.
-        if said.get("issuer").and_then(Value::as_str) != Some(&provider.issuer) {
-            return Err(BadMetadata::Issuer);
-        }
-        let place = |name: &'static str| {
-            let at = said.get(name).and_then(Value::as_str).filter(|it| provider.may_be_at(it));
-            at.map(str::to_owned).ok_or(BadMetadata::Place(name))
-        };
+    pub(super) fn read(text: &[u8], elsewhere: Elsewhere<'_>) -> Result<Self, BadMetadata> {
+        let said = said(text, elsewhere)?;
+        let place = |name| place(&said, name, elsewhere);
         let methods = said.get("token_endpoint_auth_methods_supported").and_then(Value::as_array);
         let takes = |name: &str| methods.is_some_and(|it| it.iter().any(|it| it == name));
         Ok(Self {
@@ -64,4 +57,21 @@ impl Metadata {
             names_itself: said.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }
+}
+
+/// Where the keys are of somebody who need not let anybody sign in.
+pub(super) fn place_of_keys(text: &[u8], elsewhere: Elsewhere<'_>) -> Result<String, BadMetadata> {
+    place(&said(text, elsewhere)?, "jwks_uri", elsewhere)
+}
+
+fn said(text: &[u8], elsewhere: Elsewhere<'_>) -> Result<Map<String, Value>, BadMetadata> {
+    let said: Map<String, Value> = serde_json::from_slice(text).map_err(|_| BadMetadata::Unreadable)?;
+    // To the letter: else one issuer could speak for another.
+    let own = said.get("issuer").and_then(Value::as_str) == Some(elsewhere.issuer);
+    if own { Ok(said) } else { Err(BadMetadata::Issuer) }
+}
+
+fn place(said: &Map<String, Value>, name: &'static str, elsewhere: Elsewhere<'_>) -> Result<String, BadMetadata> {
+    let at = said.get(name).and_then(Value::as_str).filter(|it| elsewhere.may_be_at(it));
+    at.map(str::to_owned).ok_or(BadMetadata::Place(name))
 }

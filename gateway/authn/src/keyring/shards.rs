@@ -113,7 +113,7 @@ impl Hash for ByDigest {
 
 /// A hasher for what is already evenly spread.
 #[derive(Clone, Copy, Default)]
-struct FirstBytes(u64);
+pub(crate) struct FirstBytes(u64);
 
 impl Hasher for FirstBytes {
     fn write(&mut self, bytes: &[u8]) {

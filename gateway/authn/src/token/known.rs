@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use domain::{Random, Standing, Timestamp, TokenShown};
 use zeroize::Zeroizing;
 
 use super::claims::Claims;
+use crate::keyring::FirstBytes;
 use crate::{Entry, SystemRandom};
 
 /// How many verified tokens are kept at most. Each takes about half a kilobyte.
@@ -31,14 +33,25 @@ pub(super) struct KnownTokens {
     shards: Vec<RwLock<Shard>>,
 }
 
-type Shard = HashMap<Mark, Arc<Known>>;
+/// A mark is spread as evenly as any hash of it would be.
+type Shard = HashMap<Mark, Arc<Known>, BuildHasherDefault<FirstBytes>>;
 
 /// What stands for the text of a token, so that the text itself is not kept.
 ///
 /// It is the tag of AES-GCM over the text under a key that nobody knows, drawn for this set of keys. It never leaves this
 /// file, so that one nonce for all gives nothing away, and of two texts that were chosen without knowing the key, both
 /// have the same mark with a probability below 2^-118. SHA-256 would take longer than everything else together.
-pub(super) type Mark = [u8; 16];
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(pub(super) [u8; 16]);
+
+impl Hash for Mark {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The first half chooses the place in a piece, the last byte the piece: one must not say the other.
+        if let Some(first) = self.0.first_chunk() {
+            state.write_u64(u64::from_le_bytes(*first));
+        }
+    }
+}
 
 /// A token that was verified.
 pub(super) struct Known {
@@ -60,7 +73,7 @@ impl KnownTokens {
     pub(super) fn mark(&self, text: &str) -> Option<Mark> {
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
         let tag = self.key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(text), &mut []).ok()?;
-        tag.as_ref().try_into().ok()
+        tag.as_ref().try_into().ok().map(Mark)
     }
 
     /// The token of this mark, where it was verified for this issuer and no more than a minute ago.
@@ -84,7 +97,7 @@ impl KnownTokens {
     }
 
     fn shard(&self, mark: &Mark) -> Option<&RwLock<Shard>> {
-        self.shards.get(usize::from(mark[0]) % SHARDS)
+        self.shards.get(usize::from(mark.0[15]) % SHARDS)
     }
 
     #[cfg(test)]

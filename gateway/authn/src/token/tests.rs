@@ -180,7 +180,7 @@ fn an_issuer_that_has_no_keys_or_others_now_vouches_for_no_token_of_before() {
 #[test]
 fn a_known_token_is_verified_anew_after_a_minute_at_its_end_and_when_the_clock_goes_back() {
     let (key, issuer) = (key(), Issuer::any());
-    let mark = [7; 16];
+    let mark = known::Mark([7; 16]);
     let known = |exp: i64| {
         let claims = Claims::parse(with(claims(&key), "exp", json!(exp)).to_string().as_bytes()).unwrap();
         let set = issuer.keys();

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{BY_DOMAIN, Provider, ProviderAlg, RoleRule, SEALED_AS};
 use crate::Identity;
+use crate::elsewhere::LONGEST_CA;
 use crate::kept::Kept as _;
 use crate::people::{BadRole, known_roles};
 use crate::publish::{Decision, Entered};
@@ -19,9 +20,6 @@ const MOST: usize = 50;
 
 /// The longest text that is kept of one, but for certificates.
 const LONGEST: usize = 1024;
-
-/// The longest file of certificates, in bytes.
-const LONGEST_CA: usize = 64 * 1024;
 
 /// A connection to be made. It has no `Debug`: its secret is in it.
 pub struct NewProvider {
@@ -216,7 +214,7 @@ fn scopes(asked: &[String]) -> Vec<String> {
 
 fn fits(made: &Provider) -> Result<(), UnfitProvider> {
     let shortened = |it: &str| it.escape_debug().take(200).collect();
-    if made.issuer.contains('?') || LONGEST < made.issuer.len() || !made.may_be_at(&made.issuer) {
+    if LONGEST < made.issuer.len() || !made.elsewhere().is_good() {
         return Err(UnfitProvider::Issuer(shortened(&made.issuer)));
     }
     if !is_visible(&made.client) {

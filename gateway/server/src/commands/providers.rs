@@ -338,7 +338,7 @@ fn secret(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// Certificates that can be gone by, as they stand in their file.
-fn authorities(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn authorities(file: &Path) -> anyhow::Result<String> {
     let named = || format!("`{}`", file.display());
     let text = std::fs::read_to_string(file).with_context(named)?;
     believing(Some(text.as_bytes())).with_context(named)?;
