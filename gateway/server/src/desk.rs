@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use audit::{KnownDeeds, LastSaid};
 use authn::upstream::{IdentityKey, IdentityTokens};
 use authn::{SecretFiles, Secrets, SystemRandom};
 use catalog::{Catalog, Profile};
@@ -26,12 +27,18 @@ pub(crate) struct Desk {
 pub(crate) async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Desk> {
     let file = settings.data.join("portcullis.db");
     anyhow::ensure!(
-        file.exists() || !is_begun(settings),
+        file.exists() || !has_deeds(settings),
         "`{}`: the database is missing, and there is an audit log of what was in it: put the newest copy back, or \
          `portcullis audit accept-database` says what is missing and begins another",
         file.display()
     );
     open_or_begin(settings, clock).await
+}
+
+/// Whether the audit log says that anything was done in a registry.
+fn has_deeds(settings: &Settings) -> bool {
+    let said = || LastSaid::of(&settings.data.join("audit")).ok()?.unknown_to(&KnownDeeds::default());
+    is_begun(settings) && said().is_some()
 }
 
 /// The same, and begins another where the one that the audit log speaks of was lost.
