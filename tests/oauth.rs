@@ -141,7 +141,45 @@ fn who_guesses_secrets_is_told_to_wait() {
     for _ in 0..20 {
         let _ = ask_for_token(&world, &guess).expect(401);
     }
-    let _ = ask_for_token(&world, &guess).expect(429);
+    let told = ask_for_token(&world, &guess).expect(429);
+    assert_eq!((told.says("refusal-reason"), told.says("content-type")), ("address_failures", "application/json"));
+    assert_eq!(told.json()["error"], "temporarily_unavailable", "{told}");
+    assert!(told.json()["error_description"].is_string() && told.header("retry-after").is_some(), "{told}");
+}
+
+#[test]
+fn a_client_reads_the_words_of_oauth_whoever_refuses_and_shows_nothing_in_an_address() {
+    let world = World::start();
+    let form = "application/x-www-form-urlencoded";
+    for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/par", "/oauth/device_authorization"] {
+        for query in ["client_secret=canary", "x=y&%63lient_secret=canary", "CODE=canary"] {
+            let asked = Request::post(NOVA, &format!("{path}?{query}")).body(form, "a=b".to_owned());
+            let told = world.ask(&asked).expect(400);
+            assert_eq!(told.json()["error"], "invalid_request", "{path}: {told}");
+            assert!(
+                told.json()["error_description"].as_str().is_some_and(|it| it.contains("address")),
+                "{path}: {told}"
+            );
+        }
+        // Before it comes so far: a body that is too long for anything that is asked here.
+        let long = Request::post(NOVA, path).body(form, "a".repeat(20_000));
+        let told = world.ask(&long);
+        assert!(told.status >= 400 && told.json()["error"].is_string(), "{path}: {told}");
+        assert!(
+            told.json()["error_description"].is_string() && told.header("refusal-reason").is_some(),
+            "{path}: {told}"
+        );
+    }
+    let everything = json!(world.gateway.entries().whole()).to_string() + &world.gateway.process().log();
+    assert!(!everything.contains("canary"), "a secret in an address is in an entry");
+    // What the issuer says itself is its reason.
+    let told = world.ask(&Request::post(NOVA, "/oauth/token").body(form, "a=b&a=c".to_owned())).expect(400);
+    assert_eq!(told.json()["error"], "invalid_request", "{told}");
+    let entry = world.gateway.entries().of(told.says("x-request-id"));
+    assert_eq!(entry["decision"]["detail"], "invalid_request", "{entry:#}");
+    // Elsewhere the API has its own words.
+    let told = world.ask(&Request::get(NOVA, "/v2/compute/instances?access_token=x")).expect(400);
+    assert!(told.json()["error_code"].is_string(), "{told}");
 }
 
 #[test]

@@ -218,6 +218,14 @@ fn nobody_learns_who_has_an_account_and_the_work_is_the_same() {
         assert!((hashed - 1.0).abs() < f64::EPSILON, "{name}: {hashed}");
     }
     assert!(seen.windows(2).all(|it| it[0] == it[1]), "{seen:#?}");
+    // Whose password was wrong is in the entry, once entries speak of them, and in no answer.
+    let tenant_of = |name: &str| {
+        let answer = world.ask(&sign_in(name, "wrong")).expect(401);
+        assert_eq!(told(&answer), seen[0]);
+        world.gateway.entries().of(answer.says("x-request-id"))["tenant"].clone()
+    };
+    let _ = world.ask(&sign_in(&ann.name, &ann.password)).expect(200);
+    assert_eq!((tenant_of(&ann.name), tenant_of("nobody@example.com")), (json!(tenant), Value::Null));
     assert_eq!(serde_json::from_str::<Value>(&seen[0].2).expect("JSON")["error"], "Missing or invalid credentials.");
 }
 
@@ -297,6 +305,10 @@ fn two_tenants_never_see_each_others_people_or_sessions() {
         let _ = world.ask(&request).expect(404);
     }
     let _ = world.ask(&theirs.get("/auth/users")).expect(200);
+    // What a change does not know it does not pass over.
+    let change =
+        own.change("PATCH", &format!("/auth/users/{}", ann.id)).json(&json!({ "name": "x", "role": ["viewer"] }));
+    assert_eq!(world.ask(&change).expect(400).says("refusal-reason"), "invalid_body");
     // The last owner stays, whoever asks.
     let last = world.ask(&own.change("DELETE", &format!("/auth/users/{}", ann.id))).expect(409);
     assert_eq!(last.says("refusal-reason"), "conflict");
@@ -358,7 +370,11 @@ fn a_session_is_over_when_its_user_is_suspended_or_has_another_password() {
     let _ = world.ask(&fresh.change("DELETE", &format!("/auth/sessions/{id}"))).expect(200);
     let _ = world.ask(&another.get("/compute/instances")).expect(401);
     let _ = world.ask(&fresh.get("/compute/instances")).expect(200);
-    assert_eq!(world.gateway.command(&["users", "suspend", &ann.name]).code, 0);
+    // The last owner of a tenant is suspended where that is said.
+    let last = world.gateway.command(&["users", "suspend", &ann.name]);
+    assert!(last.code != 0 && last.errors.contains("--last-owner"), "{last:?}");
+    let _ = world.ask(&fresh.get("/compute/instances")).expect(200);
+    assert_eq!(world.gateway.command(&["users", "suspend", &ann.name, "--last-owner"]).code, 0);
     world.gateway.catch_up();
     let _ = world.ask(&fresh.get("/compute/instances")).expect(401);
     let _ = world.ask(&fresh.renew()).expect(401);

@@ -273,7 +273,7 @@ fn an_operator_ends_the_tokens_of_a_client_of_a_user_or_whatever_a_token_was_mad
     let _ = list(&world, &user).expect(200);
     let whose = crate::client::claims(&user)["sub"].as_str().expect("a user").to_owned();
     let told = operate(&["tokens", "revoke", "--user", &whose], "");
-    assert!(told.code == Some(0) && told.out.contains("grants are ended"), "{}{}", told.out, told.errors);
+    assert!(told.code == Some(0) && told.out.contains("1 grant is ended"), "{}{}", told.out, told.errors);
     let _ = list(&world, &user).expect(401);
     let dead = operate(&["tokens", "inspect", "--data", "--stdin"], &user);
     assert!(dead.code == Some(1) && dead.out.contains("is revoked"), "{}{}", dead.out, dead.errors);

@@ -39,8 +39,7 @@ fn a_client_signs_its_user_out_by_their_id_token_and_whoever_shows_none_has_them
     let (hint, foreign) = (text(&tokens, "id_token"), text(&others, "id_token"));
     // Nobody is sent to a place that the client has not named, to the letter.
     for bad in [
-        vec![("post_logout_redirect_uri", BYE)],
-        vec![("id_token_hint", &hint), ("post_logout_redirect_uri", "https://app.example/bye/")],
+        vec![("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", "https://app.example/bye/")],
         vec![("client_id", &app.id), ("post_logout_redirect_uri", "https://evil.example/bye")],
         vec![("client_id", "cli_none"), ("post_logout_redirect_uri", BYE)],
         vec![("client_id", "cli_none"), ("id_token_hint", &hint)],
@@ -48,6 +47,9 @@ fn a_client_signs_its_user_out_by_their_id_token_and_whoever_shows_none_has_them
         let told = ann.see(&format!("{LOGOUT}?{}", query(&bad))).expect(400);
         assert!(told.header("location").is_none() && told.text().contains("This cannot go on"), "{told}");
     }
+    // Where nobody says for whom, they are asked, and sent nowhere.
+    let page = ann.see(&format!("{LOGOUT}?{}", query(&[("post_logout_redirect_uri", BYE)]))).expect(200);
+    assert!(page.text().contains("Sign out?") && !page.text().contains(BYE), "{page}");
     // Who shows no token, one that is none, or that of somebody else, has them asked.
     let leave = [("client_id", app.id.as_str()), ("post_logout_redirect_uri", BYE), ("state", "s&x")];
     for hint in ["nothing", "a.b.c", &foreign] {

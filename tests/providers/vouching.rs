@@ -1,5 +1,7 @@
 //! A platform vouches for what runs on it, by keys that it publishes.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use acceptance::{Answer, Request, World};
 use serde_json::{Value, json};
 
@@ -11,7 +13,7 @@ const SUBJECT: &str = "repo:acme/app:main";
 /// Its word for a workload, signed with the key that it publishes, or with another.
 #[expect(clippy::disallowed_methods, reason = "a platform has no clock but the machine's")]
 fn word(platform: &Idp, name: &str, foreign: bool) -> String {
-    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let issuer = &platform.issuer;
     let audience = format!("https://{NOVA}");
     let said = json!({ "iss": issuer, "sub": SUBJECT, "aud": audience, "jti": name, "iat": now, "exp": now + 300 });
@@ -21,10 +23,10 @@ fn word(platform: &Idp, name: &str, foreign: bool) -> String {
     text(&platform.told(&json!({ "faults": faults, "logout": said, "head": { "typ": "JWT" } })), "token")
 }
 
-fn exchange(world: &World, word: &str) -> Answer {
+fn exchange(world: &World, shown: &str) -> Answer {
     let kind = "urn%3Aietf%3Aparams%3Aoauth%3A";
     let body = format!(
-        "grant_type={kind}grant-type%3Atoken-exchange&subject_token={word}&subject_token_type={kind}token-type%3Ajwt"
+        "grant_type={kind}grant-type%3Atoken-exchange&subject_token={shown}&subject_token_type={kind}token-type%3Ajwt"
     );
     world.ask(&Request::post(NOVA, "/oauth/token").body("application/x-www-form-urlencoded", body))
 }

@@ -3,6 +3,7 @@
 //! Each looks at its request itself and says what is wrong as the standards have it (RFC 6749 section 5.2), never in the
 //! words of the API. What was decided is in force before it is answered: a new token works at once, an ended one is dead.
 
+mod asked;
 mod authorize;
 mod consents;
 mod device;
@@ -99,6 +100,28 @@ impl Act<'_> {
     }
 }
 
+/// What a client is told that shows a secret where others read it.
+const IN_ADDRESS: Fault =
+    Fault { code: Code::InvalidRequest, told: "send credentials in the body or the header, not in the address" };
+
+/// Whether an address holds what only a body or a header may (RFC 6749 section 2.3.1): addresses are logged on the way.
+fn shows_credential(query: &str) -> bool {
+    const KEPT_OUT: [&str; 9] = [
+        "access_token",
+        "api_key",
+        "client_assertion",
+        "client_secret",
+        "code",
+        "device_code",
+        "refresh_token",
+        "subject_token",
+        "token",
+    ];
+    // However a name is spelled, and also where the query cannot be read as a form.
+    let name = |pair: &str| form::decoded(pair.split('=').next().unwrap_or_default()).map(|it| it.to_ascii_lowercase());
+    query.split('&').filter_map(name).any(|it| KEPT_OUT.contains(&it.as_str()))
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "no other verb is handed on to here")]
 pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exchanged {
     // The host refuses plain HTTP before that, unless its profile says otherwise; a secret never goes that way.
@@ -110,6 +133,7 @@ pub(crate) async fn answer(operations: &Operations, question: &Question) -> Exch
     };
     let mut act = Act { operations, question, offered, about: None, person: OnceLock::new() };
     let answer = match question.introduction.verb {
+        verb if verb.is_for_clients() && shows_credential(&question.query) => Err(IN_ADDRESS.into()),
         NativeVerb::CreateToken => token::create(&mut act).await,
         NativeVerb::RevokeToken => revoke::revoke(&mut act).await,
         NativeVerb::IntrospectToken => introspect::introspect(&mut act).await,

@@ -1,6 +1,6 @@
 //! Native operations: each asked over a socket that only the edge reaches, and answered for the caller it introduces.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use domain::{ApiName, Clock, Declined, NativeVerb, Random, TenantId};
-use identity::{Identity, Issuer, Terms};
+use identity::{Identity, Issuer, Membership, Terms};
 use limits::Limiter;
 use serde_json::json;
 use tokio::net::UnixListener;
@@ -187,6 +187,8 @@ pub(crate) struct Question {
     pub(crate) body: Bytes,
     /// What goes on of its head: see [`NativeVerb::hears`].
     pub(crate) headers: HeaderMap,
+    /// Whose password somebody has shown a wrong one for: nothing where none was judged, and nobody where it was nobody's.
+    pub(crate) meant: OnceLock<Option<String>>,
 }
 
 impl Question {
@@ -238,7 +240,8 @@ impl Operations {
         let read = if introduction.verb.words_refusals() { "" } else { &query };
         let asked = Asked::of(read);
         match body.and_then(|body| {
-            Ok(Question { introduction, method: head.method, asked: asked?, query, body, headers: head.headers })
+            let (method, headers) = (head.method, head.headers);
+            Ok(Question { introduction, method, asked: asked?, query, body, headers, meant: OnceLock::new() })
         }) {
             Ok(question) => self.carry_out(question).await,
             Err(declined) => spoken(&declined),
@@ -266,7 +269,23 @@ impl Operations {
             response.headers_mut().extend(about.and_then(|it| Some((ABOUT_NAME, it.as_str().parse().ok()?))));
             return response;
         }
-        self.tell(&question).await.unwrap_or_else(|it| spoken(&it))
+        let mut response = self.tell(&question).await.unwrap_or_else(|it| spoken(&it));
+        if let Some(meant) = question.meant.get() {
+            self.name_meant(&mut response, meant.as_deref()).await;
+        }
+        response
+    }
+
+    /// Has the entry of a password that was wrong be sealed as that of whose it should have been. The same is looked for where
+    /// it was nobody's; and where entries have not spoken of them before nothing is drawn for them, because that waits for the
+    /// disk and would show who is known.
+    async fn name_meant(&self, response: &mut Response, user: Option<&str>) {
+        let user = user.unwrap_or_default();
+        let memberships = self.books.identity().memberships(user).await.unwrap_or_default();
+        let spoken_of = |it: &&Membership| self.log().subjects().known(it.tenant.as_str(), user).is_some();
+        if let Some(first) = memberships.iter().find(spoken_of) {
+            name_person(response, Some(&first.tenant), user);
+        }
     }
 
     /// Has the entry of a request be sealed as that of whoever sits at the browser. Who belongs nowhere has no entries that

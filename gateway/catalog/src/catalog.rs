@@ -125,8 +125,11 @@ impl Catalog {
         self.profile(call).surfaces.get(self.kept(call)?.surface)
     }
 
-    /// The words for refusing a call.
+    /// The words for refusing a call: those of its API, or of OAuth where a client asks the issuer.
     pub fn dialect(&self, call: &Call) -> &Dialect {
+        if call.operation.native.served().is_some_and(NativeVerb::is_for_clients) {
+            return &self.profile(call).oauth;
+        }
         self.surface(call).map_or(&*self.profile(call).dialect, |it| &*it.dialect)
     }
 

@@ -130,6 +130,29 @@ impl Dialect {
         }
     }
 
+    /// The words of the issuer of this API for clients: an `error` of OAuth for each status, and the request id where it
+    /// is looked for at this API.
+    pub(crate) fn of_issuer(&self) -> Self {
+        let code = |status: u16| match status {
+            401 => "invalid_client",
+            403 => "access_denied",
+            // What has no word where tokens are given is said with those of where users are sent (section 4.1.2.1).
+            429 | 503 => "temporarily_unavailable",
+            500..=599 => "server_error",
+            _ => "invalid_request",
+        };
+        let row = |status: u16| Row { code: Some(code(status).to_owned()), ..Row::default() };
+        Self {
+            template: Template::oauth(),
+            content_type: HeaderValue::from_static("application/json"),
+            request_id_prefix: self.request_id_prefix.clone(),
+            request_id_header: self.request_id_header.clone(),
+            statuses: STATUSES.iter().map(|it| (*it, row(*it))).collect(),
+            reasons: HashMap::new(),
+            ends_events: false,
+        }
+    }
+
     /// Whether a stream of server-sent events may be ended by a refusal as its last event.
     pub fn ends_events(&self) -> bool {
         self.ends_events

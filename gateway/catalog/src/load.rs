@@ -212,13 +212,15 @@ impl Draft {
             })
             .collect();
         let roles = roles(settings.roles, &operations);
+        let dialect = surfaces.first().map_or_else(|| Arc::new(Dialect::plain()), |it| Arc::clone(&it.dialect));
         let profile = Profile {
             roles,
             token_issuer: token_issuer(&operations, &surfaces),
             api: Arc::new(Api { name: settings.name.value, namespace: settings.namespace, operations }),
             title: settings.title,
             https_only: settings.https_only,
-            dialect: surfaces.first().map_or_else(|| Arc::new(Dialect::plain()), |it| Arc::clone(&it.dialect)),
+            oauth: Arc::new(dialect.of_issuer()),
+            dialect,
             surfaces,
             upstream: settings.upstream,
             upstream_timeouts: settings.timeouts,

@@ -25,6 +25,8 @@ pub struct Profile {
     pub surfaces: Vec<Surface>,
     /// The words of its first surface; `Catalog::dialect` knows those of the surface that was asked.
     pub dialect: Arc<Dialect>,
+    /// The words of its issuer for clients (RFC 6749 section 5.2).
+    pub oauth: Arc<Dialect>,
     /// Where its requests are sent, but for surfaces with an upstream of their own: see `Catalog::upstream`.
     pub upstream: Upstream,
     /// How long the upstream may take.

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use authn::is_same_site;
 use authn::token::{Hint, hint};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -116,9 +115,10 @@ async fn client(act: &mut Act<'_>, form: &Form, hint: Option<&Hint>) -> Result<O
     Ok(Some(client))
 }
 
+/// Where nobody says which application it is, nobody is sent to one: they are asked, and stay.
 fn leave(form: &Form, client: Option<&Client>) -> Result<Leave, Fault> {
-    let Some(uri) = form.get("post_logout_redirect_uri") else { return Ok(Leave(None)) };
-    if !client.is_some_and(|it| it.takes_leave_at(uri)) {
+    let (Some(uri), Some(client)) = (form.get("post_logout_redirect_uri"), client) else { return Ok(Leave(None)) };
+    if !client.takes_leave_at(uri) {
         let told = "the application is not known at the place that it named";
         return Err(Fault::new(Code::InvalidRequest, told));
     }
@@ -142,15 +142,7 @@ fn ask(act: &Act<'_>, handle: &str, client: Option<&Client>) -> Result<Response,
 }
 
 async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
-    let gone = Fault::new(Code::InvalidRequest, "the question is not here any more: go back to the application");
-    if !is_same_site(&act.question.headers, [act.offered.issuer.as_str()]) {
-        return Err(gone.into());
-    }
-    let form = Form::of_body(act.question)?;
-    let handle = form.required("asked", "the question is missing")?;
-    let session = act.signed_in().await?.ok_or(gone)?;
-    let text = act.identity().take_waiting(ASKED, &session.id, handle).await?.ok_or(gone)?;
-    let leave = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
+    let (session, form, leave) = act.answered(ASKED, |it| &it.id).await?;
     if form.get("decision") == Some("everywhere") {
         let response = sign_out(act, leave).await?;
         // The last, so that what is left of this session is known until then.

@@ -72,6 +72,7 @@ async fn arrive(act: &Act<'_>, form: &Form, away: &Away, provider: &Provider) ->
     let mut token = act.verified(provider, &metadata, &tokens, expected).await?;
     act.told_of(provider, &metadata, &tokens, &mut token).await?;
     let who = OutsideUser {
+        issuer: &act.offered.issuer,
         subject: &token.subject,
         session: token.session.as_deref(),
         authenticated: authenticated(token.authenticated, away, act.books().clock().now().wall),
@@ -89,7 +90,7 @@ async fn arrive(act: &Act<'_>, form: &Form, away: &Away, provider: &Provider) ->
     }
     // What they are may be another thing than before, and what they had before is over with that.
     act.books().come_into_force().await?;
-    if let Some(session) = act.identity().browser_session(value.reveal()).await? {
+    if let Some(session) = act.identity().browser_session(value.reveal(), &act.offered.issuer).await? {
         act.person.get_or_init(|| session.user);
     }
     let mut response = see(&away.onward, None);

@@ -172,7 +172,8 @@ async fn let_in(
     if let Ok(Some(before)) = authn::cookie(&question.headers, BROWSER_COOKIE) {
         identity.end_browser_session(before).await.map_err(failed)?;
     }
-    let value = identity.begin_browser_session(who).await.map_err(failed)?;
+    let issuer = operations.offered(question)?.issuer;
+    let value = identity.begin_browser_session(who, &issuer).await.map_err(failed)?;
     let set = browser_cookie(Some(value.reveal()))?;
     let onward = HeaderValue::try_from(onward).map_err(|_| Declined::Failed)?;
     let mut response = (StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response();

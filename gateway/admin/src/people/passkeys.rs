@@ -123,7 +123,8 @@ async fn fresh<'a>(
     question: &'a Question,
 ) -> Result<Option<(BrowserSession, &'a str)>, Declined> {
     let Ok(Some(shown)) = authn::cookie(&question.headers, BROWSER_COOKIE) else { return Ok(None) };
-    let session = operations.books().identity().browser_session(shown).await.map_err(failed)?;
+    let issuer = operations.offered(question)?.issuer;
+    let session = operations.books().identity().browser_session(shown, &issuer).await.map_err(failed)?;
     let now = operations.books().clock().now().wall;
     Ok(session.filter(|it| is_fresh(it.authenticated, now)).map(|it| (it, shown)))
 }

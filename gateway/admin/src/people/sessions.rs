@@ -61,7 +61,12 @@ pub(super) async fn prove(
     let signed_in = operations.books().identity().sign_in(name, password, code).await;
     match &signed_in {
         Ok(SignIn::Done(_)) => operations.forget_guesses(name),
-        Err(SignInError::Wrong) => operations.count_try(&guesser),
+        Err(SignInError::Wrong) => {
+            operations.count_try(&guesser);
+            // Whoever was meant is in the entry and in no answer, so that nothing is made of not finding out.
+            let person = operations.books().identity().person_called(name).await.ok().flatten();
+            question.meant.get_or_init(|| person.map(|it| it.id));
+        }
         Ok(SignIn::CodeWanted(_))
         | Err(SignInError::TooOften(_) | SignInError::Gone | SignInError::Busy(_) | SignInError::Store(_)) => {
             operations.take_back_guess(name);

@@ -101,6 +101,19 @@ impl Template {
         Self { format: Format::Json, pieces, literal: 0 }
     }
 
+    /// The body of an error of OAuth (RFC 6749 section 5.2).
+    pub(super) fn oauth() -> Self {
+        let literal = |text: &str| Piece::Literal(text.to_owned());
+        let pieces = vec![
+            literal("{\"error\":"),
+            Piece::Hole(Hole::Code),
+            literal(",\"error_description\":"),
+            Piece::Hole(Hole::Message),
+            literal("}"),
+        ];
+        Self { format: Format::Json, pieces, literal: 0 }
+    }
+
     /// Whether the body has this hole.
     pub(super) fn has(&self, hole: Hole) -> bool {
         self.pieces.iter().any(|it| matches!(it, Piece::Hole(found) if *found == hole))

@@ -182,3 +182,25 @@ fn a_body_may_be_said_to_be_something_more_particular_of_its_format() {
         assert_eq!(faults.len(), 1, "{bad}: {faults:?}");
     }
 }
+
+#[test]
+fn a_client_of_the_issuer_is_refused_in_the_words_of_oauth_with_the_request_id_of_the_api() {
+    let named = written(BODY, &rows(), "").replacen("format", "request_id_header = \"x-amz-request-id\"\nformat", 1);
+    let dialect = read(&named).unwrap().of_issuer();
+    for (status, error) in [
+        (400, "invalid_request"),
+        (401, "invalid_client"),
+        (413, "invalid_request"),
+        (429, "temporarily_unavailable"),
+        (500, "server_error"),
+        (503, "temporarily_unavailable"),
+    ] {
+        let told = Told::new("too_many_tries", "Wait \"a\" while.");
+        let worded = dialect.word(StatusCode::from_u16(status).unwrap(), &told, &id());
+        assert_eq!(worded.status.as_u16(), status);
+        let expected = serde_json::json!({ "error": error, "error_description": "Wait \"a\" while." });
+        assert_eq!(body(&worded), expected);
+        assert_eq!(header(&worded, &REFUSAL_REASON), Some("too_many_tries"));
+        assert!(worded.headers.iter().any(|(it, _)| it == "x-amz-request-id"));
+    }
+}

@@ -74,6 +74,15 @@ impl NativeVerb {
         }
     }
 
+    /// Whether a client asks it of an issuer, and reads what is wrong in the words of OAuth (RFC 6749 section 5.2), whoever
+    /// finds it.
+    pub fn is_for_clients(self) -> bool {
+        matches!(
+            self,
+            Self::CreateToken | Self::RevokeToken | Self::IntrospectToken | Self::PushRequest | Self::BeginDevice
+        )
+    }
+
     /// Whether it looks at a request itself, from its first parameter to the last byte of its body, and says what is wrong
     /// with it as a standard has it. Its document then describes, and refuses nothing but what is too long.
     pub fn words_refusals(self) -> bool {

@@ -39,6 +39,8 @@ pub struct BrowserSession {
     pub id: String,
     /// The user, `usr_...`.
     pub user: String,
+    /// At which issuer they came here. Elsewhere it is nobody's.
+    pub issuer: String,
     /// When they came here.
     pub began: Timestamp,
     /// When they showed who they are. Elsewhere that may have been before.
@@ -54,6 +56,8 @@ pub struct BrowserSession {
 pub(crate) struct KeptSession {
     id: String,
     user: String,
+    #[serde(default)]
+    issuer: String,
     #[serde(default)]
     began: Option<Timestamp>,
     authenticated: Timestamp,
@@ -87,6 +91,7 @@ impl KeptSession {
         Self {
             id: mark(secret),
             user: user.id.clone(),
+            issuer: who.issuer.to_owned(),
             began: Some(now),
             authenticated: who.authenticated.min(now),
             methods: who.methods.clone(),
@@ -116,21 +121,27 @@ pub struct SignedOut {
 }
 
 impl Identity {
-    /// Who has signed in with the browser that shows this value.
-    pub async fn browser_session(&self, cookie_value: &str) -> Result<Option<BrowserSession>, StoreFault> {
+    /// Who has signed in at this issuer with the browser that shows this value. What another issuer's cookie says is nothing
+    /// here: each has its host, and what is good at one of them must not be carried to the other.
+    pub async fn browser_session(
+        &self,
+        cookie_value: &str,
+        issuer: &str,
+    ) -> Result<Option<BrowserSession>, StoreFault> {
         if cookie_value.len() != BROWSER_SECRET {
             return Ok(None);
         }
         let id = &mark(cookie_value);
-        let Some(session) = self.standing_session(id).await? else { return Ok(None) };
+        let session = self.standing_session(id).await?.filter(|it| it.issuer == issuer);
+        let Some(session) = session else { return Ok(None) };
         let now = self.clock.now().wall;
         if session.seen + GRAIN <= now {
             self.settle(|| Box::pin(self.note_seen(id, now))).await?;
         }
         let began = session.began();
-        let KeptSession { id, user, authenticated, methods, through, .. } = session;
+        let KeptSession { id, user, issuer, authenticated, methods, through, .. } = session;
         let tenant = through.map(|it| it.tenant);
-        Ok(Some(BrowserSession { id, user, began, authenticated, methods, tenant }))
+        Ok(Some(BrowserSession { id, user, issuer, began, authenticated, methods, tenant }))
     }
 
     /// The session of this id, unless it is over or its user may not sign in.
@@ -147,13 +158,14 @@ impl Identity {
         Ok(Decision { changes: changes.into_iter().collect(), deeds: Vec::new(), outcome: () })
     }
 
-    /// Begins a session for the browser of somebody who has just shown who they are: the value of its cookie. Always a new
-    /// one, whatever the browser had before.
-    pub async fn begin_browser_session(&self, who: &Authenticated) -> Result<Shown, StoreFault> {
+    /// Begins a session for the browser of somebody who has just shown who they are at this issuer: the value of its cookie.
+    /// Always a new one, whatever the browser had before.
+    pub async fn begin_browser_session(&self, who: &Authenticated, issuer: &str) -> Result<Shown, StoreFault> {
         let secret = keyformat::draw_id("", BROWSER_SECRET, &*self.random);
         let session = &KeptSession {
             id: mark(&secret),
             user: who.user.clone(),
+            issuer: issuer.to_owned(),
             began: Some(who.at),
             authenticated: who.at,
             methods: who.methods.clone(),

@@ -59,6 +59,8 @@ impl Entered for ChangePersonError {
 #[derive(Clone, Copy)]
 enum Act<'a> {
     Suspend,
+    /// Also where nobody is left then to look after a tenant.
+    SuspendAnybody,
     Resume,
     Rename(&'a str),
 }
@@ -66,7 +68,7 @@ enum Act<'a> {
 impl Act<'_> {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Suspend => "suspend_user",
+            Self::Suspend | Self::SuspendAnybody => "suspend_user",
             Self::Resume => "resume_user",
             Self::Rename(_) => "rename_user",
         }
@@ -75,8 +77,14 @@ impl Act<'_> {
 
 impl Identity {
     /// From now on they cannot sign in, and whatever they had signed in to is over. Suspending twice is suspending once.
+    /// Nobody who alone looks after a tenant is.
     pub async fn suspend_person(&self, id: &str) -> Result<Person, ChangePersonError> {
         self.change_person(id, Act::Suspend).await
+    }
+
+    /// The same, also of the last owner of a tenant: an account that somebody else has got hold of cannot wait.
+    pub async fn suspend_even_last_owner(&self, id: &str) -> Result<Person, ChangePersonError> {
+        self.change_person(id, Act::SuspendAnybody).await
     }
 
     /// They may sign in again.
@@ -98,7 +106,10 @@ impl Identity {
     async fn act_on(&self, id: &str, act: Act<'_>) -> Result<Decision<Person>, ChangePersonError> {
         let was = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
         let (user, ended) = match act {
-            Act::Suspend => {
+            Act::Suspend | Act::SuspendAnybody => {
+                if matches!(act, Act::Suspend) && was.may_sign_in() {
+                    self.spare_owners_of_last_resort(&was).await?;
+                }
                 let suspended = was.suspended.or(Some(self.clock.now().wall));
                 (User { suspended, ..was.clone() }, self.end_all(id, None).await?)
             }
@@ -262,9 +273,7 @@ impl Identity {
             let deed = deed.clone();
             Box::pin(async move {
                 let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
-                for place in user.memberships().iter().filter(|it| user.owns(&it.tenant)) {
-                    self.spare_last_owner(id, &place.tenant).await?;
-                }
+                self.spare_owners_of_last_resort(&user).await?;
                 let (mut changes, mut deeds) = self.end_all(id, None).await?;
                 deeds.insert(0, deed);
                 changes.extend(self.passkeys_of(id).await?.iter().map(Kept::gone));
@@ -274,6 +283,14 @@ impl Identity {
             })
         });
         self.told(refused, verb).await
+    }
+
+    /// The same wherever they are.
+    async fn spare_owners_of_last_resort(&self, user: &User) -> Result<(), ChangePersonError> {
+        for place in user.memberships().iter().filter(|it| user.owns(&it.tenant)) {
+            self.spare_last_owner(&user.id, &place.tenant).await?;
+        }
+        Ok(())
     }
 
     /// Refuses to leave a tenant without anybody who may do everything there.

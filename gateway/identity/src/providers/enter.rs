@@ -13,6 +13,8 @@ use crate::{Identity, Shown};
 
 /// What a provider says of somebody, verified. It has no `Debug`.
 pub struct OutsideUser<'a> {
+    /// At which issuer of ours they come.
+    pub issuer: &'a str,
     /// How it calls them for ever.
     pub subject: &'a str,
     /// How it calls their session there.

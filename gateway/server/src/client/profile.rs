@@ -106,6 +106,16 @@ impl Profiles {
         self.profile.get(name).cloned().unwrap_or_default()
     }
 
+    /// The one of this name, where it was configured.
+    pub(crate) fn known(&self, name: &str) -> anyhow::Result<Profile> {
+        let known = || self.profile.keys().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+        let there = || if self.profile.is_empty() { "none".to_owned() } else { known() };
+        self.profile.get(name).cloned().with_context(|| {
+            let make = "`portcullis login` or `portcullis configure` makes one";
+            format!("there is no profile `{name}`, there is {}; help: {make}", there())
+        })
+    }
+
     /// Keeps one in the place of the one of its name.
     pub(crate) fn keep(&mut self, name: &str, profile: Profile, folder: &Path) -> anyhow::Result<()> {
         self.profile.insert(name.to_owned(), profile);

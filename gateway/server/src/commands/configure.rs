@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum as _};
+use domain::keyformat;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -112,6 +113,11 @@ fn api_key(input: &mut impl BufRead) -> anyhow::Result<Option<Credential>> {
         halves(&key).is_none(),
         "that is an access key, its id and its secret; help: `portcullis configure --credential access_key`"
     );
+    // What was typed is a secret, and is not said.
+    ensure!(
+        key.is_empty() || keyformat::fits_header(&key) && keyformat::IMPORTED_LEN.contains(&key.len()),
+        "that is no API key: it is one word of 16 to 512 letters, digits and signs, without a comma"
+    );
     Ok((!key.is_empty()).then(|| Credential::ApiKey { key: key.to_string() }))
 }
 
@@ -130,6 +136,7 @@ fn access_key(input: &mut impl BufRead) -> anyhow::Result<Option<Credential>> {
     };
     ensure!(is_access_key_id(&id), "an access key id is 16 to 128 capital letters and digits");
     ensure!(!secret.is_empty(), "there is no secret on standard input");
+    ensure!(keyformat::fits_header(&secret), "that is no secret of an access key: it is one word");
     Ok(Some(Credential::AccessKey { id, secret: secret.to_string(), exchanged: None }))
 }
 
@@ -212,7 +219,7 @@ mod tests {
 
     #[test]
     fn each_is_asked_for_and_an_empty_answer_leaves_it() {
-        let typed = "\ncli_1\nhttps://a/v2\n\n\n\napi_key\nnsx_live_x\n";
+        let typed = "\ncli_1\nhttps://a/v2\n\n\n\napi_key\nnsx_live_a1b2c3d4e5\n";
         let (profile, key) = answered(before(), &Profile::default(), typed.as_bytes()).unwrap();
         let expected = Profile {
             client: Some("cli_1".into()),
@@ -220,7 +227,7 @@ mod tests {
             credential: Some(Kind::ApiKey),
             ..before()
         };
-        assert_eq!((profile, kept(key)), (expected, vec!["nsx_live_x".to_owned()]));
+        assert_eq!((profile, kept(key)), (expected, vec!["nsx_live_a1b2c3d4e5".to_owned()]));
         let (profile, key) = answered(before(), &Profile::default(), &b""[..]).unwrap();
         assert_eq!((profile, kept(key)), (before(), Vec::new()));
         assert!(answered(before(), &Profile::default(), &b"http://a.example\n"[..]).is_err());
@@ -234,9 +241,14 @@ mod tests {
         assert_eq!((profile.client.as_deref(), profile.account.as_deref()), (Some("cli_1"), Some("acme")));
         assert!(key.is_none());
         let said = Profile { credential: Some(Kind::ApiKey), ..Profile::default() };
-        let (_, key) = answered(before(), &said, &b"nsx_live_x\n"[..]).unwrap();
-        assert_eq!(kept(key), ["nsx_live_x"]);
-        assert!(answered(before(), &said, &b""[..]).is_err());
+        let (_, key) = answered(before(), &said, &b"nsx_live_a1b2c3d4e5\n"[..]).unwrap();
+        assert_eq!(kept(key), ["nsx_live_a1b2c3d4e5"]);
+        for bad in
+            ["", "short", "nsx_live_a1b2 c3d4e5", "nsx_live_a1b2,c3d4e5", "nsx_live_a1b2\u{e9}c3d4e5", &"x".repeat(513)]
+        {
+            let why = answered(before(), &said, bad.as_bytes()).map(|it| kept(it.1)).unwrap_err().to_string();
+            assert!(bad.len() < 3 || !why.contains(bad), "{why}");
+        }
     }
 
     #[test]
@@ -255,6 +267,7 @@ mod tests {
             "AKIDEXAMPLEEXAMPLE00:\n",
             "short\nsecret\n",
             "akidexampleexample00:s\n",
+            "AKIDEXAMPLEEXAMPLE00:two words\n",
         ] {
             assert!(typed(Kind::AccessKey, bad).is_err(), "{bad}");
         }

@@ -70,7 +70,7 @@ impl Whose {
 
     /// The profile itself.
     pub(crate) fn read(&self) -> anyhow::Result<Profile> {
-        Ok(Profiles::read(&Self::folder()?)?.named(&self.profile))
+        Profiles::read(&Self::folder()?)?.known(&self.profile)
     }
 }
 

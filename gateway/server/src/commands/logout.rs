@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use crate::client::{Credential, Issuer, Profile, Safe};
+use crate::client::{Credential, Issuer, Profile, Profiles, Safe};
 use crate::commands::login::{Whose, runtime};
 use crate::commands::output::Output;
 
@@ -30,7 +30,11 @@ impl Logout {
         if let Some(tokens) = tokens.filter(|_| !self.forget) {
             // Where it was given, whatever the profile says by now.
             let (issuer, client) = (Some(tokens.issuer), Some(tokens.client));
-            let profile = self.whose.read()?.with(Profile { issuer, client, ..Profile::default() });
+            let profile = Profiles::read(&Whose::folder()?)?.named(&self.whose.profile).with(Profile {
+                issuer,
+                client,
+                ..Profile::default()
+            });
             let token = tokens.refresh.unwrap_or(tokens.access);
             let told = runtime()?.block_on(async {
                 let issuer = Issuer::discover(&profile).await?;

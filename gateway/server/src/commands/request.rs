@@ -1,6 +1,6 @@
 //! `portcullis request`
 
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
@@ -24,6 +24,7 @@ pub(crate) struct Request {
     #[command(flatten)]
     whose: Whose,
     /// The method, such as `GET`
+    #[arg(value_parser = method)]
     method: Method,
     /// A path at the API of the profile, such as `/compute/instances`, or a whole address
     #[arg(value_name = "PATH|URL")]
@@ -63,7 +64,10 @@ fn show(told: &Response<Bytes>, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Table => {
             let mut out = std::io::stdout().lock();
-            match out.write_all(told.body()).and_then(|()| out.flush()) {
+            // Whoever reads it on a terminal finds the next line on the next line; a file has what was answered.
+            let unended = out.is_terminal() && !told.body().is_empty() && !told.body().ends_with(b"\n");
+            let end: &[u8] = if unended { b"\n" } else { b"" };
+            match out.write_all(told.body()).and_then(|()| out.write_all(end)).and_then(|()| out.flush()) {
                 Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
                 other => other.map_err(Into::into),
             }
@@ -93,6 +97,11 @@ fn read(data: &str) -> anyhow::Result<Bytes> {
     Ok(read.into())
 }
 
+/// A method. All that there are here are in capital letters, and few people type them so.
+fn method(text: &str) -> Result<Method, String> {
+    text.to_ascii_uppercase().parse().map_err(|_| "a method is a word such as `GET`".to_owned())
+}
+
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let bad = || "a header is a name, `:` and a value, such as `Accept: text/csv`".to_owned();
     let (name, value) = text.split_once(':').ok_or_else(bad)?;
@@ -103,6 +112,12 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_method_is_one_however_it_is_typed() {
+        assert_eq!((method("get"), method("Post")), (Ok(Method::GET), Ok(Method::POST)));
+        assert!(method("").is_err() && method("GET /").is_err());
+    }
 
     #[test]
     fn a_header_is_a_name_and_a_value_and_what_is_sent_is_a_text_or_a_file() {

@@ -200,7 +200,11 @@ impl ServiceAccounts {
                 Self::SetRoles { id, roles } => {
                     (identity.set_service_account_roles(&id, &roles, consulted.terms()?).await?, "has these roles now")
                 }
-                Self::Delete { id } => (identity.delete_service_account(&id).await?, "is deleted"),
+                Self::Delete { id } => {
+                    let gone = identity.delete_service_account(&id).await?;
+                    let words = format!("service account `{}` is deleted", gone.id);
+                    return output.one(&Listed { status: "deleted", ..Listed::of(desk, gone).await? }, &words);
+                }
             };
             let words = format!("service account `{}` {words}", account.id);
             output.one(&Listed::of(desk, account).await?, &words)

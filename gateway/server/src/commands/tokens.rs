@@ -165,8 +165,17 @@ impl Revoke {
                 let user = self.user.as_deref().unwrap_or_default();
                 identity.end_tokens_of_person(&whom(identity, user).await?.id).await?
             };
-            output.one(&json!({ "ended": ended }), &format!("{ended} grants are ended, and every token of theirs"))
+            output.one(&json!({ "ended": ended }), &over(ended))
         })
+    }
+}
+
+/// What was ended, in words.
+fn over(grants: usize) -> String {
+    match grants {
+        0 => "there was nothing to end".to_owned(),
+        1 => "1 grant is ended, and every token that came of it".to_owned(),
+        more => format!("{more} grants are ended, and every token that came of them"),
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use authn::SystemRandom;
 use clap::{Args, Subcommand};
 use domain::{Deed, RoleName, TenantId, keyformat};
-use identity::{Identity, Membership, NewPerson, Page, Person};
+use identity::{ChangePersonError, Identity, Membership, NewPerson, Page, Person};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -44,6 +44,9 @@ pub(crate) enum Users {
     Suspend {
         /// Which user: the id, or what they sign in by
         user: String,
+        /// Also where nobody else looks after a tenant of theirs
+        #[arg(long)]
+        last_owner: bool,
     },
     /// They may sign in again
     Resume {
@@ -151,6 +154,13 @@ impl Shown {
     }
 }
 
+/// What an operator may do who cannot wait for another owner.
+fn lonely(why: ChangePersonError) -> anyhow::Error {
+    let last = matches!(why, ChangePersonError::LastOwner(_));
+    let why = anyhow::Error::from(why);
+    if last { why.context("`--last-owner` suspends them all the same") } else { why }
+}
+
 impl Users {
     pub(crate) fn run(self, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
         with_desk(settings, async |identity, consulted, _| {
@@ -167,9 +177,14 @@ impl Users {
                     let shown = shown(identity, person).await?;
                     return output.list(&[shown]);
                 }
-                Self::Suspend { user } => {
+                Self::Suspend { user, last_owner } => {
                     let id = whom(identity, &user).await?.id;
-                    (identity.suspend_person(&id).await?, "is suspended", None)
+                    let suspended = if last_owner {
+                        identity.suspend_even_last_owner(&id).await?
+                    } else {
+                        identity.suspend_person(&id).await.map_err(lonely)?
+                    };
+                    (suspended, "is suspended", None)
                 }
                 Self::Resume { user } => {
                     let id = whom(identity, &user).await?.id;

@@ -12,6 +12,7 @@ use identity::{ApiTerms, Identity, KeyState, NewKey, NewTenant, Registry, Settin
 use store::Sqlite;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+pub(crate) const ISSUER: &str = "https://api.novastraxis.com";
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 pub(crate) struct Desk {

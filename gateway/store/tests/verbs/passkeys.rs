@@ -14,7 +14,7 @@ use identity::{
     ShownPasskey, SignInError,
 };
 
-use crate::desk::{Desk, desk};
+use crate::desk::{Desk, ISSUER, desk};
 use crate::people::PASSWORD;
 
 const PARTY: Party<'static> = Party { origin: "https://api.example.com" };
@@ -111,8 +111,8 @@ async fn a_passkey_lets_its_user_in_past_a_lock_and_a_copy_nobody() {
     assert!(matches!(desk.identity.sign_in("ann", PASSWORD, None).await, Err(SignInError::Wrong)));
     let who = phone.sign_in(&desk, 3).await.unwrap();
     assert_eq!(who.user(), ann.id);
-    let cookie = desk.identity.begin_browser_session(&who).await.unwrap();
-    let session = desk.identity.browser_session(cookie.reveal()).await.unwrap().unwrap();
+    let cookie = desk.identity.begin_browser_session(&who, ISSUER).await.unwrap();
+    let session = desk.identity.browser_session(cookie.reveal(), ISSUER).await.unwrap().unwrap();
     assert_eq!(session.methods, ["hwk", "mfa"]);
     assert_eq!(desk.deeds_of(DeedClass::Lockout).await.last().unwrap().action, "release");
     for counter in [3, 2, 0] {

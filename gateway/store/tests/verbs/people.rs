@@ -10,7 +10,7 @@ use identity::{
     SignInError, Terms, WeakPassword,
 };
 
-use crate::desk::{Desk, acme, api, desk};
+use crate::desk::{Desk, ISSUER, acme, api, desk};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -151,7 +151,7 @@ async fn who_confirms_a_second_factor_leaves_nothing_that_began_without_it() {
     let desk = desk().await;
     let ann = desk.person("ann").await;
     let session = desk.session("ann").await;
-    let browser = desk.identity.begin_browser_session(&desk.signed_in("ann").await).await.unwrap();
+    let browser = desk.identity.begin_browser_session(&desk.signed_in("ann").await, ISSUER).await.unwrap();
     let enrolment = desk.identity.enrol_factor(&ann.id, "Portcullis").await.unwrap();
     let wrong = desk.identity.confirm_factor(&ann.id, "000000").await;
     assert!(matches!(wrong, Err(FactorError::Wrong)), "{wrong:?}");
@@ -160,7 +160,7 @@ async fn who_confirms_a_second_factor_leaves_nothing_that_began_without_it() {
     let before = (vec!["pwd".to_owned()], desk.now());
     let (_, who) = desk.identity.step_up(&ann.id, &code, before).await.unwrap();
     assert!(desk.key(&session.grant.id).await.revoked.is_some());
-    assert!(desk.identity.browser_session(browser.reveal()).await.unwrap().is_none());
+    assert!(desk.identity.browser_session(browser.reveal(), ISSUER).await.unwrap().is_none());
     let terms = terms();
     let next = desk.identity.begin_session(&who, terms.of(&"cloudnx".parse().unwrap()).unwrap(), None).await.unwrap();
     let KeySecret::Granted(grant) = &next.grant.secret else { panic!() };
@@ -320,8 +320,8 @@ async fn a_password_is_changed_by_who_knows_it_and_must_be_a_good_one() {
 async fn the_browser_of_the_issuer_is_known_until_it_idles_ends_or_the_password_changes() {
     let desk = desk().await;
     let ann = desk.person("ann").await;
-    let begin = async || desk.identity.begin_browser_session(&desk.signed_in("ann").await).await.unwrap();
-    let known = async |value: &str| desk.identity.browser_session(value).await.unwrap().map(|it| it.user);
+    let begin = async || desk.identity.begin_browser_session(&desk.signed_in("ann").await, ISSUER).await.unwrap();
+    let known = async |value: &str| desk.identity.browser_session(value, ISSUER).await.unwrap().map(|it| it.user);
     let first = begin().await;
     let second = begin().await;
     assert_ne!(first.reveal(), second.reveal());

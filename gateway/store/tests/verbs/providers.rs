@@ -9,7 +9,7 @@ use identity::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::desk::{Desk, acme, desk};
+use crate::desk::{Desk, ISSUER, acme, desk};
 use crate::people::terms;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -62,12 +62,20 @@ impl Desk {
     ) -> Result<String, EnterError> {
         let (claims, methods) = (claims(said), vec!["pwd".to_owned()]);
         let authenticated = self.moment();
-        let who = OutsideUser { subject, session, authenticated, methods, claims: &claims, id_token: "a.b.c" };
+        let who = OutsideUser {
+            issuer: ISSUER,
+            subject,
+            session,
+            authenticated,
+            methods,
+            claims: &claims,
+            id_token: "a.b.c",
+        };
         Ok(self.identity.enter_outside(provider, &who, &terms()).await?.reveal().to_owned())
     }
 
     async fn user_of(&self, cookie: &str) -> Option<String> {
-        self.identity.browser_session(cookie).await.unwrap().map(|it| it.user)
+        self.identity.browser_session(cookie, ISSUER).await.unwrap().map(|it| it.user)
     }
 
     async fn roles_of(&self, user: &str) -> Vec<String> {
@@ -194,7 +202,7 @@ async fn who_is_linked_is_who_they_are_and_a_link_is_of_one_connection_alone() {
     desk.identity.link_outside(&provider.id, "sub-1", &ann.id).await.unwrap();
     let cookie = desk.comes(&provider, ("sub-1", None), nothing).await.unwrap();
     assert_eq!(desk.user_of(&cookie).await.as_deref(), Some(ann.id.as_str()));
-    assert_eq!(desk.identity.browser_session(&cookie).await.unwrap().unwrap().tenant, Some(acme()));
+    assert_eq!(desk.identity.browser_session(&cookie, ISSUER).await.unwrap().unwrap().tenant, Some(acme()));
     assert!(matches!(desk.comes(&provider, ("sub-2", None), nothing).await, Err(EnterError::Unlinked)));
     let bob = desk.person("bob").await;
     let taken = desk.identity.link_outside(&provider.id, "sub-1", &bob.id).await;

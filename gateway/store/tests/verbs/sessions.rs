@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{ApiName, DeedClass, GrantKind, KeySecret};
 use identity::{BeginSessionError, Page, RefreshError, Session};
 
-use crate::desk::{Desk, acme, desk};
+use crate::desk::{Desk, ISSUER, acme, desk};
 use crate::people::terms;
 
 impl Desk {
@@ -164,15 +164,17 @@ async fn who_leaves_everywhere_leaves_nothing_behind_and_nobody_else_does() {
     for tenant in [&acme(), &acme(), &globex] {
         desk.identity.begin_session(&who, terms.of(&cloudnx()).unwrap(), Some(tenant)).await.unwrap();
     }
-    let browser = desk.identity.begin_browser_session(&who).await.unwrap();
+    let browser = desk.identity.begin_browser_session(&who, ISSUER).await.unwrap();
     let _ = desk.session("bob").await;
     // Where the provider of one tenant has said who somebody is, that tenant is everywhere.
     assert_eq!(desk.identity.leave_everywhere(&ann.id, Some(&globex)).await.unwrap(), 1);
     assert_eq!(desk.alive().await, 3);
-    assert!(desk.identity.browser_session(browser.reveal()).await.unwrap().is_some());
+    assert!(desk.identity.browser_session(browser.reveal(), ISSUER).await.unwrap().is_some());
+    let elsewhere = desk.identity.browser_session(browser.reveal(), "https://api.cloudnexus.io").await.unwrap();
+    assert!(elsewhere.is_none(), "what was begun at one issuer is nobody's at the other");
     assert_eq!(desk.identity.leave_everywhere(&ann.id, None).await.unwrap(), 2);
     assert_eq!(desk.alive().await, 1, "bob stays");
-    assert!(desk.identity.browser_session(browser.reveal()).await.unwrap().is_none());
+    assert!(desk.identity.browser_session(browser.reveal(), ISSUER).await.unwrap().is_none());
     let left = desk.deeds_of(DeedClass::SessionEnd).await;
     assert_eq!(
         left.iter().filter(|it| it.action == "leave_everywhere" && it.target == Some(ann.id.clone())).count(),

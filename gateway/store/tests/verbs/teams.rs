@@ -183,6 +183,12 @@ async fn somebody_is_left_to_look_after_a_tenant_however_they_came_to_it() {
     let deleted = desk.identity.delete_person(&ann.id).await;
     assert!(matches!(deleted, Err(ChangePersonError::LastOwner(_))));
     assert!(matches!(desk.identity.expel(&ann.id, &acme()).await, Err(ChangePersonError::LastOwner(_))));
+    let suspended = desk.identity.suspend_person(&ann.id).await;
+    assert!(matches!(suspended, Err(ChangePersonError::LastOwner(_))));
+    // Where that cannot wait it is said, and they may be resumed and suspended again.
+    assert!(desk.identity.suspend_even_last_owner(&ann.id).await.unwrap().suspended);
+    assert!(desk.identity.suspend_person(&ann.id).await.is_ok(), "they look after nothing any more");
+    desk.identity.resume_person(&ann.id).await.unwrap();
     // Being an owner twice is being one.
     let owner = ["owner".parse().unwrap()];
     desk.identity.set_roles(&ann.id, &acme(), &owner, &terms()).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use authn::is_same_site;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Declined, NativeVerb, Scope};
@@ -12,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::back::Back;
 use super::{known, page};
 use crate::html::{Markup, Page};
-use crate::oauth::{Act, Code, Fault, Form, Turned};
+use crate::oauth::asked::GONE;
+use crate::oauth::{Act, Code, Fault, Turned};
 
 /// How long a user may think about it.
 const WAITS: Duration = Duration::from_mins(10);
@@ -72,22 +72,14 @@ pub(in super::super) async fn decide(act: &mut Act<'_>) -> Result<Response, Turn
 }
 
 async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
-    let gone = Fault::new(Code::InvalidRequest, "the question is not here any more: go back to the application");
-    if !is_same_site(&act.question.headers, [act.offered.issuer.as_str()]) {
-        return Err(gone.into());
-    }
-    let form = Form::of_body(act.question)?;
-    let handle = form.required("asked", "the question is missing")?;
-    let session = act.signed_in().await?.ok_or(gone)?;
-    let text = act.identity().take_waiting(ASKED, &session.user, handle).await?.ok_or(gone)?;
-    let Wish { allowed, state } = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
+    let (session, form, Wish { allowed, state }) = act.answered(ASKED, |it| &it.user).await?;
     if session.tenant.is_some_and(|it| it != allowed.tenant) {
-        return Err(gone.into());
+        return Err(GONE.into());
     }
     // It may have been suspended meanwhile, or be another's place by now.
     let client = known(act, &allowed.client).await?;
     if !client.leads_back_to(&allowed.redirect_uri) {
-        return Err(gone.into());
+        return Err(GONE.into());
     }
     let back = Back::new(&allowed.redirect_uri, state.as_deref(), &act.offered.issuer);
     if form.get("decision") != Some("allow") {

@@ -31,7 +31,7 @@ impl Act<'_> {
     pub(crate) async fn signed_in(&self) -> Result<Option<BrowserSession>, Turned> {
         // One that is there twice could be anybody's.
         let Ok(Some(value)) = authn::cookie(&self.question.headers, BROWSER_COOKIE) else { return Ok(None) };
-        let session = self.identity().browser_session(value).await?;
+        let session = self.identity().browser_session(value, &self.offered.issuer).await?;
         if let Some(it) = &session {
             self.person.get_or_init(|| it.user.clone());
         }
