@@ -200,9 +200,10 @@ impl Sequencer {
         self.stated < self.levels.size()
     }
 
-    /// Takes an entry, in memory.
-    pub(crate) fn add(&mut self, entry: &[u8]) {
-        let leaf = tree::leaf(entry);
+    /// Takes an entry, in memory: `whole` has the byte before it that its hash begins with.
+    pub(crate) fn add(&mut self, whole: &[u8]) {
+        let Some((_, entry)) = whole.split_first() else { return };
+        let leaf = tree::leaf_of(whole);
         wal::frame(&mut self.wal.frames, self.signer.tags(), (self.levels.size(), &leaf), entry);
         self.derive(leaf, entry);
     }

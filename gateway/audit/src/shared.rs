@@ -8,6 +8,7 @@ use domain::Clock;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::stall::Stall;
+use crate::tree::LEAF;
 use crate::{AuditSettings, Author, InFlight, Notice, Subjects};
 
 /// What requests and the writer have in common.
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
 /// What has been handed over and not been taken by the writer yet.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    /// Entries end to end.
+    /// Entries end to end, each after the byte that stands before it when it is hashed.
     pub(crate) bytes: Vec<u8>,
     /// Where each of them ends.
     pub(crate) ends: Vec<usize>,
@@ -107,6 +108,7 @@ impl Shared {
     pub(crate) fn hand_over(&self, write: impl FnOnce(&Author, u64, &mut Vec<u8>)) -> u64 {
         let mut pending = self.pending();
         let node_seq = pending.appended;
+        pending.bytes.push(LEAF);
         write(&self.author, node_seq, &mut pending.bytes);
         let end = pending.bytes.len();
         pending.ends.push(end);

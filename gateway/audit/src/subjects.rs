@@ -95,9 +95,14 @@ impl SubjectKey {
     ///
     /// INVARIANT: what is sealed for one request is always the same, because its id is the nonce.
     pub fn seal(&self, id: &[u8; 16], source: &str, path: &str, reads: Option<&str>) -> Option<Sealed> {
-        let lines: Vec<&str> = [source, path].into_iter().chain(reads).collect();
-        let mut text = lines.join("\n").into_bytes();
-        text.reserve(AES_256_GCM.tag_len());
+        let length = source.len() + 1 + path.len() + reads.map_or(0, |it| it.len() + 1);
+        // Room for all of it at once: it is made for every request.
+        let mut text = Vec::with_capacity(length + AES_256_GCM.tag_len());
+        text.extend_from_slice(source.as_bytes());
+        for line in std::iter::once(path).chain(reads) {
+            text.push(b'\n');
+            text.extend_from_slice(line.as_bytes());
+        }
         self.key.seal_in_place_append_tag(nonce(id), Aad::from(id), &mut text).ok()?;
         Some(Sealed { key: self.id.clone(), text: STANDARD_NO_PAD.encode(text) })
     }

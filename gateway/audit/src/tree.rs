@@ -14,13 +14,21 @@ use aws_lc_rs::digest::{SHA256, digest};
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
+/// What stands before the bytes of an entry when they are hashed.
+pub(crate) const LEAF: u8 = 0;
+
 /// The hash of one entry's bytes.
 pub fn leaf(bytes: &[u8]) -> Hash {
     // One call over a copy costs less than the context that several calls share.
     let mut whole = Vec::with_capacity(1 + bytes.len());
-    whole.push(0);
+    whole.push(LEAF);
     whole.extend_from_slice(bytes);
-    finished(digest(&SHA256, &whole).as_ref())
+    leaf_of(&whole)
+}
+
+/// The same of bytes that [`LEAF`] stands before already, without a copy.
+pub(crate) fn leaf_of(whole: &[u8]) -> Hash {
+    finished(digest(&SHA256, whole).as_ref())
 }
 
 /// The hash over two subtrees.

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
-use domain::{Arrival, Call, Faults, NativeVerb, Operation, OperationId, Timestamp, Upstream};
+use domain::{Arrival, Call, Faults, NativeVerb, Operation, Timestamp, Upstream};
 use hashbrown::HashMap;
 use http::{HeaderName, HeaderValue};
 
@@ -20,8 +21,9 @@ use crate::validate::{Invalid, InvalidKind, Validator, Wrong};
 #[derive(Clone, Debug)]
 pub struct Catalog {
     pub(crate) profiles: Vec<Profile>,
-    /// What is kept of each operation beside what other rooms may know; in the order of `profiles`.
-    pub(crate) operations: Vec<HashMap<OperationId, Kept>>,
+    /// What is kept of each operation beside what other rooms may know, by where it lies: asked several times for every
+    /// request, and its name takes three times as long to look up.
+    pub(crate) operations: HashMap<usize, Kept>,
     pub(crate) hosts: HashMap<String, Host>,
     /// What follows the first label of a host that stands for the first segment of a path, and the host it is a path of.
     pub(crate) virtual_hosts: HashMap<String, String>,
@@ -35,6 +37,8 @@ pub struct Catalog {
 /// What this room alone knows of an operation.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
+    /// Held, so that no other can take its place.
+    pub(crate) operation: Arc<Operation>,
     pub(crate) validator: Validator,
     /// Where its surface stands in the profile.
     pub(crate) surface: usize,
@@ -122,7 +126,7 @@ impl Catalog {
 
     /// The surface of a call: its dialect and the service its signatures are made for.
     pub fn surface(&self, call: &Call) -> Option<&Surface> {
-        self.profile(call).surfaces.get(self.kept(call)?.surface)
+        self.profile(call).surfaces.get(self.kept(&call.operation)?.surface)
     }
 
     /// The words for refusing a call: those of its API, or of OAuth where a client asks the issuer.
@@ -138,7 +142,7 @@ impl Catalog {
         if words_refusals(call) {
             return Ok(());
         }
-        self.kept(call).map_or_else(stranger, |it| it.validator.head(call, arrival))
+        self.kept(&call.operation).map_or_else(stranger, |it| it.validator.head(call, arrival))
     }
 
     /// The whole body of a [`domain::Body::Checked`] operation against the document.
@@ -146,12 +150,12 @@ impl Catalog {
         if words_refusals(call) {
             return Ok(());
         }
-        self.kept(call).map_or_else(stranger, |it| it.validator.body(call, arrival, body))
+        self.kept(&call.operation).map_or_else(stranger, |it| it.validator.body(call, arrival, body))
     }
 
     /// What every answer of this call carries now because its version, or the operation itself, is on its way out.
     pub fn notices(&self, call: &Call, now: Timestamp) -> Option<&[(HeaderName, HeaderValue)]> {
-        let version = self.kept(call)?.version.and_then(|it| self.profile(call).versions.get(it));
+        let version = self.kept(&call.operation)?.version.and_then(|it| self.profile(call).versions.get(it));
         match version {
             Some(version) if version.is_deprecated(now) => Some(version.headers()),
             Some(_) | None => call.operation.deprecated.then_some(&*self.flagged),
@@ -166,8 +170,8 @@ impl Catalog {
     /// Where requests for an operation are sent.
     pub fn upstream_of(&self, operation: &Operation) -> &Upstream {
         let profile = self.profiles.get(operation.api_index).unwrap_or(&self.closed);
-        let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
-        let own = kept.and_then(|it| profile.surfaces.get(it.surface)).and_then(|it| it.upstream.as_ref());
+        let own =
+            self.kept(operation).and_then(|it| profile.surfaces.get(it.surface)).and_then(|it| it.upstream.as_ref());
         own.unwrap_or(&profile.upstream)
     }
 
@@ -217,7 +221,9 @@ impl Catalog {
 
     /// What a call reads besides its own resource, where its document says that a header names such a thing.
     pub fn source(&self, host: &Host, call: &Call, arrival: &Arrival) -> Result<Option<Source>, Invalid> {
-        let Some(reads) = self.kept(call).and_then(|it| it.validator.reads.as_ref()) else { return Ok(None) };
+        let Some(reads) = self.kept(&call.operation).and_then(|it| it.validator.reads.as_ref()) else {
+            return Ok(None);
+        };
         let source = reads.of(host, arrival)?;
         self.validate_head(&source.call, &source.arrival).map_err(|it| it.about(reads.header.as_str()))?;
         Ok(Some(source))
@@ -225,13 +231,17 @@ impl Catalog {
 
     /// What tells an operation from others of its path: what must be there in the query, or among the headers.
     pub fn selectors(&self, operation: &Operation) -> &[Selector] {
-        let kept = self.operations.get(operation.api_index).and_then(|it| it.get(&operation.id));
-        kept.map_or(&[], |it| it.validator.selectors.as_slice())
+        self.kept(operation).map_or(&[], |it| it.validator.selectors.as_slice())
     }
 
-    fn kept(&self, call: &Call) -> Option<&Kept> {
-        self.operations.get(call.operation.api_index)?.get(&call.operation.id)
+    fn kept(&self, operation: &Operation) -> Option<&Kept> {
+        self.operations.get(&place(operation)).filter(|it| place(&it.operation) == place(operation))
     }
+}
+
+/// Where an operation lies, by which it is told from every other that is held.
+pub(crate) fn place(operation: &Operation) -> usize {
+    std::ptr::from_ref(operation).addr()
 }
 
 /// Whether an operation of the gateway's own looks at its requests itself.

@@ -10,10 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Api, ApiName, AuthMethod, BadName, Fault, Faults, Operation, OperationId, RoleName, Scope, Upstream};
-use hashbrown::HashMap;
+use domain::{Api, ApiName, AuthMethod, BadName, Fault, Faults, Operation, RoleName, Scope, Upstream};
 
-use crate::catalog::{Catalog, Kept};
+use crate::catalog::{Catalog, Kept, place};
 use crate::dialect::Dialect;
 use crate::marks::KeyMarks;
 use crate::openapi::{self, Document, Documented};
@@ -64,7 +63,8 @@ pub(crate) fn load(dir: &Path) -> Result<Catalog, Unsound> {
         return Err(Unsound { faults, apis: sketch::all(drafts), all });
     }
     // INVARIANT: a draft without settings has a fault, so that none is left out here.
-    let (profiles, operations): (Vec<Profile>, Vec<_>) = drafts.into_iter().filter_map(Draft::finish).unzip();
+    let (profiles, kept): (Vec<Profile>, Vec<_>) = drafts.into_iter().filter_map(Draft::finish).unzip();
+    let operations = kept.into_iter().flatten().map(|it| (place(&it.operation), it)).collect();
     let closed = profiles.first().map(closed).ok_or_else(|| Unsound::of(dir, "there is no API here"))?;
     let marks = KeyMarks::of(&profiles).map_err(|why| Unsound::of(dir, &format!("too many key prefixes: {why}")))?;
     let (unclaimed, flagged) = (Dialect::plain(), version::flagged());
@@ -187,15 +187,15 @@ impl Draft {
     }
 
     /// Nothing was found wrong: the profile as it runs.
-    fn finish(self) -> Option<(Profile, HashMap<OperationId, Kept>)> {
+    fn finish(self) -> Option<(Profile, Vec<Kept>)> {
         let settings = self.settings?;
         let mut operations = Vec::new();
-        let mut kept = HashMap::new();
+        let mut kept = Vec::new();
         for (surface, document) in self.documents.into_iter().enumerate() {
             for it in document.operations {
                 let version = settings.version(&it.operation.template);
-                kept.insert(it.operation.id.clone(), Kept { validator: it.validator, surface, version });
-                operations.push(it.operation);
+                operations.push(Arc::clone(&it.operation));
+                kept.push(Kept { operation: it.operation, validator: it.validator, surface, version });
             }
         }
         let surfaces: Vec<Surface> = settings

@@ -8,6 +8,9 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::plan::{Plan, seconds_ceil};
 
+static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
@@ -22,23 +25,19 @@ pub struct Allowance {
 }
 
 /// What one API calls its three headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderNames {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderNames<'n> {
     /// The documented limit.
-    pub limit: HeaderName,
+    pub limit: &'n HeaderName,
     /// What is left.
-    pub remaining: HeaderName,
+    pub remaining: &'n HeaderName,
     /// When more will be left.
-    pub reset: HeaderName,
+    pub reset: &'n HeaderName,
 }
 
-impl Default for HeaderNames {
+impl Default for HeaderNames<'static> {
     fn default() -> Self {
-        Self {
-            limit: HeaderName::from_static("x-ratelimit-limit"),
-            remaining: HeaderName::from_static("x-ratelimit-remaining"),
-            reset: HeaderName::from_static("x-ratelimit-reset"),
-        }
+        Self { limit: &LIMIT, remaining: &REMAINING, reset: &RESET }
     }
 }
 
@@ -70,10 +69,10 @@ impl Allowance {
 
     /// Sets the API's own three headers and the two of the IETF draft (draft-ietf-httpapi-ratelimit-headers-11) in
     /// place of any that the upstream sent.
-    pub fn write(&self, names: &HeaderNames, headers: &mut HeaderMap) {
-        headers.insert(&names.limit, self.plan.limit.clone());
-        headers.insert(&names.remaining, HeaderValue::from(self.remaining));
-        headers.insert(&names.reset, HeaderValue::from(self.reset.seconds()));
+    pub fn write(&self, names: &HeaderNames<'_>, headers: &mut HeaderMap) {
+        headers.insert(names.limit, self.plan.limit.clone());
+        headers.insert(names.remaining, HeaderValue::from(self.remaining));
+        headers.insert(names.reset, HeaderValue::from(self.reset.seconds()));
         headers.insert(RATELIMIT_POLICY, self.plan.policy.clone());
         if let Some(value) = self.ratelimit() {
             headers.insert(RATELIMIT, value);
@@ -117,7 +116,7 @@ impl OverLimit {
     }
 
     /// Sets the headers of the allowance and `Retry-After`.
-    pub fn write(&self, names: &HeaderNames, headers: &mut HeaderMap) {
+    pub fn write(&self, names: &HeaderNames<'_>, headers: &mut HeaderMap) {
         self.allowance.write(names, headers);
         headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
     }

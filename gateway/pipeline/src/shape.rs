@@ -17,9 +17,9 @@ pub fn over_limit(profile: &Profile, over: &OverLimit, headers: &mut HeaderMap) 
 }
 
 /// The names under which an API shows its limits.
-fn names(profile: &Profile) -> HeaderNames {
+fn names(profile: &Profile) -> HeaderNames<'_> {
     let names = &profile.limits.headers;
-    HeaderNames { limit: names.limit.clone(), remaining: names.remaining.clone(), reset: names.reset.clone() }
+    HeaderNames { limit: &names.limit, remaining: &names.remaining, reset: &names.reset }
 }
 
 /// When the key ends that was shown, where that is soon.

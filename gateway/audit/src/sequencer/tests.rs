@@ -14,7 +14,7 @@ fn what_was_written_holds_before_the_tiles_over_it_are_in_place() {
     let mut sequencer = sequencer(folder.path());
     let whole = FULL as u64 * FULL as u64;
     for it in 0..whole + 300 {
-        sequencer.add(&it.to_be_bytes());
+        sequencer.add(&[&[tree::LEAF], &it.to_be_bytes()[..]].concat());
         // Around the entry that makes a tile of the second level whole.
         if [whole - 2, whole - 1, whole, whole + 255, whole + 299].contains(&it) {
             sequencer.write().unwrap();

@@ -229,6 +229,14 @@ fn host(headers: &HeaderMap, authority: Option<&str>) -> Option<String> {
 }
 
 fn bare(authority: &str) -> Option<String> {
+    // What nearly every host is, known in one pass: lower case, without port or trailing dot.
+    let usual = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, b'-' | b'.' | b'_');
+    if !authority.is_empty()
+        && !authority.ends_with('.')
+        && authority.bytes().fold(true, |so_far, it| so_far & usual(it))
+    {
+        return Some(authority.to_owned());
+    }
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host,
         Some(_) | None => authority,

@@ -104,7 +104,7 @@ pub(crate) async fn gather(edge: &Edge, session: &mut Session, passing: &mut Pas
     let mut whole = BytesMut::new();
     loop {
         let now = clock.tick();
-        let until = passing.until(passing.pause(now, bounds), now);
+        let until = passing.until(passing.pause(now, bounds).map(|it| now + it));
         let left = until.map_or(bounds.idle(), |it| it.since(now).saturating_sub(GRACE));
         // What pingora has kept of a body to send it again, and only that, tells it that there is one to be sent. It keeps
         // the first piece, and has no room for all.

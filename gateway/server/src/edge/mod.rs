@@ -84,7 +84,7 @@ impl Edge {
 
     /// Every step up to forwarding. An answer of the gateway's own is sent here.
     async fn decide(&self, session: &mut Session, passing: &mut Passing) -> pingora::Result<bool> {
-        let at = self.gateway.clock.now();
+        let at = passing.fresh.take().unwrap_or_else(|| self.gateway.clock.now());
         let configuration = self.gateway.configuration();
         let mut head = accept::Head::read(session, at, &self.gateway);
         let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts(&configuration.catalog)));
@@ -137,7 +137,7 @@ impl Edge {
         // Where pingora sees to it, this is only for an API behind that takes nothing.
         let two = session.as_downstream().is_http2();
         let patience = if two { passing.unnoticed(patience, &self.bounds) } else { self.bounds.idle() };
-        let _ = WATCH.try_with(|it| it.extend(passing.until(Some(patience), now)));
+        let _ = WATCH.try_with(|it| it.extend(passing.until(Some(now + patience))));
     }
 }
 
@@ -189,9 +189,11 @@ impl ProxyHttp for Edge {
     /// No module: the one that pingora adds by itself compresses, which is left to upstreams.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _passing: &mut Box<Passing>) -> pingora::Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, passing: &mut Box<Passing>) -> pingora::Result<()> {
         // Until the operation is known, the bound of a request is the one of reading and deciding.
-        let now = self.gateway.clock.tick();
+        let at = self.gateway.clock.now();
+        passing.fresh = Some(at);
+        let now = at.tick;
         let _ = WATCH.try_with(|it| it.head_read(now + self.bounds.decide() + GRACE));
         let aged = gate::LINK.try_with(|link| {
             link.end_head();
@@ -292,17 +294,19 @@ impl ProxyHttp for Edge {
         if end {
             let _ = gate::LINK.try_with(|it| it.heard_out());
         }
-        let now = self.gateway.clock.tick();
+        // Of a request without a body, which most are, nothing is timed here.
+        let now = || self.gateway.clock.tick();
         let piece = chunk.as_ref().map_or(0, Bytes::len);
-        if passing.awaits_body() && !passing.pace.as_mut().is_none_or(|it| it.keeps(piece, now, &self.bounds)) {
+        if passing.awaits_body() && !passing.pace.as_mut().is_none_or(|it| it.keeps(piece, now(), &self.bounds)) {
             return passing.end(Answer::BodyCut);
         }
         if end {
             passing.rest();
             // Who stalls now is the API behind: where pingora does not see to it, the connection ends.
-            let _ = WATCH.try_with(|it| it.extend(passing.until(passing.patience(&self.bounds), now)));
+            let waited = passing.patience(&self.bounds).map(|it| now() + it);
+            let _ = WATCH.try_with(|it| it.extend(passing.until(waited)));
         } else {
-            self.wait(session, passing, now);
+            self.wait(session, passing, now());
         }
         passing.pass_body(chunk, end)
     }

@@ -7,7 +7,7 @@ use authn::dpop::NONCE;
 use authn::{Keyring, PayloadCheck};
 use bytes::Bytes;
 use catalog::{Catalog, Dialect, Profile};
-use domain::{Arrival, Call, Caller, KeyId, Tick};
+use domain::{Arrival, Call, Caller, KeyId, Moment, Tick};
 use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
@@ -41,6 +41,8 @@ pub(crate) const OURS: &str = "x-portcullis-";
 #[derive(Default)]
 pub(crate) struct Passing {
     pub(crate) configuration: Option<Arc<Configuration>>,
+    /// The last reading of the clock, for as long as nothing was waited for since.
+    pub(crate) fresh: Option<Moment>,
     pub(crate) trail: Option<Trail>,
     pub(crate) arrival: Option<Arrival>,
     /// Why the gateway ended a request that was already on its way.
@@ -149,11 +151,10 @@ impl Passing {
         self.pace.filter(|_| self.awaits_body()).map(|it| it.patience(now, bounds))
     }
 
-    /// Until when the request goes on, where it waits no longer than this for what comes next.
-    pub(crate) fn until(&self, patience: Option<Duration>, now: Tick) -> Option<Tick> {
+    /// Until when the request goes on, where it waits no longer than until then for what comes next.
+    pub(crate) fn until(&self, waited: Option<Tick>) -> Option<Tick> {
         let asked = self.forward.as_ref().zip(self.arrival.as_ref());
         let deadline = asked.and_then(|(it, arrival)| Some(arrival.at.tick + it.call().operation.deadline?));
-        let waited = patience.map(|it| now + it);
         deadline.into_iter().chain(waited).min().map(|it| it + GRACE)
     }
 
@@ -373,8 +374,7 @@ impl<'a> Stamps<'a> {
         if let Ok(id) = HeaderValue::try_from(arrival.id.text()) {
             headers.insert(REQUEST_ID, id);
         }
-        let dialect = self.catalog.zip(self.call).map(|(catalog, call)| catalog.dialect(call));
-        if let Some((name, id)) = dialect.and_then(|it| it.request_id(&arrival.id)) {
+        if let Some((name, id)) = self.dialect().and_then(|it| it.request_id(&arrival.id)) {
             headers.insert(name, id);
         }
         if arrival.source.tls {
