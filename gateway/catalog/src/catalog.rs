@@ -235,7 +235,7 @@ impl Catalog {
     }
 
     fn kept(&self, operation: &Operation) -> Option<&Kept> {
-        self.operations.get(&place(operation)).filter(|it| place(&it.operation) == place(operation))
+        self.operations.get(&place(operation))
     }
 }
 
