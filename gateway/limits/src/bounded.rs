@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::Tick;
 use hashbrown::HashTable;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 const MAX_SHARDS: usize = 256;
 /// A shard of fewer seats fills unevenly, so that a small map would forget well below its bound.
@@ -26,7 +27,8 @@ pub(crate) trait Fades {
 pub(crate) struct Bounded<V> {
     shards: Box<[Mutex<Shard<V>>]>,
     seats: usize,
-    hashers: [RandomState; 2],
+    /// Begun with the secrets.
+    hasher: SipHasher13,
 }
 
 struct Shard<V> {
@@ -42,7 +44,7 @@ struct Seat<V> {
     value: V,
 }
 
-/// Two hashes of one key.
+/// The hash of a key, in two halves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Name(u64, u64);
 
@@ -54,7 +56,7 @@ impl<V: Fades> Bounded<V> {
         Self {
             shards: std::iter::repeat_with(shard).take(shards).collect(),
             seats: bound / shards,
-            hashers: [RandomState::new(), RandomState::new()],
+            hasher: SipHasher13::new_with_keys(RandomState::new().hash_one(0), RandomState::new().hash_one(1)),
         }
     }
 
@@ -89,8 +91,10 @@ impl<V: Fades> Bounded<V> {
     }
 
     fn name(&self, key: &impl Hash) -> Name {
-        let [first, second] = &self.hashers;
-        Name(first.hash_one(key), second.hash_one(key))
+        let mut hasher = self.hasher;
+        key.hash(&mut hasher);
+        let hash = hasher.finish128();
+        Name(hash.h1, hash.h2)
     }
 
     /// The shard of a name. Never `None`, for there is always a first. The table inside takes its place and its tag from
