@@ -212,10 +212,11 @@ impl Entry {
         })
     }
 
-    /// Notes a use, to within a second.
+    /// Notes a use, to within a second; the first one after it was rotated in any case, because that is what is asked for.
     pub(crate) fn mark_used(&self, now: Timestamp) {
         let noted = self.last_used.load(Ordering::Relaxed);
-        if noted == UNUSED || noted.saturating_add(USE_GRAIN) <= now.nanos() {
+        let replaced = noted < self.overlap_since && self.overlap_since <= now.nanos();
+        if noted == UNUSED || replaced || noted.saturating_add(USE_GRAIN) <= now.nanos() {
             self.last_used.store(now.nanos(), Ordering::Relaxed);
         }
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::Vault;
+use domain::{Overlap, Vault};
 use proptest::prelude::*;
 
 use super::*;
@@ -81,6 +81,22 @@ fn a_use_is_noted_to_the_second_and_outlives_changes() {
     entry.mark_used(NOW + Duration::from_secs(1));
     assert_eq!(second.used_since(NOW + Duration::from_secs(1)).len(), 1);
     assert_eq!(second.used_since(NOW + Duration::from_secs(2)), []);
+}
+
+#[test]
+fn the_first_use_after_a_rotation_is_noted_however_soon_it_comes() {
+    let record = kept(&key(1));
+    let first = ring(std::slice::from_ref(&record));
+    first.find_minted(&key(1), secrets().peppers()).unwrap().mark_used(NOW);
+    let rotated = NOW + Duration::from_millis(20);
+    let overlap = Overlap { since: rotated, until: NOW + Duration::from_hours(24) };
+    let second = first.apply([Change::Key(Box::new(KeyRecord { overlap: Some(overlap), ..record }))]);
+    let entry = second.find_minted(&key(1), secrets().peppers()).unwrap();
+    let used = NOW + Duration::from_millis(700);
+    entry.mark_used(used);
+    assert_eq!(entry.last_used(), Some(used));
+    entry.mark_used(used + Duration::from_millis(200));
+    assert_eq!(entry.last_used(), Some(used), "and to the second again");
 }
 
 #[test]
