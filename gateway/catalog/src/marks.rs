@@ -56,11 +56,16 @@ impl KeyMarks {
     }
 
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        self.keys.is_match(&*spelled(text))
+        self.is_among(spelled(text).as_bytes())
     }
 
     pub(crate) fn is_among(&self, bytes: &[u8]) -> bool {
-        self.keys.is_match(bytes)
+        // What is shorter than any key can be is a name that happens to begin like one.
+        let long = |from: usize| {
+            let rest = bytes.get(from..).unwrap_or_default();
+            *keyformat::IMPORTED_LEN.start() <= rest.iter().take_while(|it| is_of_word(**it)).count()
+        };
+        self.keys.find_overlapping_iter(bytes).any(|it| long(it.start()))
     }
 
     pub(crate) fn taken_out<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -72,6 +77,11 @@ impl KeyMarks {
         let left = if self.access_keys { without_secrets(left) } else { left };
         without_numbers(left)
     }
+}
+
+/// Whether it stands inside one part of an address or of a header.
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"/?&=#,;\"".contains(&byte)
 }
 
 /// Where a token begins, if there is one.

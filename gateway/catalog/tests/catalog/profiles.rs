@@ -124,12 +124,23 @@ fn what_begins_like_a_key_of_any_api_is_seen_in_an_address_and_taken_out() {
         assert_eq!(catalog.without_keys(address), taken_out);
         assert_eq!(catalog.shows_key(address), address != taken_out, "{address}");
     }
-    check("/v2/servers/nsx_live_abc", "/v2/servers/[key]");
-    check("/v2/servers/cn_live_sk_abc/power", "/v2/servers/[key]");
-    check("/v2/a%20b/nx%5Flive%5fsk_abc?x=nvs_live_1", "/v2/a b/[key]");
-    check("/v2/nx%255Flive%255fsk_abc", "/v2/[key]");
-    check("/v2/servers?sort=nvs_live_1", "/v2/servers?sort=[key]");
+    check("/v2/servers/nsx_live_abc4567", "/v2/servers/[key]");
+    check("/v2/servers/cn_live_sk_abc45/power", "/v2/servers/[key]");
+    check("/v2/a%20b/nx%5Flive%5fsk_abc456?x=nvs_live_1", "/v2/a b/[key]");
+    check("/v2/nx%255Flive%255fsk_abc456", "/v2/[key]");
+    check("/v2/servers?sort=nvs_live_1234567", "/v2/servers?sort=[key]");
+    check("/v2/servers?sort=nvs_live_nvs_live_1", "/v2/servers?sort=[key]");
     check("/v2/a%20b/nx_test?sort=live_", "/v2/a%20b/nx_test?sort=live_");
+}
+
+#[test]
+fn what_is_shorter_than_any_key_is_a_name_that_begins_like_one() {
+    let catalog = load(&shipped());
+    for address in ["/v2/servers/nsx_live_db", "/v2/servers/nsx_live_db/disks/d-0123456789", "/v2?owner=nsx_live_x&a=b"]
+    {
+        assert!(!catalog.shows_key(address), "{address}");
+        assert!(catalog.without_keys(address).ends_with("[key]"), "{address} is not told all the same");
+    }
 }
 
 #[test]
