@@ -135,7 +135,7 @@ fn misfit(error: &ValidationError<'_>) -> Wrong {
 fn malformed(broken: Broken) -> Invalid {
     let message = broken.message();
     let field = match broken {
-        Broken::Twice(key) => Some(key).filter(|it| words::is_plain(it)),
+        Broken::Twice(key) => Some(key).filter(|it| words::is_plain_path(it)),
         Broken::NotUtf8 | Broken::TooDeep | Broken::Syntax(..) => None,
     };
     Wrong { kind: InvalidKind::Body, field, message }.into()

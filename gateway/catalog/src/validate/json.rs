@@ -18,7 +18,7 @@ pub(crate) enum Broken {
     NotUtf8,
     /// Arrays and objects more than 64 deep.
     TooDeep,
-    /// An object names this key twice.
+    /// An object names a key twice: where it stands, as in `x.items[2].y`.
     Twice(String),
     /// Not JSON from this line and column on.
     Syntax(usize, usize),
@@ -57,6 +57,16 @@ impl Reading<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         let left = self.left.checked_sub(1).ok_or_else(|| self.refuse(Broken::TooDeep))?;
         Ok(Self { left, ..self })
+    }
+
+    /// Says of what is named twice in what it stands.
+    fn within(self, place: impl FnOnce() -> String) {
+        let broken = self.broken.take().map(|it| match it {
+            Broken::Twice(inner) if inner.starts_with('[') => Broken::Twice(place() + &inner),
+            Broken::Twice(inner) => Broken::Twice(place() + "." + &inner),
+            Broken::NotUtf8 | Broken::TooDeep | Broken::Syntax(..) => it,
+        });
+        self.broken.set(broken);
     }
 
     fn refuse<E: serde::de::Error>(self, broken: Broken) -> E {
@@ -111,10 +121,16 @@ impl<'de> Visitor<'de> for Reading<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let inner = self.deeper()?;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(inner)? {
-            items.push(item);
+        loop {
+            match seq.next_element_seed(inner) {
+                Ok(Some(item)) => items.push(item),
+                Ok(None) => return Ok(Value::Array(items)),
+                Err(error) => {
+                    self.within(|| format!("[{}]", items.len()));
+                    return Err(error);
+                }
+            }
         }
-        Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -122,9 +138,12 @@ impl<'de> Visitor<'de> for Reading<'_> {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             match object.entry(key) {
-                Entry::Vacant(entry) => entry.insert(map.next_value_seed(inner)?),
+                Entry::Vacant(entry) => {
+                    let value = map.next_value_seed(inner).inspect_err(|_| self.within(|| entry.key().clone()))?;
+                    entry.insert(value);
+                }
                 Entry::Occupied(entry) => return Err(self.refuse(Broken::Twice(entry.key().clone()))),
-            };
+            }
         }
         Ok(Value::Object(object))
     }

@@ -333,7 +333,9 @@ fn a_body_that_readers_could_understand_differently_is_refused() {
     let documented = with_body("{ type: object }");
     let check = |text: &[u8], expected: &str| assert_eq!(body(&documented, text), [expected], "{text:?}");
     check(br#"{"role":"user","role":"admin"}"#, "`role` is given twice");
-    check(br#"{"a":{"b":1,"\u0062":2}}"#, "`b` is given twice");
+    check(br#"{"a":{"b":1,"\u0062":2}}"#, "`a.b` is given twice");
+    check(br#"{"b":0,"a":[{},{"c":{"b":1,"b":2}}]}"#, "`a[1].c.b` is given twice");
+    check(br#"[[{"b":1,"b":2}]]"#, "`[0][0].b` is given twice");
     check(br#"{"a":1} x"#, "the request body is not well-formed JSON at line 1 column 9");
     check(br#"{"a":1}{"b":2}"#, "the request body is not well-formed JSON at line 1 column 8");
     check(br#"{"a":1,}"#, "the request body is not well-formed JSON at line 1 column 8");

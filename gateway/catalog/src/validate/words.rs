@@ -85,6 +85,12 @@ pub(crate) fn is_plain(key: &str) -> bool {
         && key.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.' | b'$'))
 }
 
+/// The same of a key and what it stands in, as in `a.b[1].c`.
+pub(crate) fn is_plain_path(path: &str) -> bool {
+    let keys = path.split(['[', ']']).filter(|it| !it.is_empty());
+    !path.is_empty() && keys.map(|it| it.strip_prefix('.').unwrap_or(it)).all(is_plain)
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is jsonschema's, and most of its kinds read alike")]
 fn message(kind: &ValidationErrorKind) -> Cow<'static, str> {
     use ValidationErrorKind as Kind;
