@@ -337,6 +337,8 @@ fn is_foreign(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with(OURS)
         || name.starts_with("ratelimit")
+        || name.starts_with("x-ratelimit")
+        || name.starts_with("x-rate-limit")
         || matches!(name, "keep-alive" | "proxy-authenticate" | "proxy-connection" | "te" | "trailer" | "upgrade")
         || matches!(name, "alt-svc" | "refusal-reason")
 }
