@@ -239,6 +239,12 @@ fn a_policy_that_went_missing_is_a_fault_and_a_guardrail_that_did_is_in_force() 
     let _ = world.gateway.json(&["tenants", "suspend", &tenant]);
     until("the suspension", SOON, || (world.ask(&request).status == 403).then_some(()));
 
+    // A copy of what every policy may use lies beside them for reading.
+    let schema = folder.join("portcullis.cedarschema");
+    std::fs::write(&schema, "entty Foo;").expect("a file of the test");
+    told("portcullis.cedarschema:1");
+    std::fs::remove_file(&schema).expect("a file of the test");
+
     // Emptied rather than left out, it no longer decides as the one that comes with the gateway.
     std::fs::write(folder.join("guardrails/credential.cedar"), "").expect("a file of the test");
     told("credential.c");

@@ -30,5 +30,5 @@ mod stock;
 pub use authorizer::Authorizer;
 pub use cases::Ran;
 pub use refusal::{Forbidden, Permit, Reason, UnknownReason};
-pub use source::{CasesSource, Fronted, PolicyKind, PolicySource, ResourceTenant, shipped_guardrails};
+pub use source::{CasesSource, Fronted, PolicyKind, PolicySource, ResourceTenant, shipped_guardrails, shipped_schema};
 pub use stock::StockDecision;

@@ -92,6 +92,11 @@ macro_rules! shipped {
     };
 }
 
+/// The hand-written schema that comes with the gateway: what its file in `policies` is called, and what stands there.
+pub fn shipped_schema() -> (&'static str, &'static str) {
+    ("portcullis.cedarschema", crate::schema::GW)
+}
+
 /// The guardrails that come with the gateway, as they stand in `policies/guardrails`.
 pub fn shipped_guardrails() -> Vec<PolicySource> {
     let folder = Path::new("policies/guardrails");

@@ -60,6 +60,12 @@ impl Profile {
         let removed = self.versions.iter().filter(|it| it.is_removed(now));
         removed.filter_map(|it| it.shuts(&file, &self.api.operations)).collect()
     }
+
+    /// Versions whose callers are sent where nothing is served.
+    pub fn strays(&self) -> Faults {
+        let file = self.folder.join("api.toml");
+        self.versions.iter().filter_map(|it| it.strays(&file, &self.api.operations)).collect()
+    }
 }
 
 /// The part of an API that one OpenAPI document describes.

@@ -78,6 +78,17 @@ impl VersionNotice {
         Some(self.prefix_place.fault(file, message).with_help(help))
     }
 
+    /// What is odd about a version whose callers are sent where nothing is served: a path of its own API that no operation
+    /// lies at or below.
+    pub(crate) fn strays(&self, file: &Path, operations: &[Arc<Operation>]) -> Option<Fault> {
+        let (successor, place) = self.successor.as_deref().zip(self.successor_place)?;
+        let path = successor.split(['?', '#']).next().filter(|it| it.starts_with('/'))?.trim_end_matches('/');
+        let below =
+            |it: &Arc<Operation>| it.template.strip_prefix(path).is_some_and(|it| it.is_empty() || it.starts_with('/'));
+        let message = format!("version `{}` sends its callers to `{successor}`, where no operation is", self.name);
+        (!operations.iter().any(below)).then(|| place.fault(file, message))
+    }
+
     /// Whether what takes its place would be removed with it: a path below its own, on whichever of these hosts.
     fn replaces_itself(&self, hosts: &[&str]) -> bool {
         let Some(successor) = &self.successor else { return false };

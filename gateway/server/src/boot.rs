@@ -101,6 +101,7 @@ pub(crate) fn sources(settings: &Settings, apis: &[Sketch]) -> (Vec<PolicySource
         }
     }
     faults.extend(complete(&mut sources));
+    faults.extend(settings.guardrails.as_deref().and_then(altered_schema));
     let folders = apis.iter().map(|it| &it.folder).chain(&settings.guardrails);
     faults.extend(folders.flat_map(|it| unmatched_cases(it)));
     (sources, faults)
@@ -124,6 +125,15 @@ fn complete(sources: &mut Vec<PolicySource>) -> Faults {
         sources.push(shipped);
     }
     faults
+}
+
+/// What every policy may use is built in: a copy beside the guardrails is for reading, and has to say the same.
+fn altered_schema(guardrails: &Path) -> Option<Fault> {
+    let (name, shipped) = authz::shipped_schema();
+    let file = guardrails.parent()?.join(name);
+    let line = first_difference(&std::fs::read_to_string(&file).ok()?, shipped)?;
+    let fault = Fault::at(&file, line, 0, "is not the schema that comes with the gateway");
+    Some(fault.with_help("it is built in and cannot be changed: put the file back, or take it away"))
 }
 
 /// The first line, from 1, in which two texts differ.

@@ -58,6 +58,9 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn read(&self, method: &Key, node: &'a Node) -> Option<Documented> {
         let page = self.page;
         page.known_keys(node, &KEYS);
+        if let Some(responses) = node.get("responses").filter(|it| it.entries().is_empty()) {
+            page.fault(responses.place, "`responses` must say of at least one answer");
+        }
         let id = page.known_by(|| self.id(method, node));
         let verb = Method::from_bytes(method.text.to_ascii_uppercase().as_bytes()).ok()?;
         let classes = [("read", Class::Read), ("write", Class::Write), ("delete", Class::Delete)];

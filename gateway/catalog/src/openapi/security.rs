@@ -4,7 +4,7 @@ use domain::{Alternative, Requirement, Scope};
 
 use super::node::{Key, Node, Tree};
 use super::page::Page;
-use crate::written::Place;
+use crate::written::{Place, closest};
 
 /// Reads an operation's `security`, or else the document's. Saying nothing is a fault: an operation that anybody may ask
 /// for says so.
@@ -32,8 +32,12 @@ fn alternative(page: &Page<'_>, node: &Node) -> Alternative {
 
 fn scheme(page: &Page<'_>, key: &Key, scopes: &Node) -> Vec<Scope> {
     let schemes = page.root.get("components").and_then(|it| it.get("securitySchemes"));
-    if schemes.and_then(|it| it.get(&key.text)).is_none() {
+    let found = schemes.and_then(|it| it.get(&key.text));
+    if found.is_none() {
         page.fault(key.place, format!("security scheme `{}` is not among `components.securitySchemes`", key.text));
+    }
+    if let Some(declared) = found.and_then(declared) {
+        undeclared(page, &key.text, scopes, &declared);
     }
     if !matches!(scopes.tree, Tree::List(_)) {
         page.fault(scopes.place, format!("scopes of `{}` must be a list", key.text));
@@ -46,4 +50,24 @@ fn scheme(page: &Page<'_>, key: &Key, scopes: &Node) -> Vec<Scope> {
         }
     };
     scopes.items().iter().filter_map(scope).collect()
+}
+
+/// The scopes that an OAuth scheme declares (OpenAPI 3.1, OAuth Flow Object); `None` of a scheme of another type.
+fn declared(scheme: &Node) -> Option<Vec<&str>> {
+    scheme.get("type").and_then(Node::text).filter(|it| *it == "oauth2")?;
+    let flows = scheme.get("flows").map(Node::entries).unwrap_or_default();
+    let scopes = flows.iter().filter_map(|(_, flow)| flow.get("scopes"));
+    Some(scopes.flat_map(Node::entries).map(|(name, _)| name.text.as_str()).collect())
+}
+
+/// A scope that no flow declares is one that nobody can ask for, and mostly a slip.
+fn undeclared(page: &Page<'_>, scheme: &str, scopes: &Node, declared: &[&str]) {
+    for node in scopes.items() {
+        let Some(scope) = node.text().filter(|it| !declared.contains(it)) else { continue };
+        let help = closest(scope, declared).map_or_else(
+            || "declare it among the `scopes` of its `flows`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        page.fault_with_help(node.place, format!("no flow of `{scheme}` declares the scope `{scope}`"), help);
+    }
 }

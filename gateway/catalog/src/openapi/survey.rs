@@ -121,6 +121,10 @@ impl<'a> Survey<'_, 'a> {
         if name.starts_with("x-portcullis-") && !known {
             self.page.fault(key.place, format!("extension `{name}` is not known here"));
         }
+        if let Some(meant) = misspelt(name) {
+            let message = format!("extension `{name}` would be passed over");
+            self.page.fault_with_help(key.place, message, format!("did you mean `{meant}`?"));
+        }
         name.starts_with("x-")
     }
 
@@ -241,4 +245,13 @@ impl<'a> Survey<'_, 'a> {
         }
         height
     }
+}
+
+/// An extension of ours whose name has a letter too many, too few or out of place where it says that it is one.
+fn misspelt(name: &str) -> Option<String> {
+    const OURS: &str = "x-portcullis";
+    let (at, _) = name.match_indices(['-', '_']).nth(1)?;
+    let (owner, rest) = name.split_at_checked(at)?;
+    let near = strsim::damerau_levenshtein(owner, OURS) <= 2 && !name.starts_with("x-portcullis-");
+    near.then(|| format!("{OURS}-{}", rest.get(1..).unwrap_or_default()))
 }

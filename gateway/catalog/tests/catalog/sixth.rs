@@ -299,3 +299,16 @@ fn a_version_that_is_its_own_successor_is_a_fault() {
     let told = told(&Catalog::load(dir.path()).unwrap_err());
     assert!(told.contains("`successor` `/v2` is at or below `/v2`, and would be removed with it"), "{told}");
 }
+
+#[test]
+fn a_version_whose_successor_is_not_served_is_told() {
+    let (dir, catalog) = six();
+    assert_eq!(catalog.profiles().iter().flat_map(catalog::Profile::strays).collect::<Vec<_>>(), []);
+    let file = dir.path().join("novastraxis/api.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("successor = \"/v2\"", "successor = \"/v9\"")).unwrap();
+    let told: Vec<String> =
+        load(dir.path()).profiles().iter().flat_map(catalog::Profile::strays).map(|it| it.to_string()).collect();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert!(told.contains("novastraxis/api.toml:") && told.ends_with("to `/v9`, where no operation is"), "{told}");
+}

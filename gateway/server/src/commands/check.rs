@@ -78,6 +78,7 @@ pub(crate) fn warnings(settings: &Settings, configuration: &Configuration, sourc
     let warnings = warnings.chain(sources.iter().filter_map(untried));
     let mut warnings: Faults = warnings
         .chain(profiles.iter().flat_map(|it| beyond(it, &settings.limits.shield)))
+        .chain(profiles.iter().flat_map(Profile::strays))
         .chain(unslowed(settings))
         .collect();
     warnings.sort();

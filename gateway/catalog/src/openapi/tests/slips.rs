@@ -98,3 +98,44 @@ fn a_body_has_a_media_type_that_somebody_sends() {
     only(&item("application/vnd.acme.thing"));
     only(&item("application/*"));
 }
+
+#[test]
+fn a_scope_that_no_flow_declares_is_a_slip() {
+    let oauth =
+        "key: { type: oauth2, flows: { clientCredentials: { tokenUrl: '/t', scopes: { compute: C, data: D } } } }";
+    let text = |scope: &str| {
+        let item = format!("{ID}get: {{ operationId: a, security: [{{ key: [{scope}] }}] }}");
+        document(&item).replace("key: { type: http, scheme: bearer }", oauth)
+    };
+    let faults = read_text(&text("computee")).unwrap_err();
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert_eq!(
+        fault.to_string(),
+        "openapi.yaml:14:47: no flow of `key` declares the scope `computee`\n  help: did you mean `compute`?"
+    );
+    let help = read_text(&text("x")).unwrap_err().remove(0).help.unwrap();
+    assert_eq!(help, "declare it among the `scopes` of its `flows`");
+    read_text(&text("data").replace("security: [{ key: [read] }]", "security: []")).unwrap();
+}
+
+#[test]
+fn an_extension_of_ours_that_is_misspelt_is_not_passed_over() {
+    for (written, meant) in
+        [("x-portculis-native", "native"), ("x-portcullis_stream", "stream"), ("x-portcuillis-body", "body")]
+    {
+        let item = format!("{ID}get: {{ operationId: a, {written}: true }}");
+        check_at(&item, written, &format!("extension `{written}` would be passed over"));
+        let told = read_text(&document(&item)).unwrap_err().remove(0).help;
+        assert_eq!(told, Some(format!("did you mean `x-portcullis-{meant}`?")));
+    }
+    only(&format!("{ID}get: {{ operationId: a, x-portal-native: true, x-amazon-apigateway-auth: 1 }}"));
+}
+
+#[test]
+fn answers_that_are_spoken_of_are_some() {
+    check_at(
+        &format!("{ID}get: {{ operationId: a, responses: {{}} }}"),
+        "{}",
+        "`responses` must say of at least one answer",
+    );
+}
