@@ -10,6 +10,7 @@ help: ## say what can be made
 	@echo 'Portcullis: a policy and compliance gateway. Targets:'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Settings: DEMO_DIR=FOLDER keeps the data of the demo; ROUNDS=N and MICRO=1 widen the bench;'
+	@echo '          LOGINS=40 make bench measures what logins take from others;'
 	@echo '          CASES=N, KILLS=N, POINTS=N and FAILURES=N lengthen the soak, SEED=N repeats it;'
 	@echo '          PORTCULLIS_CACHE=FOLDER holds tools and build products.'
 

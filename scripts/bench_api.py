@@ -2,6 +2,7 @@
 
 HOST = "api.bench.test"
 PATH = "/v1/vms/vm-1"
+LOGIN = "/v1/login"
 
 DOCUMENT = """\
 openapi: 3.1.0
@@ -22,6 +23,56 @@ paths:
 components:
   securitySchemes:
     api_key: { type: http, scheme: bearer }
+"""
+
+# What is added where people sign in besides.
+LOGIN_OPERATIONS = """\
+  /v1/login:
+    post:
+      operationId: login
+      summary: Signs somebody in
+      security: []
+      x-portcullis-native: sessions.sign_in
+      requestBody:
+        required: true
+        content: { application/json: { schema: { type: object, required: [email, password] } } }
+      responses:
+        "200":
+          description: Signed in
+          content: { application/json: { schema: { type: object } } }
+  /v1/refresh:
+    post:
+      operationId: refresh
+      summary: Renews a session
+      security: []
+      x-portcullis-native: sessions.renew
+      responses:
+        "200":
+          description: Renewed
+          content: { application/json: { schema: { type: object } } }
+  /v1/account:
+    get:
+      operationId: getAccount
+      summary: Shows who has signed in
+      security: [ { session: [] } ]
+      responses:
+        "200":
+          description: They
+          content: { application/json: { schema: { type: object } } }
+components:
+  securitySchemes:
+    session: { type: apiKey, in: cookie, name: bench_access }
+"""
+
+LOGIN_PROFILE = """
+[[role]]
+name = "member"
+scopes = ["vms:read"]
+"""
+
+LOGIN_POLICY = """
+@id("bench.signing-in")
+permit (principal, action == Bench::Action::"login", resource);
 """
 
 STATUSES = (400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 431, 500, 502, 503, 504)
@@ -104,16 +155,23 @@ def policies():
                "when { context.source.tls == false };\n")
 
 
-def write_bench_api(home, root, origin, strict=False):
+def write_bench_api(home, root, origin, strict=False, logins=False):
     """Writes profile, document, policies and settings; gives the settings file. Where the operation is strict, its answer
-    waits until its entry is on the disk."""
+    waits until its entry is on the disk; with logins there is a second one, by which people sign in."""
     folder = home / "apis" / "bench"
     folder.mkdir(parents=True)
     rows = "\n".join(f'{status} = {{ code = "e{status}" }}' for status in STATUSES)
-    waits = "      x-portcullis-strict: true\n      parameters:\n"
-    (folder / "openapi.yaml").write_text(DOCUMENT.replace("      parameters:\n", waits) if strict else DOCUMENT)
-    (folder / "api.toml").write_text(PROFILE.replace("STATUS_ROWS", rows))
-    (folder / "bench.cedar").write_text("\n".join(policies()))
+    document, profile, rules = DOCUMENT, PROFILE.replace("STATUS_ROWS", rows), "\n".join(policies())
+    if strict:
+        document = document.replace("      parameters:\n", "      x-portcullis-strict: true\n      parameters:\n")
+    if logins:
+        document = document.replace("components:\n  securitySchemes:\n", LOGIN_OPERATIONS)
+        session = 'session = { access = "bench_access", refresh = "bench_refresh", origins = ["https://api.bench.test"] }'
+        profile = profile.replace("[credentials]\n", f"[credentials]\n{session}\n") + LOGIN_PROFILE
+        rules += LOGIN_POLICY
+    (folder / "openapi.yaml").write_text(document)
+    (folder / "api.toml").write_text(profile)
+    (folder / "bench.cedar").write_text(rules)
     settings = home / "portcullis.toml"
     settings.write_text(SETTINGS.format(home=home, root=root, origin=origin))
     return settings

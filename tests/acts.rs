@@ -257,7 +257,7 @@ fn whoever_shows_a_known_key_that_is_refused_is_sealed_with_its_owner_and_found_
         let entry = entries.of(id);
         let known = (&entry["tenant"], &entry["auth"]["key"], &entry["request"]["path"]);
         assert_eq!(known, (&json!(acme), &json!(alice.id), &json!(path)), "{entry:#}");
-        assert!(entry["sealed"].is_object() && entry["auth"].get("method").is_none(), "{entry:#}");
+        assert!(entry["sealed"].is_object() && entry["auth"]["method"] == "api_key", "{entry:#}");
     }
     let attacks = ["audit", "query", "--tenant", &acme, "--outcome", "refuse", "--output", "json"];
     assert_eq!(world.gateway.command(&attacks).out.lines().count(), 2);

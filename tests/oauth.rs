@@ -174,7 +174,11 @@ fn a_client_reads_the_words_of_oauth_whoever_refuses_and_shows_nothing_in_an_add
     assert!(!everything.contains("canary"), "a secret in an address is in an entry");
     // What the issuer says itself is its reason.
     let told = world.ask(&Request::post(NOVA, "/oauth/token").body(form, "a=b&a=c".to_owned())).expect(400);
-    assert_eq!(told.json()["error"], "invalid_request", "{told}");
+    assert_eq!(
+        (&told.json()["error"], told.says("refusal-reason")),
+        (&json!("invalid_request"), "invalid_request"),
+        "{told}"
+    );
     let entry = world.gateway.entries().of(told.says("x-request-id"));
     assert_eq!(entry["decision"]["detail"], "invalid_request", "{entry:#}");
     // Elsewhere the API has its own words.

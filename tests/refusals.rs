@@ -254,6 +254,11 @@ fn nobody_is_refused_more_often_than_the_shield_lets_them_ask() {
     connection.send(b"GARBAGE\r\n\r\n");
     assert_eq!(connection.rest(), b"");
     assert_eq!(world.gateway.entries().all().len(), before);
+    // A client of the issuer reads nothing but OAuth. One more is let ask each second, and that may have passed.
+    let asked = Request::post(NSX, "/oauth/token").body("application/x-www-form-urlencoded", "a=b".to_owned());
+    let told = (0..20).map(|_| world.ask(&asked)).find(|it| it.status == 429).expect("a refusal by the shield");
+    assert_eq!(told.json()["error"], "temporarily_unavailable", "{told}");
+    assert!(told.says("refusal-reason") == "address_limited" && told.header("retry-after").is_some(), "{told}");
 }
 
 #[test]

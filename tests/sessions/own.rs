@@ -1,7 +1,7 @@
 //! What everybody may do to their own sessions, and nobody to those of others.
 
 use acceptance::{Request, World};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Browser, NX, cookies, sign_in, signed_in};
 
@@ -107,7 +107,7 @@ fn a_second_factor_that_is_confirmed_ends_every_session_and_begins_another() {
     let world = World::start();
     let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
     let (here, elsewhere) = (signed_in(&world, &ann), signed_in(&world, &ann));
-    let with = |target: &str, body: serde_json::Value| here.change("POST", target).json(&body);
+    let with = |target: &str, body: Value| here.change("POST", target).json(&body);
     let wrong = world.ask(&with("/auth/mfa", json!({ "current_password": "wrong" }))).expect(401);
     assert_eq!(wrong.says("refusal-reason"), "invalid_credentials");
     let begun = world.ask(&with("/auth/mfa", json!({ "current_password": ann.password }))).expect(200).json();
@@ -124,4 +124,36 @@ fn a_second_factor_that_is_confirmed_ends_every_session_and_begins_another() {
     assert!(works(&world, &next));
     let listed = world.ask(&next.get("/auth/sessions")).expect(200).json();
     assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1), "{listed}");
+}
+
+#[test]
+fn an_owner_gives_a_password_to_users_of_the_account_alone_and_their_sessions_end() {
+    let world = World::start();
+    let tenant = world.tenant("cloudnx");
+    let ann = world.user("ann", &tenant, "owner");
+    let owner = signed_in(&world, &ann);
+    let give = |id: &str, text: &str| {
+        world.ask(&owner.change("PATCH", &format!("/auth/users/{id}")).json(&json!({ "password": text })))
+    };
+    // Somebody who was made without one.
+    let made = world.ask(&owner.change("POST", "/auth/users").json(&json!({ "email": "bob@example.com" })));
+    let made = made.expect(201).json();
+    let (id, name) = (made["id"].as_str().expect("an id"), made["sign_in_name"].as_str().expect("a name"));
+    assert_eq!(give(id, "password1234").expect(400).says("refusal-reason"), "weak_password");
+    let _ = give(id, "a horse of bob").expect(200);
+    let bob = Browser::of(&world.ask(&sign_in(name, "a horse of bob")).expect(200));
+    let _ = world.ask(&bob.get("/compute/instances")).expect(200);
+    // Somebody who has forgotten theirs.
+    let _ = give(id, "another of bob").expect(200);
+    let _ = world.ask(&bob.get("/compute/instances")).expect(401);
+    let _ = world.ask(&sign_in(name, "a horse of bob")).expect(401);
+    let _ = world.ask(&sign_in(name, "another of bob")).expect(200);
+    let given = |it: &Value| it["action"] == "set_password" && it["target"] == id && it["outcome"] == "done";
+    assert_eq!(world.gateway.entries().of_kind(2, given).len(), 2);
+    // Neither their own, nor that of whoever an operator made known, nor anybody's elsewhere.
+    assert_eq!(give(&ann.id, "another horse").expect(409).says("refusal-reason"), "conflict");
+    let _ = give(&world.user("carl", &tenant, "member").id, "another horse").expect(409);
+    let stranger = world.user("mallory", &world.new_tenant("other"), "member");
+    let _ = give(&stranger.id, "another horse").expect(404);
+    let _ = world.ask(&sign_in(&ann.name, &ann.password)).expect(200);
 }

@@ -116,7 +116,7 @@ pub struct TlsSection<'a> {
 pub struct AuthSection<'a> {
     /// The key, by its id. Also of a refused key, where it is known.
     pub key: &'a str,
-    /// How it was shown; absent when it was refused.
+    /// How it was shown, also where it was refused; absent where the operation itself judges what is shown.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub method: Option<&'static str>,
     /// Whether its signature was seen before, and let through all the same.

@@ -82,7 +82,19 @@ pub fn authenticate(
     keyring: &Keyring,
     secrets: &Secrets,
 ) -> Result<Option<(Caller, PayloadCheck)>, Unauthenticated> {
-    let (entry, method, check) = match classify(arrival, rules.sessions)? {
+    let presented = classify(arrival, rules.sessions)?;
+    let method = presented.method();
+    prove(presented, rules, arrival, body, (keyring, secrets)).map_err(|why| Unauthenticated { method, ..why })
+}
+
+fn prove(
+    presented: Presented<'_>,
+    rules: &AuthRules<'_>,
+    arrival: &Arrival,
+    body: Option<&[u8; 32]>,
+    (keyring, secrets): (&Keyring, &Secrets),
+) -> Result<Option<(Caller, PayloadCheck)>, Unauthenticated> {
+    let (entry, method, check) = match presented {
         Presented::Nothing if rules.anonymous => return Ok(None),
         Presented::Nothing => return Err(Cause::Missing.into()),
         Presented::Checked(key) => (checked(key, rules, keyring, secrets)?, AuthMethod::ApiKey, PayloadCheck::Done),

@@ -2,7 +2,7 @@
 //!
 //! Knows how a credential looks. Does not know whether it is good.
 
-use domain::{Arrival, keyformat};
+use domain::{Arrival, AuthMethod, keyformat};
 use http::header::AUTHORIZATION;
 use percent_encoding::percent_decode;
 
@@ -30,6 +30,19 @@ pub(crate) enum Presented<'a> {
     Signature,
     /// The token of a session, in a cookie.
     Session(&'a str),
+}
+
+impl Presented<'_> {
+    /// As what it is shown.
+    pub(crate) fn method(self) -> Option<AuthMethod> {
+        match self {
+            Self::Nothing => None,
+            Self::Checked(_) | Self::Bare(_) => Some(AuthMethod::ApiKey),
+            Self::Token(_) | Self::Bound(_) => Some(AuthMethod::AccessToken),
+            Self::Signature => Some(AuthMethod::SigV4),
+            Self::Session(_) => Some(AuthMethod::Session),
+        }
+    }
 }
 
 /// Finds the one credential. Two are refused whatever they are: which one counts is not for two parsers to differ on.

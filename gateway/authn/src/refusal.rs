@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Blame, Standing, Told};
+use domain::{AuthMethod, Blame, Standing, Told};
 use http::HeaderValue;
 
 use crate::dpop::{BadProof, PROVED_WITH};
@@ -18,6 +18,8 @@ pub struct Unauthenticated {
     pub cause: Cause,
     /// Whose key was shown, where it is one we know. Whoever showed it may be somebody else.
     pub standing: Option<Arc<Standing>>,
+    /// As what it was shown, where it was shown as one credential.
+    pub method: Option<AuthMethod>,
 }
 
 /// What was wrong with what was shown. Its words are for the entry and the log, never for the caller.
@@ -112,7 +114,7 @@ pub enum Kind {
 
 impl Unauthenticated {
     pub(crate) fn of(cause: Cause, entry: &Entry) -> Self {
-        Self { cause, standing: Some(Arc::clone(entry.standing())) }
+        Self { cause, standing: Some(Arc::clone(entry.standing())), method: None }
     }
 
     /// Whose key it is, where that is good and only the account that was asked for is not its own.
@@ -333,6 +335,6 @@ impl From<BadProof> for Cause {
 
 impl From<Cause> for Unauthenticated {
     fn from(cause: Cause) -> Self {
-        Self { cause, standing: None }
+        Self { cause, standing: None, method: None }
     }
 }

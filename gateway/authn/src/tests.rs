@@ -48,6 +48,7 @@ impl Api {
     fn refuses(&self, arrival: &Arrival, keys: Vec<KeyRecord>, cause: &Cause) -> Unauthenticated {
         let refused = self.ask(arrival, keys).unwrap_err();
         assert_eq!(refused.cause, *cause);
+        assert!(refused.standing.is_none() || refused.method == Some(AuthMethod::ApiKey), "{refused:?}");
         refused
     }
 }

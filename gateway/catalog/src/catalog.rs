@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::{Arrival, Call, Faults, NativeVerb, Operation, Timestamp, Upstream};
 use hashbrown::HashMap;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::dialect::Dialect;
 use crate::host::{Host, Unidentified};
@@ -135,6 +135,14 @@ impl Catalog {
             return &self.profile(call).oauth;
         }
         self.surface(call).map_or(&*self.profile(call).dialect, |it| &*it.dialect)
+    }
+
+    /// The words for a request of a host that is refused before it is known what it asks for, and where the API stands in the
+    /// catalog whose words they are: whoever asks an issuer as a client reads nothing but OAuth.
+    pub fn words_unheard<'a>(&'a self, host: &'a Host, method: &Method, raw: &str) -> (&'a Dialect, usize) {
+        let aimed = host.aim(method, raw).filter(|it| it.native.served().is_some_and(NativeVerb::is_for_clients));
+        let issuer = aimed.and_then(|it| Some((it.api_index, self.profiles.get(it.api_index)?)));
+        issuer.map_or((&*host.dialect, host.fallback), |(index, profile)| (&*profile.oauth, index))
     }
 
     /// Parameters, content type and declared length against the document.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Arrival, Blame, Call, NormalPath, Operation, OperationId, PathMode, PathRefused, Told};
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::dialect::Dialect;
 use crate::router::{Found, NotFound, Router};
@@ -106,6 +106,13 @@ impl Host {
     /// The words for what belongs to no API in particular: those of the profile that names itself the fallback.
     pub fn dialect(&self) -> &Dialect {
         &self.dialect
+    }
+
+    /// What a request is meant for, by its path alone, where it is refused before anything else of it is looked at.
+    pub(crate) fn aim(&self, method: &Method, raw: &str) -> Option<&Arc<Operation>> {
+        let path = self.normal_path(raw).ok()?;
+        let found = self.router.find(method, &path, ("", &HeaderMap::new())).ok()?;
+        self.targets.get(found.target).map(|it| &it.operation)
     }
 
     /// Where the API stands in the catalog whose words those are.

@@ -9,7 +9,7 @@ use authn::sigv4::BadChunks;
 use authz::Permit;
 use bytes::Bytes;
 use catalog::{Host, Source, Unidentified};
-use domain::{Arrival, Body, Call, Caller, Native, Standing, Tick};
+use domain::{Arrival, AuthMethod, Body, Call, Caller, Native, Standing, Tick};
 use limits::{Allowance, Counter, OverLimit};
 
 use crate::forward::{BodyFlow, BodyPlan, Forward};
@@ -136,8 +136,9 @@ impl Gateway {
         let known = self.recognise_stray(catalog, passage.host, passage.arrival, passage.body).await;
         let known = match known {
             Stray::Known(index, caller) => Some((index, passage.trail.keep(*caller))),
-            Stray::Refused(standing) => {
+            Stray::Refused(standing, method) => {
                 passage.trail.shown = Some(standing);
+                passage.trail.method = method.map(AuthMethod::as_str);
                 None
             }
             Stray::Nobody => None,

@@ -17,8 +17,8 @@ use crate::{Answer, Gateway, Unproven};
 pub(crate) enum Stray {
     /// Nobody who is known.
     Nobody,
-    /// Somebody who shows a key of this standing, which is not good here.
-    Refused(Arc<Standing>),
+    /// Somebody who shows a key of this standing so, which is not good here.
+    Refused(Arc<Standing>, Option<AuthMethod>),
     /// A caller, and of which API of the host.
     Known(usize, Box<Caller>),
 }
@@ -91,7 +91,8 @@ impl Gateway {
         } else {
             BadProof::Nonce
         };
-        Err(Unauthenticated { cause: why.into(), standing: Some(Arc::clone(&caller.standing)) })
+        let (standing, method) = (Some(Arc::clone(&caller.standing)), Some(caller.method));
+        Err(Unauthenticated { cause: why.into(), standing, method })
     }
 
     /// Whether a signature that holds was seen before. Where it may not be good again, that is the answer; on objects,
@@ -137,20 +138,21 @@ impl Gateway {
             }
             match authn::authenticate(&rules, arrival, hash.as_ref(), &self.keys(), &self.secrets) {
                 Ok(Some((caller, _))) if self.shown_once(arrival, &caller).is_err() => {
-                    return Stray::Refused(caller.standing);
+                    return Stray::Refused(caller.standing, Some(caller.method));
                 }
                 Ok(Some((caller, _))) => return Stray::Known(index, Box::new(caller)),
                 Ok(None) => return Stray::Nobody,
                 Err(why) => {
                     guessed |= why.guessed();
-                    refused = why.standing.or(refused);
+                    let method = why.method;
+                    refused = why.standing.map(|it| (it, method)).or(refused);
                 }
             }
         }
         if guessed {
             self.limiter.failed_credential(address, now);
         }
-        refused.map_or(Stray::Nobody, Stray::Refused)
+        refused.map_or(Stray::Nobody, |(standing, method)| Stray::Refused(standing, method))
     }
 }
 

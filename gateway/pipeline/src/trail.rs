@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::{Permit, Reason};
-use domain::{ApiName, Blame, Call, Caller, Operation, Standing, TenantId, Tick};
+use domain::{ApiName, AuthMethod, Blame, Call, Caller, Operation, Standing, TenantId, Tick};
 use limits::Allowance;
 use tracing::field::Empty;
 use tracing::{Span, debug};
@@ -196,6 +196,7 @@ impl Trail {
     pub(crate) async fn suspect(&mut self, answer: Answer) -> Answer {
         if let Answer::Unauthenticated(unproven) = &answer {
             self.shown.clone_from(&unproven.why.standing);
+            self.method = unproven.why.method.map(AuthMethod::as_str);
         }
         self.bind().await.map_or_else(Answer::from, |()| answer)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use domain::{Declined, RoleName};
+use domain::{Declined, KeyId, RoleName};
 use identity::{ChangePersonError, CreatePersonError, NewPerson, Page, Person};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,10 +25,11 @@ struct New {
     roles: Option<Vec<String>>,
 }
 
-/// What the body says is to be changed.
+/// What the body says is to be changed. It has no `Debug`.
 #[derive(Deserialize)]
 struct Wanted {
     name: Option<String>,
+    password: Option<Secret>,
     roles: Option<Vec<String>>,
 }
 
@@ -100,6 +101,12 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
 pub(super) async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
     let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
+    if let Some(password) = &said.password {
+        question.unseen()?;
+        may_give_password(operations, question, &person).await?;
+        person = identity.set_password(&person.id, &password.0, None).await.map_err(declined)?;
+        operations.books().come_into_force().await?;
+    }
     if let Some(roles) = &said.roles {
         let roles = self::roles(operations, question, roles)?;
         // Whoever has more than the caller is not theirs to change.
@@ -149,6 +156,20 @@ pub(super) async fn own_roles(
     let tenant = question.tenant()?;
     let all = operations.books().identity().memberships(user).await.map_err(failed)?;
     Ok(all.into_iter().filter(|it| it.tenant == tenant).flat_map(|it| it.roles).collect())
+}
+
+/// Refuses to give a password to whoever has it of nobody else's giving: an account is its tenant's own where that has made it
+/// known. Nobody changes theirs so, because whoever has their session alone could, nor that of somebody who has more.
+async fn may_give_password(operations: &Operations, question: &Question, person: &Person) -> Result<(), Declined> {
+    if person.home.as_ref() != Some(&question.tenant()?) {
+        return Err(Declined::Conflict("The user's account is not this account's own.".to_owned()));
+    }
+    let key: KeyId = question.caller()?.key.parse().map_err(|_| Declined::Failed)?;
+    let keyring = operations.books().keyring();
+    if keyring.by_id(&key).is_none_or(|it| it.standing().owner.as_deref() == Some(&*person.id)) {
+        return Err(Declined::Conflict("You change your own password by showing the one you have.".to_owned()));
+    }
+    within(operations, question, &own_roles(operations, question, &person.id).await?)
 }
 
 /// Refuses to change what other tenants see of a user too.

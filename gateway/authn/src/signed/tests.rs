@@ -91,6 +91,7 @@ impl Cloudnx {
     fn refuses(&self, sent: &Arrival, key: KeyRecord, cause: &Cause) -> Unauthenticated {
         let refused = self.ask(sent, None, key).unwrap_err();
         assert_eq!(refused.cause, *cause);
+        assert!(refused.standing.is_none() || refused.method == Some(AuthMethod::SigV4), "{refused:?}");
         refused
     }
 }

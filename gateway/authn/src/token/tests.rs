@@ -50,6 +50,7 @@ fn ask(token: &str, ring: &Keyring) -> Result<Caller, Unauthenticated> {
 fn refuses(token: &str, ring: &Keyring, why: BadToken) -> Unauthenticated {
     let refused = ask(token, ring).unwrap_err();
     assert_eq!(refused.cause, Cause::BadToken(why));
+    assert_eq!(refused.method, Some(AuthMethod::AccessToken));
     refused
 }
 

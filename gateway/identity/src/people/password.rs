@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -96,6 +96,11 @@ pub(super) fn check(password: &str, least: usize, names: &[&str]) -> Result<(), 
     Ok(())
 }
 
+/// The memory that a password is hashed in, which may be used again. What the first pass leaves there, by which a guess would
+/// be cheap to try, the second has written over.
+#[derive(Default)]
+pub(super) struct Scratch(Vec<Block>);
+
 /// What hashing costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cost {
@@ -115,9 +120,9 @@ pub(crate) struct Hash {
 
 impl Hash {
     /// Of this password, at the cost of today.
-    pub(super) fn of(password: &[u8], salt: [u8; SALT]) -> Self {
+    pub(super) fn of(password: &[u8], salt: [u8; SALT], scratch: &mut Scratch) -> Self {
         // All bits set is nobody's: what cannot be computed is never compared.
-        Self { cost: COST, salt, sum: COST.spend(password, salt).unwrap_or([0xff; HASH]) }
+        Self { cost: COST, salt, sum: COST.spend(password, salt, scratch).unwrap_or([0xff; HASH]) }
     }
 
     /// As it was written.
@@ -134,8 +139,8 @@ impl Hash {
     }
 
     /// Whether this is the password.
-    pub(super) fn holds(&self, password: &[u8]) -> bool {
-        let spent = self.cost.spend(password, self.salt);
+    pub(super) fn holds(&self, password: &[u8], scratch: &mut Scratch) -> bool {
+        let spent = self.cost.spend(password, self.salt, scratch);
         spent.is_some_and(|it| verify_slices_are_equal(&it, &self.sum).is_ok())
     }
 
@@ -160,12 +165,12 @@ impl fmt::Display for Hash {
 
 impl Cost {
     /// The hash; nothing where the cost cannot be spent.
-    fn spend(self, password: &[u8], salt: [u8; SALT]) -> Option<[u8; HASH]> {
+    fn spend(self, password: &[u8], salt: [u8; SALT], scratch: &mut Scratch) -> Option<[u8; HASH]> {
         let mut hash = [0; HASH];
-        let params = Params::new(self.memory, self.passes, self.lanes, Some(HASH));
-        let done = params.and_then(|it| {
-            Argon2::new(Algorithm::Argon2id, Version::V0x13, it).hash_password_into(password, &salt, &mut hash)
-        });
+        let params = Params::new(self.memory, self.passes, self.lanes, Some(HASH)).ok()?;
+        scratch.0.resize(params.block_count(), Block::default());
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let done = argon2.hash_password_into_with_memory(password, &salt, &mut hash, &mut scratch.0);
         done.is_ok().then_some(hash)
     }
 }
@@ -177,11 +182,12 @@ mod tests {
     #[test]
     fn a_hash_is_written_as_everybody_writes_it_and_read_back() {
         // As `argon2-cffi` writes it.
-        let text = Hash::of(b"correct horse", [7; SALT]).to_string();
+        let mut scratch = Scratch::default();
+        let text = Hash::of(b"correct horse", [7; SALT], &mut scratch).to_string();
         let salt_and_hash = "BwcHBwcHBwcHBwcHBwcHBw$cTLmpgKLeruU6za+t2cUZ3fNfHVCYhGoJ8inpcUNcwc";
         assert_eq!(text, format!("$argon2id$v=19$m=19456,t=2,p=1${salt_and_hash}"));
         let read = Hash::read(&text).unwrap();
-        assert!(read.holds(b"correct horse") && !read.holds(b"correct hors"));
+        assert!(read.holds(b"correct horse", &mut scratch) && !read.holds(b"correct hors", &mut scratch));
         assert!(!Hash::is_outdated(&text));
         assert!(!Hash::is_outdated(&Hash::nobodys().to_string()), "nobody's costs what everybody's does");
         assert!(Hash::is_outdated(&text.replace("t=2", "t=3")) && Hash::is_outdated(""));
@@ -189,12 +195,12 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_of_ours_is_none() {
-        let good = Hash::of(b"x", [7; SALT]).to_string();
+        let good = Hash::of(b"x", [7; SALT], &mut Scratch::default()).to_string();
         for bad in ["", "$argon2i$v=19$m=1,t=1,p=1$AA$AA", &format!("{good}$"), &good.replace("v=19", "v=16")] {
             assert!(Hash::read(bad).is_none(), "{bad}");
         }
         let impossible = Hash::read(&good.replace("m=19456", "m=1")).unwrap();
-        assert!(!impossible.holds(b"x"));
+        assert!(!impossible.holds(b"x", &mut Scratch::default()));
     }
 
     #[test]

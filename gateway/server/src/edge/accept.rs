@@ -101,6 +101,11 @@ impl Head {
         }
     }
 
+    /// The path as it arrived.
+    pub(crate) fn path(&self) -> &str {
+        self.target.as_deref().and_then(|it| it.split('?').next()).unwrap_or_default()
+    }
+
     /// The host it was sent to, if an API claims it.
     pub(crate) fn host<'a>(&self, catalog: &'a Catalog) -> Option<&'a Host> {
         catalog.host(self.host.as_deref()?)
@@ -158,8 +163,7 @@ impl Head {
 
     /// The path to name in a refusal; empty where it has no normal form.
     pub(crate) fn resource(&self) -> String {
-        let path = self.target.as_deref().and_then(|it| it.split('?').next()).unwrap_or_default();
-        NormalPath::parse(path, PathMode::Objects).map(|it| it.as_str().to_owned()).unwrap_or_default()
+        NormalPath::parse(self.path(), PathMode::Objects).map(|it| it.as_str().to_owned()).unwrap_or_default()
     }
 }
 

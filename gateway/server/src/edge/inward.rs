@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{ABOUT, DECLINED, INTRODUCTION, Introduced, Introduction, IntroductionKey, PERSON, REFUSED};
+use catalog::REFUSAL_REASON;
 use domain::{Arrival, Clock, Declined, KeyId, NativeVerb};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -130,6 +131,17 @@ pub(crate) fn person(response: &ResponseHeader) -> Option<Person> {
 /// Why an answer is a refusal, where it is worded already as a standard has it.
 pub(crate) fn refused(response: &ResponseHeader) -> Option<String> {
     response.headers.get(REFUSED).and_then(|it| it.to_str().ok()).map(str::to_owned)
+}
+
+/// Says in a header of the answer what a client reads in its body, as on every other refusal. A page tells its user what they
+/// may know, and an address that somebody is sent back to tells its client.
+pub(crate) fn tell(why: &str, response: &mut ResponseHeader) {
+    let kind = response.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if kind.is_some_and(|it| it.starts_with(b"application/json"))
+        && let Ok(why) = HeaderValue::from_str(why)
+    {
+        let _ = response.insert_header(REFUSAL_REASON, why);
+    }
 }
 
 /// Why nothing was done, where the answer of the gateway's own says so. What is no success and gives no reason is a fault.

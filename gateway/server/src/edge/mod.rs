@@ -341,17 +341,22 @@ impl ProxyHttp for Edge {
         if !accept::codes_well(&response.headers) {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "unknown transfer coding").into_up());
         }
+        let mut refused = None;
         if inward::verb(passing.forward()?).is_some() {
             let (key, person) = (inward::about(response), inward::person(response));
             passing.speak_of(key, person, &self.gateway.keyring.load_full()).await?;
             if let Some(declined) = inward::declined(response) {
                 return passing.end(declined);
             }
-            if let Some((trail, why)) = passing.trail.as_mut().zip(inward::refused(response)) {
-                trail.refused_inside(&why);
+            refused = inward::refused(response);
+            if let Some((trail, why)) = passing.trail.as_mut().zip(refused.as_deref()) {
+                trail.refused_inside(why);
             }
         }
         passing.shape(response);
+        if let Some(why) = refused {
+            inward::tell(&why, response);
+        }
         if session.req_header().version < Version::HTTP_11 && response.remove_header(&TRANSFER_ENCODING).is_some() {
             // HTTP/1.0 knows no chunks: what has no length ends with its connection.
             session.set_keepalive(None);

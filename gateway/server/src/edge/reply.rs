@@ -125,7 +125,10 @@ pub(crate) async fn send(
             let (dialect, speaker) = host.words(why, arrival);
             (dialect, Some(speaker))
         }
-        (None, Some(host), ..) => (host.dialect(), Some(host.speaker())),
+        (None, Some(host), ..) => {
+            let (dialect, speaker) = catalog.words_unheard(host, &head.method, head.path());
+            (dialect, Some(speaker))
+        }
         (None, None, ..) => (catalog.unclaimed(), None),
     };
     let spoken = refused.counted.or(speaker).and_then(|it| catalog.profiles().get(it));
