@@ -68,7 +68,10 @@ impl Fields {
             let (least, most) = (range.start(), range.end());
             Refused::invalid(name, format!("{name} must be a whole number from {least} to {most}"))
         };
-        let read = |it: &Value| it.as_u64().filter(|number| range.contains(number)).ok_or_else(wrong);
+        // `2.0` is the number 2 (JSON Schema 2020-12, section 6.1.1).
+        let whole =
+            |it: &Value| it.as_f64().filter(|it| it.fract() == 0.0).and_then(|it| format!("{it:.0}").parse().ok());
+        let read = |it: &Value| it.as_u64().or_else(|| whole(it)).filter(|it| range.contains(it)).ok_or_else(wrong);
         self.value(name).map(read).transpose()
     }
 

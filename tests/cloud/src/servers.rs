@@ -17,6 +17,9 @@ use crate::refused::Refused;
 use crate::surface::{Served, Surface};
 use crate::tenants::{Seeded, Tenant, Worlds};
 
+/// How many servers one order may be for: the reference names no bound.
+const MOST: u64 = 1_000_000;
+
 /// The API, for all tenants.
 pub(crate) fn serve(shared: &Arc<Shared>) -> Served {
     let state = Servers { shared: Arc::clone(shared), worlds: Arc::default() };
@@ -95,7 +98,7 @@ async fn create(State(cloud): State<Servers>, tenant: Tenant, order: Fields) -> 
     let region = order.required_text("region")?;
     let plan = order.required_choice("plan", &PLANS)?;
     let image = order.required_text("image")?;
-    let (count, name) = (order.number("count", 1..=100)?.unwrap_or(1), order.text("name")?);
+    let (count, name) = (order.number("count", 1..=MOST)?.unwrap_or(1), order.text("name")?);
     let now = cloud.now();
     cloud.within(&tenant, |world| {
         refuse_taken(world, name, None)?;
@@ -124,7 +127,7 @@ async fn update(
     change: Fields,
 ) -> Result<Json<Value>, Refused> {
     let (plan, image) = (change.choice("plan", &PLANS)?, change.text("image")?);
-    let (count, name) = (change.number("count", 1..=100)?, change.text("name")?);
+    let (count, name) = (change.number("count", 1..=MOST)?, change.text("name")?);
     if plan.is_none() && image.is_none() && count.is_none() && name.is_none() {
         return Err(Refused::new(crate::refused::Kind::Invalid, "one of plan, image, count and name is required"));
     }

@@ -29,6 +29,14 @@ impl Seeded for World {
             let vpc = networks.get(at).map(String::as_str);
             Value::Object(machine(id, &format!("{role}-node-{number}"), kind, "img-ubuntu-24.04", vpc))
         });
+        let mut members = instances.keys().filter(|it| !it.ends_with(EXAMPLE)).cloned();
+        let groups = start.make("asg", 2, "active", |number, _, _| {
+            let pair: Vec<String> = members.by_ref().take(2).collect();
+            json!({
+                "name": format!("fleet-{number}"), "min_size": 1, "max_size": 4, "desired_capacity": pair.len(),
+                "instance_ids": pair,
+            })
+        });
         let volumes = start.make("vol", 6, "available", |number, seed, _| {
             json!({ "name": format!("disk-{number}"), "size_gb": 20 * (1 + seed.below(10)), "volume_type": "ssd", "instance_id": null })
         });
@@ -50,6 +58,7 @@ impl Seeded for World {
         let resources = BTreeMap::from([
             ("vpcs", vpcs),
             ("instances", instances),
+            ("autoscaling_groups", groups),
             ("volumes", volumes),
             ("snapshots", snapshots),
             ("firewalls", firewalls),
