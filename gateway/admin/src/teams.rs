@@ -10,9 +10,9 @@ use identity::{ChangeTeamError, CreateTeamError, Member, NewTeam, Team};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::iam::{page, within};
+use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::failed;
+use crate::people::{failed, holds};
 
 /// What the body says of a new team.
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ async fn list(operations: &Operations, question: &Question) -> Result<Response, 
 
 async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: New = question.said()?;
-    let roles = roles(operations, question, &said.roles, "roles")?;
+    let roles = roles(operations, question, &said.roles, "roles").await?;
     let new = NewTeam { tenant: question.tenant()?, name: said.name, roles };
     let made = operations.acting(question)?.create_team(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
@@ -88,8 +88,8 @@ async fn change(operations: &Operations, question: &Question) -> Result<Response
     let roles = match &said.roles {
         Some(names) => {
             // What the caller does not have they neither give nor take.
-            held(operations, question, &team.roles)?;
-            Some(roles(operations, question, names, "roles")?)
+            holds(operations, question, &team.roles).await?;
+            Some(roles(operations, question, names, "roles").await?)
         }
         None => None,
     };
@@ -104,7 +104,7 @@ async fn delete(operations: &Operations, question: &Question) -> Result<Response
     let team = theirs(operations, question).await?;
     let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
     let taken: Vec<RoleName> = members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect();
-    held(operations, question, &taken)?;
+    holds(operations, question, &taken).await?;
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
     identity.delete_team(&team.id, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
@@ -125,7 +125,7 @@ async fn remove(operations: &Operations, question: &Question) -> Result<Response
     let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
     let member = members.into_iter().find(|it| it.user == user).ok_or(Declined::NotFound)?;
     let taken: Vec<RoleName> = std::iter::once(member.role).chain(team.roles.clone()).collect();
-    held(operations, question, &taken)?;
+    holds(operations, question, &taken).await?;
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
     identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
@@ -133,7 +133,7 @@ async fn remove(operations: &Operations, question: &Question) -> Result<Response
 }
 
 /// Roles by their names, where the API has them and the caller may give them.
-fn roles(
+async fn roles(
     operations: &Operations,
     question: &Question,
     names: &[String],
@@ -146,14 +146,8 @@ fn roles(
     if !roles.iter().all(|it| known.roles.contains_key(it)) {
         return Err(bad());
     }
-    held(operations, question, &roles)?;
+    holds(operations, question, &roles).await?;
     Ok(roles)
-}
-
-/// Refuses roles that hold more than the caller does.
-fn held(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
-    let terms = operations.books().terms();
-    within(question, &terms.of(&question.api()?).map_err(failed)?.scopes_of(roles))
 }
 
 fn name_taken() -> Declined {

@@ -1,6 +1,6 @@
 //! The users of a tenant, for those who look after them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
@@ -9,6 +9,7 @@ use identity::{ChangePersonError, CreatePersonError, NewPerson, Page, Person};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::rights::{holds, roles_of};
 use super::sessions::{MOST, USUAL};
 use super::{Secret, failed};
 use crate::operations::{Operations, Question};
@@ -74,7 +75,7 @@ pub(super) async fn get(operations: &Operations, question: &Question) -> Result<
 pub(super) async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     question.unseen()?;
     let said: New = question.said()?;
-    let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()]))?;
+    let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()])).await?;
     let tenant = question.tenant()?;
     let new = NewPerson {
         name: said.email.clone(),
@@ -101,9 +102,9 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
     let said: Wanted = question.said()?;
     let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
     if let Some(roles) = &said.roles {
-        let roles = self::roles(operations, question, roles)?;
+        let roles = self::roles(operations, question, roles).await?;
         // Whoever has more than the caller is not theirs to change.
-        within(operations, question, &own_roles(operations, question, &person.id).await?)?;
+        holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
         let (tenant, terms) = (question.tenant()?, operations.books().terms());
         person = identity.set_roles(&person.id, &tenant, &roles, &terms).await.map_err(declined)?;
         operations.books().come_into_force().await?;
@@ -118,7 +119,7 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
 
 pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (person, identity) = (member(operations, question).await?, operations.acting(question)?);
-    within(operations, question, &own_roles(operations, question, &person.id).await?)?;
+    holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
     let elsewhere = identity.memberships(&person.id).await.map_err(failed)?.len() > 1;
     let done = if elsewhere {
         identity.expel(&person.id, &question.tenant()?).await
@@ -141,16 +142,6 @@ async fn member(operations: &Operations, question: &Question) -> Result<Person, 
     identity.person(id).await.map_err(failed)?.ok_or(Declined::NotFound)
 }
 
-pub(super) async fn own_roles(
-    operations: &Operations,
-    question: &Question,
-    user: &str,
-) -> Result<Vec<RoleName>, Declined> {
-    let tenant = question.tenant()?;
-    let all = operations.books().identity().memberships(user).await.map_err(failed)?;
-    Ok(all.into_iter().filter(|it| it.tenant == tenant).flat_map(|it| it.roles).collect())
-}
-
 /// Refuses to change what other tenants see of a user too.
 async fn alone(operations: &Operations, user: &str) -> Result<(), Declined> {
     let all = operations.books().identity().memberships(user).await.map_err(failed)?;
@@ -158,7 +149,7 @@ async fn alone(operations: &Operations, user: &str) -> Result<(), Declined> {
 }
 
 /// Roles by their names, where the API has them and the caller may give them.
-fn roles(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
+async fn roles(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
     let bad = || Declined::Parameter("roles".to_owned());
     let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
     let terms = operations.books().terms();
@@ -166,17 +157,8 @@ fn roles(operations: &Operations, question: &Question, names: &[String]) -> Resu
     if roles.is_empty() || !roles.iter().all(|it| known.roles.contains_key(it)) {
         return Err(bad());
     }
-    within(operations, question, &roles)?;
+    holds(operations, question, &roles).await?;
     Ok(roles)
-}
-
-/// Refuses roles that hold more than the caller does: nobody gives, or takes, what they do not have.
-pub(super) fn within(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
-    let terms = operations.books().terms();
-    let known = terms.of(&question.api()?).map_err(failed)?;
-    let held: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();
-    let fits = known.scopes_of(roles).iter().all(|it| held.contains(it.as_str()));
-    if fits { Ok(()) } else { Err(Declined::Beyond) }
 }
 
 pub(super) fn declined(cause: ChangePersonError) -> Declined {
