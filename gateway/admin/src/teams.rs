@@ -16,6 +16,7 @@ use crate::people::{failed, holds};
 
 /// What the body says of a new team.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     name: String,
     #[serde(default)]
@@ -24,6 +25,7 @@ struct New {
 
 /// What the body says is to be changed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     name: Option<String>,
     roles: Option<Vec<String>>,
@@ -60,6 +62,12 @@ async fn theirs(operations: &Operations, question: &Question) -> Result<Team, De
     found.filter(|it| it.tenant == tenant).ok_or(Declined::NotFound)
 }
 
+/// All that somebody is by a team: what it makes its members, and what their own invites make them.
+async fn all_of(operations: &Operations, team: &Team) -> Result<Vec<RoleName>, Declined> {
+    let members = operations.books().identity().members_of(team).await.map_err(failed)?;
+    Ok(members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect())
+}
+
 async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let all = operations.books().identity().teams_of(&question.tenant()?).await.map_err(failed)?;
     let (some, next) = page(question, all, |it| &it.id)?;
@@ -85,12 +93,10 @@ async fn create(operations: &Operations, question: &Question) -> Result<Response
 async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
     let team = theirs(operations, question).await?;
+    // A team with more than the caller, or one of whose members has more by it, is not theirs to change, in nothing.
+    holds(operations, question, &all_of(operations, &team).await?).await?;
     let roles = match &said.roles {
-        Some(names) => {
-            // What the caller does not have they neither give nor take.
-            holds(operations, question, &team.roles).await?;
-            Some(roles(operations, question, names, "roles").await?)
-        }
+        Some(names) => Some(roles(operations, question, names, "roles").await?),
         None => None,
     };
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
@@ -102,9 +108,7 @@ async fn change(operations: &Operations, question: &Question) -> Result<Response
 
 async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let team = theirs(operations, question).await?;
-    let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
-    let taken: Vec<RoleName> = members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect();
-    holds(operations, question, &taken).await?;
+    holds(operations, question, &all_of(operations, &team).await?).await?;
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
     identity.delete_team(&team.id, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;

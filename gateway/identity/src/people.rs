@@ -101,6 +101,20 @@ impl Identity {
         Ok(self.list::<User>(None, by, page).await?.into_iter().map(Person::from).collect())
     }
 
+    /// The users of a tenant in the order in which they were made, each with all that they are there.
+    pub async fn members(
+        &self,
+        tenant: &TenantId,
+        page: &Page<String>,
+    ) -> Result<Vec<(Person, Vec<RoleName>)>, StoreFault> {
+        let users = self.list::<User>(None, Some((user::BY_TENANT, tenant.as_str())), page).await?;
+        let member = |it: User| {
+            let roles = it.roles_in(tenant);
+            (Person::from(it), roles)
+        };
+        Ok(users.into_iter().map(member).collect())
+    }
+
     pub(crate) async fn user_called(&self, name: &str) -> Result<Option<User>, StoreFault> {
         self.find_by(user::BY_NAME, &folded(name)).await
     }

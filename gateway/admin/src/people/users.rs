@@ -19,6 +19,7 @@ pub(crate) const LEAST: &str = "viewer";
 
 /// What the body says of a new user. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     email: String,
     name: Option<String>,
@@ -28,6 +29,7 @@ struct New {
 
 /// What the body says is to be changed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     name: Option<String>,
     roles: Option<Vec<String>>,
@@ -48,6 +50,19 @@ pub(super) fn shown(person: Person) -> Value {
     shown
 }
 
+/// A user with what they are in the caller's tenant.
+async fn told(operations: &Operations, question: &Question, person: Person) -> Result<Value, Declined> {
+    let roles = roles_of(operations, question, &person.id).await?;
+    Ok(with_roles(shown(person), &roles))
+}
+
+fn with_roles(mut shown: Value, roles: &[RoleName]) -> Value {
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("roles".to_owned(), json!(roles));
+    }
+    shown
+}
+
 pub(super) async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let limit = question.asked.number("limit", USUAL, MOST)?;
     let (tenant, identity) = (question.tenant()?, operations.books().identity());
@@ -60,16 +75,17 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
         }
     }
     let page = Page { after, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
-    let mut people = identity.people(Some(&tenant), &page).await.map_err(failed)?;
+    let mut people = identity.members(&tenant, &page).await.map_err(failed)?;
     let more = limit < people.len();
     people.truncate(limit);
-    let next = people.last().filter(|_| more).map(|it| it.id.clone());
-    let users: Vec<Value> = people.into_iter().map(shown).collect();
+    let next = people.last().filter(|_| more).map(|(it, _)| it.id.clone());
+    let users: Vec<Value> = people.into_iter().map(|(it, roles)| with_roles(shown(it), &roles)).collect();
     Ok(Json(json!({ "users": users, "next_cursor": next })).into_response())
 }
 
 pub(super) async fn get(operations: &Operations, question: &Question) -> Result<Response, Declined> {
-    Ok(Json(shown(member(operations, question).await?)).into_response())
+    let person = member(operations, question).await?;
+    Ok(Json(told(operations, question, person).await?).into_response())
 }
 
 pub(super) async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
@@ -95,16 +111,16 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         CreatePersonError::Busy(_) => Declined::Busy,
         CreatePersonError::Store(cause) => failed(cause),
     })?;
-    Ok((StatusCode::CREATED, Json(shown(made))).into_response())
+    Ok((StatusCode::CREATED, Json(told(operations, question, made).await?)).into_response())
 }
 
 pub(super) async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
     let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
+    // Whoever has more than the caller is not theirs to change, in nothing.
+    holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
     if let Some(roles) = &said.roles {
         let roles = self::roles(operations, question, roles).await?;
-        // Whoever has more than the caller is not theirs to change.
-        holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
         let (tenant, terms) = (question.tenant()?, operations.books().terms());
         person = identity.set_roles(&person.id, &tenant, &roles, &terms).await.map_err(declined)?;
         operations.books().come_into_force().await?;
@@ -114,7 +130,7 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
         alone(operations, &person.id).await?;
         person = identity.rename_person(&person.id, name).await.map_err(declined)?;
     }
-    Ok(Json(shown(person)).into_response())
+    Ok(Json(told(operations, question, person).await?).into_response())
 }
 
 pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {

@@ -14,6 +14,7 @@ use crate::people::{LEAST, failed, holds};
 
 /// What the body says of a new one.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     email: String,
     role: Option<String>,
