@@ -187,9 +187,11 @@ fn a_request_that_was_sent_on_and_never_entered_is_named_by_the_next_start() {
 fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_on_verifying() {
     let mut world = World::start();
     let (acme, globex) = (world.tenant("novastraxis"), world.new_tenant("globex"));
-    let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
-    let bob = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "bob"]);
-    let other_alice = world.key_with("novastraxis", &globex, &["compute"], &["--owner", "alice"]);
+    let roles = [&acme, &globex].map(|it| format!("{it}=member"));
+    let made = world.gateway.json(&["users", "create", "--name", "alice", "--role", &roles[0], "--role", &roles[1]]);
+    let (her, him) = (made["id"].as_str().expect("an id"), &*world.user("bob", &acme, "member").id);
+    let key_of = |who: &str, tenant: &str| world.key_with("novastraxis", tenant, &["compute"], &["--owner", who]);
+    let (alice, bob, other_alice) = (key_of(her, &acme), key_of(him, &acme), key_of(her, &globex));
     let asked = |key: &acceptance::Key| {
         let answer = world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).expect(200);
         answer.says("x-request-id").to_owned()
@@ -213,16 +215,16 @@ fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_o
     let nothing =
         "nothing is sealed for this subject; a user is known by their id, which `portcullis users list` shows";
     assert_eq!((nobody.code, nobody.out.trim()), (1, nothing), "{nobody:?}");
-    let erased = erase(&acme, "alice");
+    let erased = erase(&acme, her);
     assert!(erased.code == 0 && erased.out.starts_with("done"), "{erased:?}");
-    for (tenant, who) in [(acme.as_str(), "alice"), (globex.as_str(), "bob"), ("nowhere", "alice")] {
+    for (tenant, who) in [(acme.as_str(), her), (globex.as_str(), him), ("nowhere", her)] {
         let again = erase(tenant, who);
         assert_eq!((again.code, again.out.trim()), (1, nothing), "{again:?}");
     }
     let said = of_class(&world, "subject.erased", 5);
     let outcomes: Vec<_> = said.iter().map(|it| it["outcome"].as_str().unwrap_or_default()).collect();
     assert_eq!(outcomes, ["refused", "done", "refused", "refused", "refused"]);
-    assert!(!serde_json::to_string(&said).expect("text").contains("alice"), "{said:#?}");
+    assert!(!serde_json::to_string(&said).expect("text").contains(her), "{said:#?}");
     let gone = entries.of(&hers);
     assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");
     for id in [&his, &others] {
@@ -236,7 +238,7 @@ fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_o
     entries.assert_sound();
     // Without a gateway it is said what it waits for.
     assert!(world.gateway.stop().success());
-    let waits = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]);
+    let waits = world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", her]);
     assert!(waits.code == 0 && waits.out.contains("nobody is erased yet: it waits for a gateway to run"), "{waits:?}");
 }
 
@@ -244,7 +246,8 @@ fn what_entries_say_of_a_person_is_sealed_and_can_be_erased_while_the_log_goes_o
 fn whoever_shows_a_known_key_that_is_refused_is_sealed_with_its_owner_and_found_with_its_tenant() {
     let world = World::start();
     let acme = world.tenant("novastraxis");
-    let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", "alice"]);
+    let her = world.user("alice", &acme, "member").id;
+    let alice = world.key_with("novastraxis", &acme, &["compute"], &["--owner", &her]);
     assert_eq!(world.gateway.command(&["api-keys", "revoke", &alice.id]).code, 0);
     world.gateway.catch_up();
     let paths = ["/v2/compute/instances", "/v2/no/such/thing"];
@@ -261,7 +264,7 @@ fn whoever_shows_a_known_key_that_is_refused_is_sealed_with_its_owner_and_found_
     }
     let attacks = ["audit", "query", "--tenant", &acme, "--outcome", "refuse", "--output", "json"];
     assert_eq!(world.gateway.command(&attacks).out.lines().count(), 2);
-    assert_eq!(world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", "alice"]).code, 0);
+    assert_eq!(world.gateway.command(&["audit", "erase", "--tenant", &acme, "--subject", &her]).code, 0);
     for id in &ids {
         let gone = entries.of(id);
         assert_eq!((&gone["sealed"]["erased"], gone["request"].get("path")), (&json!(true), None), "{gone:#}");

@@ -17,10 +17,14 @@ fn subjects(world: &World) -> PathBuf {
     world.gateway.data().join("secrets/subjects")
 }
 
-/// Somebody of this name asks something, with a key of their own.
-fn ask(world: &World, tenant: &str, name: &str) {
-    let key: Key = world.key_with("novastraxis", tenant, &["compute"], &["--owner", name]);
+/// A service account of this name asks something, with a key of its own. Gives its id.
+fn ask(world: &World, tenant: &str, name: &str) -> String {
+    let words = ["service-accounts", "create", "--api", "novastraxis", "--tenant", tenant, "--name", name];
+    let made = world.gateway.json(&[&words[..], &["--roles", "member"]].concat());
+    let id = made["id"].as_str().expect("an id").to_owned();
+    let key: Key = world.key_with("novastraxis", tenant, &["compute"], &["--owner", &id]);
     let _ = world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).expect(200);
+    id
 }
 
 /// The entries that say this of the log itself, the newest last.
@@ -51,7 +55,7 @@ fn a_start_says_that_keys_of_people_are_gone() {
     let mut world = World::start();
     let tenant = world.tenant("novastraxis");
     for name in ["alice", "bob"] {
-        ask(&world, &tenant, name);
+        let _ = ask(&world, &tenant, name);
     }
     assert!(world.gateway.stop().success());
     let said = |world: &World| controls(world, "start").last().map(|it| it["subjects"].clone());
@@ -76,9 +80,9 @@ fn a_start_says_that_keys_of_people_are_gone() {
 fn keys_of_people_that_are_written_over_beneath_a_running_gateway_are_put_back() {
     let world = World::start();
     let tenant = world.tenant("novastraxis");
-    ask(&world, &tenant, "alice");
+    let _ = ask(&world, &tenant, "alice");
     let older = fs::read(subjects(&world)).expect("keys");
-    ask(&world, &tenant, "bob");
+    let _ = ask(&world, &tenant, "bob");
     let mut whole = fs::read(subjects(&world)).expect("keys");
     for (bytes, times) in [(&b""[..], 1), (b"garbage\n", 2), (&older, 3)] {
         fs::write(subjects(&world), bytes).expect("something else");
@@ -87,7 +91,7 @@ fn keys_of_people_that_are_written_over_beneath_a_running_gateway_are_put_back()
     }
     // Whoever comes just then is neither refused nor forgotten.
     fs::write(subjects(&world), "").expect("nothing");
-    ask(&world, &tenant, "eve");
+    let _ = ask(&world, &tenant, "eve");
     let now = fs::read(subjects(&world)).expect("keys");
     assert!(now.starts_with(&whole) && now.len() > whole.len());
     whole = now;
@@ -99,11 +103,9 @@ fn keys_of_people_that_are_written_over_beneath_a_running_gateway_are_put_back()
 fn who_was_erased_stays_so_though_an_older_copy_of_the_keys_is_put_back() {
     let mut world = World::start();
     let (tenant, other) = (world.tenant("novastraxis"), world.new_tenant("globex"));
-    for tenant in [&tenant, &other] {
-        ask(&world, tenant, "alice");
-    }
+    let [alice, _] = [&tenant, &other].map(|it| ask(&world, it, "alice"));
     let older = fs::read_to_string(subjects(&world)).expect("keys");
-    let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", "alice"]);
+    let erased = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", &alice]);
     assert_eq!(erased.code, 0, "{erased:?}");
     assert_eq!(world.gateway.command(&["audit", "hold", "--name", "matter"]).code, 0);
     assert!(world.gateway.stop().success());
@@ -153,7 +155,7 @@ fn no_other_key_goes_on_with_a_log_whose_own_is_missing() {
 #[test]
 fn what_others_may_read_or_change_is_not_started_with() {
     let mut world = World::start();
-    ask(&world, &world.tenant("novastraxis"), "alice");
+    let _ = ask(&world, &world.tenant("novastraxis"), "alice");
     assert!(world.gateway.stop().success());
     let data = world.gateway.data();
     for (name, mode, right) in [

@@ -228,7 +228,8 @@ fn where_a_tenant_is_limited_as_a_whole_its_tier_counts_and_changes_while_it_ask
 fn an_operator_is_shown_all_of_a_key_but_the_key() {
     let world = World::start();
     let tenant = world.new_tenant("shown");
-    let more = ["--allow", "203.0.113.0/24,2001:db8::1", "--expires", "2100-01-01T00:00:00Z", "--owner", "ops"];
+    let ops = world.user("ops", &tenant, "owner").id;
+    let more = ["--allow", "203.0.113.0/24,2001:db8::1", "--expires", "2100-01-01T00:00:00Z", "--owner", &ops];
     let key = world.key_with("cloudnexus", &tenant, &["storage:read"], &more);
     let listed = world.gateway.json(&["api-keys", "list", "--tenant", &tenant])[0].take();
     let shown = world.gateway.json(&["api-keys", "show", &key.id]);
@@ -236,7 +237,7 @@ fn an_operator_is_shown_all_of_a_key_but_the_key() {
     assert_eq!(shown["ip_allow"], json!(["203.0.113.0/24", "2001:db8::1/128"]), "{shown:#}");
     for words in [&["api-keys", "list", "--tenant", &tenant][..], &["api-keys", "show", &key.id]] {
         let table = world.gateway.command(words).out;
-        for cell in ["OWNER", "ops", "FROM", "203.0.113.0/24,2001:db8::1/128", "ENDS", "2100-01-01T00:00:00"] {
+        for cell in ["OWNER", &ops, "FROM", "203.0.113.0/24,2001:db8::1/128", "ENDS", "2100-01-01T00:00:00"] {
             assert!(table.contains(cell), "{cell}: {table}");
         }
         assert!(!table.contains(&key.text), "{table}");

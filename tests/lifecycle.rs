@@ -131,6 +131,13 @@ fn who_still_shows_a_key_that_was_rotated_is_in_the_list_and_its_allowance_goes_
     assert_eq!((&told["used_since_rotation"], told["retires"].is_string()), (&json!(true), true), "{told}");
     let table = world.gateway.command(&["api-keys", "list"]).out;
     assert!(table.contains("(since it was rotated)"), "{table}");
+    // Who ends the old one is told that the one in its place goes on.
+    let ended = world.gateway.json(&["api-keys", "revoke", &old.id]);
+    assert_eq!((&ended["state"], &ended["still_working"]), (&json!("revoked"), &json!([rotated["id"]])), "{ended}");
+    let ended = world.gateway.command(&["api-keys", "revoke", &old.id]).out;
+    assert!(ended.contains(rotated["id"].as_str().expect("an id")), "{ended}");
+    let ended = world.gateway.json(&["api-keys", "revoke", rotated["id"].as_str().expect("an id")]);
+    assert_eq!(ended.get("still_working"), None, "{ended}");
 }
 
 #[test]

@@ -5,6 +5,8 @@
 mod guesses;
 #[path = "sessions/own.rs"]
 mod own_sessions;
+#[path = "sessions/rights.rs"]
+mod rights;
 
 use acceptance::{Answer, Authenticator, Request, User, World};
 use serde_json::{Value, json};

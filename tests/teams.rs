@@ -181,7 +181,7 @@ fn nobody_gives_more_than_they_have_by_a_team_and_the_last_owner_stays() {
     let owner = signed_in(&world, &world.user("ann", &tenant, "owner"));
     let low = world.key("cloudnx", &["teams:read", "teams:write", "account:write"]);
     let high = team(&world, &owner, "Owners", &["owner"]);
-    let plain = team(&world, &owner, "Plain", &[]);
+    let (plain, empty) = (team(&world, &owner, "Plain", &[]), team(&world, &owner, "Empty", &[]));
     let made = invite(&world, &owner, &plain, "zoe@example.com", "owner");
     let joined = newcomer(&world, &text(&made, "token")).expect(200).json();
     let zoe = world.ask(&owner.get(&format!("{plain}/members"))).expect(200).json();
@@ -199,7 +199,10 @@ fn nobody_gives_more_than_they_have_by_a_team_and_the_last_owner_stays() {
         ("DELETE", member.clone(), Value::Null, 403),
         ("DELETE", plain.clone(), Value::Null, 403),
         ("POST", format!("{plain}/invites"), mail("king"), 400),
-        ("PATCH", plain.clone(), json!({ "name": "Still" }), 200),
+        // Its members are more by it than she is, and a name is as theirs as the rest.
+        ("PATCH", plain.clone(), json!({ "name": "Still" }), 403),
+        ("PATCH", empty.clone(), json!({ "name": "Still" }), 200),
+        ("PATCH", empty, json!({ "name": "Still", "role": "owner" }), 400),
         ("POST", TEAMS.to_owned(), json!({ "name": "Mine" }), 201),
         ("POST", TEAMS.to_owned(), json!({ "name": "Mine" }), 409),
     ];

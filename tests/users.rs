@@ -1,6 +1,6 @@
 //! Looking after people by commands.
 
-use acceptance::{World, until};
+use acceptance::{Key, Request, World, until};
 use serde_json::{Value, json};
 
 /// Runs a command that reads a password from standard input.
@@ -64,4 +64,80 @@ fn people_are_looked_after_by_commands_and_entries_name_them_by_their_ids() {
     for secret in ["wanda", "zoe", "horse", &made.password.to_lowercase()] {
         assert!(!everything.contains(secret), "`{secret}` is in an entry");
     }
+}
+
+const NSX: &str = "api.novastraxis.com";
+const LIST: &str = "/v2/compute/instances";
+
+fn opens(world: &World, key: &Key) -> u16 {
+    world.ask(&Request::get(NSX, LIST).bearer(&key.text)).status
+}
+
+#[test]
+fn a_key_that_a_user_holds_does_no_more_than_they_and_ends_with_them_at_once() {
+    let world = World::start();
+    let (tenant, other) = (world.tenant("novastraxis"), world.new_tenant("other"));
+    let _ = world.user("zoe", &tenant, "owner");
+    let ann = world.user("ann", &tenant, "member");
+    for (owner, tenant) in [("ops", &tenant), ("usr_0000000000000000", &tenant), (ann.id.as_str(), &other)] {
+        let words = ["api-keys", "create", "--api", "novastraxis", "--tenant", tenant, "--name", "x", "--owner", owner];
+        let told = world.gateway.command(&words);
+        assert!(told.code == 2 && told.errors.contains("`portcullis users list` show ids"), "{owner}: {told:?}");
+    }
+    // More than her role is asked for, and not given.
+    let key = world.key_with("novastraxis", &tenant, &["compute", "iam"], &["--owner", &ann.id]);
+    let signs = world.key_with("cloudnx", &tenant, &["compute:read", "iam:write"], &["--owner", &ann.id]);
+    let shown = world.gateway.json(&["users", "show", &ann.id]);
+    assert_eq!(shown[0]["keys"], json!([key.id, signs.id]), "{shown:#}");
+    let body = json!({ "access_key_id": signs.text, "secret_access_key": signs.secret });
+    let exchange = Request::post("cloudnx.in", "/auth/iam/exchange-credentials").json(&body);
+    let exchanged = world.ask(&exchange).expect(200).json();
+    let token = exchanged["access_token"].as_str().expect("a token");
+    let instances = || world.ask(&Request::get("cloudnx.in", "/compute/instances").bearer(token)).status;
+    let iam = Request::post("cloudnx.in", "/auth/iam/users").bearer(token).json(&json!({ "name": "x" }));
+    assert_eq!((opens(&world, &key), instances(), world.ask(&iam).status), (200, 200, 403));
+    assert_eq!(
+        world.gateway.command(&["users", "set-roles", &ann.id, "--tenant", &tenant, "--roles", "viewer"]).code,
+        0
+    );
+    assert_eq!((opens(&world, &key), instances()), (403, 200), "a viewer sees instances of cloudnx alone");
+    assert_eq!(world.gateway.command(&["users", "suspend", &ann.id]).code, 0);
+    assert_eq!((opens(&world, &key), instances(), world.ask(&exchange).status), (401, 401, 401));
+    assert_eq!(world.gateway.command(&["users", "resume", &ann.id]).code, 0);
+    assert_eq!((opens(&world, &key), instances()), (401, 401), "what has ended does not begin again");
+    assert_eq!(world.gateway.json(&["users", "show", &ann.id])[0]["keys"], json!([]));
+    for (words, left) in [(vec!["set-roles", "--tenant", &tenant, "--roles", ""], 401), (vec!["delete"], 401)] {
+        let ben = world.user(words[0], &tenant, "member");
+        let key = world.key_with("novastraxis", &tenant, &["compute"], &["--owner", &ben.id]);
+        assert_eq!(opens(&world, &key), 200);
+        assert_eq!(world.gateway.command(&[&["users"], &words[..], &[&ben.id]].concat()).code, 0);
+        assert_eq!(opens(&world, &key), left, "{words:?}");
+    }
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn what_a_role_lost_in_the_profile_the_keys_of_users_have_lost_at_the_next_start() {
+    let mut apis = std::path::PathBuf::new();
+    let mut world = World::with(|settings, folder| {
+        apis = folder.join("apis");
+        let copied = std::process::Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
+        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
+        settings.apis.clone_from(&apis);
+    });
+    let tenant = world.tenant("novastraxis");
+    let ann = world.user("ann", &tenant, "member");
+    let held = world.key_with("novastraxis", &tenant, &["compute"], &["--owner", &ann.id]);
+    let free = world.key("novastraxis", &["compute"]);
+    assert_eq!((opens(&world, &held), opens(&world, &free)), (200, 200));
+    assert!(world.gateway.stop().success());
+    let file = apis.join("novastraxis/api.toml");
+    let text = std::fs::read_to_string(&file).expect("a profile");
+    let less = text.replace(r#"scopes = ["compute", "network", "#, r#"scopes = ["network", "#);
+    assert_ne!(text, less);
+    std::fs::write(&file, less).expect("a profile");
+    world.gateway.start_again();
+    assert_eq!((opens(&world, &held), opens(&world, &free)), (403, 200));
+    let narrowed = world.gateway.entries().of_kind(1, |it| it["action"] == "narrow");
+    assert_eq!((&narrowed[0]["key"], &narrowed[0]["facts"]["owner"]), (&json!(held.id), &json!(ann.id)));
 }

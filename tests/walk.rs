@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use acceptance::{APIS, World, python};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn every_operation_of_novastraxis_works_and_refuses_as_documented() {
@@ -89,8 +89,11 @@ fn walk(api: &str, tier: &str) {
     let key = world.key_with(api, &tenant, &scopes, &[]);
     let bare = world.key_with(api, &tenant, &[], &[]);
     let control = world.clouds.address("control").to_string();
+    let owner = world.user("walker", &tenant, "owner");
+    let owner = json!({ "email": owner.name, "password": owner.password }).to_string();
+    let (key, bare) = (key.shown(), bare.shown());
     let given =
-        [("API", api), ("TENANT", &tenant), ("KEY", &key.shown()), ("BARE", &bare.shown()), ("CONTROL", &control)];
+        [("API", api), ("TENANT", &*tenant), ("KEY", &key), ("BARE", &bare), ("OWNER", &owner), ("CONTROL", &control)];
     let mut told = tell(&world, "walk.py", &given);
     if api == "cloudnx" {
         told.extend(walk_objects(&world, &tenant, &given, &scopes));

@@ -1,4 +1,4 @@
-"""Asks an API through the gateway with the credential it takes: a bearer key, or a key that signs."""
+"""Asks an API through the gateway with the credential it takes: a bearer key, a key that signs, or a session's cookie."""
 
 import http.client
 import time
@@ -41,6 +41,8 @@ def ask(method, host, target, headers=None, body=b"", key=None, service=None, re
             request = AWSRequest(method, f"https://{host}{target}", headers=shown, data=body)
             SigV4Auth(Credentials(key["text"], key["secret"]), service, region).add_auth(request)
             shown = dict(request.headers.items())
+        elif key and key.get("cookie"):
+            shown.update({"Cookie": key["cookie"], "Sec-Fetch-Site": "same-origin"})
         elif key:
             shown["Authorization"] = f"Bearer {key['text']}"
         answer = send(method, host, target, shown, body)

@@ -1,7 +1,7 @@
 """Every documented operation of one API, asked through the gateway: what must work, and each refusal it documents.
 
 Environment: API; TENANT; KEY and BARE, each `{"text": ..., "secret": ...}`: a key with every scope, and one with none;
-CONTROL, the address of the clouds' control port. Each answer is held to the document; each is told on a line of its
+where the API has users, OWNER, `{"email": ..., "password": ...}`, an owner of the tenant; CONTROL, the address of the clouds' control port. Each answer is held to the document; each is told on a line of its
 own with the step that must have decided it, for the entries to be compared with.
 """
 
@@ -22,16 +22,39 @@ KEY, BARE = json.loads(os.environ["KEY"]), json.loads(os.environ["BARE"])
 ABSENT = "absent-0000"
 # They judge themselves what they are shown; what comes of it is for tests of their own.
 JUDGING = ("account.", "consents.", "invites.accept", "login.", "logout.", "oauth.", "passkeys.", "sessions.end", "sessions.renew", "sessions.sign_")
+# What gives roles, which open every API: a user does it, in a session of their own, and no key of one API.
+PERSONAL = ("people.", "teams.", "team_members.", "invites.")
 # What must have happened to a resource before an operation makes sense.
 BEFORE = {"startInstance": "stopInstance"}
 NUMBERS = itertools.count(1)
+# Where no other credential is named, the one that `usual` gives; and the sessions that were begun for it.
+USUAL, SESSIONS = object(), {}
 # What refusals of the gateway's own really said: by document, status and code.
 SAID = {}
 
 
-def request(operation, path=None, query=None, body=None, key=KEY, method=None, headers=None):
+def session(operation):
+    """The session of an owner, who signs in where the API of the operation has users."""
+    body = os.environ["OWNER"].encode()
+    shown = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+    answer = ask("POST", operation.document.host, "/auth/login", shown, body)
+    assert answer.status == 200, answer.body
+    return {"cookie": next(it.partition(";")[0] for it in answer.headers.get_all("Set-Cookie") if it.startswith("cnx_access="))}
+
+
+def usual(operation):
+    """The credential of whoever may ask this."""
+    if not str(operation.native).startswith(PERSONAL):
+        return KEY
+    if "owner" not in SESSIONS:
+        SESSIONS["owner"] = session(operation)
+    return SESSIONS["owner"]
+
+
+def request(operation, path=None, query=None, body=None, key=USUAL, method=None, headers=None):
     """Asks an operation; what is not given is as documented."""
     document = operation.document
+    key = usual(operation) if key is USUAL else key
     shown = {it["name"]: TENANT for it in operation.where("header") if it["name"] == "X-CloudNexus-Id"}
     media, data = encoded(operation, body)
     if media:

@@ -4,6 +4,7 @@ mod account;
 mod cookies;
 mod login;
 mod passkeys;
+mod rights;
 mod sessions;
 mod users;
 
@@ -24,6 +25,7 @@ use crate::operations::{Offered, Operations, Question};
 pub use cookies::SessionCookies;
 pub(crate) use cookies::cookie;
 pub(crate) use login::{BROWSER_COOKIE, browser_cookie, leads_on};
+pub(crate) use rights::holds;
 pub(crate) use users::LEAST;
 
 /// How long ago somebody may have shown who they are who changes by what they do.

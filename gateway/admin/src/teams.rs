@@ -10,12 +10,13 @@ use identity::{ChangeTeamError, CreateTeamError, Member, NewTeam, Team};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::iam::{page, within};
+use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::failed;
+use crate::people::{failed, holds};
 
 /// What the body says of a new team.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     name: String,
     #[serde(default)]
@@ -24,6 +25,7 @@ struct New {
 
 /// What the body says is to be changed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     name: Option<String>,
     roles: Option<Vec<String>>,
@@ -60,6 +62,12 @@ async fn theirs(operations: &Operations, question: &Question) -> Result<Team, De
     found.filter(|it| it.tenant == tenant).ok_or(Declined::NotFound)
 }
 
+/// All that somebody is by a team: what it makes its members, and what their own invites make them.
+async fn all_of(operations: &Operations, team: &Team) -> Result<Vec<RoleName>, Declined> {
+    let members = operations.books().identity().members_of(team).await.map_err(failed)?;
+    Ok(members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect())
+}
+
 async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let all = operations.books().identity().teams_of(&question.tenant()?).await.map_err(failed)?;
     let (some, next) = page(question, all, |it| &it.id)?;
@@ -69,7 +77,7 @@ async fn list(operations: &Operations, question: &Question) -> Result<Response, 
 
 async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: New = question.said()?;
-    let roles = roles(operations, question, &said.roles, "roles")?;
+    let roles = roles(operations, question, &said.roles, "roles").await?;
     let new = NewTeam { tenant: question.tenant()?, name: said.name, roles };
     let made = operations.acting(question)?.create_team(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
@@ -85,12 +93,10 @@ async fn create(operations: &Operations, question: &Question) -> Result<Response
 async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
     let team = theirs(operations, question).await?;
+    // A team with more than the caller, or one of whose members has more by it, is not theirs to change, in nothing.
+    holds(operations, question, &all_of(operations, &team).await?).await?;
     let roles = match &said.roles {
-        Some(names) => {
-            // What the caller does not have they neither give nor take.
-            held(operations, question, &team.roles)?;
-            Some(roles(operations, question, names, "roles")?)
-        }
+        Some(names) => Some(roles(operations, question, names, "roles").await?),
         None => None,
     };
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
@@ -102,9 +108,7 @@ async fn change(operations: &Operations, question: &Question) -> Result<Response
 
 async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let team = theirs(operations, question).await?;
-    let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
-    let taken: Vec<RoleName> = members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect();
-    held(operations, question, &taken)?;
+    holds(operations, question, &all_of(operations, &team).await?).await?;
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
     identity.delete_team(&team.id, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
@@ -125,7 +129,7 @@ async fn remove(operations: &Operations, question: &Question) -> Result<Response
     let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
     let member = members.into_iter().find(|it| it.user == user).ok_or(Declined::NotFound)?;
     let taken: Vec<RoleName> = std::iter::once(member.role).chain(team.roles.clone()).collect();
-    held(operations, question, &taken)?;
+    holds(operations, question, &taken).await?;
     let (identity, terms) = (operations.acting(question)?, operations.books().terms());
     identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
@@ -133,7 +137,7 @@ async fn remove(operations: &Operations, question: &Question) -> Result<Response
 }
 
 /// Roles by their names, where the API has them and the caller may give them.
-fn roles(
+async fn roles(
     operations: &Operations,
     question: &Question,
     names: &[String],
@@ -146,14 +150,8 @@ fn roles(
     if !roles.iter().all(|it| known.roles.contains_key(it)) {
         return Err(bad());
     }
-    held(operations, question, &roles)?;
+    holds(operations, question, &roles).await?;
     Ok(roles)
-}
-
-/// Refuses roles that hold more than the caller does.
-fn held(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
-    let terms = operations.books().terms();
-    within(question, &terms.of(&question.api()?).map_err(failed)?.scopes_of(roles))
 }
 
 fn name_taken() -> Declined {

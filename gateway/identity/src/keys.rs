@@ -1,6 +1,7 @@
 //! The life of a key: made, shown once, listed, rotated, revoked.
 
 mod create;
+mod held;
 mod import;
 mod revoke;
 mod rotate;
@@ -13,6 +14,7 @@ pub use import::{ImportKey, ImportKeyError};
 pub use revoke::RevokeKeyError;
 pub use rotate::RotateKeyError;
 
+use crate::people::is_user_id;
 use crate::service_accounts::is_account;
 use crate::store::{KeyFilter, Page, SecretsChanged, StoreFault};
 use crate::terms::{ApiTerms, Unfit};
@@ -74,6 +76,11 @@ impl KeyState {
         }
     }
 
+    /// Whether it opens anything.
+    pub fn works(self) -> bool {
+        matches!(self, Self::Active | Self::Retiring)
+    }
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -96,6 +103,14 @@ impl Identity {
     /// Keys in the order in which they were made, dead ones included.
     pub async fn list_keys(&self, filter: &KeyFilter, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreFault> {
         self.registry.keys(filter, page).await
+    }
+
+    /// The keys that came from the same one as this by rotation, others than it, and work now.
+    pub async fn working_keys_of_lineage(&self, key: &KeyRecord) -> Result<Vec<KeyRecord>, StoreFault> {
+        let now = self.clock.now().wall;
+        let mut keys = self.keys_at(&key.tenant, &key.api).await?;
+        keys.retain(|it| it.lineage == key.lineage && it.id != key.id && KeyState::of(it, now).works());
+        Ok(keys)
     }
 
     /// Writes down when keys were last used.
@@ -128,8 +143,8 @@ impl Identity {
         }
     }
 
-    /// What is entered of a key: what it opens and for whom, never what it is, and not who holds it. Its name may be that
-    /// of a person, who could not be erased: the registry has it under the key's id.
+    /// What is entered of a key: what it opens and for whom, never what it is, and of who holds it the id alone. Its name may
+    /// be that of a person, who could not be erased: the registry has it under the key's id.
     pub(crate) fn key_deed(&self, action: &str, key: &KeyRecord) -> Deed {
         let spaced = |words: Vec<String>| words.join(" ");
         let kind = match &key.secret {
@@ -146,8 +161,8 @@ impl Identity {
             nets => deed.with("ip_allow", spaced(nets.iter().map(ToString::to_string).collect())),
         };
         let deed = key.bound.iter().fold(deed, |deed, bound| deed.with("bound", bound));
-        // Of a service account its id is all there is to say.
-        let owner = key.owner.as_deref().filter(|it| is_account(it));
+        // Of a service account or a user its id is all there is to say.
+        let owner = key.owner.as_deref().filter(|it| is_account(it) || is_user_id(it));
         let deed = owner.into_iter().fold(deed, |deed, owner| deed.with("owner", owner));
         match key.expires {
             Some(expires) => deed.with("expires", expires),

@@ -32,7 +32,7 @@ pub use signin::{Authenticated, CodeWanted, SignIn, SignInError};
 pub use user::folded;
 
 pub(crate) use browser::{BROWSER_SECRET, KeptSession, mark};
-pub(crate) use create::{address, address_of, known_roles, sorted};
+pub(crate) use create::{address, address_of, is_user_id, known_roles, sorted};
 pub(crate) use pool::Passwords;
 pub(crate) use through::{BY_ACCOUNT, BY_PROVIDER, Through};
 pub(crate) use user::{BY_TEAM, NewOutsider, User};
@@ -99,6 +99,20 @@ impl Identity {
     pub async fn people(&self, tenant: Option<&TenantId>, page: &Page<String>) -> Result<Vec<Person>, StoreFault> {
         let by = tenant.map(|it| (user::BY_TENANT, it.as_str()));
         Ok(self.list::<User>(None, by, page).await?.into_iter().map(Person::from).collect())
+    }
+
+    /// The users of a tenant in the order in which they were made, each with all that they are there.
+    pub async fn members(
+        &self,
+        tenant: &TenantId,
+        page: &Page<String>,
+    ) -> Result<Vec<(Person, Vec<RoleName>)>, StoreFault> {
+        let users = self.list::<User>(None, Some((user::BY_TENANT, tenant.as_str())), page).await?;
+        let member = |it: User| {
+            let roles = it.roles_in(tenant);
+            (Person::from(it), roles)
+        };
+        Ok(users.into_iter().map(member).collect())
     }
 
     pub(crate) async fn user_called(&self, name: &str) -> Result<Option<User>, StoreFault> {

@@ -158,7 +158,7 @@ impl Identity {
     }
 }
 
-/// Whether an owner of keys is, or says it is, a service account. Any other is a user, or a word of its operator's.
+/// Whether an owner of keys is, or says it is, a service account. Any other is a user.
 pub(crate) fn is_account(owner: &str) -> bool {
     owner.starts_with(BEARS) || owner.starts_with(SIGNS)
 }

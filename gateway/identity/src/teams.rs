@@ -113,8 +113,8 @@ impl Identity {
         self.deed(DeedClass::Group, action).on(&team.id).of(&team.tenant).with("roles", roles.join(" "))
     }
 
-    /// Keeps a user whose roles in a tenant are others now, and has what they had signed in to there do what they may do
-    /// from now on. What they lost is lost at their next request; what they gained comes with their next token.
+    /// Keeps a user whose roles in a tenant are others now, and has what they had signed in to there, and their keys, do what
+    /// they may do from now on. What they lost is lost at their next request; what they gained comes with their next token.
     pub(crate) async fn refit(
         &self,
         user: &User,
@@ -133,6 +133,9 @@ impl Identity {
                 changes.push(Change::Key(Box::new(KeyRecord { scopes, ..grant })));
             }
         }
+        let (more, told) = self.fit_keys(&user.id, tenant, &roles, terms).await?;
+        changes.extend(more);
+        deeds.extend(told);
         Ok((changes, deeds))
     }
 }

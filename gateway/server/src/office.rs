@@ -3,6 +3,7 @@
 mod custody;
 mod ending;
 mod following;
+mod holding;
 mod keeping;
 mod opening;
 mod vouchers;
@@ -14,9 +15,9 @@ use std::time::{Duration, SystemTime};
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::Notice;
+use authn::SystemRandom;
 use authn::dpop::Nonces;
 use authn::upstream::{IdentityKeySet, IdentityTokens};
-use authn::{KeyringBuilder, SystemRandom};
 use domain::{Clock, SystemClock};
 use identity::{Identity, Issuer};
 use limits::Limiter;
@@ -41,6 +42,7 @@ use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
 
 use ending::Ending;
+use holding::loaded;
 pub(crate) use opening::{DeedsSoFar, is_begun, known_deeds, older, open_log, signer};
 
 /// How often uses of keys are written down, and names of upstreams resolved again.
@@ -94,10 +96,8 @@ impl Office {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
         desk.identity.tend_token_keys(clock.now().wall).await?;
-        let mut keys = KeyringBuilder::new();
-        let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
+        let (keys, version) = loaded(&desk.identity, &desk::terms(&configuration.catalog)).await?;
         let token_keys = desk.identity.token_keys().await?;
-        keys.token_keys(key_set(&token_keys));
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
         let identity_tokens = desk::identity_tokens(&settings)?;
@@ -107,7 +107,7 @@ impl Office {
         let signers = Signers::read(&settings)?;
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
-            keyring: keys.finish(),
+            keyring: keys.with_token_keys(key_set(&token_keys)),
             secrets: desk.secrets,
             log,
             clock,

@@ -17,6 +17,7 @@ const BUCKET: &str = "bucket";
 
 /// What the body says of a new key.
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     #[serde(default)]
     access: Access,

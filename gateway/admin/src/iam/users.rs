@@ -13,6 +13,7 @@ use crate::people::failed;
 
 /// What the body says of a new one.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     name: String,
     permissions: Option<Vec<String>>,
@@ -23,6 +24,7 @@ fn shown(operations: &Operations, account: &ServiceAccount) -> Result<Value, Dec
         "id": account.id,
         "name": account.name,
         "permissions": held(operations, account)?,
+        "roles": account.roles,
         "created_at": account.created.to_string(),
     }))
 }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::cookies::SessionCookies;
+use super::rights::{holds_here, roles_of};
 use super::{Secret, failed, guesser, refused, users};
 use crate::operations::{ABOUT_NAME, Offered, Operations, Question};
 
@@ -238,7 +239,7 @@ async fn may_end(operations: &Operations, question: &Question, id: &KeyId) -> Re
         return Err(Declined::Beyond);
     }
     let owner = owner.ok_or(Declined::NotFound)?;
-    users::within(operations, question, &users::own_roles(operations, question, owner).await?)
+    holds_here(operations, question, &roles_of(operations, question, owner).await?)
 }
 
 /// Ends whatever the user has signed in to, this session too, and takes its cookies away.

@@ -1,6 +1,6 @@
 //! The users of a tenant, for those who look after them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
@@ -9,6 +9,7 @@ use identity::{ChangePersonError, CreatePersonError, NewPerson, Page, Person};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::rights::{holds, roles_of};
 use super::sessions::{MOST, USUAL};
 use super::{Secret, failed};
 use crate::operations::{Operations, Question};
@@ -18,6 +19,7 @@ pub(crate) const LEAST: &str = "viewer";
 
 /// What the body says of a new user. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     email: String,
     name: Option<String>,
@@ -27,6 +29,7 @@ struct New {
 
 /// What the body says is to be changed. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     name: Option<String>,
     password: Option<Secret>,
@@ -48,6 +51,19 @@ pub(super) fn shown(person: Person) -> Value {
     shown
 }
 
+/// A user with what they are in the caller's tenant.
+async fn told(operations: &Operations, question: &Question, person: Person) -> Result<Value, Declined> {
+    let roles = roles_of(operations, question, &person.id).await?;
+    Ok(with_roles(shown(person), &roles))
+}
+
+fn with_roles(mut shown: Value, roles: &[RoleName]) -> Value {
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("roles".to_owned(), json!(roles));
+    }
+    shown
+}
+
 pub(super) async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let limit = question.asked.number("limit", USUAL, MOST)?;
     let (tenant, identity) = (question.tenant()?, operations.books().identity());
@@ -60,22 +76,23 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
         }
     }
     let page = Page { after, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
-    let mut people = identity.people(Some(&tenant), &page).await.map_err(failed)?;
+    let mut people = identity.members(&tenant, &page).await.map_err(failed)?;
     let more = limit < people.len();
     people.truncate(limit);
-    let next = people.last().filter(|_| more).map(|it| it.id.clone());
-    let users: Vec<Value> = people.into_iter().map(shown).collect();
+    let next = people.last().filter(|_| more).map(|(it, _)| it.id.clone());
+    let users: Vec<Value> = people.into_iter().map(|(it, roles)| with_roles(shown(it), &roles)).collect();
     Ok(Json(json!({ "users": users, "next_cursor": next })).into_response())
 }
 
 pub(super) async fn get(operations: &Operations, question: &Question) -> Result<Response, Declined> {
-    Ok(Json(shown(member(operations, question).await?)).into_response())
+    let person = member(operations, question).await?;
+    Ok(Json(told(operations, question, person).await?).into_response())
 }
 
 pub(super) async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     question.unseen()?;
     let said: New = question.said()?;
-    let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()]))?;
+    let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()])).await?;
     let tenant = question.tenant()?;
     let new = NewPerson {
         name: said.email.clone(),
@@ -95,37 +112,43 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         CreatePersonError::Busy(_) => Declined::Busy,
         CreatePersonError::Store(cause) => failed(cause),
     })?;
-    Ok((StatusCode::CREATED, Json(shown(made))).into_response())
+    Ok((StatusCode::CREATED, Json(told(operations, question, made).await?)).into_response())
 }
 
 pub(super) async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
     let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
+    // Whoever has more than the caller is not theirs to change, in nothing.
+    holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
+    // All that is asked for is judged before any of it is done.
+    let wanted = match &said.roles {
+        Some(names) => Some(roles(operations, question, names).await?),
+        None => None,
+    };
+    if said.name.is_some() {
+        // What somebody is called is the same in every tenant that they belong to.
+        alone(operations, &person.id).await?;
+    }
     if let Some(password) = &said.password {
         question.unseen()?;
-        may_give_password(operations, question, &person).await?;
+        may_give_password(operations, question, &person)?;
         person = identity.set_password(&person.id, &password.0, None).await.map_err(declined)?;
         operations.books().come_into_force().await?;
     }
-    if let Some(roles) = &said.roles {
-        let roles = self::roles(operations, question, roles)?;
-        // Whoever has more than the caller is not theirs to change.
-        within(operations, question, &own_roles(operations, question, &person.id).await?)?;
+    if let Some(wanted) = &wanted {
         let (tenant, terms) = (question.tenant()?, operations.books().terms());
-        person = identity.set_roles(&person.id, &tenant, &roles, &terms).await.map_err(declined)?;
+        person = identity.set_roles(&person.id, &tenant, wanted, &terms).await.map_err(declined)?;
         operations.books().come_into_force().await?;
     }
     if let Some(name) = &said.name {
-        // What somebody is called is the same in every tenant that they belong to.
-        alone(operations, &person.id).await?;
         person = identity.rename_person(&person.id, name).await.map_err(declined)?;
     }
-    Ok(Json(shown(person)).into_response())
+    Ok(Json(told(operations, question, person).await?).into_response())
 }
 
 pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (person, identity) = (member(operations, question).await?, operations.acting(question)?);
-    within(operations, question, &own_roles(operations, question, &person.id).await?)?;
+    holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
     let elsewhere = identity.memberships(&person.id).await.map_err(failed)?.len() > 1;
     let done = if elsewhere {
         identity.expel(&person.id, &question.tenant()?).await
@@ -148,19 +171,9 @@ async fn member(operations: &Operations, question: &Question) -> Result<Person, 
     identity.person(id).await.map_err(failed)?.ok_or(Declined::NotFound)
 }
 
-pub(super) async fn own_roles(
-    operations: &Operations,
-    question: &Question,
-    user: &str,
-) -> Result<Vec<RoleName>, Declined> {
-    let tenant = question.tenant()?;
-    let all = operations.books().identity().memberships(user).await.map_err(failed)?;
-    Ok(all.into_iter().filter(|it| it.tenant == tenant).flat_map(|it| it.roles).collect())
-}
-
 /// Refuses to give a password to whoever has it of nobody else's giving: an account is its tenant's own where that has made it
-/// known. Nobody changes theirs so, because whoever has their session alone could, nor that of somebody who has more.
-async fn may_give_password(operations: &Operations, question: &Question, person: &Person) -> Result<(), Declined> {
+/// known. Nobody changes theirs so, because whoever has their session alone could.
+fn may_give_password(operations: &Operations, question: &Question, person: &Person) -> Result<(), Declined> {
     if person.home.as_ref() != Some(&question.tenant()?) {
         return Err(Declined::Conflict("The user's account is not this account's own.".to_owned()));
     }
@@ -169,7 +182,7 @@ async fn may_give_password(operations: &Operations, question: &Question, person:
     if keyring.by_id(&key).is_none_or(|it| it.standing().owner.as_deref() == Some(&*person.id)) {
         return Err(Declined::Conflict("You change your own password by showing the one you have.".to_owned()));
     }
-    within(operations, question, &own_roles(operations, question, &person.id).await?)
+    Ok(())
 }
 
 /// Refuses to change what other tenants see of a user too.
@@ -179,7 +192,7 @@ async fn alone(operations: &Operations, user: &str) -> Result<(), Declined> {
 }
 
 /// Roles by their names, where the API has them and the caller may give them.
-fn roles(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
+async fn roles(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
     let bad = || Declined::Parameter("roles".to_owned());
     let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
     let terms = operations.books().terms();
@@ -187,17 +200,8 @@ fn roles(operations: &Operations, question: &Question, names: &[String]) -> Resu
     if roles.is_empty() || !roles.iter().all(|it| known.roles.contains_key(it)) {
         return Err(bad());
     }
-    within(operations, question, &roles)?;
+    holds(operations, question, &roles).await?;
     Ok(roles)
-}
-
-/// Refuses roles that hold more than the caller does: nobody gives, or takes, what they do not have.
-pub(super) fn within(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
-    let terms = operations.books().terms();
-    let known = terms.of(&question.api()?).map_err(failed)?;
-    let held: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();
-    let fits = known.scopes_of(roles).iter().all(|it| held.contains(it.as_str()));
-    if fits { Ok(()) } else { Err(Declined::Beyond) }
 }
 
 pub(super) fn declined(cause: ChangePersonError) -> Declined {

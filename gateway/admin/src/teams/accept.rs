@@ -11,6 +11,7 @@ use crate::people::{Secret, failed, guesser};
 
 /// What the body shows. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Shown {
     token: Secret,
     name: Option<String>,

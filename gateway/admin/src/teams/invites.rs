@@ -7,13 +7,14 @@ use identity::{CreateInviteError, Invite, NewInvite};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{declined, held, roles, theirs};
+use super::{declined, roles, theirs};
 use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::{LEAST, failed};
+use crate::people::{LEAST, failed, holds};
 
 /// What the body says of a new one.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct New {
     email: String,
     role: Option<String>,
@@ -42,10 +43,10 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     let said: New = question.said()?;
     let team = theirs(operations, question).await?;
     let asked = [said.role.unwrap_or_else(|| LEAST.to_owned())];
-    let given = roles(operations, question, &asked, "role")?;
+    let given = roles(operations, question, &asked, "role").await?;
     // Whoever joins is what the team makes its members as well.
     let all: Vec<RoleName> = given.iter().chain(&team.roles).cloned().collect();
-    held(operations, question, &all)?;
+    holds(operations, question, &all).await?;
     let role = given.into_iter().next().ok_or_else(|| Declined::Parameter("role".to_owned()))?;
     let new = NewInvite { team: team.id, email: said.email, role };
     let made = operations.acting(question)?.create_invite(&new, &operations.books().terms()).await;

@@ -70,13 +70,14 @@ pub enum CreateKeyError {
     /// The tenant has as many keys as it may.
     #[error("tenant `{0}` may have {1} working keys and has {2}; help: revoke some or raise `keys_per_tenant`")]
     TooMany(TenantId, u32, u64),
-    /// The service account that shall hold it is not one of the tenant's at the API.
+    /// Who shall hold it is no user of the tenant, and no service account of its at the API.
     #[error(
-        "tenant `{1}` has no service account `{0}` at this API; help: `portcullis service-accounts list` shows ids"
+        "tenant `{1}` has no service account `{0}` at this API and no user of this id; help: `portcullis service-accounts list` \
+         and `portcullis users list` show ids"
     )]
     UnknownOwner(String, TenantId),
-    /// The service account that shall hold it is suspended.
-    #[error("service account `{0}` is suspended; help: resume it first")]
+    /// The user or service account that shall hold it is suspended.
+    #[error("`{0}`, who shall hold the key, is suspended; help: resume them first")]
     SuspendedOwner(String),
     /// It cannot be made in this way.
     #[error(transparent)]
@@ -93,7 +94,9 @@ impl Entered for CreateKeyError {
                 format!("tenant `{tenant}` has a working key of this name for this API already")
             }
             Self::Unfit(Unfit::Name(_)) => "what was given cannot be a name".to_owned(),
-            Self::UnknownOwner(_, tenant) => format!("tenant `{tenant}` has no such service account at this API"),
+            Self::UnknownOwner(_, tenant) => {
+                format!("tenant `{tenant}` has no such user, and no such service account at this API")
+            }
             Self::UnknownTenant(_) | Self::TooMany(..) | Self::SuspendedOwner(_) | Self::Unfit(_) | Self::Store(_) => {
                 self.to_string()
             }

@@ -67,6 +67,8 @@ impl Identity {
                     // Read again: it may have been revoked or rotated since.
                     let old = self.registry.key(id).await?.ok_or_else(|| RotateKeyError::Unknown(id.clone()))?;
                     replaceable(&old, now)?;
+                    // What its owner may do may be less by now, too.
+                    let next = KeyRecord { scopes: old.scopes.clone(), ..next };
                     let old = KeyRecord { overlap: Some(Overlap { since: now, until }), ..old };
                     let changes = vec![Change::Key(Box::new(next.clone())), Change::Key(Box::new(old))];
                     let deed = self.key_deed("rotate", &next).with("rotated_from", id).with("overlap_until", until);

@@ -76,7 +76,8 @@ impl Act<'_> {
 }
 
 impl Identity {
-    /// From now on they cannot sign in, and whatever they had signed in to is over. Suspending twice is suspending once.
+    /// From now on they cannot sign in, whatever they had signed in to is over, and their keys end. Suspending twice is
+    /// suspending once.
     /// Nobody who alone looks after a tenant is.
     pub async fn suspend_person(&self, id: &str) -> Result<Person, ChangePersonError> {
         self.change_person(id, Act::Suspend).await
@@ -111,7 +112,7 @@ impl Identity {
                     self.spare_owners_of_last_resort(&was).await?;
                 }
                 let suspended = was.suspended.or(Some(self.clock.now().wall));
-                (User { suspended, ..was.clone() }, self.end_all(id, None).await?)
+                (User { suspended, ..was.clone() }, self.end_with_keys(id, None).await?)
             }
             Act::Resume => (User { suspended: None, ..was.clone() }, (Vec::new(), Vec::new())),
             Act::Rename(display) => {
@@ -192,7 +193,7 @@ impl Identity {
         let deed = self.role_deed(id, tenant, roles);
         let verb = async {
             known_roles(roles, terms)?;
-            self.settle(|| Box::pin(self.give_roles(id, tenant, roles))).await
+            self.settle(|| Box::pin(self.give_roles(id, tenant, roles, terms))).await
         };
         self.told(deed, verb).await
     }
@@ -202,13 +203,14 @@ impl Identity {
         id: &str,
         tenant: &TenantId,
         roles: &[RoleName],
+        terms: &Terms,
     ) -> Result<Decision<Person>, ChangePersonError> {
         self.known_tenant(tenant).await?.map_err(ChangePersonError::Role)?;
         let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
         if let Some(home) = user.home.as_ref().filter(|it| *it != tenant && !roles.is_empty()) {
             return Err(BadRole::Elsewhere(home.clone()).into());
         }
-        let (user, mut changes, mut deeds) = self.with_roles(user, tenant, roles).await?;
+        let (user, mut changes, mut deeds) = self.with_roles(user, tenant, roles, terms).await?;
         if deeds.is_empty() {
             deeds.push(self.role_deed(id, tenant, roles).with("changed", false));
         }
@@ -216,13 +218,14 @@ impl Identity {
         Ok(Decision { changes, deeds, outcome: user.into() })
     }
 
-    /// A user with these roles in a tenant, sorted and known; the changes that end what they had signed in to with others,
-    /// and what is entered of that. Nothing where they have them already.
+    /// A user with these roles in a tenant, sorted and known; the changes that end what they had signed in to with others and
+    /// have their keys do no more than they, and what is entered of that. Nothing where they have them already.
     pub(crate) async fn with_roles(
         &self,
         mut user: User,
         tenant: &TenantId,
         roles: &[RoleName],
+        terms: &Terms,
     ) -> Result<(User, Vec<Change>, Vec<Deed>), ChangePersonError> {
         let id = user.id.clone();
         let owned = user.owns(tenant);
@@ -237,12 +240,16 @@ impl Identity {
         if before.unwrap_or_default() == roles {
             return Ok((user, Vec::new(), Vec::new()));
         }
-        let (changes, mut deeds) = self.end_all(&id, Some(tenant)).await?;
+        let (mut changes, mut deeds) = self.end_all(&id, Some(tenant)).await?;
         deeds.insert(0, self.role_deed(&id, tenant, roles).with("changed", true));
+        let (more, told) = self.fit_keys(&id, tenant, &user.roles_in(tenant), terms).await?;
+        changes.extend(more);
+        deeds.extend(told);
         Ok((user, changes, deeds))
     }
 
-    /// They belong to a tenant no more, neither by themselves nor by a team, and what they had signed in to there is over.
+    /// They belong to a tenant no more, neither by themselves nor by a team, and what they had signed in to there is over, as
+    /// are their keys of it.
     pub async fn expel(&self, id: &str, tenant: &TenantId) -> Result<Person, ChangePersonError> {
         let deed = self.role_deed(id, tenant, &[]);
         let refused = deed.clone();
@@ -256,7 +263,7 @@ impl Identity {
                 let mut user = was.clone();
                 user.roles.remove(tenant);
                 user.teams.retain(|_, it| it.tenant != *tenant);
-                let (mut changes, mut deeds) = self.end_all(id, Some(tenant)).await?;
+                let (mut changes, mut deeds) = self.end_with_keys(id, Some(tenant)).await?;
                 deeds.insert(0, deed.with("changed", user != was));
                 changes.push(user.kept()?);
                 Ok(Decision { changes, deeds, outcome: user.into() })
@@ -265,7 +272,7 @@ impl Identity {
         self.told(refused, verb).await
     }
 
-    /// They are known no more, and whatever they had signed in to is over. Their id is never used again.
+    /// They are known no more, and whatever they had signed in to is over, as are their keys. Their id is never used again.
     pub async fn delete_person(&self, id: &str) -> Result<Person, ChangePersonError> {
         let deed = self.user_deed(DeedClass::Identity, "delete_user", id);
         let refused = deed.clone();
@@ -274,7 +281,7 @@ impl Identity {
             Box::pin(async move {
                 let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
                 self.spare_owners_of_last_resort(&user).await?;
-                let (mut changes, mut deeds) = self.end_all(id, None).await?;
+                let (mut changes, mut deeds) = self.end_with_keys(id, None).await?;
                 deeds.insert(0, deed);
                 changes.extend(self.passkeys_of(id).await?.iter().map(Kept::gone));
                 changes.extend(self.forget_consents_of(id).await?);
@@ -339,6 +346,19 @@ impl Identity {
         if tenant.is_none() {
             changes.extend(self.end_browser_sessions(user, None).await?);
         }
+        Ok((changes, deeds))
+    }
+
+    /// The same, and those that end the keys that they hold.
+    async fn end_with_keys(
+        &self,
+        user: &str,
+        tenant: Option<&TenantId>,
+    ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let (mut changes, mut deeds) = self.end_all(user, tenant).await?;
+        let (more, told) = self.end_keys(user, tenant).await?;
+        changes.extend(more);
+        deeds.extend(told);
         Ok((changes, deeds))
     }
 

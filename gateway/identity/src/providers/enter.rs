@@ -135,7 +135,7 @@ impl Identity {
             user
         } else {
             let roles = self.within(&provider, &claims::roles(&provider.rules, who.claims), terms).await?;
-            let (user, more, told) = self.with_roles(user, &provider.tenant, &roles).await?;
+            let (user, more, told) = self.with_roles(user, &provider.tenant, &roles, terms).await?;
             changes.extend(more);
             deeds.extend(told);
             user

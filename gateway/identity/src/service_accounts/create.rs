@@ -1,11 +1,10 @@
 //! Making service accounts, and keys that they hold.
 
-use domain::{ApiName, DeedClass, KeyRecord, RoleName, Scope, TenantId, keyformat};
+use domain::{ApiName, DeedClass, RoleName, Scope, TenantId, keyformat};
 
-use super::{BEARS, MOST, SIGNS, ServiceAccount, WorkloadIdentity, is_account};
+use super::{BEARS, MOST, SIGNS, ServiceAccount, WorkloadIdentity};
 use crate::Identity;
 use crate::kept::Kept as _;
-use crate::keys::CreateKeyError;
 use crate::publish::{Decision, Entered};
 use crate::store::StoreFault;
 use crate::terms::{Terms, Unfit, label};
@@ -120,31 +119,5 @@ impl Identity {
         let roles = (!made.roles.is_empty()).then(|| self.account_role_deed(made));
         let deeds = std::iter::once(deed).chain(roles).collect();
         Ok(Decision { changes: vec![made.kept()?], deeds, outcome: made.clone() })
-    }
-
-    /// New keys as their owners let them be: one of a service account has no scope that the account does not have, and is
-    /// of its tenant and for its API.
-    pub(crate) async fn cut_to_owners(
-        &self,
-        keys: &[KeyRecord],
-        terms: &Terms,
-    ) -> Result<Vec<KeyRecord>, CreateKeyError> {
-        let mut cut = Vec::with_capacity(keys.len());
-        for key in keys {
-            let Some(owner) = key.owner.as_deref().filter(|it| is_account(it)) else {
-                cut.push(key.clone());
-                continue;
-            };
-            let theirs = |it: &ServiceAccount| it.tenant == key.tenant && it.api == key.api;
-            let account = self.service_account(owner).await?.filter(theirs);
-            let account = account.ok_or_else(|| CreateKeyError::UnknownOwner(owner.to_owned(), key.tenant.clone()))?;
-            if account.suspended.is_some() {
-                return Err(CreateKeyError::SuspendedOwner(account.id));
-            }
-            let held = account.scopes(terms.of(&key.api)?);
-            let scopes = key.scopes.iter().filter(|it| held.contains(it)).cloned().collect();
-            cut.push(KeyRecord { scopes, ..key.clone() });
-        }
-        Ok(cut)
     }
 }

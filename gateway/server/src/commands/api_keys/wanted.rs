@@ -30,7 +30,7 @@ pub(crate) struct Wanted {
     /// How much it may use [default: that of the API]
     #[arg(long)]
     tier: Option<TierName>,
-    /// The user or service account that holds it; that of a service account has its API, its tenant and at most its scopes
+    /// The user or service account that holds it, by its id: it has at most their scopes in their tenant, and ends with them; that of a service account has its API
     #[arg(long)]
     owner: Option<String>,
     /// From where it may be used, separated by commas, such as `203.0.113.0/24` [default: anywhere]
@@ -49,11 +49,16 @@ impl Wanted {
             None => None,
         };
         let account = account.as_ref();
+        let places = match &self.owner {
+            Some(owner) => identity.memberships(owner).await?,
+            None => Vec::new(),
+        };
+        let place = if let [only] = places.as_slice() { Some(only.tenant.clone()) } else { None };
         let api = match self.api.or_else(|| account.map(|it| it.api.clone())) {
             Some(api) => api,
             None => only_api(terms, &self.scopes)?,
         };
-        let tenant = match self.tenant.or_else(|| account.map(|it| it.tenant.clone())) {
+        let tenant = match self.tenant.or_else(|| account.map(|it| it.tenant.clone())).or(place) {
             Some(tenant) => tenant,
             None => only_tenant(identity, terms).await?,
         };
