@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Request, Witness, World, name_witnesses, python_alone, until};
+use acceptance::{Commanded, Request, Witness, World, name_witnesses, python_alone, until};
 use serde_json::Value;
 
 const NSX: &str = "api.novastraxis.com";
@@ -28,14 +28,29 @@ fn ended() -> (World, Witness) {
     (world, witness)
 }
 
-/// What both verifiers say of a log: none may accept what the other finds wrong.
-#[track_caller]
-fn verdict(world: &World, log: &Path, witness: &str) -> Option<Value> {
+/// What both verifiers say of a log, our own first.
+fn both(world: &World, log: &Path, witness: &str) -> [Commanded; 2] {
     let vkey = std::fs::read_to_string(world.gateway.entries().folder().join("vkey")).expect("a key");
     let (log, vkey) = (log.display().to_string(), vkey.trim());
     let theirs = python_alone("verify_log.py", &[&log, vkey, witness]);
     let words = ["audit", "verify", &log, "--vkey", vkey, "--witness", witness, "--output", "json"];
-    let ours = world.gateway.command(&words);
+    [world.gateway.command(&words), theirs]
+}
+
+/// What each of them says first of a log that is not good.
+#[track_caller]
+fn refusals(world: &World, log: &Path, witness: &str) -> [String; 2] {
+    let [ours, theirs] = both(world, log, witness);
+    assert_eq!((ours.code, theirs.code), (1, 1), "{ours:?} {theirs:?}");
+    let [ours, theirs] = [ours.out, theirs.errors];
+    let ours: Value = serde_json::from_str(&ours).expect("a verdict");
+    [ours["fault"].as_str().expect("a fault").to_owned(), theirs]
+}
+
+/// What is known of a log that is good; none may accept what the other finds wrong.
+#[track_caller]
+fn verdict(world: &World, log: &Path, witness: &str) -> Option<Value> {
+    let [ours, theirs] = both(world, log, witness);
     // What is not witnessed yet is not wrong.
     assert_eq!(theirs.code == 0, ours.code == 0 || ours.code == 6, "{theirs:?} {ours:?}");
     assert!(theirs.code == 0 || theirs.errors.starts_with("wrong: "), "{theirs:?}");
@@ -89,13 +104,24 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
         std::fs::write(copy.join(file), bytes).expect("a file of the test");
         assert_eq!(verdict(&world, &copy, &witness.vkey), None, "{file} at {place}");
     }
+    // What a bundle has as well is the place to blame all the same: what comes after it in the file cannot be counted.
+    let bytes = std::fs::read(log.join(&ahead)).expect("a file of the log");
+    let length = u32::from_le_bytes(*bytes.first_chunk().expect("an entry"));
+    let second = 28 + usize::try_from(length).expect("a short entry");
+    for place in [second + 3, second + 5, second + 14, second + 40] {
+        let mut bytes = bytes.clone();
+        bytes[place] ^= 4;
+        std::fs::write(log.join(&ahead), bytes).expect("a file of the test");
+        let [ours, theirs] = refusals(&world, &log, &witness.vkey);
+        let named = format!("entry 1 in `{ahead}` was changed");
+        assert!(ours.contains(&named) && theirs.contains(&named), "{place}: {ours} {theirs}");
+    }
+    std::fs::write(log.join(&ahead), bytes).expect("a file of the test");
     // Nor what somebody has put between two entries.
     let _ = std::fs::remove_dir_all(&copy);
     let done = Command::new("cp").arg("-r").arg(&log).arg(&copy).status();
     assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
     let mut bytes = std::fs::read(copy.join(&ahead)).expect("a file of the log");
-    let length = u32::from_le_bytes(*bytes.first_chunk().expect("an entry"));
-    let second = 28 + usize::try_from(length).expect("a short entry");
     bytes.splice(second..second, *b"rubbish");
     std::fs::write(copy.join(&ahead), bytes).expect("a file of the test");
     assert_eq!(verdict(&world, &copy, &witness.vkey), None, "what was put between two entries");

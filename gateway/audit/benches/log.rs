@@ -26,12 +26,22 @@ const BATCH: u64 = 20_000;
 /// How many entries of 1.2 kB a write-ahead file has shortly before it is followed by another, at 16 MiB.
 const TAIL: u64 = 12_000;
 
+/// How many times as long a tail may be: a file grows to four times its length while the one before is made certain without
+/// its own, and that one may have grown as long.
+const LONGEST: u64 = 8;
+
 fn signer() -> Signer {
     Signer::from_seed("portcullis/bench", &[1; 32]).unwrap()
 }
 
 fn open(folder: &Path) -> Log {
-    let settings = AuditSettings { strict_wait_ms: 60_000, ..AuditSettings::default() };
+    open_with(folder, 1)
+}
+
+/// The same with write-ahead files that are so many times as long.
+fn open_with(folder: &Path, times: u64) -> Log {
+    let usual = AuditSettings::default();
+    let settings = AuditSettings { strict_wait_ms: 60_000, wal_bytes: usual.wal_bytes * times, ..usual };
     let author = Author {
         node: "gateway-1.eu-west.example.net".to_owned(),
         boot: "0123456789abcdef0123456789abcdef".to_owned(),
@@ -217,37 +227,57 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn recovery(c: &mut Criterion) {
-    let (folder, runtime, request) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap(), Request::new());
-    let killed = folder.path().join("killed");
-    let log = open(&folder.path().join("log"));
-    for _ in 0..TAIL {
+/// Writes so many entries, evenly within so many seconds, and leaves the log in another folder as a kill would. Gives how
+/// long the write-ahead file is.
+fn kill(folder: &Path, killed: &Path, (times, count): (u64, u64), seconds: u64) -> u64 {
+    let (log, runtime, request) = (open_with(folder, times), Runtime::new().unwrap(), Request::new());
+    for at in 0..count {
         let _ = log.append(&request.entry());
+        if seconds > 0 && (at + 1) % (count / seconds) == 0 {
+            runtime.block_on(log.durable_up_to(log.appended())).unwrap();
+            std::thread::sleep(Duration::from_secs(1));
+        }
     }
     runtime.block_on(log.durable_up_to(log.appended())).unwrap();
-    copy(log.folder(), &killed);
-    drop(log);
-    let wal = fs::read_dir(killed.join("wal")).unwrap().map(|it| it.unwrap().metadata().unwrap().len());
-    let bytes = wal.sum();
-    assert!(bytes > 13 * 1024 * 1024, "another file was begun: the tail is {bytes} bytes long");
+    copy(log.folder(), killed);
+    let wal: Vec<u64> =
+        fs::read_dir(killed.join("wal")).unwrap().map(|it| it.unwrap().metadata().unwrap().len()).collect();
+    assert_eq!(wal.len(), 1, "another file was begun");
+    wal.iter().sum()
+}
+
+fn recovery(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
     let mut group = c.benchmark_group("open");
-    group.throughput(Throughput::Bytes(bytes)).sample_size(20);
-    group.bench_function("with a tail of 12,000 entries, after a kill", |b| {
-        b.iter_custom(|rounds| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..rounds {
-                let own = folder.path().join("own");
-                copy(&killed, &own);
-                let start = WallTime.start();
-                let log = open(&own);
-                spent += WallTime.end(start);
-                assert_eq!(log.horizon().end(), TAIL);
-                drop(log);
-                fs::remove_dir_all(own).unwrap();
-            }
-            spent
+    group.sample_size(20);
+    // What differs between the first and the last is the cost of bytes alone; the first two have as many of them.
+    for (name, times, seconds) in [
+        ("with a tail of 12,000 entries, after a kill", 1, 0),
+        ("with such a tail and a checkpoint each second, after a kill", 1, 12),
+        ("with the longest tail, of 96,000 entries, after a kill", LONGEST, 0),
+    ] {
+        let [log, killed, own] = ["log", "killed", "own"].map(|it| folder.path().join(it));
+        let count = TAIL * times;
+        group.throughput(Throughput::Bytes(kill(&log, &killed, (times, count), seconds)));
+        group.bench_function(name, |b| {
+            b.iter_custom(|rounds| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..rounds {
+                    copy(&killed, &own);
+                    let start = WallTime.start();
+                    let log = open_with(&own, times);
+                    spent += WallTime.end(start);
+                    assert_eq!(log.horizon().end(), count);
+                    drop(log);
+                    fs::remove_dir_all(&own).unwrap();
+                }
+                spent
+            });
         });
-    });
+        for it in [log, killed] {
+            fs::remove_dir_all(it).unwrap();
+        }
+    }
     group.finish();
 }
 

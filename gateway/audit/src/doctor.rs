@@ -10,9 +10,11 @@ use crate::derived::Derived;
 use crate::extent::{self, Extent};
 use crate::field::{Fact, facts};
 use crate::minimum::minimum;
+use crate::note::Checkpoint;
 use crate::prove::{self, Unproven};
 use crate::read::{Entries, ReadError};
 use crate::recover::{read_bundle, read_tile};
+use crate::roots::{Next, Roots};
 use crate::silence::{Listener, Silence};
 use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path, root_of};
 use crate::wal::{self, Frames};
@@ -77,7 +79,7 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
     let newest = extent.newest().filter(|(seq, _)| whole - whole % FULL as u64 <= *seq);
     silences.extend(newest.filter_map(|(seq, entry)| listener.take(seq, entry)));
     it.silences = silences.first().map(|first| (*first, silences.len() as u64));
-    let tiles = match other_tiles(log)? {
+    let tiles = match other_tiles(log, extent.minimum)? {
         Others::Of(tiles) => tiles,
         others @ (Others::Unlike | Others::Unread) => {
             it.unlike = others == Others::Unlike;
@@ -100,6 +102,11 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
 pub fn mend(log: &Path) -> Result<u64, Unproven> {
     let examined = examine(log)?;
     let mut mended = 0;
+    // Nothing but these has the hashes of entries that were pruned.
+    let gone = (0..examined.minimum / FULL as u64).map(|index| Tile { level: 0, index }.path(FULL));
+    if let Some(tile) = gone.into_iter().find(|it| examined.tiles.contains(it)) {
+        return Err(Unproven::Tile(tile));
+    }
     if !examined.tiles.is_empty() || !examined.derivable.is_empty() {
         let (_, stated) = prove::newest(log)?;
         let (mut levels, mut root) = (Levels::default(), None);
@@ -190,10 +197,26 @@ enum Others {
     Unread,
 }
 
-fn other_tiles(log: &Path) -> Result<Others, ReadError> {
+fn other_tiles(log: &Path, minimum: u64) -> Result<Others, ReadError> {
     let Ok((_, stated)) = prove::newest(log) else { return Ok(Others::Unread) };
-    let (mut levels, mut others) = (Levels::default(), Vec::new());
-    for leaf in leaves(log) {
+    match held(log, &stated, Levels::default(), leaves(log))? {
+        others @ Others::Of(_) => Ok(others),
+        others @ (Others::Unlike | Others::Unread) => match told_above(log, &stated, minimum)? {
+            Some(tiles) => Ok(Others::Of(tiles)),
+            None => Ok(others),
+        },
+    }
+}
+
+/// Goes on from the edge of a tree, and holds what it leads to to the newest checkpoint and to the tiles that it completes.
+fn held(
+    log: &Path,
+    stated: &Checkpoint,
+    mut levels: Levels,
+    leaves: impl Iterator<Item = Result<Hash, Unproven>>,
+) -> Result<Others, ReadError> {
+    let mut others = Vec::new();
+    for leaf in leaves {
         if levels.size() == stated.size {
             break;
         }
@@ -212,6 +235,25 @@ fn other_tiles(log: &Path) -> Result<Others, ReadError> {
         true => Others::Unlike,
         false => Others::Unread,
     })
+}
+
+/// The tiles that are other ones where what is told above of those of pruned entries leads to the root that was signed for.
+fn told_above(log: &Path, stated: &Checkpoint, minimum: u64) -> Result<Option<Vec<Tile>>, ReadError> {
+    let (mut roots, mut others) = (Roots::of(log, stated.size), Vec::new());
+    for index in 0..minimum / FULL as u64 {
+        match roots.next() {
+            Next::Agreed(_) => {}
+            Next::Doubted(_) | Next::Unread => others.push(Tile { level: 0, index }),
+            Next::Lost => return Ok(None),
+        }
+    }
+    let rest = Entries::from(log, minimum).map(|it| Ok(tree::leaf(&it?.1)));
+    let Others::Of(after) = held(log, stated, roots.told(), rest)? else { return Ok(None) };
+    others.extend(roots.others_above());
+    others.extend(after);
+    others.sort_unstable();
+    others.dedup();
+    Ok(Some(others))
 }
 
 /// Whole tiles that are not there, or do not have the roots of those beneath them.

@@ -33,6 +33,7 @@ mod reading;
 mod recover;
 mod reserve;
 mod retention;
+mod roots;
 mod round;
 mod scan;
 mod sealing;

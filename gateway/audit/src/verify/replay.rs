@@ -2,6 +2,8 @@
 //!
 //! Where the two differ, a checkpoint says which of them was changed, and so which very entry.
 
+mod pruned;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ pub(super) struct Replay<'l> {
     prunings: Prunings,
     /// The tree over entries, as far as they are those that were signed for.
     read: Levels,
+    /// Tiles of pruned entries of which another root is told above them.
+    doubted: BTreeSet<u64>,
     /// The tree over what tiles have, from the first entry on that is not what its tile says.
     told: Option<Levels>,
     /// The first of those entries.
@@ -66,6 +70,7 @@ impl<'l> Replay<'l> {
             deeds: Deeds::default(),
             prunings,
             read: Levels::default(),
+            doubted: BTreeSet::new(),
             told: None,
             differ: Vec::new(),
             unnamed: 0,
@@ -90,13 +95,8 @@ impl<'l> Replay<'l> {
         if let Some((_, empty)) = stated.next_if(|(size, _)| **size == 0) {
             self.settle(empty);
         }
-        for index in 0..minimum / FULL as u64 {
-            let tile = Tile { level: 0, index };
-            let Ok(leaves) = read_tile(self.log, tile) else {
-                self.found.push(broken(tile, FULL));
-                return Ok(());
-            };
-            self.step_over(leaves, &mut stated);
+        if !self.pass_pruned(minimum, &mut stated) {
+            return Ok(());
         }
         if minimum > 0 {
             self.runs.begin_late();
@@ -118,9 +118,7 @@ impl<'l> Replay<'l> {
                     }
                     Err(cause) => return Err(cause),
                 }
-                if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
-                    self.settle(same);
-                }
+                self.settle_here(&mut stated);
             }
             if damaged.is_none() && self.go_on_ahead(&mut stated)? {
                 continue;
@@ -176,9 +174,7 @@ impl<'l> Replay<'l> {
                 let leaf = self.told_of(seq).unwrap_or_default();
                 self.grow(leaf, leaf);
             }
-            if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
-                self.settle(same);
-            }
+            self.settle_here(stated);
         }
         Ok(first < self.size())
     }
@@ -226,9 +222,7 @@ impl<'l> Replay<'l> {
     ) {
         for leaf in leaves {
             self.grow(leaf, leaf);
-            if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
-                self.settle(same);
-            }
+            self.settle_here(stated);
         }
     }
 
@@ -294,14 +288,25 @@ impl<'l> Replay<'l> {
         if let Some(levels) = &mut self.told {
             levels.push(told, |tile, hashes| whole.push((tile, hashes.concat())));
         }
+        // What is above a tile that is in doubt is in doubt as well.
+        if self.doubted.contains(&((self.read.size() - 1) / FULL as u64)) {
+            return;
+        }
         // The lowest level has been looked at, hash by hash.
         let higher: BTreeSet<Tile> = whole.iter().map(|(tile, _)| *tile).filter(|it| it.level > 0).collect();
         for tile in higher {
             let read = disk::read(&self.log.join(tile.path(FULL))).ok().flatten();
             let right = |it: &Vec<u8>| it.is_empty() || whole.iter().any(|(own, bytes)| *own == tile && bytes == it);
             if read.is_some_and(|it| !right(&it)) {
-                self.found.push(broken(tile, FULL));
+                self.found.push_once(broken(tile, FULL));
             }
+        }
+    }
+
+    /// Holds both trees to the next checkpoints, if they are of this size.
+    fn settle_here<'s>(&mut self, stated: &mut Peekable<impl Iterator<Item = (&'s u64, &'s Vec<Stated>)>>) {
+        if let Some((_, same)) = stated.next_if(|(size, _)| **size == self.read.size()) {
+            self.settle(same);
         }
     }
 
@@ -316,6 +321,7 @@ impl<'l> Replay<'l> {
                 let width = if self.opened.0 == index { self.opened.1 } else { FULL };
                 self.found.push(broken(Tile { level: 0, index }, width));
             }
+            self.blame_above();
             self.told = None;
             self.unnamed = 0;
         } else if let Some(it) = same.iter().find(|it| Some(it.root) == told) {
@@ -323,6 +329,7 @@ impl<'l> Replay<'l> {
                 self.found.push(Broken::Altered { seq, file: it.file.clone() });
             }
             self.found.more += std::mem::take(&mut self.unnamed);
+            self.blame_doubted();
             // What was signed for is gone on with, so that what comes after it can be held to its own checkpoints.
             if let Some(told) = self.told.take() {
                 self.read = told;
