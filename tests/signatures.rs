@@ -108,6 +108,37 @@ fn repeat(world: &World, request: &Request) -> (Answer, Answer) {
     (last.unwrap_or(first), other)
 }
 
+/// Looks until the clock of the gateway shows another second than it did in an answer.
+#[track_caller]
+fn next_second(world: &World, answer: &Answer) {
+    let look = Request::get(API, "/.well-known/oauth-authorization-server");
+    until("the next second", SOON, || (world.ask(&look).says("date") != answer.says("date")).then_some(()));
+}
+
+#[test]
+fn a_signed_change_runs_once_however_the_gateway_ended_meanwhile() {
+    let mut world = World::start();
+    let key = world.key("cloudnx", &["compute:read", "compute:write"]);
+    let change = |world: &World, id: u8| signed(world, &key, "DELETE", API, &format!("/compute/instances/i-{id:016}"));
+    let (sent, kept) = (change(&world, 0), change(&world, 1));
+    assert_eq!(world.ask(&sent).status, 404);
+    // Stopped in order it leaves what it knows: what was seen is refused, and what was not goes on.
+    world.gateway.restart();
+    assert_eq!(world.ask(&sent).expect(409).says("refusal-reason"), "signature_replayed");
+    assert_eq!(world.ask(&kept).status, 404);
+    let (lost, unsent) = (change(&world, 2), change(&world, 3));
+    let look = signed(&world, &key, "GET", API, "/compute/instances");
+    next_second(&world, &world.ask(&lost).expect(404));
+    // Killed it leaves nothing: what was signed before it began is to be signed anew.
+    world.gateway.crash();
+    for before in [&sent, &lost, &unsent] {
+        assert_eq!(world.ask(before).expect(409).says("refusal-reason"), "signature_replayed");
+    }
+    assert!(world.gateway.metric("portcullis_signature_repeats_total", &["api", "forgotten"]) > 2.0);
+    assert_eq!((world.ask(&change(&world, 3)).status, world.ask(&look).status), (404, 200));
+    world.gateway.entries().assert_sound();
+}
+
 #[test]
 fn a_signed_change_may_be_sent_again_for_two_seconds_and_then_no_more() {
     let world = World::start();

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::Tick;
+use domain::{Moment, Tick, Timestamp};
 
 /// How long the same signature may be sent again: clients repeat what they got no answer to, and sign by whole seconds.
 const RESENT: Duration = Duration::from_secs(2);
@@ -27,6 +27,11 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// For how long it is good from the moment at which it came.
+    pub fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
     pub(crate) fn new(signature: &[u8; 32], lasts: Duration) -> Self {
         let mut name = [0; 16];
         name.iter_mut().zip(signature).for_each(|(to, from)| *to = *from);
@@ -61,7 +66,8 @@ pub struct Replays {
 
 #[derive(Default)]
 struct Seen {
-    first: HashMap<[u8; 16], Tick>,
+    /// When each was seen first; nothing where another process has seen it.
+    first: HashMap<[u8; 16], Option<Tick>>,
     /// Each of them once, by when it may be forgotten.
     ends: BinaryHeap<Reverse<(Tick, [u8; 16])>>,
 }
@@ -77,16 +83,57 @@ impl Replays {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.forget(now);
         match seen.first.get(&signature.name) {
-            Some(first) if now.since(*first) < RESENT => Sight::Resent,
+            Some(Some(first)) if now.since(*first) < RESENT => Sight::Resent,
             Some(_) => Sight::Repeated,
             None if seen.first.len() >= self.most => Sight::Full,
             None => {
-                seen.first.insert(signature.name, now);
+                seen.first.insert(signature.name, Some(now));
                 seen.ends.push(Reverse((now + signature.lasts + MARGIN, signature.name)));
                 Sight::First
             }
         }
     }
+
+    /// What is remembered, for a process that goes on as this one: a line for each, with the moment until which it is. Half of
+    /// a signature proves nothing to anybody.
+    pub fn written(&self, now: Moment) -> String {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = seen.ends.iter().filter(|Reverse((end, _))| now.tick <= *end);
+        let line = |Reverse((end, name)): &Reverse<(Tick, [u8; 16])>| {
+            format!("{} {}\n", hex::encode(name), (now.wall + end.since(now.tick)).nanos())
+        };
+        alive.map(line).collect()
+    }
+
+    /// Remembers what was written so, as far as it may still be good and there is room. Says whether that is all of it.
+    pub fn take_up(&self, written: &str, now: Moment) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut whole = true;
+        for line in written.lines() {
+            let Some((name, end)) = read(line) else {
+                whole = false;
+                continue;
+            };
+            if end < now.wall {
+                continue;
+            }
+            if seen.first.len() >= self.most {
+                return false;
+            }
+            if seen.first.insert(name, None).is_none() {
+                seen.ends.push(Reverse((now.tick + end.since(now.wall), name)));
+            }
+        }
+        whole
+    }
+}
+
+/// One that was written down, and until when it is remembered.
+fn read(line: &str) -> Option<([u8; 16], Timestamp)> {
+    let (name, end) = line.split_once(' ')?;
+    let mut read = [0; 16];
+    hex::decode_to_slice(name, &mut read).ok()?;
+    Some((read, Timestamp::from_nanos(end.parse().ok()?)))
 }
 
 impl Seen {
@@ -136,6 +183,30 @@ mod tests {
         // From the first sight on, and not from the last.
         assert_eq!(replays.see(signature(1), at(GOOD + MARGIN + Duration::from_nanos(1))), Sight::First);
         assert_eq!(replays.see(signature(2), at(GOOD)), Sight::First);
+    }
+
+    #[test]
+    fn what_one_process_has_seen_another_that_goes_on_as_it_refuses_for_as_long() {
+        let moment =
+            |seconds, tick| Moment { wall: Timestamp::from_seconds(seconds), tick: at(Duration::from_secs(tick)) };
+        let before = Replays::new(10);
+        assert_eq!(before.see(signature(1), at(Duration::from_secs(100))), Sight::First);
+        assert_eq!(before.see(signature(2), at(Duration::from_secs(700))), Sight::First);
+        let written = before.written(moment(5000, 700));
+        assert!(!written.contains(&hex::encode([1; 32])), "the whole of a signature is written down");
+        // Another process, whose ticks begin anew, ten seconds later.
+        let after = Replays::new(10);
+        assert!(after.take_up(&written, moment(5010, 0)));
+        assert_eq!(after.see(signature(1), at(Duration::ZERO)), Sight::Repeated, "it is not resent, whenever that was");
+        assert_eq!(after.see(signature(3), at(Duration::ZERO)), Sight::First);
+        let end = Duration::from_secs(960 - 610);
+        assert_eq!(after.see(signature(1), at(end)), Sight::Repeated);
+        assert_eq!(after.see(signature(1), at(end + Duration::from_secs(1))), Sight::First);
+        assert_eq!(after.see(signature(2), at(end + Duration::from_secs(1))), Sight::Repeated);
+        // What is not all that was known is said.
+        assert!(!Replays::new(1).take_up(&written, moment(5010, 0)));
+        assert!(!Replays::new(9).take_up("what is this\n", moment(5010, 0)));
+        assert!(Replays::new(1).take_up(&written, moment(50_000, 0)), "nothing of it is good any more");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What lives as long as the process: counters, keys, the log and the meters.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use audit::Log;
 use authn::dpop::Nonces;
 use authn::{Keyring, Replays, Secrets};
-use domain::{Clock, Random};
+use domain::{Clock, Random, Timestamp};
 use limits::Limiter;
 use prometheus::Registry;
 
@@ -29,6 +29,8 @@ pub(crate) struct Remembered {
     pub(crate) api: Replays,
     pub(crate) objects: Replays,
     pub(crate) proofs: Replays,
+    /// The moment before which nobody knows what was seen of changes of APIs, where there is one.
+    pub(crate) forgotten: OnceLock<Timestamp>,
 }
 
 /// What is the same for every request, and outlives every configuration.
@@ -91,6 +93,7 @@ impl Gateway {
                 api: Replays::new(REMEMBERED),
                 objects: Replays::new(REMEMBERED_OF_OBJECTS),
                 proofs: Replays::new(REMEMBERED_PROOFS),
+                forgotten: OnceLock::new(),
             },
             configuration: ArcSwap::from_pointee(parts.configuration),
         })
@@ -112,6 +115,20 @@ impl Gateway {
         self.meters.reloaded(&configuration)?;
         self.configuration.store(Arc::new(configuration));
         Ok(())
+    }
+
+    /// The signed changes of APIs that were seen, for a process that goes on as this one.
+    pub fn remembered(&self) -> String {
+        self.replays.api.written(self.clock.now())
+    }
+
+    /// Goes on as a process that has left this; nothing where it could leave nothing. What it may have seen is refused then, as
+    /// far as that can be told: every signature of a change that is dated before this moment, to the second.
+    pub fn go_on_from(&self, left: Option<&str>) {
+        let now = self.clock.now();
+        if !left.is_some_and(|it| self.replays.api.take_up(it, now)) {
+            self.replays.forgotten.get_or_init(|| Timestamp::from_seconds(now.wall.seconds()));
+        }
     }
 
     /// What proofs of possession must repeat.

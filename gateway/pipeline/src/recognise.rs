@@ -101,8 +101,15 @@ impl Gateway {
         if arrival.method.is_safe() {
             return Ok(false);
         }
-        let Some(signature) = authn::signature(&rules(catalog, call), arrival) else { return Ok(false) };
+        let rules = rules(catalog, call);
+        let Some(signature) = authn::signature(&rules, arrival) else { return Ok(false) };
         let objects = catalog.surface(call).is_some_and(|it| it.paths == PathMode::Objects);
+        // Of what came before this process began nobody may know any more.
+        let made = rules.signatures.map(|it| arrival.at.wall + signature.lasts() - it.skew);
+        if !objects && self.replays.forgotten.get().is_some_and(|begun| made.is_none_or(|made| made < *begun)) {
+            self.meters.signature_repeated("api", "forgotten");
+            return Err(Answer::Replayed);
+        }
         let replays = if objects { &self.replays.objects } else { &self.replays.api };
         let (outcome, answer) = match (replays.see(signature, arrival.at.tick), objects) {
             (Sight::First, _) => return Ok(false),

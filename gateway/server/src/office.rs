@@ -6,6 +6,7 @@ mod following;
 mod holding;
 mod keeping;
 mod opening;
+mod remembering;
 mod vouchers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +45,7 @@ use crate::watched::{self, Watcher};
 use ending::Ending;
 use holding::loaded;
 pub(crate) use opening::{DeedsSoFar, is_begun, known_deeds, older, open_log, signer};
+use remembering::Remembering;
 
 /// How often uses of keys are written down, and names of upstreams resolved again.
 const ROUND: Duration = Duration::from_secs(30);
@@ -77,6 +79,8 @@ pub(crate) struct Office {
     followed: Heard,
     /// Keys that end soon.
     ending: Ending,
+    /// Where the next run learns which changes were signed for before it.
+    signatures: Remembering,
     /// What the next run needs to go on as this one does.
     secrets: custody::Secrets,
     /// When the folder of secrets had changed as it was taken in last.
@@ -115,6 +119,8 @@ impl Office {
             nonces: Nonces::draw(settings.keys.proof_nonce, &SystemRandom),
             configuration,
         })?;
+        let signatures = Remembering::beneath(&settings.data);
+        signatures.go_on(&gateway).context("the signatures of changes that were seen cannot be read")?;
         let cosigning = Cosigning::new(&settings, &gateway)?;
         let ending = Ending::new(gateway.meters.registry())?;
         let followed = Heard::open(&settings.data, version).context("commands cannot be told what is in force")?;
@@ -124,6 +130,7 @@ impl Office {
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), deeds);
         diary.snapshot(&settings, &digest, Occasion::Start);
         Ok(Self {
+            signatures,
             secrets: custody::Secrets::beneath(&settings.data),
             heard: AtomicU64::new(gateway.clock.tick().nanos()),
             settings,
@@ -272,6 +279,9 @@ impl Office {
             tracing::error!(%cause, "what commands have done is left for the next start to enter");
         }
         self.store.close().await;
+        if let Err(cause) = self.signatures.end(&self.gateway.remembered()) {
+            tracing::error!(%cause, "the next start will not know which changes were signed for before it");
+        }
         self.diary.heartbeat();
         let _ = self.gateway.log.note(&Notice::stop(self.gateway.clock.now().wall));
     }
