@@ -5,6 +5,8 @@
 mod change;
 mod push;
 
+use std::collections::BTreeSet;
+
 use domain::{ApiName, Change, Deed, DeedClass, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +115,22 @@ impl Identity {
 
     /// Every plugin, or every one of a tenant, in the order in which they were first pushed, which is that in which they run.
     pub async fn plugins(&self, tenant: Option<&TenantId>) -> Result<Vec<Plugin>, StoreFault> {
-        self.every_plugin(tenant, None).await
+        let mut all = self.every_plugin(tenant, None).await?;
+        all.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+        Ok(all)
+    }
+
+    /// The digest of every component that nobody may run, whoever has bound it.
+    pub async fn revoked_components(&self) -> Result<BTreeSet<String>, StoreFault> {
+        let mut all = BTreeSet::new();
+        loop {
+            let page = Page { after: all.last().cloned(), ..Page::default() };
+            let more: Vec<RevokedDigest> = self.list(None, None, &page).await?;
+            if more.is_empty() {
+                return Ok(all);
+            }
+            all.extend(more.into_iter().map(|it| it.digest));
+        }
     }
 
     async fn every_plugin(

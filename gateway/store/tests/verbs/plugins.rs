@@ -47,6 +47,16 @@ async fn a_plugin_takes_the_place_of_the_one_of_its_name_and_is_seen_by_its_tena
 }
 
 #[tokio::test]
+async fn plugins_run_in_the_order_in_which_they_were_first_pushed() {
+    let desk = desk().await;
+    for (name, digest) in [("c", "d1"), ("a", "d1"), ("c", "d2")] {
+        desk.clock.advance(std::time::Duration::from_secs(1));
+        push(&desk, &new("acme", name, digest)).await.unwrap();
+    }
+    assert_eq!(names(&desk, "acme").await, ["c", "a"]);
+}
+
+#[tokio::test]
 async fn nobody_has_more_plugins_than_they_may_or_one_where_there_is_nothing() {
     let desk = desk().await;
     for name in ["a", "b"] {
@@ -67,12 +77,16 @@ async fn a_component_that_was_revoked_is_revoked_for_everybody_and_for_good() {
     let desk = desk().await;
     desk.tenant("globex").await;
     let one = push(&desk, &new("acme", "a", "bad")).await.unwrap();
-    push(&desk, &new("globex", "b", "bad")).await.unwrap();
-    push(&desk, &new("globex", "c", "good")).await.unwrap();
+    for (name, digest) in [("b", "bad"), ("c", "good")] {
+        desk.clock.advance(std::time::Duration::from_secs(1));
+        push(&desk, &new("globex", name, digest)).await.unwrap();
+    }
     let ended = desk.identity.revoke_plugin(&one.id).await.unwrap();
-    assert_eq!(ended.iter().map(|it| it.tenant.as_str()).collect::<Vec<_>>(), ["acme", "globex"]);
+    let tenants: std::collections::BTreeSet<_> = ended.iter().map(|it| it.tenant.as_str()).collect();
+    assert_eq!((ended.len(), tenants), (2, ["acme", "globex"].into()));
     let revoked = |all: Vec<Plugin>| all.iter().map(|it| it.revoked.is_some()).collect::<Vec<_>>();
     assert_eq!(revoked(desk.identity.plugins(None).await.unwrap()), [true, true, false]);
+    assert_eq!(desk.identity.revoked_components().await.unwrap().into_iter().collect::<Vec<_>>(), ["bad"]);
     push(&desk, &new("acme", "a", "better")).await.unwrap();
     desk.identity.remove_plugin(&one.id).await.unwrap();
     for tenant in ["acme", "globex"] {
