@@ -55,6 +55,9 @@ pub enum Fault {
     /// It is not there to be run.
     #[error("the plugin could not be loaded: {0}")]
     NotLoaded(String),
+    /// It has no compiled code here yet.
+    #[error("the component of the plugin is not compiled yet")]
+    NotCompiled,
     /// Nobody may run it any more.
     #[error("the plugin was revoked")]
     Revoked,
@@ -75,7 +78,7 @@ impl Fault {
             | Self::TenantCpu
             | Self::Quarantined
             | Self::Revoked => Blame::Plugin,
-            Self::Instances | Self::NotLoaded(_) => Blame::Gateway,
+            Self::Instances | Self::NotLoaded(_) | Self::NotCompiled => Blame::Gateway,
         }
     }
 
@@ -94,6 +97,7 @@ impl Fault {
             Self::Instances => "instances",
             Self::Quarantined => "quarantined",
             Self::NotLoaded(_) => "not_loaded",
+            Self::NotCompiled => "not_compiled",
             Self::Revoked => "revoked",
         }
     }
@@ -113,6 +117,7 @@ impl Fault {
             | Self::Instances
             | Self::Quarantined
             | Self::NotLoaded(_)
+            | Self::NotCompiled
             | Self::Revoked => false,
         }
     }

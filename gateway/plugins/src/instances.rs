@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre};
-use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::contract;
 use crate::engine::EPOCH;
@@ -32,6 +33,8 @@ pub(crate) struct Guest {
 pub(crate) struct Ran<T> {
     pub(crate) done: Result<T, Fault>,
     pub(crate) lent: Lent,
+    /// How long it has computed.
+    pub(crate) computed: Duration,
 }
 
 impl Guest {
@@ -91,13 +94,13 @@ impl Guest {
         within: Duration,
         hook: impl FnOnce(&Self, &mut Store<Lent>, &Instance) -> wasmtime::Result<T>,
     ) -> Ran<T> {
-        lent.configuring = true;
+        let begun = computed();
+        (lent.configuring, lent.begun, lent.within) = (true, begun, within);
         let config = Arc::clone(&lent.config);
         let mut store = Store::new(self.ready.engine(), lent);
         store.limiter(|it| it);
-        // The epoch that has begun counts as a whole one, so that nobody is stopped early.
-        let epochs = within.as_nanos().div_ceil(EPOCH.as_nanos()).saturating_add(1);
-        store.set_epoch_deadline(u64::try_from(epochs).unwrap_or(u64::MAX));
+        store.epoch_deadline_callback(|guest| on_time(guest.data()));
+        store.set_epoch_deadline(epochs(within));
         store.set_hostcall_fuel(self.hostcall_bytes as usize);
         let done = self.start(&mut store, &config).and_then(|it| match it {
             Ok(instance) => hook(self, &mut store, &instance).map(Ok),
@@ -109,7 +112,7 @@ impl Guest {
             Ok(Err(problems)) => Err(Fault::Configuration(problems)),
             Err(cause) => Err(self.fault(&cause, &lent, within)),
         };
-        Ran { done, lent }
+        Ran { done, lent, computed: computed().saturating_sub(begun) }
     }
 
     /// Gives a guest its memory and its configuration, or says what it has against that.
@@ -143,6 +146,24 @@ impl Guest {
         }
         Fault::Trapped(told(cause))
     }
+}
+
+/// Whether a guest may go on that has not ended when it should have: as far as it was kept waiting by others it may, since
+/// how busy the machine is is not its fault.
+fn on_time(lent: &Lent) -> wasmtime::Result<UpdateDeadline> {
+    let more = lent.within.saturating_sub(computed().saturating_sub(lent.begun));
+    if more.is_zero() { Err(Trap::Interrupt.into()) } else { Ok(UpdateDeadline::Continue(epochs(more))) }
+}
+
+/// So many epochs are at least so long: the one that has begun counts as a whole one.
+fn epochs(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(EPOCH.as_nanos()).saturating_add(1)).unwrap_or(u64::MAX)
+}
+
+/// How long this thread has computed. Unlike what time it is, nothing depends on it but who is stopped and what it costs.
+fn computed() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or_default())
 }
 
 /// A function of an interface, if the component exports it.

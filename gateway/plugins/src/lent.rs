@@ -14,6 +14,7 @@ mod request_data;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Moment, Random};
 use wasmtime::component::{Linker, LinkerInstance};
@@ -46,6 +47,9 @@ pub(crate) struct Lent {
     /// Whether it is being configured: then it is lent nothing that could be otherwise the next time.
     pub(crate) configuring: bool,
     pub(crate) at: Moment,
+    /// How long its thread had computed when it began, and how much longer that may be.
+    pub(crate) begun: Duration,
+    pub(crate) within: Duration,
     pub(crate) config: Arc<str>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) kv: Arc<Space>,

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ pub struct Plugins {
     /// Made with the first plugin: where there is none, nothing is reserved and no time is told.
     engine: OnceLock<Engine>,
     set: ArcSwap<Set>,
+    /// Whether there is nothing in it: what is asked for every request, since mostly there is not.
+    idle: AtomicBool,
     /// What outlives a version: keys and values by tenant and name, and what tenants use.
     kept: Mutex<Kept>,
 }
@@ -128,7 +131,6 @@ pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) guest: Guest,
     bounds: Bounds,
-    /// Whether it asks for headers one by one, or sees them in the head alone.
     config: Arc<str>,
 }
 
@@ -165,6 +167,8 @@ impl Bound {
             grown_too_far: false,
             configuring: true,
             at,
+            begun: Duration::ZERO,
+            within: Duration::ZERO,
             config: Arc::clone(&loaded.config),
             random: Arc::clone(random),
             kv: Arc::clone(&self.space),
@@ -180,11 +184,16 @@ impl Plugins {
     pub fn new(parts: Parts) -> Self {
         let Parts { settings, shelf, compiler, clock, random } = parts;
         let (engine, set, kept) = (OnceLock::new(), ArcSwap::default(), Mutex::default());
-        Self { settings, clock, random, shelf, compiler, engine, set, kept }
+        Self { settings, clock, random, shelf, compiler, engine, set, idle: AtomicBool::new(true), kept }
     }
 
     pub(crate) fn in_force(&self) -> Guard<Arc<Set>> {
         self.set.load()
+    }
+
+    /// Whether anything runs for anybody.
+    pub fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Acquire)
     }
 
     /// The shelf that components are put on.
@@ -197,9 +206,33 @@ impl Plugins {
         &self.settings
     }
 
+    /// Compiles what of these has no code on the shelf yet. Takes as long as that takes, in a process of its own: not for a
+    /// thread that serves requests or that others wait for. Gives what could not be compiled.
+    pub fn compile(&self, bindings: &[Binding]) -> Vec<Unloaded> {
+        let mut unloaded = Vec::new();
+        for binding in bindings.iter().filter(|it| !it.revoked) {
+            if let Err(fault) = self.compile_one(&binding.digest) {
+                unloaded.push(Unloaded { id: binding.id.clone(), fault, kept_before: false });
+            }
+        }
+        unloaded
+    }
+
+    fn compile_one(&self, digest: &str) -> Result<(), Fault> {
+        let engine = self.engine().map_err(|it| Fault::NotLoaded(it.to_string()))?;
+        if self.shelf.load(digest, engine).is_ok() {
+            return Ok(());
+        }
+        let by = (&*self.compiler, &*self.random);
+        self.shelf.compile(digest, engine, &self.settings, by).map_err(|it| Fault::NotLoaded(it.to_string()))
+    }
+
     /// Puts these plugins in force, and no others, and says which of them are not as they shall be. What has not changed is
-    /// not loaded anew. May compile, and so takes as long as that takes: not for a thread that serves requests.
-    pub fn put_in_force(&self, bindings: Vec<Binding>) -> Vec<Unloaded> {
+    /// not loaded anew. Of what fails to load the one before goes on, unless its component is among the `revoked`.
+    ///
+    /// Never compiles: what has no code yet is not in force until [`Self::compile`] was asked for it, and it is put in force
+    /// again.
+    pub fn put_in_force(&self, bindings: Vec<Binding>, revoked: &BTreeSet<String>) -> Vec<Unloaded> {
         let before = self.set.load_full();
         let (mut set, mut unloaded) = (Set::default(), Vec::new());
         for binding in bindings {
@@ -209,7 +242,11 @@ impl Plugins {
                     let new = self.bind(binding);
                     match (&new.loaded, other) {
                         // Whoever revokes means the one that runs as well.
-                        (Err(fault), Some(works)) if works.loaded.is_ok() && !new.binding.revoked => {
+                        (Err(fault), Some(works))
+                            if works.loaded.is_ok()
+                                && !new.binding.revoked
+                                && !revoked.contains(&works.binding.digest) =>
+                        {
                             unloaded.push(Unloaded { id: new.binding.id, fault: fault.clone(), kept_before: true });
                             Arc::clone(works)
                         }
@@ -226,13 +263,16 @@ impl Plugins {
             apis.entry(bound.binding.api.clone()).or_default().push(bound);
         }
         self.let_go(&set);
+        let idle = set.is_empty();
         self.set.store(Arc::new(set));
+        self.idle.store(idle, Ordering::Release);
         unloaded
     }
 
-    /// Loads a plugin as [`Self::put_in_force`] would, has it take its configuration, and lets go of it again: what is wrong
+    /// Compiles and loads a plugin as [`Self::put_in_force`] would, has it take its configuration, and lets go of it again: what is wrong
     /// with it is known before it is kept.
     pub fn try_out(&self, binding: Binding) -> Result<Manifest, Fault> {
+        self.compile_one(&binding.digest)?;
         let bound = self.bind(binding);
         let loaded = bound.loaded()?;
         let lent = bound.lend(loaded, Vec::new(), self.clock.now(), &self.random);
@@ -262,8 +302,7 @@ impl Plugins {
             return Err(Fault::Revoked);
         }
         let engine = self.engine().map_err(|it| not_loaded(&it))?;
-        let by = (&*self.compiler, &*self.random);
-        let component = self.shelf.load(&binding.digest, engine, &self.settings, by).map_err(|it| not_loaded(&it))?;
+        let component = self.shelf.load(&binding.digest, engine).map_err(|_| Fault::NotCompiled)?;
         let lent = granted(&component, &manifest)?;
         let guest = Guest::new(engine, &component, &lent, &self.settings)?;
         let bounds = Bounds {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use domain::{Arrival, Blame, Call, Caller, Moment};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 
 use crate::lent::{Lent, Lines};
 use crate::manifest::OnError;
 use crate::plugins::Bound;
-use crate::verdict::{self, Action};
+use crate::verdict::{self, Action, BadVerdict};
 use crate::wire::{self, CallContext, Mode, Peer, RequestHead};
 use crate::{Fault, Finding, HeaderEdit, Plugins, Reply};
 
@@ -22,6 +22,8 @@ pub struct Asked<'a> {
     pub call: &'a Call,
     /// Who asks: it is their tenant's plugins that run.
     pub caller: &'a Caller,
+    /// The header that says at this API whose account is meant, where there is one: no plugin changes it.
+    pub tenant_header: Option<&'a HeaderName>,
 }
 
 /// What one plugin has done with a request, for its entry.
@@ -118,11 +120,6 @@ impl Heard<'_> {
 }
 
 impl Plugins {
-    /// Whether anything runs for anybody: what is asked first, since mostly nothing does.
-    pub fn is_idle(&self) -> bool {
-        self.in_force().is_empty()
-    }
-
     /// Runs the plugins that the caller's tenant has bound to the API, in the order in which they were bound. What each came
     /// to is told in `runs`, also where the request is stopped.
     ///
@@ -183,17 +180,21 @@ impl Plugins {
         let now = asked.arrival.at.tick;
         plugin.quarantine.may_run(now)?;
         let done = plugin.budget.begin(now).and_then(|_running| {
-            let begun = self.clock.tick();
             let lent = plugin.lend(loaded, granted(headers, plugin), asked.arrival.at, &self.random);
             let (context, head) = (context(plugin, asked), head(&lent, asked));
             let ran = loaded.guest.on_request(lent, loaded.manifest.cpu, &context, &head);
-            let ended = self.clock.tick();
-            plugin.budget.spend(ended.since(begun), ended);
+            plugin.budget.spend(ran.computed, self.clock.tick());
             self.log(plugin, &ran.lent.lines, asked.arrival.at);
             let Some(verdict) = ran.done? else { return Ok(Action::Pass) };
             let written = ran.lent.findings.into_iter().chain(verdict.findings);
             *found = verdict::findings(written, &self.settings)?;
-            Ok(verdict::action(verdict.action, &loaded.manifest, &self.settings)?)
+            let action = verdict::action(verdict.action, &loaded.manifest, &self.settings)?;
+            if let (Action::Edit(edits), Some(name)) = (&action, asked.tenant_header)
+                && edits.iter().any(|it| it.name() == name)
+            {
+                return Err(BadVerdict::Barred(name.clone()).into());
+            }
+            Ok(action)
         });
         match &done {
             Ok(_) => plugin.quarantine.well(),
@@ -244,7 +245,7 @@ fn granted(headers: &HeaderMap, plugin: &Bound) -> Vec<wire::Header> {
 }
 
 fn head(lent: &Lent, asked: &Asked<'_>) -> RequestHead {
-    let Asked { arrival, call, caller } = *asked;
+    let Asked { arrival, call, caller, .. } = *asked;
     let query = without_signature(arrival.query());
     let params = call.operation.parameters.iter().cloned().zip(call.parameters.iter().cloned());
     RequestHead {

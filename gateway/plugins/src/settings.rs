@@ -19,7 +19,7 @@ pub struct PluginSettings {
     pub tables: u32,
     /// How many elements each of them may have.
     pub table_elements: u32,
-    /// How long one hook may compute, in milliseconds.
+    /// How long one hook may compute, in milliseconds of a processor.
     pub cpu_ms: u32,
     /// How long `configure` may compute when a plugin is taken in, in milliseconds.
     pub configure_ms: u32,

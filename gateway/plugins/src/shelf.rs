@@ -49,7 +49,10 @@ pub enum ShelfFault {
     /// A component that is not the one it is called.
     #[error("the component `{0}` is damaged: its digest is another; help: push it again")]
     Damaged(String),
-    /// It is not there, and could not be compiled.
+    /// There is no compiled code of it that can be believed.
+    #[error("the component `{0}` is not compiled yet")]
+    NotCompiled(String),
+    /// It could not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileFault),
     /// What was compiled just now is not taken.
@@ -73,26 +76,27 @@ impl Shelf {
         Ok(name)
     }
 
-    /// The component of this name, ready for the engine. It is compiled where there is no code of it that can be believed.
-    pub(crate) fn load(
+    /// The component of this name, ready for the engine. Never compiles.
+    pub(crate) fn load(&self, name: &str, engine: &Engine) -> Result<Component, ShelfFault> {
+        let code = self.code(name, engine);
+        let component = code.and_then(|code| believed(engine, &code).ok());
+        component.ok_or_else(|| ShelfFault::NotCompiled(name.to_owned()))
+    }
+
+    /// Compiles the component of this name and keeps the code.
+    pub(crate) fn compile(
         &self,
         name: &str,
         engine: &Engine,
         settings: &PluginSettings,
         (compiler, random): (&dyn Compiles, &dyn Random),
-    ) -> Result<Component, ShelfFault> {
-        if let Some(code) = self.code(name, engine)
-            && let Ok(component) = believed(engine, &code)
-        {
-            return Ok(component);
-        }
+    ) -> Result<(), ShelfFault> {
         let bytes = self.component(name, settings)?;
         let code = compiler.compile(&bytes, settings)?;
-        let component = believed(engine, &code).map_err(|it| ShelfFault::Unfit(format!("{it:#}")))?;
+        believed(engine, &code).map_err(|it| ShelfFault::Unfit(format!("{it:#}")))?;
         let path = self.code_path(name, engine);
         let tag = self.tag(name, engine, &code);
-        write(&path, &[tag.as_ref(), &code], random).map_err(|source| ShelfFault::Io { path, source })?;
-        Ok(component)
+        write(&path, &[tag.as_ref(), &code], random).map_err(|source| ShelfFault::Io { path, source })
     }
 
     /// Code that this node has put there for this component and this engine; nothing where it is anything else.
@@ -162,12 +166,13 @@ fn believed(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// Puts a file in its place whole or not at all.
+/// Puts a file in its place whole or not at all, so that it is there after a crash as well.
 fn write(path: &Path, parts: &[&[u8]], random: &dyn Random) -> io::Result<()> {
     let draft = path.with_extension(keyformat::draw_id("new-", 12, random));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let put = parts.iter().try_for_each(|it| file.write_all(it)).and_then(|()| file.sync_all());
     let put = put.and_then(|()| fs::rename(&draft, path));
+    let put = put.and_then(|()| path.parent().map_or(Ok(()), |it| fs::File::open(it)?.sync_all()));
     if put.is_err() {
         let _ = fs::remove_file(&draft);
     }

@@ -1,4 +1,4 @@
-//! Guests for tests, written by hand so that they can be as hostile as they like.
+//! Plugins in force in a test, without a gateway around them.
 
 use std::sync::Arc;
 
@@ -6,121 +6,11 @@ use domain::{
     ApiName, Arrival, AuthMethod, Body, Call, Caller, Class, Clock, FixedClock, Moment, Native, NormalPath, Operation,
     PathMode, Random, RequestId, Requirement, Source, Standing, TenantId, Tick, Timestamp,
 };
+pub(crate) use guests::Guest;
 use http::{HeaderMap, Method};
 use tempfile::TempDir;
-use wit_component::StringEncoding;
 
-use crate::{
-    Asked, Binding, CompileFault, Compiles, Parts, PluginSettings, Plugins, Run, Shelf, Stopped, WIT, compile, wrap,
-};
-
-/// Where what a guest answers lies in its memory.
-const ANSWER: usize = 1024;
-
-/// A world of everything, so that a guest may import what it likes.
-const WORLD: &str = "world guest { include lent; export lifecycle; export request; }";
-
-/// A guest as it is written in a test.
-#[derive(Clone, Default)]
-pub(crate) struct Guest {
-    pub(crate) imports: String,
-    pub(crate) more: String,
-    pub(crate) configure: Option<String>,
-    pub(crate) on_request: String,
-    pub(crate) data: Vec<u8>,
-}
-
-impl Guest {
-    /// One whose hook runs this, and gives the address of its verdict.
-    pub(crate) fn doing(on_request: &str) -> Self {
-        Self { on_request: on_request.to_owned(), ..Self::default() }
-    }
-
-    /// One that lets everything pass.
-    pub(crate) fn passing() -> Self {
-        Self::doing(&format!("i32.const {ANSWER}"))
-    }
-
-    /// One that sets these headers.
-    pub(crate) fn setting(headers: &[(&str, &str)]) -> Self {
-        let mut data = vec![0; 56];
-        let ops = data.len();
-        data.resize(ops + headers.len() * 20, 0);
-        data[0] = 1;
-        put(&mut data, 4, ops);
-        put_number(&mut data, 8, headers.len());
-        for (at, (name, value)) in headers.iter().enumerate() {
-            put_text(&mut data, ops + at * 20 + 4, name);
-            put_text(&mut data, ops + at * 20 + 12, value);
-        }
-        Self { data, ..Self::passing() }
-    }
-
-    /// One that answers with this status and body.
-    pub(crate) fn answering(status: u16, body: &str) -> Self {
-        let mut data = vec![0; 56];
-        data[0] = 2;
-        data[4..6].copy_from_slice(&status.to_le_bytes());
-        put_text(&mut data, 16, body);
-        Self { data, ..Self::passing() }
-    }
-
-    /// The same with an interface that it calls.
-    pub(crate) fn importing(self, interface: &str, function: &str, kind: &str) -> Self {
-        let line =
-            format!("(import \"portcullis:plugin/{interface}@1.0.0\" \"{function}\" (func ${function} {kind}))\n");
-        Self { imports: self.imports + &line, ..self }
-    }
-
-    /// Its core module as text.
-    pub(crate) fn text(&self) -> String {
-        let data: Vec<String> = self.data.iter().map(|it| format!("\\{it:02x}")).collect();
-        let data = data.concat();
-        let configure = self.configure.as_deref().unwrap_or("i32.const 16");
-        format!(
-            r#"(module {imports}
-            (memory (export "memory") 2)
-            (global $heap (mut i32) (i32.const 65536))
-            (data (i32.const {ANSWER}) "{data}")
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (local $at i32)
-                (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
-                (global.set $heap (i32.add (local.get $at) (local.get 3)))
-                (local.get $at))
-            (func (export "portcullis:plugin/lifecycle@1.0.0#configure") (param i32 i32) (result i32) {configure})
-            (func $hook (export "portcullis:plugin/request@1.0.0#on-request") (param i32) (result i32) {on_request})
-            {more})"#,
-            imports = self.imports,
-            on_request = self.on_request,
-            more = self.more,
-        )
-    }
-
-    /// Its component.
-    pub(crate) fn component(&self) -> Vec<u8> {
-        let mut module = wat::parse_str(self.text()).unwrap();
-        let mut resolve = wit_parser::Resolve::default();
-        let package = resolve.push_str("plugin.wit", &format!("{WIT}\n{WORLD}")).unwrap();
-        let world = resolve.select_world(&[package], Some("guest")).unwrap();
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-        wrap(&module).unwrap()
-    }
-}
-
-fn put_number(data: &mut [u8], at: usize, number: usize) {
-    data[at..at + 4].copy_from_slice(&u32::try_from(number).unwrap().to_le_bytes());
-}
-
-fn put(data: &mut [u8], at: usize, offset: usize) {
-    put_number(data, at, ANSWER + offset);
-}
-
-fn put_text(data: &mut Vec<u8>, at: usize, text: &str) {
-    let end = data.len();
-    put(data, at, end);
-    put_number(data, at + 4, text.len());
-    data.extend(text.as_bytes());
-}
+use crate::{Asked, Binding, CompileFault, Compiles, Parts, PluginSettings, Plugins, Run, Shelf, Stopped, compile};
 
 /// Compiles where it is asked to, and counts how often.
 #[derive(Default)]
@@ -201,7 +91,15 @@ impl Bench {
             revision,
             revoked: false,
         });
-        self.plugins.put_in_force(bindings.clone())
+        self.put_in_force(&bindings)
+    }
+
+    /// Compiles what has no code yet, and puts everything in force.
+    fn put_in_force(&self, bindings: &[Binding]) -> Vec<crate::Unloaded> {
+        let mut unloaded = self.plugins.compile(bindings);
+        let revoked = bindings.iter().filter(|it| it.revoked).map(|it| it.digest.clone()).collect();
+        unloaded.extend(self.plugins.put_in_force(bindings.to_vec(), &revoked));
+        unloaded
     }
 
     /// The same with a manifest that asks for no capability.
@@ -214,14 +112,16 @@ impl Bench {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Binding>)) -> Vec<crate::Unloaded> {
         let mut bindings = self.bindings.lock().unwrap();
         change(&mut bindings);
-        self.plugins.put_in_force(bindings.clone())
+        self.put_in_force(&bindings)
     }
 
     /// What becomes of a request of a tenant at this time.
     pub(crate) fn ask_at(&self, tenant: &str, ms: u64) -> (Result<Vec<crate::HeaderEdit>, Stopped>, Vec<Run>) {
         let (arrival, call, caller) = (arrival(ms), call(), caller(tenant));
         let mut runs = Vec::new();
-        let done = self.plugins.on_request(&Asked { arrival: &arrival, call: &call, caller: &caller }, &mut runs);
+        let done = self
+            .plugins
+            .on_request(&Asked { arrival: &arrival, call: &call, caller: &caller, tenant_header: None }, &mut runs);
         (done, runs)
     }
 
@@ -238,6 +138,14 @@ impl Bench {
             other => panic!("did not fail: {other:?}"),
         }
     }
+}
+
+/// A component of this name for a tenant, with nothing asked for.
+pub(crate) fn binding(tenant: &str, digest: &str) -> Binding {
+    let (manifest, config) = (manifest(""), "{}".into());
+    let (tenant, api) = (tenant.parse().unwrap(), "api".parse().unwrap());
+    let (id, digest) = (format!("{tenant}/p"), digest.to_owned());
+    Binding { id, tenant, api, manifest, config, digest, revision: 1, revoked: false }
 }
 
 pub(crate) fn manifest(lines: &str) -> String {

@@ -104,6 +104,9 @@ pub enum BadVerdict {
     /// A header that no plugin may say.
     #[error("`{0}` is for the gateway alone to say")]
     Barred(HeaderName),
+    /// Headers by which another operation would be asked for.
+    #[error("the changed headers ask for another operation than the one that was decided on")]
+    OtherOperation,
     /// A header that this plugin may not say.
     #[error("`{0}` is not granted; help: add it to `headers.write` of `[needs]` in plugin.toml")]
     NotGranted(HeaderName),

@@ -1,9 +1,9 @@
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::*;
-use crate::testing::{Bench, Guest, arrival, caller, small};
-use crate::verdict::BadVerdict;
-use crate::{CompileFault, Compiles as _, PluginSettings, compile};
+use crate::testing::{Bench, Guest, arrival, binding, caller, small};
+use crate::{CompileFault, PluginSettings, compile};
 
 /// A guest that answers 409 when it has been there before, going by a key of `kv`.
 fn once() -> Guest {
@@ -199,7 +199,10 @@ fn a_guest_sees_the_headers_that_it_was_granted_and_no_other() {
     assert_eq!(headers.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["x-seen"]);
     let lent = bound.lend(bound.loaded().unwrap(), headers, arrival(0).at, &plain.plugins.random);
     let arrival = arrival(0);
-    let head = head(&lent, &Asked { arrival: &arrival, call: &crate::testing::call(), caller: &caller("acme") });
+    let head = head(
+        &lent,
+        &Asked { arrival: &arrival, call: &crate::testing::call(), caller: &caller("acme"), tenant_header: None },
+    );
     assert_eq!((head.query.as_deref(), head.params.len()), (Some("b=c"), 1));
     assert!(!format!("{head:?}").contains("secret"));
 }
@@ -259,30 +262,34 @@ fn a_component_that_was_changed_on_the_shelf_is_not_loaded() {
     let bench = Bench::new();
     let digest = bench.plugins.shelf().put(&Guest::passing().component(), &*bench.random).unwrap();
     fs::write(bench.folder.path().join(format!("{digest}.wasm")), Guest::answering(200, "").component()).unwrap();
-    bench.change(|it| {
-        it.push(crate::Binding {
-            id: "acme/p".to_owned(),
-            tenant: "acme".parse().unwrap(),
-            api: "api".parse().unwrap(),
-            manifest: crate::testing::manifest(""),
-            config: "{}".into(),
-            digest,
-            revision: 1,
-            revoked: false,
-        });
-    });
-    assert!(bench.fails("acme").to_string().contains("is damaged"));
+    let unloaded = bench.change(|it| it.push(binding("acme", &digest)));
+    assert!(unloaded[0].fault.to_string().contains("is damaged"), "{unloaded:?}");
+    assert_eq!(bench.fails("acme"), Fault::NotCompiled);
+}
+
+#[test]
+fn what_has_no_code_yet_is_not_compiled_where_others_wait_for_it() {
+    let bench = Bench::new();
+    let put = |guest: &Guest| bench.plugins.shelf().put(&guest.component(), &*bench.random).unwrap();
+    let (works, next) = (put(&Guest::answering(403, "works")), put(&Guest::passing()));
+    let bound = |digest: &str| vec![binding("acme", digest)];
+    let none = BTreeSet::new();
+    let unloaded = bench.plugins.put_in_force(bound(&works), &none);
+    assert_eq!((&unloaded[0].fault, unloaded[0].kept_before), (&Fault::NotCompiled, false));
+    assert_eq!(bench.fails("acme"), Fault::NotCompiled, "and where it should run nothing passes");
+    assert!(bench.plugins.compile(&bound(&works)).is_empty());
+    assert!(bench.plugins.put_in_force(bound(&works), &none).is_empty());
+    assert!(bench.plugins.put_in_force(bound(&next), &none)[0].kept_before);
+    assert!(matches!(bench.ask("acme"), Err(Stopped::Replied { .. })), "the one before still runs");
+    let revoked = BTreeSet::from([works]);
+    assert!(!bench.plugins.put_in_force(bound(&next), &revoked)[0].kept_before);
+    assert_eq!(bench.fails("acme"), Fault::NotCompiled, "but not once its component is revoked");
+    let compiled = bench.compiler.0.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(compiled, 1);
 }
 
 #[test]
 fn what_cannot_be_compiled_is_a_fault_and_no_panic() {
-    struct Never;
-    impl crate::Compiles for Never {
-        fn compile(&self, _: &[u8], _: &PluginSettings) -> Result<Vec<u8>, CompileFault> {
-            Err(CompileFault::Refused("no".to_owned()))
-        }
-    }
-    assert!(Never.compile(&[], &small()).is_err());
     assert!(matches!(compile(b"no wasm", &small()), Err(CompileFault::Refused(_))));
 }
 
@@ -304,4 +311,15 @@ fn a_bad_verdict_is_told_to_its_author_whole() {
     let bench = Bench::new();
     bench.bind("acme", &Guest::setting(&[("x-c", "1")]));
     assert_eq!(bench.fails("acme"), Fault::Verdict(BadVerdict::NotGranted("x-c".parse().unwrap())));
+}
+
+#[test]
+fn no_plugin_says_whose_account_is_meant() {
+    let bench = Bench::new();
+    bench.bind("acme", &Guest::setting(&[("x-a", "globex")]));
+    let (arrival, call, caller) = (arrival(0), crate::testing::call(), caller("acme"));
+    let name = "x-a".parse().unwrap();
+    let asked = Asked { arrival: &arrival, call: &call, caller: &caller, tenant_header: Some(&name) };
+    let done = bench.plugins.on_request(&asked, &mut Vec::new());
+    assert!(matches!(done, Err(Stopped::Failed { fault: Fault::Verdict(BadVerdict::Barred(_)), .. })), "{done:?}");
 }
