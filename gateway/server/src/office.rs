@@ -33,6 +33,7 @@ use crate::desk;
 use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
+use crate::guests::{self, Guests};
 use crate::hashing;
 use crate::heard::Heard;
 use crate::scanning::Scanning;
@@ -73,6 +74,8 @@ pub(crate) struct Office {
     version: AtomicU64,
     /// The same, for commands.
     followed: Heard,
+    /// The plugins of tenants.
+    guests: Guests,
     /// Keys that end soon.
     ending: Ending,
     /// What the next run needs to go on as this one does.
@@ -105,20 +108,21 @@ impl Office {
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let peers = resolved(&configuration);
         let signers = Signers::read(&settings)?;
+        let plugins = Arc::new(guests::open(&settings, Arc::clone(&clock))?);
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
             keyring: keys.finish(),
             secrets: desk.secrets,
+            plugins: Arc::clone(&plugins),
             log,
             clock,
             random: Arc::new(SystemRandom),
             nonces: Nonces::draw(settings.keys.proof_nonce, &SystemRandom),
             configuration,
         })?;
-        let cosigning = Cosigning::new(&settings, &gateway)?;
-        let ending = Ending::new(gateway.meters.registry())?;
+        let guests = Guests::start(plugins, &desk.identity).await?;
+        let (cosigning, ending) = (Cosigning::new(&settings, &gateway)?, Ending::new(gateway.meters.registry())?);
         let followed = Heard::open(&settings.data, version).context("commands cannot be told what is in force")?;
-        let scanning = Scanning::new(gateway.meters.registry())?;
         hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), deeds);
@@ -126,11 +130,11 @@ impl Office {
         Ok(Self {
             secrets: custody::Secrets::beneath(&settings.data),
             heard: AtomicU64::new(gateway.clock.tick().nanos()),
+            scanning: Scanning::new(gateway.meters.registry())?,
             settings,
             gateway,
             diary,
             cosigning,
-            scanning,
             digest: Mutex::new(digest),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
@@ -140,6 +144,7 @@ impl Office {
             identity_tokens: Arc::new(identity_tokens),
             store: desk.store,
             version: AtomicU64::new(version),
+            guests,
             followed,
             ending,
             secrets_seen: Mutex::new(vouchers::UNSEEN),
