@@ -36,6 +36,7 @@ lint: ## formatting, clippy with warnings as errors, documentation links, depend
 
 fmt: ## lay out every Rust file
 	@cargo fmt --all
+	@cargo fmt --manifest-path sdk-wasm/Cargo.toml --all
 
 clean: ## remove what was built and installed for this project
 	@scripts/clean

@@ -63,6 +63,13 @@ fn verdict(world: &World, log: &Path, witness: &str) -> Option<Value> {
     })
 }
 
+/// Puts a copy of the log where one may have been before.
+fn copied(log: &Path, copy: &Path) {
+    let _ = std::fs::remove_dir_all(copy);
+    let done = Command::new("cp").arg("-r").arg(log).arg(copy).status();
+    assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
+}
+
 #[test]
 fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_ones() {
     let (world, witness) = ended();
@@ -96,9 +103,7 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
         ("checkpoint.cosigned", 3),
         ("checkpoint.cosigned", cosignature),
     ] {
-        let _ = std::fs::remove_dir_all(&copy);
-        let done = Command::new("cp").arg("-r").arg(&log).arg(&copy).status();
-        assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
+        copied(&log, &copy);
         let mut bytes = std::fs::read(copy.join(file)).expect("a file of the log");
         bytes[place] ^= 4;
         std::fs::write(copy.join(file), bytes).expect("a file of the test");
@@ -118,9 +123,7 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
     }
     std::fs::write(log.join(&ahead), bytes).expect("a file of the test");
     // Nor what somebody has put between two entries.
-    let _ = std::fs::remove_dir_all(&copy);
-    let done = Command::new("cp").arg("-r").arg(&log).arg(&copy).status();
-    assert!(done.is_ok_and(|it| it.success()), "the log cannot be copied");
+    copied(&log, &copy);
     let mut bytes = std::fs::read(copy.join(&ahead)).expect("a file of the log");
     bytes.splice(second..second, *b"rubbish");
     std::fs::write(copy.join(&ahead), bytes).expect("a file of the test");

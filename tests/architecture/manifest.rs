@@ -51,6 +51,39 @@ pub(crate) fn keeps_the_lints(manifest: &str) -> bool {
     lines.next() == Some("workspace = true") || manifest.lines().any(|line| line.trim() == "lints.workspace = true")
 }
 
+/// Whether a manifest has each lint that the workspace has, in the same tables at the same level, but for one, which has
+/// this level.
+pub(crate) fn has_the_same_lints(manifest: &str, root: &str, except: (&str, &str)) -> bool {
+    let expected = lints(root, "workspace.lints.").map(|(table, line)| {
+        let excepted =
+            line.split_once(" = ").filter(|it| it.0 == except.0).map(|it| format!("{} = {}", it.0, except.1));
+        (table, excepted.unwrap_or(line))
+    });
+    lints(manifest, "lints.").eq(expected)
+}
+
+/// Every line of the tables whose names begin like this, without its comment, each with the rest of the table's name.
+fn lints<'a>(manifest: &'a str, begins: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
+    let mut table = None;
+    manifest.lines().filter_map(move |line| {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            table = header.strip_prefix(begins).map(str::to_owned);
+            return None;
+        }
+        table.clone().filter(|_| !line.is_empty()).map(|it| (it, line.to_owned()))
+    })
+}
+
+#[test]
+fn a_room_with_lints_of_its_own_has_the_others() {
+    let root = "[workspace.lints.rust]\na = \"deny\" # why\nb = \"warn\"\n\n[profile.dev]\nc = 1\n";
+    let same = |own: &str| has_the_same_lints(own, root, ("a", "\"warn\""));
+    assert!(same("[lints.rust]\na = \"warn\"\nb = \"warn\"\n"));
+    assert!(!same("[lints.rust]\na = \"allow\"\nb = \"warn\"\n"));
+    assert!(!same("[lints.rust]\na = \"warn\"\n"));
+}
+
 /// The string given to `wanted`, alone on its line or inside an inline table.
 pub(crate) fn value_of(line: &str, wanted: &str) -> Option<String> {
     line.split(['{', ',', '}']).find_map(|part| {

@@ -96,6 +96,7 @@ impl Request {
                 policies: &self.policies,
                 bundle: Some("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
             },
+            plugins: &[],
             upstream: Some(UpstreamSection { peer: "10.0.0.17:8443", status: Some(201), secured: None }),
             status: Some(201),
             bytes_in: 412,

@@ -86,6 +86,7 @@ fn append(log: &Log, number: u64) {
             policies: &["starter.compute".into()],
             bundle: Some("8d719c7a3d268d719c7a3d268d719c7a3d268d719c7a3d268d719c7a3d268d71"),
         },
+        plugins: &[],
         upstream: Some(UpstreamSection { peer: "10.0.0.7:9101", status: Some(200), secured: None }),
         status: Some(200),
         bytes_in: 0,

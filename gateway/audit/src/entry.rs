@@ -43,6 +43,10 @@ pub struct Entry<'a> {
     pub limit: Option<LimitSection<'a>>,
     /// What was decided, and by which policies.
     pub decision: DecisionSection<'a>,
+    /// Which plugins have run, in their order: the name of each, the digest of its component and what it came to, as three
+    /// words.
+    #[cfg_attr(test, serde(skip_serializing_if = "<[_]>::is_empty"))]
+    pub plugins: &'a [String],
     /// What the API behind the gateway did, if it was asked.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub upstream: Option<UpstreamSection<'a>>,
@@ -140,7 +144,7 @@ pub struct LimitSection<'a> {
 pub struct DecisionSection<'a> {
     /// Permitted, refused, or cut off before either.
     pub outcome: Outcome,
-    /// The step that refused: `identify`, `authenticate`, `limit`, `authorize`, `validate`, `forward`, `answer`.
+    /// The step that refused: `identify`, `authenticate`, `limit`, `authorize`, `validate`, `plugins`, `forward`, `answer`.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub step: Option<&'static str>,
     /// The reason the caller was given.
@@ -248,6 +252,9 @@ impl Entry<'_> {
                 it.flag("strict", true);
             }
             it.text_if("tenant", self.tenant);
+            if !self.plugins.is_empty() {
+                it.texts("plugins", self.plugins.iter().map(String::as_str));
+            }
             it.object("request", |it| self.request.write(it));
             it.number("bytes_in", self.bytes_in);
             it.object("decision", |it| self.decision.write(cut, it));
@@ -381,6 +388,7 @@ mod tests {
                     policies: if two { &policies } else { &[] },
                     bundle: text(7, two),
                 },
+                plugins: if one { &labels } else { &[] },
                 upstream: three.then(|| UpstreamSection {
                     peer: &texts[0],
                     status: one.then_some(status),

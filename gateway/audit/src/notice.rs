@@ -14,7 +14,7 @@ const SCHEMA: u64 = 1;
 const KEPT_TEXT: usize = 128;
 
 /// Every class of entries that a gateway writes.
-pub const CLASSES: [&str; 22] = [
+pub const CLASSES: [&str; 25] = [
     "audit.control",
     "audit.read",
     "auth.lockout",
@@ -26,6 +26,9 @@ pub const CLASSES: [&str; 22] = [
     "identity.change",
     "key.change",
     "legal_hold.change",
+    "plugin.change",
+    "plugin.fault",
+    "plugin.verdict",
     "request.completed",
     "request.cut_off",
     "request.lost",

@@ -30,13 +30,14 @@ pub(crate) const KEPT: &str = "kept";
 const STEP: u64 = 256;
 
 /// Classes that are kept longer; one that ends with a dot stands for all that begin with it.
-const LONGER: [&str; 13] = [
+const LONGER: [&str; 14] = [
     "audit.control",
     "config.",
     "group.change",
     "identity.change",
     "key.change",
     "legal_hold.",
+    "plugin.change",
     "posture.",
     "retention.",
     "review.",

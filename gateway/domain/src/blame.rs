@@ -12,6 +12,8 @@ pub enum Blame {
     Upstream,
     /// A policy that could not be evaluated.
     Policy,
+    /// A plugin of the caller's tenant.
+    Plugin,
     /// What an operator wrote in settings, profiles or documents.
     Operator,
     /// The gateway: a bug, a full disk, a lost dependency.
@@ -25,6 +27,7 @@ impl Blame {
             Self::Caller => "caller",
             Self::Upstream => "upstream",
             Self::Policy => "policy",
+            Self::Plugin => "plugin",
             Self::Operator => "operator",
             Self::Gateway => "gateway",
         }

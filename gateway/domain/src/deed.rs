@@ -68,6 +68,9 @@ pub enum DeedClass {
     /// Entries are to be kept whatever their age, or need not be any more.
     #[serde(rename = "legal_hold.change")]
     Hold,
+    /// A plugin was bound, changed, revoked or taken away.
+    #[serde(rename = "plugin.change")]
+    Plugin,
     /// Something was done with the log itself.
     #[serde(rename = "audit.control")]
     Log,
@@ -75,7 +78,7 @@ pub enum DeedClass {
 
 impl DeedClass {
     /// Every one of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Tenant,
         Self::Key,
         Self::Identity,
@@ -87,6 +90,7 @@ impl DeedClass {
         Self::Read,
         Self::Erasure,
         Self::Hold,
+        Self::Plugin,
         Self::Log,
     ];
 
@@ -104,6 +108,7 @@ impl DeedClass {
             Self::Read => "audit.read",
             Self::Erasure => "subject.erased",
             Self::Hold => "legal_hold.change",
+            Self::Plugin => "plugin.change",
             Self::Log => "audit.control",
         }
     }

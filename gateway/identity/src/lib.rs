@@ -13,6 +13,7 @@ mod kept;
 mod keys;
 mod passkeys;
 mod people;
+mod plugins;
 mod providers;
 mod publish;
 mod service_accounts;
@@ -52,6 +53,7 @@ pub use people::{
     Enrolment, FactorError, Joined, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError,
     SignedOut, TooBusy, WeakPassword, folded,
 };
+pub use plugins::{ChangePluginError, NewPlugin, Plugin, PluginQuota, PushPluginError};
 pub use providers::{
     ChangeProviderError, CreateProviderError, EndedOutside, EnterError, LeftOutside, LinkError, NewProvider,
     OutsideUser, Provider, ProviderAlg, RoleRule, UnfitProvider,

@@ -7,6 +7,7 @@ use catalog::{Invalid, Unidentified};
 use domain::{Blame, Declined, PathRefused, Told};
 use http::HeaderValue;
 use limits::{OverLimit, Shielded};
+use plugins::Stopped;
 
 /// The gateway answers by itself. Which status that is, `server` knows; which words, the dialect.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,9 @@ pub enum Answer {
     /// The request does not fit the API's document.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// A plugin of the caller's tenant has answered, or failed.
+    #[error(transparent)]
+    Plugin(Box<Stopped>),
     /// The body is larger than the operation takes.
     #[error("body is larger than the {max} bytes that the operation takes")]
     TooLarge {
@@ -131,6 +135,10 @@ impl Answer {
             Self::OverLimit(refused) => refused.told(),
             Self::Forbidden(refused) => refused.told(),
             Self::Invalid(refused) => refused.told(),
+            Self::Plugin(why) => match **why {
+                Stopped::Replied { .. } => Told::new("plugin_reply", "The request was answered by a plugin."),
+                Stopped::Failed { .. } => Told::new("plugin_fault", "The service is temporarily unavailable."),
+            },
             Self::TooLarge { .. } => Told::new("body_too_large", "The request body is too large."),
             Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
             Self::BadChunks(why) => why.told(),
@@ -162,6 +170,7 @@ impl Answer {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Forbidden(refused) => refused.blame(),
+            Self::Plugin(why) => why.blame(),
             Self::Upstream(_) => Blame::Upstream,
             Self::Declined(Declined::Busy | Declined::Unrecorded | Declined::Failed)
             | Self::ReplaysFull
@@ -226,6 +235,7 @@ impl Answer {
             Self::Declined(Declined::NotFound | Declined::Gone | Declined::NoSigner | Declined::Conflict(_)) => {
                 "answer"
             }
+            Self::Plugin(_) => "plugins",
             Self::Lapsed(_)
             | Self::NotServed(_)
             | Self::Upstream(_)

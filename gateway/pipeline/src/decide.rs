@@ -11,7 +11,9 @@ use bytes::Bytes;
 use catalog::{Host, Source, Unidentified};
 use domain::{Arrival, AuthMethod, Body, Call, Caller, Native, Standing, Tick};
 use limits::{Allowance, Counter, OverLimit};
+use plugins::HeaderEdit;
 
+use crate::extend::{Extended, extend};
 use crate::forward::{BodyFlow, BodyPlan, Forward};
 use crate::recognise::Stray;
 use crate::{Answer, Configuration, Gateway, Trail};
@@ -67,6 +69,7 @@ struct Permitted {
     permit: Permit,
     flow: BodyFlow,
     source: Option<Source>,
+    edits: Vec<HeaderEdit>,
 }
 
 impl From<Answer> for Refused {
@@ -121,8 +124,9 @@ impl Gateway {
             Err(answer) => Err(answer),
         };
         match permitted {
-            Ok(Permitted { permit, flow, source }) => {
-                Ok(Forward::new(call, caller, allowance, permit, BodyPlan { flow, check }).reading(source))
+            Ok(Permitted { permit, flow, source, edits }) => {
+                let forward = Forward::new(call, caller, allowance, permit, BodyPlan { flow, check });
+                Ok(forward.reading(source).editing(edits))
             }
             Err(answer) => Err(Refused { answer, call: Some(call), counted: None, caller, allowance }),
         }
@@ -243,8 +247,9 @@ async fn permit(
     if call.operation.native == Native::Unserved {
         return Err(Answer::NotServed(call.operation.id.to_string()));
     }
+    let Extended { edits, source } = extend(call, caller, passage, source)?;
     passage.trail.send_on().await?;
-    Ok(Permitted { permit, flow, source })
+    Ok(Permitted { permit, flow, source, edits })
 }
 
 /// How long a body in chunks is without them.

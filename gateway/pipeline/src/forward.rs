@@ -5,6 +5,7 @@ use authz::Permit;
 use catalog::Source;
 use domain::{Call, Caller};
 use limits::Allowance;
+use plugins::HeaderEdit;
 
 /// What becomes of the body on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub struct Forward {
     permit: Permit,
     body: BodyPlan,
     source: Option<Source>,
+    edits: Vec<HeaderEdit>,
 }
 
 impl Forward {
@@ -51,12 +53,22 @@ impl Forward {
         permit: Permit,
         body: BodyPlan,
     ) -> Self {
-        Self { call, caller, allowance, permit, body, source: None }
+        Self { call, caller, allowance, permit, body, source: None, edits: Vec::new() }
     }
 
     /// The same, which reads this besides its own resource.
     pub(crate) fn reading(self, source: Option<Source>) -> Self {
         Self { source, ..self }
+    }
+
+    /// The same, with other headers.
+    pub(crate) fn editing(self, edits: Vec<HeaderEdit>) -> Self {
+        Self { edits, ..self }
+    }
+
+    /// What plugins have changed of its headers: to be done before those are taken out that only the gateway says.
+    pub fn edits(&self) -> &[HeaderEdit] {
+        &self.edits
     }
 
     /// What is asked.

@@ -8,6 +8,7 @@ use authn::dpop::Nonces;
 use authn::{Keyring, Replays, Secrets};
 use domain::{Clock, Random, Timestamp};
 use limits::Limiter;
+use plugins::Plugins;
 use prometheus::Registry;
 
 use crate::ledger::Ledger;
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub keyring: ArcSwap<Keyring>,
     /// The peppers and the master key.
     pub secrets: Secrets,
+    /// The plugins of tenants, as they are now.
+    pub plugins: Arc<Plugins>,
     /// Where entries go.
     pub log: Log,
     /// Where time comes from.
@@ -63,6 +66,8 @@ pub struct Parts {
     pub keyring: Keyring,
     /// See [`Gateway::secrets`].
     pub secrets: Secrets,
+    /// See [`Gateway::plugins`].
+    pub plugins: Arc<Plugins>,
     /// See [`Gateway::log`].
     pub log: Log,
     /// See [`Gateway::clock`].
@@ -85,6 +90,7 @@ impl Gateway {
             limiter: parts.limiter,
             keyring: ArcSwap::from_pointee(parts.keyring),
             secrets: parts.secrets,
+            plugins: parts.plugins,
             log: parts.log,
             clock: parts.clock,
             random: parts.random,

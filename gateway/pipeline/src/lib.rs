@@ -6,6 +6,7 @@
 mod answer;
 mod configuration;
 mod decide;
+mod extend;
 mod facts;
 mod forward;
 mod gateway;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use domain::{ApiName, Operation, OperationId};
+use plugins::{Outcome, Run};
 use prometheus::core::Collector;
 use prometheus::proto::Metric;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -65,6 +66,8 @@ pub struct Meters {
     connections_closed: IntCounterVec,
     signature_repeats: IntCounterVec,
     policy_errors: IntCounterVec,
+    plugin_runs: IntCounterVec,
+    plugin_faults: IntCounterVec,
     generation: IntGauge,
     reload_failures: IntCounter,
 }
@@ -148,6 +151,12 @@ impl Meters {
                 "Policies that could not be evaluated: forbids, which refused, and permits, which were passed over.",
                 &["effect"],
             )?,
+            plugin_runs: counters("plugin_runs_total", "Runs of plugins, by what they came to.", &["outcome"])?,
+            plugin_faults: counters(
+                "plugin_faults_total",
+                "Runs of plugins that failed, by how and by whose doing.",
+                &["kind", "blame"],
+            )?,
             generation: gauge("config_generation", "How often the configuration has been replaced.")?,
             reload_failures: registered(
                 &registry,
@@ -163,6 +172,14 @@ impl Meters {
     /// Where the meters are read, and where other rooms may add theirs.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Counts what a plugin came to. By tenant nothing is counted here: whose they are stands in entries.
+    pub(crate) fn plugin_ran(&self, run: &Run) {
+        self.plugin_runs.with_label_values(&[run.outcome.as_str()]).inc();
+        if let Outcome::Failed(fault) | Outcome::Skipped(fault) = &run.outcome {
+            self.plugin_faults.with_label_values(&[fault.kind(), fault.blame().as_str()]).inc();
+        }
     }
 
     /// Counts a connection that the gateway closed or never took.

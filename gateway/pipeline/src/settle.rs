@@ -75,6 +75,7 @@ pub(crate) fn write(trail: &Trail, ending: Option<Ending>, occasion: Occasion, n
             .zip(trail.remaining)
             .map(|(standing, remaining)| LimitSection { tier: standing.tier.as_str(), remaining }),
         decision,
+        plugins: &trail.ran,
         upstream: trail.peer.as_ref().map(|peer| UpstreamSection {
             peer,
             status: trail.upstream_status,

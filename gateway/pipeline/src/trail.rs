@@ -6,12 +6,13 @@ use audit::{OnHold, Outcome, Place, SubjectKey, UnderWay, Unwritable};
 use authz::{Permit, Reason};
 use domain::{ApiName, AuthMethod, Blame, Call, Caller, Operation, Standing, TenantId, Tick};
 use limits::Allowance;
+use plugins::Run;
 use tracing::field::Empty;
 use tracing::{Span, debug};
 
 use crate::facts::{Ending, Facts, Person, Secured};
 use crate::settle::{self, Occasion};
-use crate::{Answer, Gateway};
+use crate::{Answer, Gateway, extend};
 
 /// Collects findings on the way, and leaves an entry behind even if the task dies.
 pub struct Trail {
@@ -37,6 +38,9 @@ pub struct Trail {
     pub(crate) repeated: bool,
     pub(crate) remaining: Option<u32>,
     pub(crate) permit: Option<Permit>,
+    /// Which plugins have run, as it is entered with the request, and what they have done with it, until that is entered.
+    pub(crate) ran: Vec<String>,
+    pub(crate) runs: Vec<Run>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) peer: Option<Arc<str>>,
     /// When it was first sent on.
@@ -99,6 +103,8 @@ impl Trail {
             repeated: false,
             remaining: None,
             permit: None,
+            ran: Vec::new(),
+            runs: Vec::new(),
             refusal: None,
             peer: None,
             sent: None,
@@ -283,6 +289,7 @@ impl Trail {
             return Ok(());
         }
         self.gateway.log.writable()?;
+        self.enter_runs();
         self.recorded = Some(Recorded { status: ending.status, refused: self.refusal.is_some() });
         let number = settle::write(self, Some(ending), Occasion::Answered, self.gateway.clock.tick());
         self.gateway.log.durable_up_to(number).await
@@ -299,8 +306,23 @@ impl Trail {
         self.finish(Some(ending));
     }
 
+    /// Enters what plugins have done with it, before the entry of the request itself.
+    fn enter_runs(&mut self) {
+        let (time, operation) = (self.facts.at.wall, self.operation.as_ref());
+        for run in std::mem::take(&mut self.runs) {
+            let Some(notice) = extend::notice(&run, time) else { continue };
+            let notice = notice.with("request", self.facts.id.text());
+            let notice = operation
+                .into_iter()
+                .fold(notice, |notice, it| notice.with("api", it.api.as_str()).with("operation", it.id.as_str()));
+            let notice = self.tenant().into_iter().fold(notice, |notice, it| notice.of(it.as_str()));
+            let _ = self.gateway.log.note(&notice);
+        }
+    }
+
     fn finish(&mut self, ending: Option<Ending>) {
         if !std::mem::replace(&mut self.settled, true) {
+            self.enter_runs();
             let now = self.gateway.clock.tick();
             settle::count(self, ending, now);
             // A connection that broke before the gateway answered by itself did not break that answer.

@@ -10,6 +10,7 @@ mod diary;
 mod edge;
 mod errands;
 mod faults;
+mod guests;
 mod hashing;
 mod health;
 mod heard;

@@ -35,6 +35,7 @@ use crate::desk;
 use crate::diary::{self, Diary, Occasion};
 use crate::edge::{Peers, Signers};
 use crate::faults::Refused;
+use crate::guests::{self, Guests};
 use crate::hashing;
 use crate::heard::Heard;
 use crate::scanning::Scanning;
@@ -77,6 +78,8 @@ pub(crate) struct Office {
     version: AtomicU64,
     /// The same, for commands.
     followed: Heard,
+    /// The plugins of tenants.
+    guests: Guests,
     /// Keys that end soon.
     ending: Ending,
     /// Where the next run learns which changes were signed for before it.
@@ -109,10 +112,12 @@ impl Office {
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let peers = resolved(&configuration);
         let signers = Signers::read(&settings)?;
+        let plugins = Arc::new(guests::open(&settings, Arc::clone(&clock))?);
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
             keyring: keys.with_token_keys(key_set(&token_keys)),
             secrets: desk.secrets,
+            plugins: Arc::clone(&plugins),
             log,
             clock,
             random: Arc::new(SystemRandom),
@@ -121,10 +126,9 @@ impl Office {
         })?;
         let signatures = Remembering::beneath(&settings.data);
         signatures.go_on(&gateway).context("the signatures of changes that were seen cannot be read")?;
-        let cosigning = Cosigning::new(&settings, &gateway)?;
-        let ending = Ending::new(gateway.meters.registry())?;
+        let guests = Guests::start(plugins, &desk.identity).await?;
+        let (cosigning, ending) = (Cosigning::new(&settings, &gateway)?, Ending::new(gateway.meters.registry())?);
         let followed = Heard::open(&settings.data, version).context("commands cannot be told what is in force")?;
-        let scanning = Scanning::new(gateway.meters.registry())?;
         hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), deeds);
@@ -133,11 +137,11 @@ impl Office {
             signatures,
             secrets: custody::Secrets::beneath(&settings.data),
             heard: AtomicU64::new(gateway.clock.tick().nanos()),
+            scanning: Scanning::new(gateway.meters.registry())?,
             settings,
             gateway,
             diary,
             cosigning,
-            scanning,
             digest: Mutex::new(digest),
             peers: Arc::new(peers),
             signers: Arc::new(signers),
@@ -147,6 +151,7 @@ impl Office {
             identity_tokens: Arc::new(identity_tokens),
             store: desk.store,
             version: AtomicU64::new(version),
+            guests,
             followed,
             ending,
             secrets_seen: Mutex::new(vouchers::UNSEEN),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use audit::AuditSettings;
 use domain::{Fault, Faults, Upstream};
 use limits::LimitsSettings;
+use plugins::PluginSettings;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) connections: ConnectionSettings,
     /// Bounds of addresses and counters.
     pub(crate) limits: LimitsSettings,
+    /// What plugins may use.
+    pub(crate) plugins: PluginSettings,
     /// The log.
     pub(crate) audit: AuditSettings,
     /// Who is asked to stand for it.
@@ -249,6 +252,7 @@ impl Settings {
             upstream_keys: placed_keys(reader.rows("upstream_keys"), at),
             connections: reader.take("connections").unwrap_or_default(),
             limits: reader.take("limits").unwrap_or_default(),
+            plugins: reader.held("plugins", PluginSettings::wrong).unwrap_or_default(),
             // The rest of the table is for the room that writes the log, which asks nobody.
             witnesses: {
                 let written = reader.part("audit", &WitnessSettings::KEYS).unwrap_or_default();

@@ -203,6 +203,7 @@ impl Room {
                 policies: &[],
                 bundle: None,
             },
+            plugins: &[],
             upstream: None,
             status: Some(if operation == "fails" { 500 } else { 200 }),
             bytes_in: 0,

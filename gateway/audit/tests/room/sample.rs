@@ -77,6 +77,7 @@ pub(crate) fn entry(path: &str) -> Entry<'_> {
             policies: &[],
             bundle: None,
         },
+        plugins: &[],
         upstream: None,
         status: Some(404),
         bytes_in: 0,

@@ -1,7 +1,7 @@
 //! Every reason that a refusal can have, so that a dialect does not word one that there is not.
 
 /// The tokens of `Refusal-Reason`, sorted.
-pub(super) const REASONS: [&str; 73] = [
+pub(super) const REASONS: [&str; 75] = [
     "address_failures",
     "address_limited",
     "bad_path",
@@ -43,6 +43,8 @@ pub(super) const REASONS: [&str; 73] = [
     "payload_mismatch",
     "payload_not_taken",
     "plain_http",
+    "plugin_fault",
+    "plugin_reply",
     "policy_error",
     "presigned_expired",
     "presigned_lifetime",

@@ -10,6 +10,7 @@ mod leaked;
 mod login;
 mod logout;
 mod output;
+mod plugin;
 mod providers;
 mod request;
 mod routes;
@@ -103,6 +104,12 @@ enum Command {
     Token(token::Token),
     /// Say once which issuer, client and API are meant
     Configure(configure::Configure),
+    /// Make, build, push, list and revoke plugins: code of tenants that runs on their own requests
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Compile a component on standard input; the gateway itself asks for that
+    #[command(name = crate::guests::COMPILE, hide = true)]
+    CompilePlugin,
     /// Look after the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -143,6 +150,8 @@ impl Cli {
             Command::Users(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Providers(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Keys(command) => settings().and_then(|it| command.run(&it, output)),
+            Command::Plugin(command) => command.run(settings, output),
+            Command::CompilePlugin => plugin::compile(),
             Command::Audit(command) => settings().and_then(|it| command.run(&it, output)),
             Command::Tokens(command) => command.run(settings, output),
             // Whoever runs these has no gateway.

@@ -54,6 +54,10 @@ pub(crate) fn rewrite(
     let blank = RequestHeader::from(http::Request::new(()).into_parts().0);
     let mut head: ReqParts = std::mem::replace(request, blank).into();
     respell(&mut head.uri, arrival, &query)?;
+    // First, so that what only the gateway may say is taken out of what a plugin says as well.
+    for edit in forward.edits() {
+        edit.apply(&mut head.headers);
+    }
     strip(&mut head.headers);
     end_sessions(&mut head.headers, &configuration.catalog.profile(forward.call()).credentials.session_cookies());
     head.headers.reserve(INTRODUCED);

@@ -335,10 +335,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// only the gateway says, its limits among it, and what would lead callers past it.
 fn is_foreign(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.starts_with(OURS)
-        || name.starts_with("ratelimit")
-        || name.starts_with("x-ratelimit")
-        || name.starts_with("x-rate-limit")
+    [OURS, "ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|it| name.starts_with(it))
         || matches!(name, "keep-alive" | "proxy-authenticate" | "proxy-connection" | "te" | "trailer" | "upgrade")
         || matches!(name, "alt-svc" | "refusal-reason")
 }

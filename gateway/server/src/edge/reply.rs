@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use catalog::{Dialect, Unidentified};
+use catalog::{Dialect, REFUSAL_REASON, Unidentified};
 use domain::Declined;
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::prelude::ErrorType::{
     ConnectError, ConnectNoRoute, ConnectProxyFailure, ConnectRefused, ConnectTimedout, ConnectionClosed, InvalidCert,
@@ -15,6 +18,7 @@ use pingora::prelude::ErrorType::{
 use pingora::prelude::{Error, ErrorSource, ErrorType};
 use pingora::proxy::{FailToProxy, Session};
 use pipeline::{Answer, Ending, Refused, UpstreamFault};
+use plugins::Stopped;
 use tokio::time::timeout;
 
 use super::accept::Head;
@@ -56,6 +60,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
             headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         Answer::NotServed(_)
+        | Answer::Plugin(_)
         | Answer::ReplaysFull
         | Answer::Unrecordable(_)
         | Answer::Held(_)
@@ -273,8 +278,24 @@ struct Worded<'a> {
 
 impl Worded<'_> {
     fn word(&self, answer: &Answer) -> catalog::Worded {
+        if let Some(reply) = own_reply(answer) {
+            return reply;
+        }
         self.dialect.word_about(&self.resource, status(answer), &answer.told(), &self.id)
     }
+}
+
+/// What a plugin has answered, in its own words. A browser runs nothing of it: the pages of an API are not for one of its
+/// tenants to write.
+fn own_reply(answer: &Answer) -> Option<catalog::Worded> {
+    let Answer::Plugin(why) = answer else { return None };
+    let Stopped::Replied { reply, .. } = &**why else { return None };
+    let mut headers = reply.headers.clone();
+    headers.push((REFUSAL_REASON, HeaderValue::from_static(answer.told().reason)));
+    headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    headers.push((CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'")));
+    let (status, content_type, body) = (reply.status, reply.content_type.clone(), reply.body.clone());
+    Some(catalog::Worded { status, content_type, headers, body })
 }
 
 /// Status, head and body of an answer on a connection that pingora gives up: written without its help.
@@ -304,16 +325,25 @@ async fn write(
     words: &Worded<'_>,
 ) -> pingora::Result<()> {
     let worded = words.word(answer);
+    let own = own_reply(answer).is_some();
     for (name, value) in worded.headers {
-        headers.insert(name, value);
+        // What the gateway says on every answer, no plugin says otherwise.
+        if !own || !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
     }
-    particular(answer, &mut headers);
+    if !own {
+        particular(answer, &mut headers);
+    }
     let mut response = ResponseHeader::build(worded.status, Some(headers.len() + 2))?;
     for (name, value) in &headers {
         response.append_header(name, value)?;
     }
-    response.insert_header(CONTENT_TYPE, worded.content_type)?;
-    response.insert_header(CONTENT_LENGTH, worded.body.len())?;
+    // Where there can be no body, there is none to speak of (RFC 9110 section 8.6).
+    if !matches!(worded.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        response.insert_header(CONTENT_TYPE, worded.content_type)?;
+        response.insert_header(CONTENT_LENGTH, worded.body.len())?;
+    }
     keep_or_close(session, answer);
     let bodyless = session.req_header().method == Method::HEAD || worded.body.is_empty();
     session.write_response_header(Box::new(response), bodyless).await?;

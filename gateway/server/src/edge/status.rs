@@ -4,6 +4,8 @@ use catalog::{InvalidKind, Unidentified};
 use domain::{Declined, PathRefused};
 use http::StatusCode;
 use pipeline::{Answer, UpstreamFault};
+use plugins::Stopped;
+
 /// The status that a refusal is answered with.
 pub(super) fn status(answer: &Answer) -> StatusCode {
     match answer {
@@ -35,6 +37,10 @@ pub(super) fn status(answer: &Answer) -> StatusCode {
             InvalidKind::Parameter | InvalidKind::Undocumented | InvalidKind::Body | InvalidKind::MediaType => {
                 StatusCode::BAD_REQUEST
             }
+        },
+        Answer::Plugin(why) => match &**why {
+            Stopped::Replied { reply, .. } => reply.status,
+            Stopped::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {

@@ -79,6 +79,7 @@ impl Office {
         loop {
             let seen = self.version.load(Ordering::Acquire);
             let version = self.take_in(seen).await?;
+            self.guests.follow(&self.identity, version != seen).await?;
             self.version.store(version, Ordering::Release);
             // There is only so much at a time; and where nothing comes, the registry was replaced by an older one.
             if newest <= version || version == seen {
@@ -112,6 +113,7 @@ impl Office {
                 let version = self.identity.registry().load(&mut |change| keys.add(change)).await?;
                 let token_keys = self.identity.token_keys().await?;
                 self.put_in_force(keys.finish().with_token_keys(key_set(&token_keys)), &token_keys);
+                self.guests.forget();
                 tracing::warn!(version, "the registry was replaced; all keys were read anew");
                 Ok(version)
             }

@@ -13,6 +13,7 @@ mod keys;
 mod names;
 mod passkeys;
 mod people;
+mod plugins;
 mod providers;
 mod races;
 mod rotations;

@@ -81,6 +81,7 @@ fn entry<'a>(path: &'a str, detail: Option<&'a str>) -> Entry<'a> {
             policies: &[],
             bundle: None,
         },
+        plugins: &[],
         upstream: None,
         status: Some(201),
         bytes_in: 0,
