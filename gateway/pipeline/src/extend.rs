@@ -23,8 +23,8 @@ pub(crate) struct Extended {
     pub(crate) source: Option<Source>,
 }
 
-/// Runs the plugins of the caller's tenant on a request that would read this besides its own resource. What the gateway answers itself none of them sees: whoever has bound one that
-/// fails must come to what takes it away.
+/// Runs the plugins of the caller's tenant on a request that would read this besides its own resource. What the gateway
+/// answers itself none of them sees: whoever has bound one that fails must come to what takes it away.
 pub(crate) fn extend(
     call: &Call,
     caller: Option<&Caller>,

@@ -13,6 +13,7 @@ mod log;
 mod losses;
 mod note;
 mod proofs;
+mod pruned_tiles;
 mod reading;
 mod retention;
 mod rotation;
