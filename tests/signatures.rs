@@ -136,6 +136,11 @@ fn a_signed_change_runs_once_however_the_gateway_ended_meanwhile() {
     }
     assert!(world.gateway.metric("portcullis_signature_repeats_total", &["api", "forgotten"]) > 2.0);
     assert_eq!((world.ask(&change(&world, 3)).status, world.ask(&look).status), (404, 200));
+    // Nor does it know more for being stopped in order after that.
+    world.gateway.restart();
+    for before in [&sent, &lost, &unsent] {
+        assert_eq!(world.ask(before).expect(409).says("refusal-reason"), "signature_replayed");
+    }
     world.gateway.entries().assert_sound();
 }
 

@@ -1,6 +1,7 @@
 //! What lives as long as the process: counters, keys, the log and the meters.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use audit::Log;
@@ -17,6 +18,12 @@ use crate::{Configuration, Meters};
 /// How many signatures of changes are remembered: for half an hour at the very most, so that 290 a second find room for
 /// all of it. What is signed now is good for a quarter of an hour as a rule.
 const REMEMBERED: usize = 524_288;
+
+/// For how long a signature can be good, and a little more.
+const LONGEST: Duration = Duration::from_mins(31);
+
+/// How what is written down for the next process begins, where this one does not know what was seen before a moment.
+const BEFORE: &str = "before ";
 
 /// The same of objects, where nothing is refused for it.
 const REMEMBERED_OF_OBJECTS: usize = 131_072;
@@ -125,15 +132,28 @@ impl Gateway {
 
     /// The signed changes of APIs that were seen, for a process that goes on as this one.
     pub fn remembered(&self) -> String {
-        self.replays.api.written(self.clock.now())
+        let now = self.clock.now();
+        let seen = self.replays.api.written(now);
+        match self.replays.forgotten.get().filter(|it| now.wall < **it + LONGEST) {
+            Some(begun) => format!("{BEFORE}{}\n{seen}", begun.seconds()),
+            None => seen,
+        }
     }
 
     /// Goes on as a process that has left this; nothing where it could leave nothing. What it may have seen is refused then, as
     /// far as that can be told: every signature of a change that is dated before this moment, to the second.
     pub fn go_on_from(&self, left: Option<&str>) {
         let now = self.clock.now();
-        if !left.is_some_and(|it| self.replays.api.take_up(it, now)) {
-            self.replays.forgotten.get_or_init(|| Timestamp::from_seconds(now.wall.seconds()));
+        let told = left.and_then(|left| {
+            let (before, seen) = match left.strip_prefix(BEFORE).and_then(|it| it.split_once('\n')) {
+                // What was forgotten by the one before it stays so.
+                Some((before, seen)) => (Some(before.parse().ok()?), seen),
+                None => (None, left),
+            };
+            self.replays.api.take_up(seen, now).then_some(before)
+        });
+        if let Some(begun) = told.unwrap_or_else(|| Some(now.wall.seconds())) {
+            self.replays.forgotten.get_or_init(|| Timestamp::from_seconds(begun));
         }
     }
 
