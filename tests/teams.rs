@@ -175,6 +175,24 @@ fn whoever_guesses_tokens_of_invites_is_told_to_wait() {
 }
 
 #[test]
+fn what_somebody_may_give_no_more_their_invites_do_not() {
+    let world = World::start();
+    let tenant = world.tenant("cloudnx");
+    let owner = signed_in(&world, &world.user("ann", &tenant, "owner"));
+    let other = world.user("zoe", &tenant, "owner");
+    let zoe = signed_in(&world, &other);
+    let plain = team(&world, &zoe, "Plain", &[]);
+    let [high, low, gone] = [("a@example.com", "owner"), ("b@example.com", "viewer"), ("c@example.com", "viewer")]
+        .map(|(email, role)| text(&invite(&world, &zoe, &plain, email, role), "token"));
+    let demoted = json!({ "roles": ["member"] });
+    let _ = world.ask(&owner.change("PATCH", &format!("/auth/users/{}", other.id), &demoted)).expect(200);
+    assert_eq!(newcomer(&world, &high).expect(410).says("refusal-reason"), "gone");
+    let _ = newcomer(&world, &low).expect(200);
+    let _ = world.gateway.json(&["users", "suspend", &other.id]);
+    let _ = newcomer(&world, &gone).expect(410);
+}
+
+#[test]
 fn nobody_gives_more_than_they_have_by_a_team_and_the_last_owner_stays() {
     let world = World::start();
     let tenant = world.tenant("cloudnx");
@@ -199,6 +217,7 @@ fn nobody_gives_more_than_they_have_by_a_team_and_the_last_owner_stays() {
         ("DELETE", member.clone(), Value::Null, 403),
         ("DELETE", plain.clone(), Value::Null, 403),
         ("POST", format!("{plain}/invites"), mail("king"), 400),
+        ("DELETE", format!("{plain}/invites/{}", text(&made, "id")), Value::Null, 403),
         // Its members are more by it than she is, and a name is as theirs as the rest.
         ("PATCH", plain.clone(), json!({ "name": "Still" }), 403),
         ("PATCH", empty.clone(), json!({ "name": "Still" }), 200),

@@ -48,7 +48,9 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     let all: Vec<RoleName> = given.iter().chain(&team.roles).cloned().collect();
     holds(operations, question, &all).await?;
     let role = given.into_iter().next().ok_or_else(|| Declined::Parameter("role".to_owned()))?;
-    let new = NewInvite { team: team.id, email: said.email, role };
+    // Only users do: what they may give is looked at again when the invite is accepted.
+    let by = operations.user_of(question).map_err(|it| if it == Declined::NotFound { Declined::Beyond } else { it })?;
+    let new = NewInvite { team: team.id, email: said.email, role, by: Some(by.user) };
     let made = operations.acting(question)?.create_invite(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
         CreateInviteError::UnknownTeam(_) => Declined::NotFound,
@@ -71,6 +73,12 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
 
 pub(super) async fn revoke(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (team, id) = (theirs(operations, question).await?, question.named("invite_id")?);
+    let all = operations.books().identity().invites_of(&team.id).await.map_err(failed)?;
+    if let Some(invite) = all.iter().find(|it| it.id == id) {
+        // Whoever has less takes from nobody what somebody with more has given.
+        let given: Vec<RoleName> = team.roles.iter().chain([&invite.role]).cloned().collect();
+        holds(operations, question, &given).await?;
+    }
     operations.acting(question)?.revoke_invite(&team.id, id).await.map_err(declined)?;
     Ok(Json(json!({ "id": id, "status": "revoked" })).into_response())
 }

@@ -10,7 +10,7 @@ use crate::kept::Kept as _;
 use crate::publish::{Decision, Entered};
 use crate::store::StoreFault;
 use crate::teams::{Invite, MEMBERS, PLACES, Team};
-use crate::terms::{Terms, Unfit, label};
+use crate::terms::{ApiTerms, Terms, Unfit, label};
 
 /// Who accepts an invite.
 #[derive(Clone, Copy)]
@@ -126,6 +126,9 @@ impl Identity {
     ) -> Result<Decision<Joined>, AcceptInviteError> {
         let invite = self.find::<Invite>(invite).await?.filter(|it| it.is_open(now)).ok_or(AcceptInviteError::Gone)?;
         let team = self.team(&invite.team).await?.ok_or(AcceptInviteError::Gone)?;
+        if !self.may_still_give(&invite, &team, terms).await? {
+            return Err(AcceptInviteError::Gone);
+        }
         let mut joining = match made {
             Some(_) if self.is_known_in(&team.tenant, &invite.email).await? => return Err(AcceptInviteError::Known),
             Some(made) => made.clone(),
@@ -152,5 +155,19 @@ impl Identity {
         deeds.push(self.team_deed("join", &team).with("user", &joining.id).with("invite", &invite.id));
         changes.push(invite.accepted(now).kept()?);
         Ok(Decision { changes, deeds, outcome: Joined { team, name: joining.name } })
+    }
+
+    /// Whether who has made an invite may sign in, belongs to the tenant and has all there, at every API, that whoever joins
+    /// will: else somebody who has lost their rights would have them given back by whomever they had invited.
+    async fn may_still_give(&self, invite: &Invite, team: &Team, terms: &Terms) -> Result<bool, StoreFault> {
+        let Some(by) = &invite.by else { return Ok(true) };
+        let Some(user) = self.find::<User>(by).await?.filter(User::may_sign_in) else { return Ok(false) };
+        let (own, mut given) = (user.roles_in(&team.tenant), team.roles.clone());
+        given.push(invite.role.clone());
+        let fits = |api: &ApiTerms| {
+            let held = api.scopes_of(&own);
+            api.scopes_of(&given).iter().all(|it| held.contains(it))
+        };
+        Ok(terms.all().all(fits))
     }
 }

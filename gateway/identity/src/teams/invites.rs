@@ -44,6 +44,9 @@ pub struct Invite {
     pub email: String,
     /// What they will be in the tenant, besides what the team makes all of its members.
     pub role: RoleName,
+    /// The user who has made it. What they may not give any more, it does not.
+    #[serde(default)]
+    pub(crate) by: Option<String>,
     /// When it was made.
     pub created: Timestamp,
     /// When it ends by itself.
@@ -78,6 +81,8 @@ pub struct NewInvite {
     pub email: String,
     /// What they will be.
     pub role: RoleName,
+    /// The user who invites them; nobody where an operator does.
+    pub by: Option<String>,
 }
 
 /// An invite that was just made. This is the only time its token is seen.
@@ -207,6 +212,7 @@ impl Identity {
                         team: team.id.clone(),
                         email: email.clone(),
                         role: new.role.clone(),
+                        by: new.by.clone(),
                         created: now,
                         expires: now + GOOD_FOR,
                         accepted: None,
@@ -253,6 +259,7 @@ mod tests {
             team: "team_1".to_owned(),
             email: "ann@example.com".to_owned(),
             role: "viewer".parse().unwrap(),
+            by: None,
             created: now,
             expires: now + GOOD_FOR,
             accepted: None,

@@ -102,8 +102,12 @@ async fn what_a_team_gave_the_keys_of_its_members_lose_with_it() {
     let ann = desk.holder("viewer").await;
     let new = NewTeam { tenant: acme(), name: "Core".to_owned(), roles: vec!["owner".parse().unwrap()] };
     let team = desk.identity.create_team(&new, &terms()).await.unwrap();
-    let new =
-        identity::NewInvite { team: team.id.clone(), email: "ann@x.y".to_owned(), role: "viewer".parse().unwrap() };
+    let new = identity::NewInvite {
+        team: team.id.clone(),
+        email: "ann@x.y".to_owned(),
+        role: "viewer".parse().unwrap(),
+        by: None,
+    };
     let invited = desk.identity.create_invite(&new, &terms()).await.unwrap();
     let joining = identity::Joining::New { display: None, password: "correct horse" };
     desk.identity.accept_invite(invited.token.reveal(), joining, &terms()).await.unwrap();

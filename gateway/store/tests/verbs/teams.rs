@@ -20,7 +20,7 @@ impl Desk {
     }
 
     async fn invite(&self, team: &Team, email: &str, role: &str) -> Result<MadeInvite, CreateInviteError> {
-        let new = NewInvite { team: team.id.clone(), email: email.to_owned(), role: role.parse().unwrap() };
+        let new = NewInvite { team: team.id.clone(), email: email.to_owned(), role: role.parse().unwrap(), by: None };
         self.identity.create_invite(&new, &terms()).await
     }
 
