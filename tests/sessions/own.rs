@@ -148,6 +148,14 @@ fn an_owner_gives_a_password_to_users_of_the_account_alone_and_their_sessions_en
     let _ = world.ask(&bob.get("/compute/instances")).expect(401);
     let _ = world.ask(&sign_in(name, "a horse of bob")).expect(401);
     let _ = world.ask(&sign_in(name, "another of bob")).expect(200);
+    // Nothing is done of what cannot be done whole.
+    let change = |body: Value| world.ask(&owner.change("PATCH", &format!("/auth/users/{id}")).json(&body)).expect(400);
+    let _ = change(json!({ "password": "a third of bob", "roles": ["member"] }));
+    let _ = change(json!({ "roles": ["owner"], "name": " " }));
+    let _ = change(json!({ "roles": ["owner"], "name": "bob\u{7}" }));
+    let shown = world.ask(&owner.get(&format!("/auth/users/{id}"))).expect(200).json();
+    assert_eq!(shown["roles"], json!(["viewer"]));
+    let _ = world.ask(&sign_in(name, "another of bob")).expect(200);
     let given = |it: &Value| it["action"] == "set_password" && it["target"] == id && it["outcome"] == "done";
     assert_eq!(world.gateway.entries().of_kind(2, given).len(), 2);
     // Neither their own, nor that of whoever an operator made known, nor anybody's elsewhere.

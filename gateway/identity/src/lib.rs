@@ -75,7 +75,7 @@ pub use teams::{
     Team,
 };
 pub use tenants::{ChangeTenantError, CreateTenantError, NewTenant};
-pub use terms::{ApiTerms, BucketKeys, Terms, Unfit};
+pub use terms::{ApiTerms, BucketKeys, Terms, Unfit, is_label};
 
 /// Who makes, changes and ends tenants and keys. Clones are the same one, under whatever name they act.
 /// Tokens are made by the [`Issuer`], of the keys that this one looks after.

@@ -148,6 +148,11 @@ impl ApiTerms {
     }
 }
 
+/// Whether it can be what people call something.
+pub fn is_label(name: &str) -> bool {
+    label(name).is_ok()
+}
+
 /// What people call something: trimmed, of sensible length, and harmless in a terminal.
 pub(crate) fn label(name: &str) -> Result<String, Unfit> {
     let trimmed = name.trim();

@@ -120,7 +120,14 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
     let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
     // Whoever has more than the caller is not theirs to change, in nothing.
     holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
-    // All that is asked for is judged before any of it is done.
+    // All that is asked for is judged before any of it is done; what else could be refused of a password, or of roles for
+    // it, is why one is given alone.
+    if said.password.is_some() && (said.roles.is_some() || said.name.is_some()) {
+        return Err(Declined::Parameter("password".to_owned()));
+    }
+    if said.name.as_deref().is_some_and(|it| !identity::is_label(it)) {
+        return Err(Declined::Parameter("name".to_owned()));
+    }
     let wanted = match &said.roles {
         Some(names) => Some(roles(operations, question, names).await?),
         None => None,
