@@ -63,6 +63,13 @@ fn verdict(world: &World, log: &Path, witness: &str) -> Option<Value> {
     })
 }
 
+/// The widest of the tiles of a kind that are not whole, named from the folder of the log.
+fn begun(log: &Path, kind: &str) -> String {
+    let found = std::fs::read_dir(log.join("tile").join(kind)).expect("a folder of tiles").flatten();
+    let wide = found.map(|it| it.path()).max().expect("a tile that is not whole");
+    wide.strip_prefix(log).expect("a file of the log").display().to_string()
+}
+
 /// Puts a copy of the log where one may have been before.
 fn copied(log: &Path, copy: &Path) {
     let _ = std::fs::remove_dir_all(copy);
@@ -79,12 +86,7 @@ fn another_verifier_made_from_the_description_agrees_about_good_logs_and_bad_one
     let end = std::fs::metadata(log.join("checkpoint.cosigned")).expect("a cosigned checkpoint").len();
     let cosignature = usize::try_from(end).expect("a short file") - 20;
     let copy = world.folder().join("copy");
-    let begun = |kind: &str| {
-        let found = std::fs::read_dir(log.join("tile").join(kind)).expect("a folder of tiles").flatten();
-        let wide = found.map(|it| it.path()).max().expect("a tile that is not whole");
-        wide.strip_prefix(&log).expect("a file of the log").display().to_string()
-    };
-    let [bundle, leaves, above] = ["entries/001.p", "0/001.p", "1/000.p"].map(begun);
+    let [bundle, leaves, above] = ["entries/001.p", "0/001.p", "1/000.p"].map(|kind| begun(&log, kind));
     let ahead = std::fs::read_dir(log.join("wal")).expect("write-ahead files").flatten();
     let ahead = ahead.map(|it| it.path()).next().expect("a write-ahead file");
     let end = std::fs::metadata(&ahead).expect("a file").len();

@@ -124,8 +124,7 @@ impl Office {
             nonces: Nonces::draw(settings.keys.proof_nonce, &SystemRandom),
             configuration,
         })?;
-        let signatures = Remembering::beneath(&settings.data);
-        signatures.go_on(&gateway).context("the signatures of changes that were seen cannot be read")?;
+        let signatures = Remembering::go_on(&settings.data, &gateway)?;
         let guests = Guests::start(plugins, &desk.identity).await?;
         let (cosigning, ending) = (Cosigning::new(&settings, &gateway)?, Ending::new(gateway.meters.registry())?);
         let followed = Heard::open(&settings.data, version).context("commands cannot be told what is in force")?;

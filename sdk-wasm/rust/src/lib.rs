@@ -109,9 +109,9 @@ macro_rules! export {
                     };
                     <$plugin as $crate::Plugin>::on_request(plugin, &call, &head).into()
                 }
-    }
+            }
 
-            $crate::bindings::export!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export!(Exported with_types_in $crate::bindings);
         };
     };
 }

@@ -104,6 +104,7 @@ pub fn call() -> Call {
 }
 
 pub(crate) mod log {
+    #[derive(Clone, Copy)]
     pub(crate) enum Level {
         Debug,
         Info,

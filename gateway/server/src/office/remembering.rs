@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use pipeline::Gateway;
 
 /// What the file says while a gateway runs.
@@ -31,18 +32,19 @@ enum Before {
 pub(super) struct Remembering(PathBuf);
 
 impl Remembering {
-    pub(super) fn beneath(data: &Path) -> Self {
+    fn beneath(data: &Path) -> Self {
         Self(data.join("signatures"))
     }
 
-    /// Has a gateway that runs from now on go on as the one before it.
-    pub(super) fn go_on(&self, gateway: &Gateway) -> io::Result<()> {
-        match self.begin()? {
+    /// Has a gateway that runs from now on with this data go on as the one before it.
+    pub(super) fn go_on(data: &Path, gateway: &Gateway) -> anyhow::Result<Self> {
+        let file = Self::beneath(data);
+        match file.begin().context("the signatures of changes that were seen cannot be read")? {
             Before::Nothing => {}
             Before::Known(left) => gateway.go_on_from(Some(&left)),
             Before::Forgotten => gateway.go_on_from(None),
         }
-        Ok(())
+        Ok(file)
     }
 
     /// What was known when this gateway began.
