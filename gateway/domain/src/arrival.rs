@@ -1,9 +1,11 @@
 //! A request as it came in: one normalised path, one clock reading, one id.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 
 use crate::{Moment, NormalPath, Random};
 
@@ -33,6 +35,29 @@ impl Arrival {
     pub fn query(&self) -> &str {
         let mark = self.target.bytes().position(|it| it == b'?');
         mark.and_then(|it| self.target.get(it + 1..)).unwrap_or_default()
+    }
+
+    /// The raw query without the parts of a presigned address (`X-Amz-*`, however a name is spelled, because whoever checks
+    /// signatures reads it): they are the caller's credential, and go to nobody.
+    pub fn query_without_signature(&self) -> Cow<'_, str> {
+        unsigned(self.query())
+    }
+}
+
+fn unsigned(query: &str) -> Cow<'_, str> {
+    // What most requests have.
+    if query.is_empty() {
+        return Cow::Borrowed(query);
+    }
+    let is_part = |pair: &&str| {
+        let name = percent_decode_str(pair.split('=').next().unwrap_or_default());
+        name.map(|it| it.to_ascii_lowercase()).take(6).eq(*b"x-amz-")
+    };
+    if query.split('&').any(|it| is_part(&it)) {
+        let kept: Vec<&str> = query.split('&').filter(|it| !is_part(it)).collect();
+        Cow::Owned(kept.join("&"))
+    } else {
+        Cow::Borrowed(query)
     }
 }
 
@@ -214,6 +239,13 @@ mod tests {
                 assert_eq!(Source { address, tls: true }.text(), address.to_string());
             }
         }
+    }
+
+    #[test]
+    fn a_presigned_query_loses_its_signature_and_nothing_else() {
+        assert_eq!(unsigned("a=1&X-Amz-Signature=00&x-amz-date=1&b="), "a=1&b=");
+        assert_eq!(unsigned("X%2DAmz%2dSignature=00&%58-amz-Date=1&a=1"), "a=1");
+        assert_eq!(unsigned("list-type=2&prefix=x-amz-"), "list-type=2&prefix=x-amz-");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use domain::{Arrival, Blame, Call, Caller, Moment};
 use http::{HeaderMap, HeaderName};
-use percent_encoding::percent_decode_str;
 
 use crate::lent::{Lent, Lines};
 use crate::manifest::OnError;
@@ -246,14 +245,14 @@ fn granted(headers: &HeaderMap, plugin: &Bound) -> Vec<wire::Header> {
 
 fn head(lent: &Lent, asked: &Asked<'_>) -> RequestHead {
     let Asked { arrival, call, caller, .. } = *asked;
-    let query = without_signature(arrival.query());
+    let query = arrival.query_without_signature();
     let params = call.operation.parameters.iter().cloned().zip(call.parameters.iter().cloned());
     RequestHead {
         method: arrival.method.to_string(),
         scheme: if arrival.source.tls { "https" } else { "http" }.to_owned(),
         authority: arrival.host.clone(),
         path: arrival.path.to_string(),
-        query: (!query.is_empty()).then_some(query),
+        query: (!query.is_empty()).then(|| query.into_owned()),
         params: params.collect(),
         headers: lent.headers.clone(),
         caller: Some(wire::Caller {
@@ -264,15 +263,6 @@ fn head(lent: &Lent, asked: &Asked<'_>) -> RequestHead {
         }),
         peer: Peer { ip: arrival.source.text(), country: None, tls_client_sha256: None },
     }
-}
-
-/// The query without what shows who calls, as presigned addresses have it.
-fn without_signature(query: &str) -> String {
-    let shows = |pair: &&str| {
-        let name = percent_decode_str(pair.split('=').next().unwrap_or_default());
-        name.map(|it| it.to_ascii_lowercase()).take(6).eq(*b"x-amz-")
-    };
-    query.split('&').filter(|it| !shows(it)).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]

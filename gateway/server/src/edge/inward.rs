@@ -14,7 +14,7 @@ use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
 use pipeline::{Answer, Forward, Person};
 
-use super::outbound::{insert, respell, without_signature};
+use super::outbound::{insert, respell};
 use super::passing::Passing;
 
 /// What entries call it.
@@ -67,7 +67,7 @@ impl Inward {
         let end_stream = request.send_end_stream();
         let blank = RequestHeader::from(http::Request::new(()).into_parts().0);
         let mut head: Parts = std::mem::replace(request, blank).into();
-        respell(&mut head.uri, arrival, &without_signature(arrival.query()))?;
+        respell(&mut head.uri, arrival, &arrival.query_without_signature())?;
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
         let introduction = introduction(passing.forward()?, arrival, verb);
         let text = self.key.introduce(&introduction, head.method.as_str(), target, self.clock.tick());
