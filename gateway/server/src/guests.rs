@@ -97,12 +97,12 @@ impl Guests {
     /// Puts plugins in force as they are kept now, where that was changed since the last look. Keys wait for this, and so it
     /// never compiles: what has no code yet is compiled meanwhile, and is in force at the look after that.
     pub(crate) async fn follow(&self, identity: &Identity, changed: bool) -> Result<(), StoreFault> {
-        let anew = self.compiled.swap(false, Ordering::AcqRel);
         let other = changed && identity.plugin_changes().await? != self.changes.load(Ordering::Acquire);
-        if !anew && !other {
+        if !self.compiled.swap(false, Ordering::AcqRel) && !other {
             return Ok(());
         }
-        let Kept { changes, bindings, revoked } = Kept::read(identity).await?;
+        // What was compiled is to be put in force at a look that can read.
+        let Kept { changes, bindings, revoked } = Kept::read(identity).await.inspect_err(|_| self.forget())?;
         let plugins = Arc::clone(&self.plugins);
         let done = tokio::task::spawn_blocking(move || put_in_force(&plugins, bindings, &revoked)).await;
         match done {
