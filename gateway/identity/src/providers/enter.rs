@@ -90,7 +90,8 @@ impl From<ChangePersonError> for EnterError {
 
 impl Identity {
     /// Begins a session of the browser of somebody of whom a provider has said who they are: the value of its cookie. What
-    /// they are in the tenant is what follows from what was said, now.
+    /// they are in the tenant is what follows from what was said, now: where that is nothing they are not let in, and what they
+    /// held there is over.
     pub async fn enter_outside(
         &self,
         provider: &Provider,
@@ -101,7 +102,7 @@ impl Identity {
         let sealed = self.seal_id_token(&secret, who.id_token)?;
         let through = &Through::new(provider, who.subject, who.session, sealed);
         let deed = self.deed(DeedClass::SessionStart, "sign_in").on(&provider.id).of(&provider.tenant);
-        let verb = self.settle(|| Box::pin(self.admit_outsider(through, who, terms, &secret)));
+        let verb = async { self.settle(|| Box::pin(self.admit_outsider(through, who, terms, &secret))).await? };
         self.told(deed.with("kind", "browser"), verb).await?;
         Ok(Shown::new(secret))
     }
@@ -112,12 +113,14 @@ impl Identity {
         who: &OutsideUser<'_>,
         terms: &Terms,
         secret: &str,
-    ) -> Result<Decision<()>, EnterError> {
+    ) -> Result<Decision<Result<(), EnterError>>, EnterError> {
         // What it was when they set out may be another by now.
         let provider = self.open_provider(&through.provider).await?.ok_or(EnterError::Closed)?;
         let now = self.clock.now().wall;
         let (mut changes, mut deeds) = (Vec::new(), Vec::new());
-        let user = if let Some(known) = self.linked(&provider, who.subject).await? {
+        let known = self.linked(&provider, who.subject).await?;
+        let is_known = known.is_some();
+        let user = if let Some(known) = known {
             known
         } else {
             if !provider.makes_users {
@@ -141,14 +144,18 @@ impl Identity {
             user
         };
         if !user.memberships().iter().any(|it| it.tenant == provider.tenant) {
-            return Err(EnterError::NoRole);
+            if !is_known || deeds.is_empty() {
+                return Err(EnterError::NoRole);
+            }
+            changes.push(user.kept()?);
+            return Ok(Decision { changes, deeds, outcome: Err(EnterError::NoRole) });
         }
         let session = KeptSession::through(secret, &user, who, through.clone(), now);
         let deed = self.deed(DeedClass::SessionStart, "sign_in").on(&user.id).of(&provider.tenant);
         let deed = deed.with("kind", "browser").with("provider", &provider.id);
         deeds.push(deed.with("methods", who.methods.join(" ")));
         changes.extend([user.kept()?, session.kept()?]);
-        Ok(Decision { changes, deeds, outcome: () })
+        Ok(Decision { changes, deeds, outcome: Ok(()) })
     }
 
     /// Somebody who comes for the first time. They are never taken for somebody who is known already, whatever address they

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Clock as _, DeedClass, RoleName, Timestamp};
 use identity::{
-    ChangeProviderError, CreateProviderError, EndedOutside, EnterError, LeftOutside, LinkError, NewProvider,
+    ChangeProviderError, CreateProviderError, EndedOutside, EnterError, LeftOutside, LinkError, NewKey, NewProvider,
     OutsideUser, Provider, RoleRule, UnfitProvider,
 };
 use serde_json::{Map, Value, json};
@@ -153,8 +153,22 @@ async fn an_account_is_one_user_whatever_address_it_is_said_to_have_and_its_role
     let demoted = desk.comes(&provider, ("sub-1", None), &json!({ "groups": ["ops"] })).await;
     assert!(matches!(demoted, Err(EnterError::LastOwner)));
     desk.person_in("root", &[("acme", &["owner"])]).await;
-    let nothing = desk.comes(&provider, ("sub-1", None), &json!({ "groups": [] })).await;
-    assert!(matches!(nothing, Err(EnterError::NoRole)));
+    // Whom nothing gives a role any more is not let in, and the keys that they held are over.
+    let new = NewKey {
+        owner: Some(user.clone()),
+        scopes: vec!["data".parse().unwrap()],
+        ..NewKey::new("cloudnx".parse().unwrap(), acme(), "theirs")
+    };
+    let held = desk.identity.create_key(&new, &terms()).await.unwrap().record.id;
+    assert!(desk.key(&held).await.revoked.is_none());
+    for _ in 0..2 {
+        let nothing = desk.comes(&provider, ("sub-1", None), &json!({ "groups": [] })).await;
+        assert!(matches!(nothing, Err(EnterError::NoRole)));
+        assert_eq!(desk.roles_of(&user).await, Vec::<String>::new());
+        assert!(desk.key(&held).await.revoked.is_some());
+    }
+    let stranger = desk.comes(&provider, ("sub-9", None), &json!({ "groups": [] })).await;
+    assert!(matches!(stranger, Err(EnterError::NoRole)));
     desk.comes(&provider, ("sub-1", None), &json!({ "groups": ["ops"] })).await.unwrap();
     desk.identity.suspend_person(&user).await.unwrap();
     let suspended = desk.comes(&provider, ("sub-1", None), &json!({ "groups": ["ops"] })).await;
