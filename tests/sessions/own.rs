@@ -110,6 +110,8 @@ fn a_second_factor_that_is_confirmed_ends_every_session_and_begins_another() {
     let with = |target: &str, body: Value| here.change("POST", target).json(&body);
     let wrong = world.ask(&with("/auth/mfa", json!({ "current_password": "wrong" }))).expect(401);
     assert_eq!(wrong.says("refusal-reason"), "invalid_credentials");
+    let unknown = world.ask(&with("/auth/mfa", json!({ "current_password": ann.password, "curent": 1 }))).expect(400);
+    assert!(unknown.text().contains("curent"), "{unknown}");
     let begun = world.ask(&with("/auth/mfa", json!({ "current_password": ann.password }))).expect(200).json();
     let authenticator = acceptance::Authenticator::of(begun["secret"].as_str().expect("a secret"));
     let code = authenticator.code(0);

@@ -13,6 +13,7 @@ use crate::operations::{Operations, Question};
 
 /// What the body says of another password. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Passwords {
     current_password: Secret,
     new_password: Secret,
@@ -20,18 +21,21 @@ struct Passwords {
 
 /// What the body shows of a second factor. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Code {
     code: Secret,
 }
 
 /// What the body shows who signed in some time ago. It has no `Debug`.
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Current {
     current_password: Option<Secret>,
 }
 
 /// The same, with a code of the second factor that it confirms. It has no `Debug`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NewCode {
     code: Secret,
     current_password: Option<Secret>,
