@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acceptance::{Request, World, until};
+use serde_json::json;
 
 const NSX: &str = "api.novastraxis.com";
 const LIST: &str = "/v2/compute/instances";
@@ -14,6 +15,10 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A world with one API, whose profile and guardrails are copies that the test may change.
 fn world() -> (World, PathBuf) {
+    world_of("novastraxis")
+}
+
+fn world_of(api: &str) -> (World, PathBuf) {
     let world = World::with(|settings, folder| {
         for (name, from) in [("apis", &mut settings.apis), ("guardrails", &mut settings.guardrails)] {
             let copy = folder.join(name);
@@ -23,11 +28,11 @@ fn world() -> (World, PathBuf) {
         }
         // Reading five APIs again and again is for a test with more time.
         for other in std::fs::read_dir(&settings.apis).expect("profiles").flatten() {
-            if other.file_name() != "novastraxis" {
+            if other.file_name() != api {
                 std::fs::remove_dir_all(other.path()).expect("a folder of the test");
             }
         }
-        settings.upstreams.retain(|api, _| api == "novastraxis");
+        settings.upstreams.retain(|it, _| it == api);
         settings.more = String::from("[limits.shield]\nrate = 100000\nburst = 100000\n");
     });
     let folder = world.folder().to_owned();
@@ -123,6 +128,28 @@ fn a_policy_is_in_force_for_the_next_request() {
     let after = connection.ask(&request).expect(403);
     let bundle = |id: &str| world.gateway.entries().of(id)["decision"]["bundle"].to_string();
     assert_ne!(bundle(before.says("x-request-id")), bundle(after.says("x-request-id")));
+}
+
+#[test]
+fn what_a_role_loses_the_sessions_of_its_users_lose() {
+    let (world, folder) = world_of("cloudnx");
+    let ann = world.user("ann", &world.tenant("cloudnx"), "viewer");
+    let sign_in = Request::post("cloudnx.in", "/auth/login").header("Origin", "https://cloudnx.in");
+    let answer = world.ask(&sign_in.json(&json!({ "email": ann.name, "password": ann.password }))).expect(200);
+    let cookie = answer.headers.iter().find(|(_, it)| it.starts_with("cnx_access=")).expect("a session");
+    let cookie = cookie.1.split(';').next().unwrap_or_default();
+    let list = Request::get("cloudnx.in", "/compute/instances").header("Cookie", cookie);
+    let _ = world.ask(&list).expect(200);
+    let file = folder.join("apis/cloudnx/api.toml");
+    let good = std::fs::read_to_string(&file).expect("a profile");
+    let viewer = "scopes = [\"account:write\", \"compute:read\",";
+    assert!(good.contains(viewer), "{good}");
+    change(&world, &file, &good.replace(viewer, "scopes = [\"account:write\","));
+    until("the session to lose it", SOON, || (world.ask(&list).status == 403).then_some(()));
+    let fitted = world.gateway.entries().of_kind(1, |it| it["action"] == "fit").remove(0);
+    assert_eq!(fitted["class"], "key.change", "{fitted:#}");
+    change(&world, &file, &good);
+    until("the session to have it back", SOON, || (world.ask(&list).status == 200).then_some(()));
 }
 
 #[test]

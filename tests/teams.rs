@@ -200,6 +200,8 @@ fn nobody_gives_more_than_they_have_by_a_team_and_the_last_owner_stays() {
     let low = world.key("cloudnx", &["teams:read", "teams:write", "account:write"]);
     let high = team(&world, &owner, "Owners", &["owner"]);
     let (plain, empty) = (team(&world, &owner, "Plain", &[]), team(&world, &owner, "Empty", &[]));
+    let hoped = team(&world, &owner, "Hoped", &[]);
+    let _ = invite(&world, &owner, &hoped, "yan@example.com", "owner");
     let made = invite(&world, &owner, &plain, "zoe@example.com", "owner");
     let joined = newcomer(&world, &text(&made, "token")).expect(200).json();
     let zoe = world.ask(&owner.get(&format!("{plain}/members"))).expect(200).json();
@@ -220,6 +222,9 @@ fn nobody_gives_more_than_they_have_by_a_team_and_the_last_owner_stays() {
         ("DELETE", format!("{plain}/invites/{}", text(&made, "id")), Value::Null, 403),
         // Its members are more by it than she is, and a name is as theirs as the rest.
         ("PATCH", plain.clone(), json!({ "name": "Still" }), 403),
+        // Whom somebody with more has invited would be more by it.
+        ("PATCH", hoped.clone(), json!({ "name": "Mine" }), 403),
+        ("DELETE", hoped, Value::Null, 403),
         ("PATCH", empty.clone(), json!({ "name": "Still" }), 200),
         ("PATCH", empty, json!({ "name": "Still", "role": "owner" }), 400),
         ("POST", TEAMS.to_owned(), json!({ "name": "Mine" }), 201),

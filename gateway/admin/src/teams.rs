@@ -6,13 +6,13 @@ mod invites;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, NativeVerb, RoleName};
-use identity::{ChangeTeamError, CreateTeamError, Member, NewTeam, Team};
+use identity::{ChangeTeamError, CreateTeamError, Member, NewTeam, Over, Team};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::{failed, holds};
+use crate::people::{failed, unkept, within};
 
 /// What the body says of a new team.
 #[derive(Deserialize)]
@@ -62,12 +62,6 @@ async fn theirs(operations: &Operations, question: &Question) -> Result<Team, De
     found.filter(|it| it.tenant == tenant).ok_or(Declined::NotFound)
 }
 
-/// All that somebody is by a team: what it makes its members, and what their own invites make them.
-async fn all_of(operations: &Operations, team: &Team) -> Result<Vec<RoleName>, Declined> {
-    let members = operations.books().identity().members_of(team).await.map_err(failed)?;
-    Ok(members.into_iter().map(|it| it.role).chain(team.roles.clone()).collect())
-}
-
 async fn list(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let all = operations.books().identity().teams_of(&question.tenant()?).await.map_err(failed)?;
     let (some, next) = page(question, all, |it| &it.id)?;
@@ -77,15 +71,16 @@ async fn list(operations: &Operations, question: &Question) -> Result<Response, 
 
 async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: New = question.said()?;
-    let roles = roles(operations, question, &said.roles, "roles").await?;
+    let roles = known(operations, question, &said.roles, "roles")?;
+    let identity = within(operations, question, Over::Nobody, &roles).await?;
     let new = NewTeam { tenant: question.tenant()?, name: said.name, roles };
-    let made = operations.acting(question)?.create_team(&new, &operations.books().terms()).await;
+    let made = identity.create_team(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
         CreateTeamError::NameTaken(_) => name_taken(),
         CreateTeamError::TooMany(_) => Declined::Conflict("There are as many teams as there may be.".to_owned()),
         CreateTeamError::Role(_) => Declined::Parameter("roles".to_owned()),
         CreateTeamError::Unfit(_) => Declined::Parameter("name".to_owned()),
-        CreateTeamError::Store(cause) => failed(cause),
+        CreateTeamError::Store(cause) => unkept(cause),
     })?;
     Ok((StatusCode::CREATED, Json(shown(&made))).into_response())
 }
@@ -93,13 +88,14 @@ async fn create(operations: &Operations, question: &Question) -> Result<Response
 async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
     let team = theirs(operations, question).await?;
-    // A team with more than the caller, or one of whose members has more by it, is not theirs to change, in nothing.
-    holds(operations, question, &all_of(operations, &team).await?).await?;
-    let roles = match &said.roles {
-        Some(names) => Some(roles(operations, question, names, "roles").await?),
-        None => None,
-    };
-    let (identity, terms) = (operations.acting(question)?, operations.books().terms());
+    // A team with more than the caller, or by which somebody has more or was invited to it, is not theirs to change, in
+    // nothing.
+    let mut identity = within(operations, question, Over::Team(team.id.clone()), &[]).await?;
+    let roles = said.roles.as_deref().map(|names| known(operations, question, names, "roles")).transpose()?;
+    if let Some(roles) = &roles {
+        identity = within(operations, question, Over::Team(team.id.clone()), roles).await?;
+    }
+    let terms = operations.books().terms();
     let changed = identity.change_team(&team.id, said.name.as_deref(), roles.as_deref(), &terms).await;
     let changed = changed.map_err(declined)?;
     operations.books().come_into_force().await?;
@@ -108,8 +104,8 @@ async fn change(operations: &Operations, question: &Question) -> Result<Response
 
 async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let team = theirs(operations, question).await?;
-    holds(operations, question, &all_of(operations, &team).await?).await?;
-    let (identity, terms) = (operations.acting(question)?, operations.books().terms());
+    let identity = within(operations, question, Over::Team(team.id.clone()), &[]).await?;
+    let terms = operations.books().terms();
     identity.delete_team(&team.id, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": team.id, "status": "deleted" })).into_response())
@@ -129,15 +125,15 @@ async fn remove(operations: &Operations, question: &Question) -> Result<Response
     let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
     let member = members.into_iter().find(|it| it.user == user).ok_or(Declined::NotFound)?;
     let taken: Vec<RoleName> = std::iter::once(member.role).chain(team.roles.clone()).collect();
-    holds(operations, question, &taken).await?;
-    let (identity, terms) = (operations.acting(question)?, operations.books().terms());
+    let identity = within(operations, question, Over::Nobody, &taken).await?;
+    let terms = operations.books().terms();
     identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": user, "status": "removed" })).into_response())
 }
 
-/// Roles by their names, where the API has them and the caller may give them.
-async fn roles(
+/// Roles by their names, where the API has them.
+fn known(
     operations: &Operations,
     question: &Question,
     names: &[String],
@@ -147,11 +143,7 @@ async fn roles(
     let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
     let terms = operations.books().terms();
     let known = terms.of(&question.api()?).map_err(failed)?;
-    if !roles.iter().all(|it| known.roles.contains_key(it)) {
-        return Err(bad());
-    }
-    holds(operations, question, &roles).await?;
-    Ok(roles)
+    if roles.iter().all(|it| known.roles.contains_key(it)) { Ok(roles) } else { Err(bad()) }
 }
 
 fn name_taken() -> Declined {
@@ -165,6 +157,6 @@ fn declined(cause: ChangeTeamError) -> Declined {
         ChangeTeamError::LastOwner(_) => Declined::Conflict("The account would have no owner left.".to_owned()),
         ChangeTeamError::Role(_) => Declined::Parameter("roles".to_owned()),
         ChangeTeamError::Unfit(_) => Declined::Parameter("name".to_owned()),
-        ChangeTeamError::Store(cause) => failed(cause),
+        ChangeTeamError::Store(cause) => unkept(cause),
     }
 }

@@ -8,9 +8,11 @@ mod codes;
 mod consents;
 mod devices;
 mod elsewhere;
+mod fitting;
 mod grants;
 mod kept;
 mod keys;
+mod mandate;
 mod passkeys;
 mod people;
 mod plugins;
@@ -47,6 +49,7 @@ pub use grants::{Holder, RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
 };
+pub use mandate::{Mandate, Over};
 pub use passkeys::{Ceremony, NewPasskey, Party, Passkey, RegisterPasskeyError, RemovePasskeyError, ShownPasskey};
 pub use people::{
     AcceptInviteError, Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError,
@@ -91,6 +94,8 @@ pub struct Identity {
     challenges: Arc<passkeys::Challenges>,
     /// Who acts through this one, as deeds name them.
     actor: String,
+    /// What whoever acts may do to others, where that is bounded.
+    mandate: Option<Mandate>,
     /// Verbs of one process wait for each other here rather than deciding twice.
     turn: Arc<Mutex<()>>,
     /// Who must honour what is published before a verb says that it is done.
@@ -122,7 +127,8 @@ impl Identity {
         let passwords = Arc::new(people::Passwords::new(people.hashes_at_once));
         let challenges = Arc::new(passkeys::Challenges::draw(&*random));
         let (actor, turn) = ("gateway".to_owned(), Arc::default());
-        Self { registry, vault, random, clock, settings, people, passwords, challenges, actor, turn, follower: None }
+        let (mandate, follower) = (None, None);
+        Self { registry, vault, random, clock, settings, people, passwords, challenges, actor, mandate, turn, follower }
     }
 
     /// With these settings of people, where they would be the default ones.

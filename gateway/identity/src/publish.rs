@@ -40,6 +40,7 @@ impl Identity {
         for _ in 0..ATTEMPTS {
             // Read before everything else: whatever is read after it is at least as new, and `publish` compares.
             let seen = self.registry.version().await?;
+            self.heed_mandate().await?;
             let Decision { changes, deeds, outcome } = decide().await?;
             if changes.is_empty() {
                 if !deeds.is_empty() {

@@ -7,7 +7,7 @@ mod change;
 mod create;
 mod invites;
 
-use domain::{Change, Deed, DeedClass, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId, Timestamp};
+use domain::{Change, Deed, DeedClass, RoleName, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use change::ChangeTeamError;
@@ -15,8 +15,6 @@ pub use create::{CreateTeamError, NewTeam};
 pub use invites::{CreateInviteError, Invite, InviteState, MadeInvite, NewInvite};
 
 use crate::Identity;
-use crate::clients::PERSONAL_SCOPES;
-use crate::grants::ended;
 use crate::kept::Kept;
 use crate::people::{BY_TEAM, User};
 use crate::store::{Page, StoreFault};
@@ -121,35 +119,11 @@ impl Identity {
         tenant: &TenantId,
         terms: &Terms,
     ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let (now, roles) = (self.clock.now().wall, user.roles_in(tenant));
+        let roles = user.roles_in(tenant);
         let (mut changes, mut deeds) = (vec![user.kept()?], vec![self.role_deed(&user.id, tenant, &roles)]);
-        for grant in self.grants_of(&user.id).await?.into_iter().filter(|it| it.tenant == *tenant) {
-            let Some(end) = ended(&grant, now) else { continue };
-            let held = terms.of(&grant.api).map(|it| it.scopes_of(&roles)).unwrap_or_default();
-            if held.is_empty() {
-                deeds.push(self.deed(DeedClass::SessionEnd, "end").on(&grant.id).of(tenant).with("api", &grant.api));
-                changes.push(end);
-            } else if let Some(scopes) = fitting(&grant, held).filter(|it| *it != grant.scopes) {
-                changes.push(Change::Key(Box::new(KeyRecord { scopes, ..grant })));
-            }
-        }
-        let (more, told) = self.fit_keys(&user.id, tenant, &roles, terms).await?;
+        let (more, told) = self.fit_held(&user.id, tenant, &roles, terms).await?;
         changes.extend(more);
         deeds.extend(told);
         Ok((changes, deeds))
-    }
-}
-
-/// What a grant of somebody who may do this much opens: a session all of it, a client no more than it was allowed.
-fn fitting(grant: &KeyRecord, held: Vec<Scope>) -> Option<Vec<Scope>> {
-    let KeySecret::Granted(granted) = &grant.secret else { return None };
-    match granted.kind {
-        GrantKind::Session => Some(held),
-        GrantKind::Consent => {
-            let stays = |it: &&Scope| held.contains(it) || PERSONAL_SCOPES.contains(&it.as_str());
-            Some(grant.scopes.iter().filter(stays).cloned().collect())
-        }
-        // No user stands behind it.
-        GrantKind::Client | GrantKind::Workload => None,
     }
 }

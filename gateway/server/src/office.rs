@@ -16,9 +16,9 @@ use std::time::{Duration, SystemTime};
 use admin::{Condition, Posts};
 use anyhow::Context as _;
 use audit::Notice;
-use authn::SystemRandom;
 use authn::dpop::Nonces;
 use authn::upstream::{IdentityKeySet, IdentityTokens};
+use authn::{KeyringBuilder, SystemRandom};
 use domain::{Clock, SystemClock};
 use identity::{Identity, Issuer};
 use limits::Limiter;
@@ -44,7 +44,7 @@ use crate::tls::Certificate;
 use crate::watched::{self, Watcher};
 
 use ending::Ending;
-use holding::loaded;
+use holding::fit_to_roles;
 pub(crate) use opening::{DeedsSoFar, is_begun, known_deeds, older, open_log, signer};
 use remembering::Remembering;
 
@@ -103,7 +103,9 @@ impl Office {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
         desk.identity.tend_token_keys(clock.now().wall).await?;
-        let (keys, version) = loaded(&desk.identity, &desk::terms(&configuration.catalog)).await?;
+        fit_to_roles(&desk.identity, &desk::terms(&configuration.catalog)).await?;
+        let mut keys = KeyringBuilder::new();
+        let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
         let token_keys = desk.identity.token_keys().await?;
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
@@ -115,7 +117,7 @@ impl Office {
         let plugins = Arc::new(guests::open(&settings, Arc::clone(&clock))?);
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
-            keyring: keys.with_token_keys(key_set(&token_keys)),
+            keyring: keys.finish().with_token_keys(key_set(&token_keys)),
             secrets: desk.secrets,
             plugins: Arc::clone(&plugins),
             log,
@@ -202,6 +204,7 @@ impl Office {
             if let Err(cause) = tokio::task::spawn_blocking(move || office.reload()).await {
                 tracing::error!(%cause, "a reload ended badly");
             }
+            self.fit_to_roles().await;
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use domain::{Declined, RoleName};
-use identity::ApiTerms;
+use domain::{Declined, KeyId, RoleName, Scope};
+use identity::{Identity, Mandate, Over, StoreFault};
 
 use super::failed;
 use crate::operations::{Operations, Question};
@@ -19,33 +19,46 @@ pub(super) async fn roles_of(
     Ok(all.into_iter().filter(|it| it.tenant == tenant).flat_map(|it| it.roles).collect())
 }
 
-/// Refuses roles that hold more, at any API, than the caller does: a role is one of the tenant, and opens every API that has
-/// it. At the API that is asked a caller holds what their credential may do; elsewhere a user who asks in a session of their
-/// own holds what their roles give them, and a key or a client, which opens one API, nothing.
-pub(crate) async fn holds(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
-    let own = match operations.user_of(question) {
-        Ok(own) => roles_of(operations, question, &own.user).await?,
-        Err(Declined::NotFound) => Vec::new(),
+/// The verbs in the name of whoever asks, for as long as they hold these roles and all that those have to whom something is
+/// done; refused where they do not.
+pub(crate) async fn within(
+    operations: &Operations,
+    question: &Question,
+    over: Over,
+    roles: &[RoleName],
+) -> Result<Identity, Declined> {
+    let user = match operations.user_of(question) {
+        Ok(own) => Some(own.user),
+        Err(Declined::NotFound) => None,
         Err(cause) => return Err(cause),
     };
-    let (terms, asked) = (operations.books().terms(), question.api()?);
-    holds_at(question, terms.of(&asked).map_err(failed)?, roles)?;
-    let elsewhere = |api: &ApiTerms| {
-        let held = api.scopes_of(&own);
-        api.api == asked || api.scopes_of(roles).iter().all(|it| held.contains(it))
+    let caller = question.caller()?;
+    let scopes = caller.scopes.iter().map(|it| it.parse()).collect::<Result<BTreeSet<Scope>, _>>();
+    let mandate = Mandate {
+        credential: caller.key.parse::<KeyId>().map_err(failed)?,
+        user,
+        api: question.api()?,
+        tenant: question.tenant()?,
+        scopes: scopes.map_err(failed)?,
+        over,
+        roles: roles.to_vec(),
+        terms: operations.books().terms(),
     };
-    if terms.all().all(elsewhere) { Ok(()) } else { Err(Declined::Beyond) }
+    let identity = operations.acting(question)?;
+    let holds = identity.holds(&mandate).await.map_err(failed)?;
+    if holds { Ok(identity.under(mandate)) } else { Err(Declined::Beyond) }
+}
+
+/// A fault of the store, or that whoever asked lost what they asked by before it was done.
+pub(crate) fn unkept(cause: StoreFault) -> Declined {
+    if cause.is_outgrown() { Declined::Beyond } else { failed(cause) }
 }
 
 /// Refuses roles that hold more than the caller does at the API that is asked: for what reaches no further, such as a session
 /// there.
 pub(super) fn holds_here(operations: &Operations, question: &Question, roles: &[RoleName]) -> Result<(), Declined> {
     let terms = operations.books().terms();
-    holds_at(question, terms.of(&question.api()?).map_err(failed)?, roles)
-}
-
-fn holds_at(question: &Question, asked: &ApiTerms, roles: &[RoleName]) -> Result<(), Declined> {
     let held: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();
-    let fits = asked.scopes_of(roles).iter().all(|it| held.contains(it.as_str()));
-    if fits { Ok(()) } else { Err(Declined::Beyond) }
+    let given = terms.of(&question.api()?).map_err(failed)?.scopes_of(roles);
+    if given.iter().all(|it| held.contains(it.as_str())) { Ok(()) } else { Err(Declined::Beyond) }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, KeyId, RoleName};
-use identity::{ChangePersonError, CreatePersonError, NewPerson, Page, Person};
+use identity::{ChangePersonError, CreatePersonError, NewPerson, Over, Page, Person};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rights::{holds, roles_of};
+use super::rights::{roles_of, unkept, within};
 use super::sessions::{MOST, USUAL};
 use super::{Secret, failed};
 use crate::operations::{Operations, Question};
@@ -92,7 +92,8 @@ pub(super) async fn get(operations: &Operations, question: &Question) -> Result<
 pub(super) async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     question.unseen()?;
     let said: New = question.said()?;
-    let roles = roles(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()])).await?;
+    let roles = known(operations, question, &said.roles.unwrap_or_else(|| vec![LEAST.to_owned()]))?;
+    let identity = within(operations, question, Over::Nobody, &roles).await?;
     let tenant = question.tenant()?;
     let new = NewPerson {
         name: said.email.clone(),
@@ -102,7 +103,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         password: said.password.map(|it| it.0.to_string()),
         roles: BTreeMap::from([(tenant, roles)]),
     };
-    let made = operations.acting(question)?.create_person(&new, &operations.books().terms()).await;
+    let made = identity.create_person(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
         CreatePersonError::Taken(_) => Declined::Conflict("The account has a user of this address already.".to_owned()),
         CreatePersonError::Name(_) | CreatePersonError::Email(_) => Declined::Parameter("email".to_owned()),
@@ -110,16 +111,16 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         CreatePersonError::Password(_) => Declined::WeakPassword,
         CreatePersonError::Role(_) => Declined::Parameter("roles".to_owned()),
         CreatePersonError::Busy(_) => Declined::Busy,
-        CreatePersonError::Store(cause) => failed(cause),
+        CreatePersonError::Store(cause) => unkept(cause),
     })?;
     Ok((StatusCode::CREATED, Json(told(operations, question, made).await?)).into_response())
 }
 
 pub(super) async fn change(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: Wanted = question.said()?;
-    let (mut person, identity) = (member(operations, question).await?, operations.acting(question)?);
+    let mut person = member(operations, question).await?;
     // Whoever has more than the caller is not theirs to change, in nothing.
-    holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
+    let mut identity = within(operations, question, Over::User(person.id.clone()), &[]).await?;
     // All that is asked for is judged before any of it is done; what else could be refused of a password, or of roles for
     // it, is why one is given alone.
     if said.password.is_some() && (said.roles.is_some() || said.name.is_some()) {
@@ -128,10 +129,10 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
     if said.name.as_deref().is_some_and(|it| !identity::is_label(it)) {
         return Err(Declined::Parameter("name".to_owned()));
     }
-    let wanted = match &said.roles {
-        Some(names) => Some(roles(operations, question, names).await?),
-        None => None,
-    };
+    let wanted = said.roles.as_deref().map(|names| known(operations, question, names)).transpose()?;
+    if let Some(wanted) = &wanted {
+        identity = within(operations, question, Over::User(person.id.clone()), wanted).await?;
+    }
     if said.name.is_some() {
         // What somebody is called is the same in every tenant that they belong to.
         alone(operations, &person.id).await?;
@@ -154,8 +155,8 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
 }
 
 pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
-    let (person, identity) = (member(operations, question).await?, operations.acting(question)?);
-    holds(operations, question, &roles_of(operations, question, &person.id).await?).await?;
+    let person = member(operations, question).await?;
+    let identity = within(operations, question, Over::User(person.id.clone()), &[]).await?;
     let elsewhere = identity.memberships(&person.id).await.map_err(failed)?.len() > 1;
     let done = if elsewhere {
         identity.expel(&person.id, &question.tenant()?).await
@@ -198,17 +199,14 @@ async fn alone(operations: &Operations, user: &str) -> Result<(), Declined> {
     if all.len() < 2 { Ok(()) } else { Err(Declined::Conflict("The user belongs to other accounts too.".to_owned())) }
 }
 
-/// Roles by their names, where the API has them and the caller may give them.
-async fn roles(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
+/// Roles by their names, where the API has them.
+fn known(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
     let bad = || Declined::Parameter("roles".to_owned());
     let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
     let terms = operations.books().terms();
     let known = terms.of(&question.api()?).map_err(failed)?;
-    if roles.is_empty() || !roles.iter().all(|it| known.roles.contains_key(it)) {
-        return Err(bad());
-    }
-    holds(operations, question, &roles).await?;
-    Ok(roles)
+    let fits = !roles.is_empty() && roles.iter().all(|it| known.roles.contains_key(it));
+    if fits { Ok(roles) } else { Err(bad()) }
 }
 
 pub(super) fn declined(cause: ChangePersonError) -> Declined {
@@ -220,6 +218,6 @@ pub(super) fn declined(cause: ChangePersonError) -> Declined {
         ChangePersonError::LastOwner(_) => Declined::Conflict("The account would have no owner left.".to_owned()),
         ChangePersonError::Role(_) => Declined::Parameter("roles".to_owned()),
         ChangePersonError::Busy(_) => Declined::Busy,
-        ChangePersonError::Store(cause) => failed(cause),
+        ChangePersonError::Store(cause) => unkept(cause),
     }
 }

@@ -3,14 +3,14 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, RoleName};
-use identity::{CreateInviteError, Invite, NewInvite};
+use identity::{CreateInviteError, Invite, NewInvite, Over};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{declined, roles, theirs};
+use super::{declined, known, theirs};
 use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::{LEAST, failed, holds};
+use crate::people::{LEAST, failed, unkept, within};
 
 /// What the body says of a new one.
 #[derive(Deserialize)]
@@ -43,15 +43,15 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     let said: New = question.said()?;
     let team = theirs(operations, question).await?;
     let asked = [said.role.unwrap_or_else(|| LEAST.to_owned())];
-    let given = roles(operations, question, &asked, "role").await?;
+    let given = known(operations, question, &asked, "role")?;
     // Whoever joins is what the team makes its members as well.
     let all: Vec<RoleName> = given.iter().chain(&team.roles).cloned().collect();
-    holds(operations, question, &all).await?;
+    let identity = within(operations, question, Over::Nobody, &all).await?;
     let role = given.into_iter().next().ok_or_else(|| Declined::Parameter("role".to_owned()))?;
     // Only users do: what they may give is looked at again when the invite is accepted.
     let by = operations.user_of(question).map_err(|it| if it == Declined::NotFound { Declined::Beyond } else { it })?;
     let new = NewInvite { team: team.id, email: said.email, role, by: Some(by.user) };
-    let made = operations.acting(question)?.create_invite(&new, &operations.books().terms()).await;
+    let made = identity.create_invite(&new, &operations.books().terms()).await;
     let made = made.map_err(|cause| match cause {
         CreateInviteError::UnknownTeam(_) => Declined::NotFound,
         CreateInviteError::Email => Declined::Parameter("email".to_owned()),
@@ -62,7 +62,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
             Declined::Conflict("There are as many open invites or members as there may be.".to_owned())
         }
         CreateInviteError::Role(_) => Declined::Parameter("role".to_owned()),
-        CreateInviteError::Store(cause) => failed(cause),
+        CreateInviteError::Store(cause) => unkept(cause),
     })?;
     let mut body = shown(operations, &made.invite);
     if let Some(fields) = body.as_object_mut() {
@@ -74,11 +74,9 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
 pub(super) async fn revoke(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (team, id) = (theirs(operations, question).await?, question.named("invite_id")?);
     let all = operations.books().identity().invites_of(&team.id).await.map_err(failed)?;
-    if let Some(invite) = all.iter().find(|it| it.id == id) {
-        // Whoever has less takes from nobody what somebody with more has given.
-        let given: Vec<RoleName> = team.roles.iter().chain([&invite.role]).cloned().collect();
-        holds(operations, question, &given).await?;
-    }
-    operations.acting(question)?.revoke_invite(&team.id, id).await.map_err(declined)?;
+    // Whoever has less takes from nobody what somebody with more has given.
+    let invite = all.iter().find(|it| it.id == id).ok_or(Declined::NotFound)?;
+    let given: Vec<RoleName> = team.roles.iter().chain([&invite.role]).cloned().collect();
+    within(operations, question, Over::Nobody, &given).await?.revoke_invite(&team.id, id).await.map_err(declined)?;
     Ok(Json(json!({ "id": id, "status": "revoked" })).into_response())
 }

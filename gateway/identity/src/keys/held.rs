@@ -5,7 +5,6 @@ use domain::{Change, Deed, KeyRecord, RoleName, Scope, TenantId};
 use super::{CreateKeyError, KeyState};
 use crate::Identity;
 use crate::people::{User, is_user_id};
-use crate::publish::Decision;
 use crate::service_accounts::{ServiceAccount, is_account};
 use crate::store::StoreFault;
 use crate::terms::Terms;
@@ -68,7 +67,7 @@ impl Identity {
             let (held, had) = (terms.scopes_of(roles), key.scopes.len());
             key.scopes.retain(|it| held.contains(it));
             if key.scopes.len() < had {
-                deeds.push(self.key_deed("narrow", &key));
+                deeds.push(self.key_deed("fit", &key));
                 changes.push(Change::Key(Box::new(key)));
             }
         }
@@ -92,37 +91,5 @@ impl Identity {
         let mut keys = self.keys_of(owner).await?;
         keys.retain(|it| KeyState::of(it, now).works());
         Ok(keys)
-    }
-
-    /// Has the keys of an owner do no more than a user may who is what they are now, and ends those of nobody: of a user who
-    /// is not there or is suspended, and of an owner who is neither a user nor a service account. Says how many changed.
-    ///
-    /// For the start of a gateway: verbs keep keys and owners together, and what was made before they did, or under roles of
-    /// a profile that hold less by now, is found then.
-    pub async fn fit_keys_of(&self, owner: &str, terms: &Terms) -> Result<usize, StoreFault> {
-        // Of service accounts it is their own verbs that see to their keys.
-        if is_account(owner) {
-            return Ok(0);
-        }
-        self.settle(|| {
-            Box::pin(async move {
-                let user = if is_user_id(owner) { self.find::<User>(owner).await? } else { None };
-                let Some(user) = user.filter(User::may_sign_in) else {
-                    let (changes, deeds) = self.end_keys(owner, None).await?;
-                    return Ok(Decision { outcome: changes.len(), changes, deeds });
-                };
-                let (mut changes, mut deeds) = (Vec::new(), Vec::new());
-                let mut tenants: Vec<TenantId> = self.keys_of(owner).await?.into_iter().map(|it| it.tenant).collect();
-                tenants.sort_unstable();
-                tenants.dedup();
-                for tenant in &tenants {
-                    let (more, told) = self.fit_keys(owner, tenant, &user.roles_in(tenant), terms).await?;
-                    changes.extend(more);
-                    deeds.extend(told);
-                }
-                Ok::<_, StoreFault>(Decision { outcome: changes.len(), changes, deeds })
-            })
-        })
-        .await
     }
 }

@@ -47,6 +47,7 @@ impl Office {
                     if let Err(cause) = self.identity.tend_token_keys(self.gateway.clock.now().wall).await {
                         tracing::error!(%cause, "the keys that sign tokens cannot be looked after");
                     }
+                    self.fit_to_roles().await;
                     if let Err(cause) = self.tend_identity_keys().await {
                         tracing::error!(%cause, "the keys that sign identity tokens cannot be looked after");
                     }

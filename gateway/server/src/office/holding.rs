@@ -1,44 +1,28 @@
-//! Every key there is, as a gateway begins with them: none of a user does more than its user may.
+//! What users and service accounts hold, as the roles of the configuration in force let them.
 
-use std::collections::BTreeSet;
-
-use authn::{Keyring, KeyringBuilder};
-use domain::{Change, KeySecret, Version};
 use identity::{Identity, StoreFault, Terms};
 
-/// Reads every key, once those that somebody holds are as their owners let them be: keys may have been made before anybody saw
-/// to that, and what a role holds may have changed in a profile while nothing ran.
-pub(super) async fn loaded(identity: &Identity, terms: &Terms) -> Result<(Keyring, Version), StoreFault> {
-    let (keys, version, owners) = read(identity).await?;
-    let mut changed = 0;
-    for owner in &owners {
-        changed += identity.fit_keys_of(owner, terms).await?;
+use super::Office;
+use crate::desk;
+
+impl Office {
+    /// Has keys and sessions follow the roles of the configuration that is in force now.
+    pub(super) async fn fit_to_roles(&self) {
+        let terms = desk::terms(&self.gateway.configuration().catalog);
+        if let Err(cause) = fit_to_roles(&self.identity, &terms).await {
+            tracing::error!(%cause, "keys and sessions do what roles held before; this is tried again each minute");
+        }
     }
-    if changed == 0 {
-        return Ok((keys, version));
-    }
-    tracing::warn!(
-        changed,
-        "keys did more than whoever holds them may, or nobody holds them: they were narrowed or have ended; each is in a `key.change` entry"
-    );
-    let (keys, version, _) = read(identity).await?;
-    Ok((keys, version))
 }
 
-/// Every key, and who holds those that are no grants and were not revoked.
-async fn read(identity: &Identity) -> Result<(Keyring, Version, BTreeSet<String>), StoreFault> {
-    let (mut keys, mut owners) = (KeyringBuilder::new(), BTreeSet::new());
-    let mut take = |change| {
-        if let Change::Key(key) = &change
-            && key.revoked.is_none()
-            && !matches!(key.secret, KeySecret::Granted(_))
-            && let Some(owner) = &key.owner
-            && !owners.contains(owner)
-        {
-            owners.insert(owner.clone());
-        }
-        keys.add(change);
-    };
-    let version = identity.registry().load(&mut take).await?;
-    Ok((keys.finish(), version, owners))
+/// The same, while nothing runs yet.
+pub(super) async fn fit_to_roles(identity: &Identity, terms: &Terms) -> Result<(), StoreFault> {
+    let changed = identity.fit_to_roles(terms).await?;
+    if changed > 0 {
+        tracing::warn!(
+            changed,
+            "keys and sessions did not do what their owners may, or nobody holds them: they do now, or have ended; each is in an entry"
+        );
+    }
+    Ok(())
 }

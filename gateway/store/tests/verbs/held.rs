@@ -2,23 +2,25 @@
 
 use domain::{Change, DeedClass, KeyId, KeyRecord, Scope};
 use identity::{
-    ApiTerms, CreateKeyError, ImportKey, ImportKeyError, KeyState, NewKey, NewTeam, Person, PlainKey, Registry as _,
-    RotateKeyError, Terms,
+    ApiTerms, CreateKeyError, ImportKey, ImportKeyError, KeyState, NewKey, NewServiceAccount, NewTeam, Person,
+    PlainKey, Registry as _, RotateKeyError, Terms,
 };
 
 use crate::desk::{Desk, acme, api, desk};
 
 /// Two APIs whose roles hold other things.
 fn terms() -> Terms {
+    terms_with(&[("owner", &["compute", "data", "network"]), ("viewer", &["data"]), ("guest", &[])])
+}
+
+/// The same, with other roles at the first.
+fn terms_with(nova: &[(&str, &[&str])]) -> Terms {
     let with = |api: ApiTerms, roles: &[(&str, &[&str])]| {
         let scopes = |it: &[&str]| it.iter().map(|it| it.parse().unwrap()).collect::<Vec<Scope>>();
         let roles = roles.iter().map(|(name, it)| (name.parse().unwrap(), scopes(it))).collect();
         ApiTerms { roles, ..api }
     };
-    let nova = with(
-        api("novastraxis", &["nsx_live_"]),
-        &[("owner", &["compute", "data", "network"]), ("viewer", &["data"]), ("guest", &[])],
-    );
+    let nova = with(api("novastraxis", &["nsx_live_"]), nova);
     let nx = with(api("cloudnx", &[]), &[("owner", &["compute", "data", "network"]), ("viewer", &["network"])]);
     Terms::new([nova, nx])
 }
@@ -93,7 +95,7 @@ async fn a_key_of_a_user_does_no_more_than_its_user_may_now_or_later() {
     let next = desk.identity.rotate_key(&later, None, &terms()).await.unwrap().record;
     assert_eq!((desk.does(&next.id).await, next.owner.as_deref()), (Some(words(&["data"])), Some(ann.id.as_str())));
     let deeds = desk.deeds_of(DeedClass::Key).await;
-    assert_eq!(deeds.iter().filter(|it| it.action == "narrow").count(), 2, "{deeds:#?}");
+    assert_eq!(deeds.iter().filter(|it| it.action == "fit").count(), 2, "{deeds:#?}");
 }
 
 #[tokio::test]
@@ -171,13 +173,56 @@ async fn what_was_made_before_owners_were_looked_at_is_bounded_at_a_start() {
     let (hers, word) = (desk.of_old(&ann.id, "a").await, desk.of_old("ops", "b").await);
     let (gone, free) = (desk.of_old("usr_0000000000000000", "c").await, desk.made("d").await.record.id);
     assert_eq!(desk.does(&hers).await, Some(words(&["compute", "data", "network"])));
-    for (owner, changed) in [(ann.id.as_str(), 1), ("ops", 1), ("usr_0000000000000000", 1), ("sa_nobody", 0)] {
-        assert_eq!(desk.identity.fit_keys_of(owner, &terms()).await.unwrap(), changed, "{owner}");
-        assert_eq!(desk.identity.fit_keys_of(owner, &terms()).await.unwrap(), 0, "{owner}: once");
-    }
+    let lost = desk.of_old("sa_0000000000000000", "e").await;
+    assert_eq!(desk.identity.fit_to_roles(&terms()).await.unwrap(), 4);
+    assert_eq!(desk.identity.fit_to_roles(&terms()).await.unwrap(), 0, "once");
     assert_eq!(desk.does(&hers).await, Some(words(&["data"])));
-    assert_eq!((desk.does(&word).await, desk.does(&gone).await), (None, None));
+    assert_eq!((desk.does(&word).await, desk.does(&gone).await, desk.does(&lost).await), (None, None, None));
     assert!(desk.does(&free).await.is_some(), "nobody holds it");
     let told = serde_json::to_string(&desk.deeds_of(DeedClass::Key).await).unwrap();
     assert!(!told.contains("ops"), "a word may be the name of a person: {told}");
+}
+
+#[tokio::test]
+async fn what_a_role_loses_in_a_profile_is_lost_by_keys_and_sessions_and_what_it_gains_by_sessions_alone() {
+    let desk = desk().await;
+    let _ = desk.person_in("zoe", &[("acme", &["owner"])]).await;
+    let ann = desk.person_in("ann", &[("acme", &["owner"])]).await;
+    let new = NewServiceAccount {
+        api: "novastraxis".parse().unwrap(),
+        tenant: acme(),
+        name: "reports".to_owned(),
+        roles: vec!["owner".parse().unwrap()],
+        permissions: vec!["network".parse().unwrap()],
+        workloads: Vec::new(),
+    };
+    let account = desk.identity.create_service_account(&new, &terms()).await.unwrap();
+    let (hers, far) = (desk.held(&ann, "novastraxis", "a").await, desk.held(&ann, "cloudnx", "b").await);
+    let robot = desk.identity.create_key(&key_for(&account.id, "novastraxis", "c"), &terms()).await.unwrap().record.id;
+    let (who, all) = (desk.signed_in("ann").await, terms());
+    let session = desk.identity.begin_session(&who, all.of(&new.api).unwrap(), None).await.unwrap().grant.id;
+    assert_eq!(desk.identity.fit_to_roles(&terms()).await.unwrap(), 0, "nothing has changed");
+
+    let less = terms_with(&[("owner", &["data"])]);
+    assert_eq!(desk.identity.fit_to_roles(&less).await.unwrap(), 3);
+    assert_eq!((desk.does(&hers).await, desk.does(&session).await), (Some(words(&["data"])), Some(words(&["data"]))));
+    assert_eq!(desk.does(&robot).await, Some(words(&["data", "network"])), "one was given to it besides its role");
+    assert_eq!(
+        desk.does(&far).await,
+        Some(words(&["compute", "data", "network"])),
+        "the role is another at another API"
+    );
+    let told = serde_json::to_string(&desk.deeds_of(DeedClass::Key).await).unwrap();
+    assert!([&hers, &session, &robot].iter().all(|it| told.contains(it.as_str())), "{told}");
+
+    assert_eq!(desk.identity.fit_to_roles(&terms()).await.unwrap(), 1);
+    assert_eq!(desk.does(&session).await, Some(words(&["compute", "data", "network"])));
+    assert_eq!(desk.does(&hers).await, Some(words(&["data"])), "no key gains what it was not given");
+
+    // Without the API nothing is known of its roles; with its roles gone nobody may do anything.
+    let (none, gone) = (Terms::new([all.of(&"cloudnx".parse().unwrap()).unwrap().clone()]), terms_with(&[]));
+    assert_eq!(desk.identity.fit_to_roles(&none).await.unwrap(), 0);
+    assert_eq!(desk.identity.fit_to_roles(&gone).await.unwrap(), 3);
+    assert_eq!(desk.does(&session).await, None);
+    assert_eq!(desk.does(&robot).await, Some(words(&["network"])));
 }

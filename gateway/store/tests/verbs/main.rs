@@ -10,6 +10,7 @@ mod devices;
 mod guesses;
 mod held;
 mod keys;
+mod mandate;
 mod names;
 mod passkeys;
 mod people;

@@ -1,0 +1,117 @@
+//! What somebody may do to others by what they hold themselves: nobody gives, takes or ends more than they have.
+
+use std::collections::BTreeSet;
+
+use domain::{ApiName, KeyId, RoleName, Scope, TenantId};
+
+use crate::Identity;
+use crate::people::User;
+use crate::store::StoreFault;
+use crate::terms::{ApiTerms, Terms};
+
+/// What somebody would do to others, by which credential.
+#[derive(Clone, Debug)]
+pub struct Mandate {
+    /// The key or grant by which they ask.
+    pub credential: KeyId,
+    /// The user whose session that is; a key or a client is nobody's.
+    pub user: Option<String>,
+    /// The API that is asked.
+    pub api: ApiName,
+    /// Whose people these are.
+    pub tenant: TenantId,
+    /// What the credential may do as it was shown.
+    pub scopes: BTreeSet<Scope>,
+    /// To whom it is done.
+    pub over: Over,
+    /// The roles that are given or taken.
+    pub roles: Vec<RoleName>,
+    /// What roles hold.
+    pub terms: Terms,
+}
+
+/// Whom something is done to: whatever they have counts as if it were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Nobody who is there yet.
+    Nobody,
+    /// A user.
+    User(String),
+    /// A team with everybody in it and whoever is invited to it.
+    Team(String),
+}
+
+/// They hold less than what they do, or would, takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("whoever asks holds less by now than this takes")]
+pub(crate) struct Outgrown;
+
+impl StoreFault {
+    /// Whether nothing failed, and whoever asked lost what they asked by before it was done.
+    pub fn is_outgrown(&self) -> bool {
+        self.source.is::<Outgrown>()
+    }
+}
+
+impl Identity {
+    /// For verbs under this mandate: it is looked at once more as each change is made, so that nothing is done by
+    /// what was lost meanwhile, such as while a password was hashed.
+    pub fn under(self, mandate: Mandate) -> Self {
+        Self { mandate: Some(mandate), ..self }
+    }
+
+    /// Whether they hold all of that, at every API, as of now: a role is one of the tenant, and opens every API that has it.
+    /// At the API that is asked somebody holds what their credential may do; elsewhere a user holds what their roles give
+    /// them, and a key or a client, which opens one API, nothing.
+    pub async fn holds(&self, mandate: &Mandate) -> Result<bool, StoreFault> {
+        let Mandate { tenant, terms, .. } = mandate;
+        let credential = self.registry.key(&mandate.credential).await?;
+        let Some(credential) = credential.filter(|it| it.revoked.is_none() && it.suspended.is_none()) else {
+            return Ok(false);
+        };
+        let own = match &mandate.user {
+            Some(user) => self.roles_now(user, tenant).await?,
+            None => Vec::new(),
+        };
+        let mut roles = match &mandate.over {
+            Over::Nobody => Vec::new(),
+            Over::User(user) => self.roles_now(user, tenant).await?,
+            Over::Team(team) => self.roles_by(team).await?,
+        };
+        roles.extend_from_slice(&mandate.roles);
+        let held = |api: &ApiTerms, scope: &Scope| {
+            if api.api == mandate.api {
+                mandate.scopes.contains(scope) && credential.scopes.contains(scope)
+            } else {
+                api.scopes_of(&own).contains(scope)
+            }
+        };
+        Ok(terms.all().all(|api| api.scopes_of(&roles).iter().all(|it| held(api, it))))
+    }
+
+    /// An error where what is done now is not covered by the mandate any more.
+    pub(crate) async fn heed_mandate(&self) -> Result<(), StoreFault> {
+        match &self.mandate {
+            Some(mandate) if !self.holds(mandate).await? => {
+                Err(StoreFault { doing: "looking at who asks once more", source: Outgrown.into() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn roles_now(&self, user: &str, tenant: &TenantId) -> Result<Vec<RoleName>, StoreFault> {
+        Ok(self.find::<User>(user).await?.map(|it| it.roles_in(tenant)).unwrap_or_default())
+    }
+
+    /// All that somebody is by a team: what it makes its members, and what the invites of each of them make them besides,
+    /// those included that nobody has accepted yet.
+    async fn roles_by(&self, team: &str) -> Result<Vec<RoleName>, StoreFault> {
+        let Some(team) = self.team(team).await? else { return Ok(Vec::new()) };
+        let now = self.clock.now().wall;
+        let members = self.members_of(&team).await?.into_iter().map(|it| it.role);
+        let invited = self.invites_of(&team.id).await?.into_iter().filter(|it| it.is_open(now)).map(|it| it.role);
+        let mut roles: Vec<RoleName> = members.chain(invited).collect();
+        roles.extend(team.roles);
+        Ok(roles)
+    }
+}

@@ -1,0 +1,94 @@
+//! What somebody may do to others by what they hold: judged again as a change is made, by what they hold then.
+
+use std::collections::BTreeMap;
+
+use domain::{KeyRecord, RoleName};
+use identity::{ChangePersonError, CreatePersonError, Mandate, NewPerson, Over, Registry as _};
+
+use crate::desk::{Desk, NOW, acme, desk};
+use crate::people::terms;
+
+impl Desk {
+    /// What somebody may do in a session that they begin for it.
+    async fn mandate(&self, user: &str, over: Over, roles: &[&str]) -> Mandate {
+        let session = self.session(user).await.grant;
+        Mandate {
+            credential: session.id,
+            user: session.owner,
+            api: session.api,
+            tenant: acme(),
+            scopes: session.scopes.into_iter().collect(),
+            over,
+            roles: roles.iter().map(|it| it.parse().unwrap()).collect(),
+            terms: terms(),
+        }
+    }
+
+    async fn holds(&self, mandate: &Mandate) -> bool {
+        self.identity.holds(mandate).await.unwrap()
+    }
+}
+
+fn roles(names: &[&str]) -> Vec<RoleName> {
+    names.iter().map(|it| it.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn nobody_holds_more_than_their_credential_and_they_do_themselves() {
+    let desk = desk().await;
+    let _ = desk.person_in("zoe", &[("acme", &["owner"])]).await;
+    let ben = desk.person("ben").await;
+    for (user, role, holds) in
+        [("zoe", "owner", true), ("zoe", "viewer", true), ("ben", "viewer", true), ("ben", "owner", false)]
+    {
+        assert_eq!(desk.holds(&desk.mandate(user, Over::Nobody, &[role]).await).await, holds, "{user} {role}");
+    }
+    assert!(desk.holds(&desk.mandate("zoe", Over::User(ben.id.clone()), &[]).await).await);
+    let zoe = desk.mandate("zoe", Over::Nobody, &[]).await.user.unwrap();
+    assert!(!desk.holds(&desk.mandate("ben", Over::User(zoe), &[]).await).await);
+    // A session that was begun for less does less, whatever its user is.
+    let narrow =
+        Mandate { scopes: ["data".parse().unwrap()].into(), ..desk.mandate("zoe", Over::Nobody, &["owner"]).await };
+    assert!(!desk.holds(&narrow).await);
+    // One that has ended does nothing.
+    let ended = desk.mandate("zoe", Over::Nobody, &["viewer"]).await;
+    desk.identity.end_grant(&ended.credential, "end").await.unwrap();
+    assert!(!desk.holds(&ended).await);
+    // Nor does one that is suspended.
+    let suspended = desk.mandate("zoe", Over::Nobody, &["viewer"]).await;
+    let record = KeyRecord { suspended: Some(NOW), ..desk.key(&suspended.credential).await };
+    let seen = desk.store.version().await.unwrap();
+    desk.store.publish(seen, &[domain::Change::Key(Box::new(record))], &[]).await.unwrap();
+    assert!(!desk.holds(&suspended).await);
+}
+
+#[tokio::test]
+async fn what_was_lost_after_it_was_judged_does_nothing_any_more() {
+    let desk = desk().await;
+    let _ = desk.person_in("zoe", &[("acme", &["owner"])]).await;
+    let ann = desk.person_in("ann", &[("acme", &["owner"])]).await;
+    let (ben, new) = (desk.person("ben").await, "a password that is long");
+    // Whoever asks loses their role.
+    let mandate = desk.mandate("ann", Over::User(ben.id.clone()), &["owner"]).await;
+    assert!(desk.holds(&mandate).await);
+    let acting = desk.identity.clone().under(mandate);
+    desk.identity.set_roles(&ann.id, &acme(), &roles(&["viewer"]), &terms()).await.unwrap();
+    let given = acting.set_roles(&ben.id, &acme(), &roles(&["owner"]), &terms()).await;
+    assert!(matches!(&given, Err(ChangePersonError::Store(it)) if it.is_outgrown()), "{given:?}");
+    let made = NewPerson {
+        name: "eve".to_owned(),
+        password: Some(new.to_owned()),
+        roles: BTreeMap::from([(acme(), roles(&["owner"]))]),
+        ..NewPerson::default()
+    };
+    let made = acting.create_person(&made, &terms()).await;
+    assert!(matches!(&made, Err(CreatePersonError::Store(it)) if it.is_outgrown()), "{made:?}");
+    // Whom it is done to gains more than whoever asks has.
+    let mandate = desk.mandate("ann", Over::User(ben.id.clone()), &[]).await;
+    let acting = desk.identity.clone().under(mandate);
+    acting.rename_person(&ben.id, "Ben").await.unwrap();
+    desk.identity.set_roles(&ben.id, &acme(), &roles(&["owner"]), &terms()).await.unwrap();
+    let set = acting.set_password(&ben.id, new, None).await;
+    assert!(matches!(&set, Err(ChangePersonError::Store(it)) if it.is_outgrown()), "{set:?}");
+    assert!(desk.identity.sign_in("ben", new, None).await.is_err(), "the password was given all the same");
+}
