@@ -1,5 +1,6 @@
 //! What the gateway answers itself, whichever API offers it.
 
+mod flows;
 mod hears;
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Fault, Faults, Operation, Scope};
+use domain::{Fault, Faults, NativeVerb, Operation, Scope};
 
 use super::Draft;
 
@@ -13,6 +13,7 @@ pub(super) fn find(drafts: &[Draft], faults: &mut Faults) {
     for draft in drafts {
         faults.extend(operation_ids(draft));
         open_doors(draft, faults);
+        dead_ends(draft, faults);
         roles(draft, faults);
     }
 }
@@ -95,5 +96,27 @@ fn open_doors(draft: &Draft, faults: &mut Faults) {
     if let Some((_, it)) = draft.operations().find(|(_, it)| !it.operation.requirement.admits_anonymous()) {
         let message = format!("operation `{}` asks for a credential, but `[credentials]` takes none", it.operation.id);
         faults.push(Fault::of(&draft.file, message));
+    }
+}
+
+/// An operation by which callers begin what no operation of the API goes on with.
+fn dead_ends(draft: &Draft, faults: &mut Faults) {
+    // What a document that could not be read has, nobody knows.
+    if !draft.is_whole() {
+        return;
+    }
+    let verb = |it: &Operation| it.native.served();
+    let offered: BTreeSet<&str> =
+        draft.operations().filter_map(|(_, it)| verb(&it.operation)).map(NativeVerb::as_str).collect();
+    for (surface, it) in draft.operations() {
+        let missing = verb(&it.operation).into_iter().flat_map(NativeVerb::leads_to);
+        let missing: Vec<String> =
+            missing.filter(|it| !offered.contains(it.as_str())).map(|it| format!("`{}`", it.as_str())).collect();
+        if !missing.is_empty() {
+            let message = format!("operation `{}` leads nowhere without {}", it.operation.id, missing.join(" and "));
+            let help = "say of an operation that it is `x-portcullis-native` in that way, or take this one away";
+            let document = draft.outline.documents.get(surface).map(|it| draft.folder.join(&it.document.value));
+            faults.push(Fault::of(document.as_ref().unwrap_or(&draft.file), message).with_help(help));
+        }
     }
 }
