@@ -23,6 +23,9 @@ pub struct Recovered {
     pub next: u64,
     /// How many bytes of entries that were never finished were cut off.
     pub torn: u64,
+    /// How many whole entries were among them, after what was not whole. After a power cut they were never certain; where a
+    /// byte before them was changed they were, and the file as it was found is kept.
+    pub beyond: u64,
     /// How many bytes between entries belonged to none and were passed over: somebody has put them there.
     pub inserted: u64,
     /// How the run before ended.
@@ -175,7 +178,7 @@ fn go_on(
     for (at, file) in files.iter().enumerate() {
         read.file(file, at + 1 == files.len(), &mut sequencer)?;
     }
-    let Reading { stated, same, torn, inserted, stopped, last, amiss } = read;
+    let Reading { stated, same, torn, beyond, inserted, stopped, last, amiss } = read;
     let found = sequencer.size();
     if let Some(stated) = stated.filter(|_| !same) {
         return Err(Unrecoverable::Short { stated: stated.size, found });
@@ -188,7 +191,7 @@ fn go_on(
     let before = Before::of(found, stopped.is_some());
     Ok((
         sequencer,
-        Recovered { next: found, torn, inserted, before, lost: Vec::new(), unwritten: 0, mended: Vec::new() },
+        Recovered { next: found, torn, beyond, inserted, before, lost: Vec::new(), unwritten: 0, mended: Vec::new() },
     ))
 }
 
@@ -200,6 +203,7 @@ struct Reading {
     /// The entries that it speaks of were found.
     same: bool,
     torn: u64,
+    beyond: u64,
     inserted: u64,
     /// The run that said that it ends, if no other has begun since.
     stopped: Option<Vec<u8>>,
@@ -240,7 +244,8 @@ impl Reading {
         }
         let (rest, inserted) = (frames.torn(), frames.inserted().iter().map(|it| it.bytes).sum::<usize>());
         let anew = (!frames.is_in_order(number)).then(|| written_anew(&bytes, &tags, number));
-        self.amiss.extend(Amiss::of(path, &frames, anew.as_deref(), is_last));
+        self.beyond = if is_last { frames.beyond() } else { 0 };
+        self.amiss.extend(Amiss::of(path, &frames, anew.as_deref(), is_last, self.beyond));
         // Where entries are missing at the end of one that is followed by another, that one does not go on from it.
         let (torn, inserted) = if is_last { (rest, inserted) } else { (0, inserted + rest) };
         (self.torn, self.inserted) = (torn as u64, self.inserted + inserted as u64);
@@ -275,24 +280,25 @@ fn written_anew(bytes: &[u8], tags: &Tags, first: u64) -> Vec<u8> {
 /// A write-ahead file that is not to stay as it was found.
 struct Amiss {
     path: PathBuf,
-    /// Others have put something into it.
-    inserted: bool,
+    /// It is to be kept as it was found: others have put something into it, or entries are cut off that may have been
+    /// certain.
+    evidence: bool,
     /// What is to lie in its place: the key that has written it will be forgotten one day.
     anew: Option<Vec<u8>>,
 }
 
 impl Amiss {
     /// The last file is written anew in any case.
-    fn of(path: &Path, frames: &Frames<'_>, anew: Option<&[u8]>, is_last: bool) -> Option<Self> {
-        let inserted = !frames.inserted().is_empty();
+    fn of(path: &Path, frames: &Frames<'_>, anew: Option<&[u8]>, is_last: bool, beyond: u64) -> Option<Self> {
+        let evidence = !frames.inserted().is_empty() || beyond > 0;
         let anew = anew.filter(|_| frames.has_older() && !is_last).map(<[u8]>::to_vec);
-        (inserted || anew.is_some()).then(|| Self { path: path.to_owned(), inserted, anew })
+        (evidence || anew.is_some()).then(|| Self { path: path.to_owned(), evidence, anew })
     }
 
     /// Keeps what was found, once, for whoever is to find out who it was.
     fn put_in_order(self, log: &Path) -> io::Result<()> {
         let stray = self.path.with_extension("stray");
-        if self.inserted && !stray.exists() {
+        if self.evidence && !stray.exists() {
             disk::put_durably(&stray, &disk::read(&self.path)?.unwrap_or_default())?;
         }
         self.anew.map_or(Ok(()), |it| disk::put_within(log, &self.path, &it))

@@ -244,6 +244,16 @@ impl Sequencer {
     /// Puts whole tiles and bundles in place, and begins another write-ahead file when this one is long. To be called
     /// after [`Self::sync`].
     pub(crate) fn settle(&mut self) -> io::Result<()> {
+        self.place()?;
+        // While the file before is sealed this one grows on, so that nobody waits for that; but not without end.
+        let most = if self.sealing.is_under_way() { 4 } else { 1 };
+        let long = self.wal_bytes.saturating_mul(most);
+        // What follows it is signed for first, and nothing is signed for that is not certain.
+        if long <= self.wal.synced && self.wal.is_certain() { self.rotate() } else { Ok(()) }
+    }
+
+    /// Puts whole tiles and bundles in place, once those before them are certain.
+    fn place(&mut self) -> io::Result<()> {
         self.mend()?;
         while let Some((path, bytes)) = self.derived.front() {
             disk::put(&self.log, path, bytes)?;
@@ -251,10 +261,7 @@ impl Sequencer {
                 self.sealing.add(path);
             }
         }
-        // While the file before is sealed this one grows on, so that nobody waits for that; but not without end.
-        let most = if self.sealing.is_under_way() { 4 } else { 1 };
-        let long = self.wal_bytes.saturating_mul(most);
-        if long <= self.wal.synced { self.rotate() } else { Ok(()) }
+        Ok(())
     }
 
     /// Begins another write-ahead file where that has only waited for the one before. To be called after
@@ -329,7 +336,8 @@ impl Sequencer {
     /// checkpoint. What cannot be made whole is a fault, and stays one.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
         self.sealing.join();
-        self.settle()?;
+        // Signed for last: the write-ahead file that made all of it certain may be what is gone.
+        self.place()?;
         let first = self.begin_wal()?;
         self.sealing.finish(&self.log, first)?;
         self.state(true)

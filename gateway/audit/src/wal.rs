@@ -49,6 +49,11 @@ impl Wal {
         if self.doubtful { self.synced } else { self.synced + self.written as u64 }
     }
 
+    /// Whether all that it was given is on the disk for certain.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.frames.is_empty() && !self.doubtful
+    }
+
     /// Whether nothing was written since the last time.
     pub(crate) fn take_quiet(&mut self) -> bool {
         !std::mem::take(&mut self.touched)
@@ -195,16 +200,39 @@ impl<'b> Frames<'b> {
         self.older |= by == By::Older;
     }
 
-    /// Passes over what stands before the next frame, if that goes on with the run, or begins another. Where it does neither,
-    /// something was lost, and what comes after was never certain.
-    fn pass_over(&mut self) -> Option<(Frame<'b>, Hash)> {
-        let (bytes, frame, leaf, (seq, by)) = (1..self.rest.len()).find_map(|at| {
+    /// How many whole entries stand in what is left. Something before them is lost, so that they go on with nothing: after a
+    /// power cut they were never certain; where somebody or the disk has changed a byte before them they were.
+    pub(crate) fn beyond(&self) -> u64 {
+        let mut ahead = Frames { rest: self.rest, tags: self.tags, seq: self.seq, ..Frames::of(&[]) };
+        let mut count = 0;
+        while let Some((_, frame, _, (seq, by))) = ahead.following() {
+            let mut next = Some(frame);
+            Self::take(&mut ahead, seq, by);
+            while let Some(Frame { rest, .. }) = next {
+                count += 1;
+                ahead.rest = rest;
+                next = ahead.own().map(|(frame, _)| frame);
+            }
+        }
+        count
+    }
+
+    /// The next frame of ours after at least one byte that is none: after how many, itself, its leaf hash, and where it
+    /// belongs.
+    fn following(&self) -> Option<(usize, Frame<'b>, Hash, (u64, By))> {
+        (1..self.rest.len()).find_map(|at| {
             let frame = self.rest.get(at..).and_then(split).filter(may_be)?;
             // The cheaper look first.
             let whole = cbor::identity(frame.entry).is_ok() && is_whole(&frame);
             let leaf = whole.then(|| tree::leaf(frame.entry))?;
             Some((at, frame, leaf, self.place_of(&frame, &leaf)?))
-        })?;
+        })
+    }
+
+    /// Passes over what stands before the next frame, if that goes on with the run, or begins another. Where it does neither,
+    /// something was lost, and what comes after is [beyond](Self::beyond) that.
+    fn pass_over(&mut self) -> Option<(Frame<'b>, Hash)> {
+        let (bytes, frame, leaf, (seq, by)) = self.following()?;
         if !self.goes_on(bytes, &frame)? {
             return None;
         }

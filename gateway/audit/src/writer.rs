@@ -124,7 +124,8 @@ impl Writer {
                 begin = *end;
             }
             unsynced += taken.ends.len() as u64;
-            let put = self.put(&mut unsynced, urgent || closed, closed).and_then(|()| self.seal(seals));
+            let in_doubt = self.sequencer.is_in_doubt();
+            let put = self.put(&mut unsynced, urgent || closed || in_doubt, closed).and_then(|()| self.seal(seals));
             if put.is_err() {
                 return unsynced + self.shared.pending().ends.len() as u64;
             }
@@ -140,7 +141,8 @@ impl Writer {
                 true => {}
                 false => self.at_disk(Self::look),
             }
-            if self.sequencer.is_in_doubt() && self.until_done(Sequencer::settle).is_err() {
+            // What is not certain itself makes up for nothing: the next round syncs first.
+            if unsynced == 0 && self.sequencer.is_in_doubt() && self.until_done(Sequencer::settle).is_err() {
                 return unsynced + self.shared.pending().ends.len() as u64;
             }
         }

@@ -71,3 +71,20 @@ fn what_was_perhaps_never_certain_is_written_again_where_it_lies_and_what_is_dam
     }
     assert_eq!(entries(&std::fs::read(bundle).unwrap()).count(), FULL);
 }
+
+#[test]
+fn nothing_is_signed_for_that_is_not_certain_however_long_its_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sequencer = sequencer(folder.path());
+    sequencer.follow_after(1);
+    let add = |to: &mut Sequencer, count: u32| (0..count).for_each(|it| to.add(&it.to_be_bytes()));
+    add(&mut sequencer, 300);
+    sequencer.sync().unwrap();
+    add(&mut sequencer, 5);
+    sequencer.write().unwrap();
+    sequencer.settle().unwrap();
+    assert_eq!((sequencer.stated, sequencer.wal.first), (0, 0), "five of them are in no file for certain");
+    sequencer.sync().unwrap();
+    sequencer.settle().unwrap();
+    assert_eq!((sequencer.stated, sequencer.wal.first), (305, 256));
+}

@@ -40,6 +40,16 @@ pub(super) fn held(log: &Path, seq: u64, told: impl Fn(u64) -> Option<Hash>) -> 
     Ok(best)
 }
 
+/// How many whole entries stand in the last write-ahead file after something that is none, and in which file.
+pub(super) fn beyond(log: &Path) -> io::Result<Option<(String, u64)>> {
+    let Some((_, path)) = wal::files(log)?.pop() else { return Ok(None) };
+    let Some(bytes) = disk::read_whatever(&path)? else { return Ok(None) };
+    let mut frames = wal::Frames::of(&bytes);
+    frames.by_ref().for_each(drop);
+    let (entries, file) = (frames.beyond(), path.strip_prefix(log).unwrap_or(&path).display().to_string());
+    Ok((entries > 0).then_some((file, entries)))
+}
+
 /// What somebody has put between entries of write-ahead files: before which entry, in which file, and how many bytes.
 pub(super) fn inserted(log: &Path, told: impl Fn(u64) -> Option<Hash>) -> io::Result<Vec<(u64, String, usize)>> {
     let mut all = Vec::new();

@@ -179,10 +179,14 @@ impl<'l> Replay<'l> {
         Ok(first < self.size())
     }
 
-    /// Names what stands between entries of write-ahead files and belongs to none.
+    /// Names what stands between entries of write-ahead files and belongs to none, or after the last of them.
     pub(super) fn name_inserted(&mut self) -> Result<(), ReadError> {
         for (seq, file, bytes) in ahead::inserted(self.log, |it| self.told_of(it))? {
             self.found.push(Broken::Inserted { seq, file, bytes });
+        }
+        // What was signed for and is not whole is named already.
+        if let Some((file, entries)) = ahead::beyond(self.log)?.filter(|_| self.newest <= self.size()) {
+            self.found.remark_beyond(&file, entries);
         }
         Ok(())
     }

@@ -158,15 +158,25 @@ fn what_was_put_between_entries_that_are_not_signed_for_costs_none_of_them() {
         let _ = fs::remove_file(folder.path().join(kept));
         let _ = fs::remove_dir_all(folder.path().join(kept));
     }
-    let held = |bytes: Vec<u8>, next: u64, torn: u64, inserted: u64| {
+    let held = |bytes: Vec<u8>, next: u64, (torn, beyond): (u64, u64), inserted: u64| {
         let log = copy(folder.path());
-        fs::write(log.path().join("wal/00000000000000000000.wal"), bytes).unwrap();
+        let file = log.path().join("wal/00000000000000000000.wal");
+        fs::write(&file, &bytes).unwrap();
+        let remarks = told(log.path(), &grounds()).remarks.join("; ");
+        assert_eq!(remarks.contains(&format!("{beyond} whole entries stand after")), beyond > 0, "{remarks}");
         let (_, recovered) = open_as(log.path(), AuditSettings::default(), "01").unwrap();
-        assert_eq!((recovered.next, recovered.torn, recovered.inserted), (next, torn, inserted));
+        let found = (recovered.next, recovered.torn, recovered.beyond, recovered.inserted);
+        assert_eq!(found, (next, torn, beyond, inserted));
+        let stray = fs::read(file.with_extension("stray")).ok();
+        assert_eq!(stray, (beyond + inserted > 0).then_some(bytes), "what was found is kept");
     };
-    held([&good[..at[30]], b"rubbish", &good[at[30]..]].concat(), 59, 0, 7);
-    // Where something is missing as well, what comes after it was never certain.
+    held([&good[..at[30]], b"rubbish", &good[at[30]..]].concat(), 59, (0, 0), 7);
+    held(good[..at[30] + 5].to_vec(), 30, (5, 0), 0);
+    // Where something is missing as well, or was changed, nobody knows whether what comes after it was ever certain.
     let (cut, rest) = ([&good[..at[30]], b"rubbish"].concat(), good[at[31]..].to_vec());
     let torn = 7 + rest.len() as u64;
-    held([cut, rest].concat(), 30, torn, 0);
+    held([cut, rest].concat(), 30, (torn, 28), 0);
+    let mut changed = good.clone();
+    changed[at[30] + 60] ^= 1;
+    held(changed, 30, ((good.len() - at[30]) as u64, 28), 0);
 }

@@ -187,9 +187,11 @@ fn an_upstream_is_where_something_can_be_sent() {
 
 #[test]
 fn an_operation_that_begins_what_no_other_goes_on_with_is_a_fault() {
-    let signs_in = DOCUMENT.replace("operationId: getBook", "operationId: getBook\n      x-portcullis-native: sessions.sign_in");
+    let signs_in =
+        DOCUMENT.replace("operationId: getBook", "operationId: getBook\n      x-portcullis-native: sessions.sign_in");
     let told = faults(&[("library", PROFILE, &signs_in)]);
-    let expected = "library/openapi.yaml: operation `getBook` leads nowhere without `sessions.renew` and `sessions.sign_out`";
+    let expected =
+        "library/openapi.yaml: operation `getBook` leads nowhere without `sessions.renew` and `sessions.sign_out`";
     assert!(told.contains(expected), "{told}");
 }
 

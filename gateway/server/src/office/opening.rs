@@ -71,10 +71,11 @@ pub(crate) fn open_log(
     if let Some(unknown) = registry.and_then(|it| said.unknown_to(it)) {
         return Err(older(unknown));
     }
-    let Recovered { torn, inserted, before, unwritten, .. } = recovered;
+    let Recovered { torn, beyond, inserted, before, unwritten, .. } = recovered;
     let now = clock.now().wall;
     let mut start = Notice::start(now, before, torn);
     start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
+    start = if beyond > 0 { start.with("beyond", beyond) } else { start };
     start = if inserted > 0 { start.with("inserted", inserted) } else { start };
     let short = keys.held_to(&said, &folder).with_context(|| format!("audit log `{}`", folder.display()))?;
     start = if unsealed || short.is_lost { start.with("subjects", "missing") } else { start };
@@ -108,6 +109,12 @@ pub(crate) fn open_log(
     }
     if recovered.torn > 0 {
         tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
+    }
+    if beyond > 0 {
+        tracing::error!(
+            entries = beyond,
+            "whole entries stood after what was torn and have been cut off with it: a power cut leaves such that were never certain; otherwise a byte was changed, and the file as it was found is kept as `.stray` in `wal`"
+        );
     }
     let entered = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
     // Not what the registry has let go of and the log has not: it was taken away, which the next deed brings to light.
