@@ -121,6 +121,29 @@ fn only_who_waits_for_leave_is_given_it() {
 }
 
 #[test]
+fn whoever_was_given_leave_is_answered_though_the_body_is_bad_or_nobody_is_behind() {
+    let mut world = World::start();
+    let key = world.key("novastack", &["write"]);
+    let good = json!({ "model": "nova-large", "messages": [{ "role": "user", "content": "a".repeat(100_000) }] });
+    let bad = json!({ "model": 7, "messages": [{ "role": "user", "content": "a".repeat(100_000) }] });
+    for (body, status, reason) in [(bad, 400, "invalid_body"), (good, 502, "upstream_unreachable")] {
+        if status == 502 {
+            world.clouds.kill();
+        }
+        let body = body.to_string();
+        let more = format!("Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n", body.len());
+        let mut connection = begin(&world, NVS, &head(&format!("POST {CHAT} HTTP/1.1"), NVS, &key, &more));
+        assert_eq!(connection.any_head().status, 100, "{reason}");
+        connection.send(body.as_bytes());
+        let answer = connection.answer("POST").expect(status);
+        assert_eq!(answer.says("refusal-reason"), reason, "{answer}");
+        assert!(!told("novastack", &answer).message.is_empty(), "{answer}");
+        let entry = world.gateway.entries().of(answer.says("x-request-id"));
+        assert_eq!((&entry["status"], &entry["decision"]["reason"]), (&json!(status), &json!(reason)), "{entry:#}");
+    }
+}
+
+#[test]
 fn whoever_has_said_all_over_tls_is_answered_and_whoever_closes_the_socket_has_left() {
     let world = World::start();
     let key = world.key("novastraxis", &["compute"]);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use acceptance::{Answer, Key, Refusal, Request, World, python, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const API: &str = "cloudnx.in";
 const OBJECTS: &str = "s3.cloudnx.in";
@@ -34,9 +34,16 @@ fn tell(world: &World, script: &str, key: &Key, more: &[(&str, &str)]) -> Value 
 /// A request as botocore signs it.
 #[track_caller]
 fn signed(world: &World, key: &Key, method: &str, host: &str, target: &str) -> Request {
+    signed_with(world, key, (method, host, target), &[])
+}
+
+/// The same, with more said to the script.
+#[track_caller]
+fn signed_with(world: &World, key: &Key, asked: (&str, &str, &str), more: &[(&str, &str)]) -> Request {
+    let (method, host, target) = asked;
     let service = if host == OBJECTS { "s3" } else { "cloudnx" };
-    let more = [("METHOD", method), ("HOST", host), ("TARGET", target), ("SERVICE", service)];
-    let told = tell(world, "signed_once.py", key, &more);
+    let usual = [("METHOD", method), ("HOST", host), ("TARGET", target), ("SERVICE", service)];
+    let told = tell(world, "signed_once.py", key, &[&usual, more].concat());
     let lines = told["headers"].as_array().unwrap().iter();
     lines.fold(Request::new(method, host, target), |it, line| {
         it.header(line[0].as_str().unwrap(), line[1].as_str().unwrap())
@@ -62,6 +69,29 @@ fn what_is_not_the_body_that_was_meant_is_refused_and_never_stored() {
     assert_eq!(unsent["decision"]["reason"], "payload_mismatch", "{unsent:#}");
     assert_eq!(unsent.get("upstream"), None, "{unsent:#}");
     world.gateway.entries().assert_sound();
+}
+
+#[test]
+fn whoever_was_given_leave_to_send_a_body_is_told_that_it_is_not_the_one_that_was_meant() {
+    let world = World::start();
+    let key = world.key("cloudnx", &PERMISSIONS);
+    let chunks = r#"{"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "5", "X-Amz-Trailer": "x-amz-checksum-crc32"}"#;
+    let trailing = [("PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"), ("MORE", chunks)];
+    for (more, body, code, reason) in [
+        (&[][..], "hello", "XAmzContentSHA256Mismatch", "payload_mismatch"),
+        (&trailing, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "BadDigest", "checksum_mismatch"),
+    ] {
+        let request = signed_with(&world, &key, ("PUT", OBJECTS, "/bodies/waited-for"), more);
+        let length = body.len().to_string();
+        let mut connection = world.gateway.door().secure(OBJECTS);
+        connection.send(&request.header("Expect", "100-continue").header("Content-Length", &length).bytes());
+        assert_eq!(connection.any_head().status, 100, "{reason}");
+        connection.send(body.as_bytes());
+        let answer = connection.answer("PUT").expect(400);
+        assert!(answer.text().contains(&format!("<Code>{code}</Code>")), "{answer}");
+        let entry = world.gateway.entries().of(answer.says("x-amz-request-id"));
+        assert_eq!((&entry["status"], &entry["decision"]["reason"]), (&json!(400), &json!(reason)), "{entry:#}");
+    }
 }
 
 #[test]

@@ -95,6 +95,25 @@ fn a_body_that_stalls_is_cut_when_it_is_due_whether_it_is_read_early_checked_or_
 }
 
 #[test]
+fn whoever_was_given_leave_to_send_a_body_and_stalls_is_told_so() {
+    let world = World::with(|settings, _| settings.more.push_str(SLOW));
+    let (chats, objects) = (world.key("novastack", &["write"]), world.key("cloudnexus", &["storage:write"]));
+    let requests = [(chat(&chats.text), 100), (chat(&chats.text), 100_000), (object(&objects.text, "waits"), 100_000)];
+    let mut waiting = requests.map(|(request, length)| {
+        let mut connection = world.gateway.door().secure(&request.host);
+        connection.send(&head(&request.clone().header("Expect", "100-continue"), length));
+        assert_eq!(connection.any_head().status, 100, "{}", request.target);
+        connection.send(b" ");
+        (connection, request.method)
+    });
+    for (connection, method) in &mut waiting {
+        let answer = connection.answer(method);
+        is_cut(&world, &answer);
+        assert_eq!(world.gateway.entries().of(answer.says("x-request-id"))["status"], 400);
+    }
+}
+
+#[test]
 fn a_body_that_pauses_is_cut_though_it_was_fast_enough() {
     let world = World::with(|settings, _| settings.more.push_str("[connections]\nidle_s = 1\n"));
     let objects = world.key("cloudnexus", &["storage:write"]);

@@ -91,6 +91,21 @@ fn an_interim_answer_is_stripped_like_the_last_one() {
 }
 
 #[test]
+fn an_upstream_that_leaves_after_an_interim_answer_has_not_answered() {
+    let upstream = upstream_that_says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    let world = World::with(|settings, _| settings.upstreams.extend([("novastraxis".to_owned(), upstream)]));
+    let key = world.key("novastraxis", &["compute"]);
+    let mut connection = world.gateway.door().secure(NSX);
+    connection.send(&Request::get(NSX, LIST).bearer(&key.text).bytes());
+    assert_eq!(connection.any_head().status, 103);
+    let answer = connection.answer("GET").expect(502);
+    assert_eq!(answer.says("refusal-reason"), "upstream_broken", "{answer}");
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert_eq!((&entry["status"], &entry["decision"]["outcome"]), (&json!(502), &json!("fail")), "{entry:#}");
+    assert_eq!(entry["upstream"].get("status"), None, "{entry:#}");
+}
+
+#[test]
 fn apis_that_share_an_upstream_keep_their_own_timeouts() {
     let world = World::with(|settings, folder| {
         let apis = folder.join("apis");

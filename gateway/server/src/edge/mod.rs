@@ -328,7 +328,7 @@ impl ProxyHttp for Edge {
         response: &mut ResponseHeader,
         passing: &mut Box<Passing>,
     ) -> pingora::Result<()> {
-        if passing.patience(&self.bounds).is_some() {
+        if !response.status.is_informational() && passing.patience(&self.bounds).is_some() {
             let _ = WATCH.try_with(|it| it.extend(None));
         }
         if session.is_process_shutting_down() {
@@ -365,7 +365,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passing: &mut Box<Passing>) -> FailToProxy {
-        if session.response_written().is_none() {
+        if reply::final_answer(session).is_none() {
             // To be told why, and to hear it.
             let _ = WATCH.try_with(|it| it.extend(Some(self.gateway.clock.tick() + LINGER + GRACE)));
         }
@@ -375,7 +375,7 @@ impl ProxyHttp for Edge {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, passing: &mut Box<Passing>) {
         let Some(trail) = passing.trail.take() else { return };
         let ending = Ending {
-            status: session.response_written().map(|it| it.status.as_u16()),
+            status: reply::final_answer(session).map(|it| it.status.as_u16()),
             bytes_in: session.body_bytes_read() as u64,
             bytes_out: session.body_bytes_sent() as u64,
             whole: error.is_none(),

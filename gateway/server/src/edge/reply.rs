@@ -179,12 +179,19 @@ async fn recorded(passing: &mut Passing, bytes_in: u64, answer: Answer, words: &
     }
 }
 
+/// The head of the answer, once it has begun. pingora remembers interim answers in the same place, and after those any
+/// answer may follow (RFC 9110 section 15.2).
+pub(crate) fn final_answer(session: &Session) -> Option<&ResponseHeader> {
+    session.response_written().filter(|it| !it.status.is_informational())
+}
+
 /// Sends the answer to a request that failed on its way, if anything can still be sent.
 pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Passing) -> FailToProxy {
     let nothing = FailToProxy { error_code: 0, can_reuse_downstream: false };
     // pingora takes a body that broke for done.
     let whole = session.as_downstream_mut().is_body_done() && !is_broken(error);
-    let heard = session.response_written().is_some() || whole;
+    let begun = final_answer(session).is_some();
+    let heard = begun || whole;
     // Nobody can answer a request that has not come: what is late then is its body.
     let unsent = !whole && matches!((error.esource(), error.etype()), (ErrorSource::Upstream, ReadTimedout));
     let cut = || unsent.then_some(Answer::BodyCut);
@@ -194,7 +201,6 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
         trail.refuse(&answer);
     }
     session.set_keepalive(None);
-    let begun = session.response_written().is_some();
     if begun && !(matches!(answer, Answer::Lapsed(_)) && passing.takes_event()) {
         return nothing;
     }
@@ -202,17 +208,15 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, passing: &mut Pas
         return nothing;
     };
     let Ok(forward) = passing.forward() else { return nothing };
+    let dialect = configuration.catalog.dialect(forward.call());
+    let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
     if begun {
-        let dialect = configuration.catalog.dialect(forward.call());
-        let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
         // Where nobody reads it, it is cut like any other.
         let _ = session.write_response_body(Some(catalog::last_event(&worded.word(&answer))), true).await;
         return nothing;
     }
     let mut headers = HeaderMap::new();
     passing.stamps().write(&mut headers);
-    let dialect = configuration.catalog.dialect(forward.call());
-    let worded = Worded { dialect, resource: arrival.path.as_str().to_owned(), id: arrival.id };
     let answer = recorded(passing, session.body_bytes_read() as u64, answer, &worded).await;
     let code = worded.word(&answer).status.as_u16();
     match write(session, &answer, headers, &worded).await {
