@@ -31,7 +31,7 @@ use crate::tries::Tries;
 pub use allowance::{Allowance, HeaderNames, OverLimit};
 pub use counter::Counter;
 pub use settings::{LimitsSettings, ShieldSettings};
-pub use shield::Shielded;
+pub use shield::{Barred, Shielded};
 
 /// Every count the gateway keeps. It outlives any one configuration: reloads and tier changes reset nothing.
 #[derive(Debug)]
@@ -55,8 +55,9 @@ impl Limiter {
         }
     }
 
-    /// The coarse limit of one source address, asked before anything is verified.
-    pub fn shield(&self, source: IpAddr, now: Tick) -> Result<(), Shielded> {
+    /// The coarse limit of one source address, asked before anything is verified. Of those beyond it only so many a second are
+    /// to be told so.
+    pub fn shield(&self, source: IpAddr, now: Tick) -> Result<(), Barred> {
         self.shield.pass(source, now)
     }
 

@@ -9,6 +9,8 @@ const COUNTERS: NonZeroU32 = positive(1_000_000);
 const ADDRESSES: NonZeroU32 = positive(200_000);
 const RATE: NonZeroU32 = positive(1_000);
 const BURST: NonZeroU32 = positive(4_000);
+const REFUSALS: NonZeroU32 = positive(5);
+const MOST_REFUSALS: NonZeroU32 = positive(100);
 const FAILURES: NonZeroU32 = positive(20);
 const FAILURES_WINDOW: Duration = Duration::from_mins(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -38,6 +40,9 @@ pub struct ShieldSettings {
     pub rate: NonZeroU32,
     /// Requests it may send at once after a pause.
     pub burst: NonZeroU32,
+    /// Requests a second beyond that which are refused in words, each with an entry; at most 100. All others get no answer.
+    #[serde(deserialize_with = "few")]
+    pub refusals: NonZeroU32,
     /// Failed credentials that spend its budget.
     pub failures: NonZeroU32,
     /// How long a failed credential is held against it: `"60s"`.
@@ -64,6 +69,7 @@ impl Default for ShieldSettings {
         Self {
             rate: RATE,
             burst: BURST,
+            refusals: REFUSALS,
             failures: FAILURES,
             failures_window: FAILURES_WINDOW,
             longest_delay: LONGEST_DELAY,
@@ -78,6 +84,11 @@ const fn positive(number: u32) -> NonZeroU32 {
         Some(number) => number,
         None => NonZeroU32::MIN,
     }
+}
+
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<NonZeroU32, D::Error> {
+    let read = NonZeroU32::deserialize(from)?;
+    if read <= MOST_REFUSALS { Ok(read) } else { Err(de::Error::custom(format_args!("at most {MOST_REFUSALS}"))) }
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -99,10 +110,10 @@ mod tests {
     fn what_is_not_written_has_its_default() {
         assert_eq!(toml::from_str::<LimitsSettings>("").unwrap(), LimitsSettings::default());
         let read: LimitsSettings =
-            toml::from_str("counters = 5\n[shield]\nrate = 7\nfailures_window = \"2m\"\nlongest_delay = \"0s\"")
+            toml::from_str("counters = 5\n[shield]\nrate = 7\nrefusals = 100\nfailures_window = \"2m\"\nlongest_delay = \"0s\"")
                 .unwrap();
         assert_eq!((read.counters.get(), read.shield.rate.get(), read.shield.burst), (5, 7, BURST));
-        assert_eq!(read.shield.failures_window, Duration::from_mins(2));
+        assert_eq!((read.shield.refusals, read.shield.failures_window), (MOST_REFUSALS, Duration::from_mins(2)));
         assert_eq!(read.shield.longest_delay, Duration::ZERO);
     }
 
@@ -120,6 +131,8 @@ mod tests {
             "counters = 0",
             "counter = 1",
             "[shield]\nrate = 0",
+            "[shield]\nrefusals = 0",
+            "[shield]\nrefusals = 101",
             "[shield]\nfailures_window = \"0s\"",
             "[shield]\nfailures_window = \"-5s\"",
             "[shield]\nfailures_window = \"60\"",

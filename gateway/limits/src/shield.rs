@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::{Blame, Tick, Told};
@@ -67,6 +68,15 @@ impl Shielded {
     }
 }
 
+/// What becomes of a request that its source address sent too soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// It is told so.
+    Told(Shielded),
+    /// It is not even told so: others of its kind have just been.
+    Silent,
+}
+
 #[derive(Debug)]
 pub(crate) struct Shield {
     addresses: Bounded<Address>,
@@ -74,6 +84,9 @@ pub(crate) struct Shield {
     cost: u64,
     /// How far ahead of time an address may be.
     burst: u64,
+    /// What one worded refusal costs, and how far ahead of time an address may be with them.
+    word_cost: u64,
+    word_burst: u64,
     failures: usize,
     failures_window: Duration,
 }
@@ -89,6 +102,8 @@ enum Prefix {
 struct Address {
     /// When its bucket is full again, in nanoseconds: every request moves this on by its cost.
     full: u64,
+    /// The same of the refusals that it is told.
+    told: u64,
     /// When a credential last failed, oldest first; never more than the budget.
     failures: VecDeque<Tick>,
     /// When the last failure is forgiven.
@@ -97,25 +112,34 @@ struct Address {
 
 impl Shield {
     pub(crate) fn new(settings: &ShieldSettings) -> Self {
-        let cost = 1_000_000_000u64.div_ceil(u64::from(settings.rate.get()));
+        let each = |a_second: NonZeroU32| 1_000_000_000u64.div_ceil(u64::from(a_second.get()));
+        let (cost, word_cost) = (each(settings.rate), each(settings.refusals));
         Self {
             addresses: Bounded::new(settings.addresses),
             cost,
             burst: cost.saturating_mul(u64::from(settings.burst.get())),
+            word_cost,
+            word_burst: word_cost.saturating_mul(u64::from(settings.refusals.get())),
             failures: usize::try_from(settings.failures.get()).unwrap_or(usize::MAX),
             failures_window: settings.failures_window,
         }
     }
 
-    pub(crate) fn pass(&self, source: IpAddr, now: Tick) -> Result<(), Shielded> {
+    pub(crate) fn pass(&self, source: IpAddr, now: Tick) -> Result<(), Barred> {
         self.addresses.enter(&Prefix::of(source), now, Address::default, |address| {
             let full = address.full.max(now.nanos()).saturating_add(self.cost);
             let over = full.saturating_sub(now.nanos()).saturating_sub(self.burst);
-            if over > 0 {
-                return Err(Shielded::TooMany { retry_after: whole_seconds(Duration::from_nanos(over)) });
+            if over == 0 {
+                address.full = full;
+                return Ok(());
             }
-            address.full = full;
-            Ok(())
+            // Words and an entry for every one would leave it to whoever asks most how much is written.
+            let told = address.told.max(now.nanos()).saturating_add(self.word_cost);
+            if told.saturating_sub(now.nanos()) > self.word_burst {
+                return Err(Barred::Silent);
+            }
+            address.told = told;
+            Err(Barred::Told(Shielded::TooMany { retry_after: whole_seconds(Duration::from_nanos(over)) }))
         })
     }
 
@@ -153,7 +177,7 @@ impl Prefix {
 
 impl Fades for Address {
     fn has_faded(&self, now: Tick) -> bool {
-        self.full <= now.nanos() && self.forgiven <= now
+        self.full.max(self.told) <= now.nanos() && self.forgiven <= now
     }
 }
 

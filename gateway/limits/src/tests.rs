@@ -216,9 +216,23 @@ fn one_address_may_send_4000_at_once_and_1000_a_second_after_that() {
     };
     assert_eq!(passed(0, 10_000, 0), 4_000);
     assert_eq!(passed(SECOND, 4_000, MILLI / 4), 1_999, "1000 saved up in the first second and 999 more in the next");
-    let refused = limiter.shield(source, Tick::from_nanos(1999 * MILLI)).unwrap_err();
+    // Of those beyond it the first few are told so, and then no more until the next second.
+    let Err(Barred::Told(refused)) = limiter.shield(source, Tick::from_nanos(2999 * MILLI)) else { panic!("not told") };
     assert_eq!((refused.retry_after().as_secs(), refused.told().reason), (1, "address_limited"));
     assert!(limiter.shield("192.0.2.2".parse().unwrap(), Tick::from_nanos(2 * SECOND)).is_ok());
+}
+
+#[test]
+fn nobody_is_refused_in_words_more_often_than_is_set_however_much_they_ask() {
+    let (limiter, source) = shielded();
+    let told = |from: u64, count: u64, gap: u64| {
+        let asked = (0..count).map(|it| limiter.shield(source, Tick::from_nanos(from + it * gap)));
+        asked.filter(|it| matches!(it, Err(Barred::Told(_)))).count()
+    };
+    assert_eq!(told(0, 4_000, 0), 0);
+    assert_eq!(told(0, 100_000, 0), 5, "five at once");
+    assert_eq!(told(0, 30_000, MILLI / 10), 14, "and five a second while it goes on");
+    assert_eq!(told(60 * SECOND, 4_010, 0), 5);
 }
 
 #[test]

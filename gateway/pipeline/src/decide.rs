@@ -10,7 +10,7 @@ use authz::Permit;
 use bytes::Bytes;
 use catalog::{Host, Source, Unidentified};
 use domain::{Arrival, AuthMethod, Body, Call, Caller, Native, Standing, Tick};
-use limits::{Allowance, Counter, OverLimit};
+use limits::{Allowance, Barred, Counter, OverLimit};
 use plugins::HeaderEdit;
 
 use crate::extend::{Extended, extend};
@@ -38,6 +38,15 @@ pub enum Unread {
     TooLarge,
     /// It ended, stalled or broke before it was whole.
     Cut,
+}
+
+/// A request that is not looked at.
+#[derive(Debug)]
+pub enum Unheard {
+    /// It is told why.
+    Told(Answer),
+    /// It gets no answer and no entry: its address asks too often, and was told so often enough.
+    Silent,
 }
 
 /// Where a request ended, and how far it had come: the answer carries what was proved on the way.
@@ -94,11 +103,13 @@ pub struct Passage<'a> {
 
 impl Gateway {
     /// Whether anything that comes from this address is looked at now: what cannot be recorded is not answered for, and
-    /// nobody may ask, or be refused, more often than the shield lets them.
-    pub fn hear(&self, address: IpAddr, now: Tick) -> Result<(), Answer> {
-        self.log.writable()?;
-        self.limiter.shield(address, now)?;
-        Ok(())
+    /// nobody may ask, or be refused, more often than the shield lets them. Asked before anything is written down.
+    pub fn hear(&self, address: IpAddr, now: Tick) -> Result<(), Unheard> {
+        self.log.writable().map_err(|it| Unheard::Told(it.into()))?;
+        self.limiter.shield(address, now).map_err(|it| match it {
+            Barred::Told(why) => Unheard::Told(why.into()),
+            Barred::Silent => Unheard::Silent,
+        })
     }
 
     /// Takes a request through every step up to forwarding it. The first step that refuses ends it.

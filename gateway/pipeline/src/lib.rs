@@ -19,7 +19,7 @@ mod trail;
 
 pub use answer::{Answer, Unproven, UpstreamFault};
 pub use configuration::Configuration;
-pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unread};
+pub use decide::{Incoming, Passage, READ_EARLY, Refused, Unheard, Unread};
 pub use facts::{Ending, Facts, Person, Redacted, Secured};
 pub use forward::{BodyFlow, BodyPlan, Forward};
 pub use gateway::{Gateway, Parts};

@@ -46,8 +46,7 @@ impl Head {
     /// Takes what is needed out of the session.
     pub(crate) fn read(session: &Session, at: Moment, gateway: &Gateway) -> Self {
         let request = session.req_header();
-        let peer = session.client_addr().and_then(|it| it.as_inet());
-        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip().to_canonical());
+        let address = address(session);
         let secured = session.digest().and_then(|it| it.ssl_digest.as_deref()).map(secured);
         let tls = secured.is_some();
         let (authority, target) = asked(request.raw_path(), &request.uri);
@@ -165,6 +164,12 @@ impl Head {
     pub(crate) fn resource(&self) -> String {
         NormalPath::parse(self.path(), PathMode::Objects).map(|it| it.as_str().to_owned()).unwrap_or_default()
     }
+}
+
+/// Where a request comes from; an IPv4-mapped IPv6 address is written as IPv4.
+pub(crate) fn address(session: &Session) -> IpAddr {
+    let peer = session.client_addr().and_then(|it| it.as_inet());
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip().to_canonical())
 }
 
 /// The path below the segment that the host names. Neither changes what was signed.

@@ -15,9 +15,11 @@ pub(crate) mod settings;
 mod signers;
 mod spoken;
 mod status;
+mod unread;
 mod vouching;
 mod wire;
 
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use authn::dpop::PROOF;
 use bytes::Bytes;
-use catalog::{Host, Unidentified};
-use domain::{RequestId, Tick};
+use domain::Tick;
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -34,7 +35,7 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
-use pipeline::{Answer, Ending, Gateway, Passage, Trail};
+use pipeline::{Answer, Ending, Gateway, Passage, Trail, Unheard};
 
 use self::body::SessionBody;
 pub(crate) use self::gate::Gate;
@@ -45,9 +46,8 @@ pub(crate) use self::outbound::Peers;
 use self::pace::Pace;
 use self::passing::Passing;
 pub(crate) use self::signers::Signers;
-use self::spoken::Broken;
 pub(crate) use self::vouching::Vouching;
-use self::wire::{LINGER, Link, Refuser};
+use self::wire::LINGER;
 
 /// How much later than its own deadline a request is cut off: time to say that it is late.
 const GRACE: Duration = Duration::from_secs(1);
@@ -82,13 +82,26 @@ impl Edge {
         self.gateway.meters.connection_closed(if lapsed { "credential_ended" } else { "deadline" });
     }
 
+    /// Whether a request from this address is looked at, and if not, what it is told. Whoever was told often enough is left
+    /// with nothing: the connection ends, or over HTTP/2 the stream, and it is counted.
+    fn welcome(&self, address: IpAddr, now: Tick) -> pingora::Result<Result<(), Answer>> {
+        match self.gateway.hear(address, now) {
+            Ok(()) => Ok(Ok(())),
+            Err(Unheard::Told(answer)) => Ok(Err(answer)),
+            Err(Unheard::Silent) => {
+                self.gateway.meters.connection_closed("shielded");
+                Err(Error::explain(ErrorType::HTTPStatus(429), "address asks too often"))
+            }
+        }
+    }
+
     /// Every step up to forwarding. An answer of the gateway's own is sent here.
     async fn decide(&self, session: &mut Session, passing: &mut Passing) -> pingora::Result<bool> {
         let at = passing.fresh.take().unwrap_or_else(|| self.gateway.clock.now());
         let configuration = self.gateway.configuration();
+        let welcome = self.welcome(accept::address(session), at.tick)?;
         let mut head = accept::Head::read(session, at, &self.gateway);
         let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts(&configuration.catalog)));
-        let welcome = self.gateway.hear(head.source.address, at.tick);
         let (host, arrival) = match welcome.and_then(|()| head.arrive(&configuration.catalog, &self.bounds)) {
             Ok(arrived) => arrived,
             Err(answer) => {
@@ -138,42 +151,6 @@ impl Edge {
         let two = session.as_downstream().is_http2();
         let patience = if two { passing.unnoticed(patience, &self.bounds) } else { self.bounds.idle() };
         let _ = WATCH.try_with(|it| it.extend(passing.until(Some(now + patience))));
-    }
-}
-
-impl Refuser for Edge {
-    fn broken(&self, what: Broken) {
-        self.gateway.meters.connection_closed(what.reason());
-    }
-
-    fn refuse(&self, link: &Link, status: u16) -> Vec<u8> {
-        self.gateway.meters.connection_closed(if status == 408 { "cut_in_head" } else { "bad_head" });
-        if self.gateway.hear(link.peer.ip().to_canonical(), self.gateway.clock.tick()).is_err() {
-            // Not answered, so that nothing need be recorded: the connection just ends.
-            return Vec::new();
-        }
-        let (bytes, ends) = link.head();
-        let large = bytes > self.bounds.max_header_bytes as u64 || ends > self.bounds.max_headers as u64 + 1;
-        let answer = match status {
-            405 => Answer::Unidentified(Unidentified::MethodNotAllowed { allow: String::new() }),
-            408 => Answer::HeadLate,
-            _ if large => Answer::HeadTooLarge,
-            _ => Answer::BadHead("head is not well-formed HTTP"),
-        };
-        let configuration = self.gateway.configuration();
-        let catalog = &configuration.catalog;
-        let host = link.name().and_then(|it| catalog.host(it));
-        let dialect = host.map_or(catalog.unclaimed(), Host::dialect);
-        let id = RequestId::draw(&*self.gateway.random);
-        let mut trail = Trail::begin(Arc::clone(&self.gateway), accept::facts_of_line(&self.gateway, link, id));
-        if let Some(profile) = host.and_then(|it| catalog.profiles().get(it.speaker())) {
-            trail.asked_of(&profile.api.name);
-        }
-        trail.refuse(&answer);
-        let (status, head, body) = reply::bare(&answer, dialect, &id);
-        let ending = Ending { status: Some(status), bytes_out: body.len() as u64, whole: true, ..Ending::default() };
-        trail.settle_at_once(ending);
-        [head.into_bytes(), body.to_vec()].concat()
     }
 }
 
