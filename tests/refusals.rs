@@ -148,6 +148,21 @@ fn an_account_header_names_the_account_of_the_key() {
 }
 
 #[test]
+fn what_connection_names_does_not_count_because_it_is_not_sent_on() {
+    let world = World::start();
+    let key = world.key("cloudnexus-servers", &["servers:read"]);
+    let hop = Request::get(NEXUS, "/v2/servers").bearer(&key.text).header("X-CloudNexus-Id", &key.tenant);
+    world.permits("cloudnexus-servers", &hop.clone().header("Connection", "keep-alive, authorization"), 200);
+    let hop = hop.header("Connection", "X-CloudNexus-Id");
+    check(&world, "cloudnexus-servers", &hop, (400, "authenticate", "tenant_header_missing"));
+    let key = world.key("novastraxis", &["compute"]);
+    let wanted = json!({ "machine_type": "n2-standard-4", "region": "us-east-1" });
+    let hop = Request::post(NSX, "/v2/compute/instances").bearer(&key.text).json(&wanted);
+    let hop = hop.header("Connection", "close, Content-Type");
+    check(&world, "novastraxis", &hop, (400, "validate", "wrong_media_type"));
+}
+
+#[test]
 fn a_tenant_sees_nothing_of_another() {
     let world = World::start();
     let (mine, yours) = (world.new_tenant("mine"), world.new_tenant("yours"));

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use catalog::{Catalog, Host};
 use domain::{Arrival, Moment, NormalPath, PathMode, RequestId, Source, TraceParent};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::protocols::tls::SslDigest;
 use pingora::proxy::Session;
 use pipeline::{Answer, Facts, Gateway, Redacted, Secured};
@@ -137,6 +137,7 @@ impl Head {
         if !nominates_well(&self.headers, |it| host.selects_by(it)) {
             return Err(Answer::BadHead("`Connection` names what is not of this hop"));
         }
+        take_nominated(&mut self.headers);
         let target = self.target.clone().ok_or(Answer::BadHead("request target is not text"))?;
         if LINK.try_with(|it| it.has_fragment()).unwrap_or_default() || target.contains('#') {
             // No client sends a fragment, and who takes it for one reads another path than who does not.
@@ -320,6 +321,20 @@ fn nominates_well(headers: &HeaderMap, selects: impl Fn(&str) -> bool) -> bool {
     })
 }
 
+/// Takes out what `Connection` names, as pingora does on the way: nothing is decided on that the API behind never has. What
+/// shows who asks ends here either way, and counts.
+fn take_nominated(headers: &mut HeaderMap) {
+    const LEFT: [&[u8]; 5] = [b"close", b"keep-alive", b"authorization", b"cookie", b"dpop"];
+    let lines = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let names = lines.flat_map(|it| it.split(|it| *it == b',')).map(<[u8]>::trim_ascii);
+    let names = names.filter(|name| !LEFT.iter().any(|it| name.eq_ignore_ascii_case(it)));
+    // Of nearly every request there is none, and then no list is made.
+    let names: Vec<HeaderName> = names.filter_map(|it| HeaderName::from_bytes(it).ok()).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// A method as an entry names it. No registered one is longer than 17 letters; what is, is no method, and may be a secret.
 fn method_name(method: &str, catalog: &Catalog) -> String {
     if USUAL.contains(&method) {
@@ -411,5 +426,27 @@ mod tests {
         ] {
             assert!(!named(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_connection_names_is_not_there_but_what_shows_who_asks() {
+        let lines = [
+            ("connection", "close, X-Account,,authorization"),
+            ("connection", "Content-Type, Cookie, x-absent"),
+            ("x-account", "1"),
+            ("x-account", "2"),
+            ("content-type", "text/plain"),
+            ("authorization", "a"),
+            ("cookie", "b"),
+            ("x-kept", "c"),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        take_nominated(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["authorization", "connection", "cookie", "x-kept"]);
     }
 }
