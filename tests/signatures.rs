@@ -95,6 +95,27 @@ fn whoever_was_given_leave_to_send_a_body_is_told_that_it_is_not_the_one_that_wa
 }
 
 #[test]
+fn no_body_is_read_for_an_access_key_that_nobody_has() {
+    let world = World::start();
+    let key = world.key("cloudnx", &["compute:CreateInstance"]);
+    let request = signed(&world, &key, "POST", API, "/compute/instances");
+    let waits = request.header("Content-Length", "1000").header("Expect", "100-continue");
+    let mut unknown = waits.clone();
+    for (name, value) in &mut unknown.headers {
+        assert!(!name.eq_ignore_ascii_case("x-amz-content-sha256"), "its hash is written");
+        *value = value.replace(&key.text, &key.text.chars().rev().collect::<String>());
+    }
+    let mut connection = world.gateway.door().secure(API);
+    connection.send(&unknown.bytes());
+    let answer = connection.any_head().expect(401);
+    let entry = world.gateway.entries().of(answer.says("x-request-id"));
+    assert_eq!((&entry["decision"]["reason"], &entry["bytes_in"]), (&json!("unknown_access_key"), &json!(0)), "{entry:#}");
+    let mut connection = world.gateway.door().secure(API);
+    connection.send(&waits.bytes());
+    assert_eq!(connection.any_head().status, 100, "whose key it is was not asked to send the body");
+}
+
+#[test]
 fn boto3_and_the_aws_cli_send_bodies_as_they_like_and_a_link_dies_with_its_key() {
     let world = World::start();
     let key = world.key("cloudnx", &PERMISSIONS);

@@ -120,10 +120,11 @@ fn prove(
     admit(entry, method, rules, arrival).map(|caller| Some((caller, check)))
 }
 
-/// Whether the body must be read before it can be said who is asking: it was signed, and its hash is written nowhere.
-pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
+/// Whether the body must be read before it can be said who is asking: it was signed, its hash is written nowhere, and there is
+/// the key that is said to have signed.
+pub fn needs_body(rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyring) -> bool {
     let signed = || matches!(classify(arrival, rules.sessions), Ok(Presented::Signature));
-    rules.signatures.is_some_and(|it| signed() && signed::needs_body(it, arrival))
+    rules.signatures.is_some_and(|it| signed() && signed::needs_body(it, arrival, keyring))
 }
 
 /// The signature that a request was proven by, for it to be remembered; `None` where it was proven otherwise. Means

@@ -27,9 +27,11 @@ impl<'a> SignatureRules<'a> {
     }
 }
 
-/// Whether the hash of the body is part of what was signed and written nowhere, so that it must be read first.
-pub(crate) fn needs_body(rules: SignatureRules<'_>, arrival: &Arrival) -> bool {
-    Presented::parse(arrival, &rules.whole()).is_ok_and(|it| it.payload() == Payload::Unwritten)
+/// Whether the hash of the body is part of what was signed and written nowhere, so that it must be read first. Of a key that
+/// nobody has nothing needs be read.
+pub(crate) fn needs_body(rules: SignatureRules<'_>, arrival: &Arrival, keyring: &Keyring) -> bool {
+    let known = |it: &Presented<'_>| keyring.access_key(it.access_key_id()).is_some() && !it.has_session_token();
+    Presented::parse(arrival, &rules.whole()).is_ok_and(|it| it.payload() == Payload::Unwritten && known(&it))
 }
 
 /// The signature of a request that was proven by it, and for how long it is good.

@@ -43,7 +43,7 @@ impl Gateway {
         let hash = if rules.signatures.is_some() && body.declared() == Some(0) {
             // Known before it comes. An upstream that sees such a head has all there is, and nothing could be held back.
             Some(BodyHash::of(b""))
-        } else if authn::needs_body(&rules, arrival) {
+        } else if authn::needs_body(&rules, arrival, &self.keys()) {
             let whole = body.read(READ_EARLY).await.map_err(|it| unread(it, READ_EARLY))?;
             Some(BodyHash::of(&whole))
         } else {
@@ -139,7 +139,7 @@ impl Gateway {
             if spent && !authn::shows_checked_key(&rules, arrival) {
                 continue;
             }
-            if hash.is_none() && authn::needs_body(&rules, arrival) {
+            if hash.is_none() && authn::needs_body(&rules, arrival, &self.keys()) {
                 let Ok(whole) = body.read(READ_EARLY).await else { return Stray::Nobody };
                 hash = Some(BodyHash::of(&whole));
             }

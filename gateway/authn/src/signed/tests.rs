@@ -124,9 +124,11 @@ fn a_key_that_is_bound_to_a_resource_signs_for_nothing_of_the_api() {
 fn a_signature_over_the_body_needs_the_body_first() {
     let api = Cloudnx::new();
     let sent = signed_over_body(b"body");
-    assert!(needs_body(&api.rules(), &sent));
-    assert!(!needs_body(&api.rules(), &signed(SECRET, b"body")));
-    assert!(!needs_body(&api.rules(), &arrival(TARGET, &[])));
+    let ring = Keyring::build([tenant("acme")], [access_key()]);
+    assert!(needs_body(&api.rules(), &sent, &ring));
+    assert!(!needs_body(&api.rules(), &sent, &Keyring::default()), "nobody has the key");
+    assert!(!needs_body(&api.rules(), &signed(SECRET, b"body"), &ring));
+    assert!(!needs_body(&api.rules(), &arrival(TARGET, &[]), &ring));
     let (_, left) = api.ask(&sent, Some(b"body"), access_key()).unwrap().unwrap();
     assert_eq!(left, PayloadCheck::Done);
     let other = api.ask(&sent, Some(b"another body"), access_key()).unwrap_err();
