@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Arrival, Blame, Call, NormalPath, Operation, OperationId, PathMode, PathRefused, Told};
+use domain::{Arrival, Call, NormalPath, Operation, OperationId, PathMode, PathRefused, Told};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::dialect::Dialect;
@@ -68,11 +68,6 @@ fn refused(allow: &str) -> String {
 }
 
 impl Unidentified {
-    /// Whose fault it is.
-    pub fn blame(&self) -> Blame {
-        Blame::Caller
-    }
-
     /// What the caller may know.
     pub fn told(&self) -> Told {
         match self {

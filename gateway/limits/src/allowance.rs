@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Blame, Timestamp, Told};
+use domain::{Timestamp, Told};
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::plan::{Plan, seconds_ceil};
@@ -124,10 +124,5 @@ impl OverLimit {
     /// What the caller is told.
     pub fn told(&self) -> Told {
         Told::new("rate_limited", "Rate limit exceeded. Retry after the seconds in Retry-After.")
-    }
-
-    /// Whose fault it is.
-    pub fn blame(&self) -> Blame {
-        Blame::Caller
     }
 }

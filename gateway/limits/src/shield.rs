@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::{Blame, Tick, Told};
+use domain::{Tick, Told};
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use crate::bounded::{Bounded, Fades};
@@ -60,11 +60,6 @@ impl Shielded {
                 Told::new("address_failures", "Too many failed credentials from this address. Retry later.")
             }
         }
-    }
-
-    /// Whose fault it is.
-    pub fn blame(&self) -> Blame {
-        Blame::Caller
     }
 }
 

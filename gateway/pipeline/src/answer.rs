@@ -171,6 +171,7 @@ impl Answer {
         match self {
             Self::Forbidden(refused) => refused.blame(),
             Self::Plugin(why) => why.blame(),
+            Self::Unauthenticated(unproven) => unproven.why.blame(),
             Self::Upstream(_) => Blame::Upstream,
             Self::Declined(Declined::Busy | Declined::Unrecorded | Declined::Failed)
             | Self::ReplaysFull
@@ -185,7 +186,6 @@ impl Answer {
             | Self::BadHead(_)
             | Self::Unidentified(_)
             | Self::Shielded(_)
-            | Self::Unauthenticated(_)
             | Self::Lapsed(_)
             | Self::Replayed
             | Self::OverLimit(_)
@@ -243,5 +243,21 @@ impl Answer {
             Self::Unrecordable(_) | Self::Held(_) | Self::Declined(Declined::Unrecorded) => "record",
             Self::Internal(_) => "internal",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use authn::Cause;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_the_gateway_cannot_unseal_is_no_fault_of_the_caller() {
+        let blamed = |cause: Cause| {
+            let (why, told) = (Unauthenticated::from(cause), Told::new("unauthenticated", ""));
+            Answer::Unauthenticated(Box::new(Unproven { why, told, challenge: None })).blame()
+        };
+        assert_eq!((blamed(Cause::Unsealable), blamed(Cause::Unknown)), (Blame::Gateway, Blame::Caller));
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use domain::{Blame, Told};
+use domain::Told;
 
 /// How many faults one refusal names at most.
 pub(crate) const MOST: usize = 10;
@@ -74,11 +74,6 @@ impl Invalid {
     /// The sort of the first fault.
     pub const fn kind(&self) -> InvalidKind {
         self.first.kind
-    }
-
-    /// Whose fault it is.
-    pub const fn blame(&self) -> Blame {
-        Blame::Caller
     }
 
     /// What the caller is told.
