@@ -339,6 +339,12 @@ fn a_parameter_out_of_its_bounds_is_named() {
     let answer = world.ask(&request).expect(400);
     let message = answer.json()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("per_page") && !message.contains("101"), "a value was echoed, or nothing said: {answer}");
+    // Whoever looks into it later finds all that was wrong.
+    let request = Request::get(NSX, "/v2/compute/instances?per_page=101&page=hush").bearer(&key.text);
+    let answer = world.ask(&request).expect(400);
+    let detail = world.gateway.entries().of(answer.says("x-request-id"))["decision"]["detail"].to_string();
+    assert!(detail.contains("`per_page`") && detail.contains("`page`"), "{detail}");
+    assert!(!detail.contains("101") && !detail.contains("hush"), "a value was echoed: {detail}");
 }
 
 #[test]

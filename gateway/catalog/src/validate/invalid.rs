@@ -8,9 +8,9 @@ use domain::Told;
 /// How many faults one refusal names at most.
 pub(crate) const MOST: usize = 10;
 
-/// A request that does not agree with the document. Holds at least one fault and at most ten.
+/// A request that does not agree with the document. Holds at least one fault and at most ten, and is written as all of them:
+/// the caller is told the first, and the entry says the rest as well.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{first}")]
 pub struct Invalid {
     first: Wrong,
     others: Vec<Wrong>,
@@ -112,6 +112,13 @@ impl Wrong {
     pub(crate) fn too_large(max: u64) -> Self {
         let message = format!("must not be longer than {max} bytes");
         Self { kind: InvalidKind::TooLarge, field: None, message: message.into() }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        self.others.iter().try_for_each(|it| write!(f, "; {it}"))
     }
 }
 

@@ -86,7 +86,11 @@ fn body(documented: &Documented, body: impl AsRef<[u8]>) -> Vec<String> {
 }
 
 fn told(checked: Result<(), Invalid>) -> Vec<String> {
-    checked.err().map_or_else(Vec::new, |it| it.all().map(ToString::to_string).collect())
+    let Err(why) = checked else { return Vec::new() };
+    let all: Vec<String> = why.all().map(ToString::to_string).collect();
+    // The entry says all of it, the caller is told the first.
+    assert_eq!((why.to_string(), why.told().message.as_ref()), (all.join("; "), all[0].as_str()));
+    all
 }
 
 #[track_caller]
