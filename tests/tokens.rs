@@ -76,6 +76,22 @@ fn an_access_key_is_exchanged_for_a_token_that_everybody_can_verify_and_the_entr
 }
 
 #[test]
+fn a_token_that_was_verified_a_moment_ago_goes_on_behind_an_address_that_guesses() {
+    let world = World::with(|settings, _| settings.more += "[limits.shield]\nfailures_window = \"10m\"\n");
+    let key = world.key("cloudnx", &["compute:read"]);
+    let list = |shown: &str| Request::get(NX, "/compute/instances").bearer(shown);
+    let (used, unused) = (token(&world, &key), token(&world, &key));
+    let _ = world.permits("cloudnx", &list(&used), 200);
+    for _ in 0..20 {
+        let _ = world.ask(&list("a.b.c")).expect(401);
+    }
+    let spent = world.ask(&list("a.b.c")).expect(429);
+    assert_eq!(spent.says("refusal-reason"), "address_failures", "{spent}");
+    let _ = world.permits("cloudnx", &list(&used), 200);
+    let _ = world.ask(&list(&unused)).expect(429);
+}
+
+#[test]
 fn an_address_is_signed_by_the_key_that_asks_and_works_until_the_key_is_gone() {
     let world = World::start();
     let scopes = ["storage:read", "storage:write", "s3:GetObject", "s3:PutObject"];

@@ -134,10 +134,16 @@ pub fn signature(rules: &AuthRules<'_>, arrival: &Arrival) -> Option<Signature> 
     rules.signatures.filter(|_| signed).and_then(|it| signed::signature(it, arrival))
 }
 
-/// Whether judging the credential is cheap and certain: a key of our form whose checksum holds. Such requests go on even
-/// where too many others from the same address failed.
-pub fn shows_checked_key(rules: &AuthRules<'_>, arrival: &Arrival) -> bool {
-    matches!(classify(arrival, rules.sessions), Ok(Presented::Checked(_)))
+/// Whether judging the credential is cheap and certain: a key of our form whose checksum holds, or a token that was verified a
+/// moment ago. Such requests go on even where too many others from the same address failed.
+pub fn is_quickly_judged(rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Keyring) -> bool {
+    let known = |text, issuer| token::is_known(text, TokenRules { issuer }, arrival.at.wall, keyring);
+    match classify(arrival, rules.sessions) {
+        Ok(Presented::Checked(_)) => true,
+        Ok(Presented::Token(text) | Presented::Bound(text)) => rules.tokens.is_some_and(|it| known(text, it.issuer)),
+        Ok(Presented::Session(text)) => rules.sessions.is_some_and(|it| known(text, it.issuer)),
+        Ok(Presented::Nothing | Presented::Bare(_) | Presented::Signature) | Err(_) => false,
+    }
 }
 
 fn checked<'k>(

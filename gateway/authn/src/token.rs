@@ -127,6 +127,12 @@ impl Proven<'_> {
     }
 }
 
+/// Whether a token was verified for this issuer a moment ago, so that nothing of it is left to be verified.
+pub(crate) fn is_known(text: &str, rules: TokenRules<'_>, now: Timestamp, keyring: &Keyring) -> bool {
+    let known = keyring.token_keys().known();
+    known.mark(text).is_some_and(|it| known.find(&it, rules.issuer, now).is_some())
+}
+
 fn recall_or_verify(
     text: &str,
     rules: TokenRules<'_>,

@@ -36,7 +36,7 @@ impl Gateway {
         let (address, now) = (arrival.source.address, arrival.at.tick);
         let rules = rules(catalog, call);
         if let Some(spent) = self.limiter.failures_refusal(address, now)
-            && !authn::shows_checked_key(&rules, arrival)
+            && !authn::is_quickly_judged(&rules, arrival, &self.keys())
         {
             return Err(spent.into());
         }
@@ -136,7 +136,7 @@ impl Gateway {
         for (index, surface) in host.surfaces() {
             let Some(profile) = catalog.profiles().get(index) else { continue };
             let rules = rules_of(profile, profile.surfaces.get(surface), true);
-            if spent && !authn::shows_checked_key(&rules, arrival) {
+            if spent && !authn::is_quickly_judged(&rules, arrival, &self.keys()) {
                 continue;
             }
             if hash.is_none() && authn::needs_body(&rules, arrival, &self.keys()) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::testing::{ISSUER, Issuer, claims, with};
 use super::*;
 use crate::testing::{NOW, arrival, kept, minted_key, record, secrets, showing, tenant};
-use crate::{AuthRules, Kind, authenticate};
+use crate::{AuthRules, Kind, authenticate, is_quickly_judged};
 
 mod gate;
 mod session;
@@ -58,6 +58,25 @@ fn revised(ring: &Keyring, key: &KeyRecord, change: impl FnOnce(&mut KeyRecord))
     let mut key = key.clone();
     change(&mut key);
     ring.apply([Change::Key(Box::new(key))])
+}
+
+#[test]
+fn a_token_passes_a_spent_budget_once_it_was_verified_and_where_it_is_taken() {
+    let (key, issuer) = (key(), Issuer::any());
+    let (ring, token) = (issuer.ring(std::slice::from_ref(&key)), issuer.token(&claims(&key)));
+    let api: ApiName = "novastraxis".parse().unwrap();
+    let quick = |rules: &AuthRules<'_>, token: &str, now: Timestamp| {
+        let mut arrival = showing(token);
+        arrival.at.wall = now;
+        is_quickly_judged(rules, &arrival, &ring)
+    };
+    assert!(!quick(&rules(&api, ISSUER), &token, NOW), "nobody has verified it");
+    ask(&token, &ring).unwrap();
+    assert!(quick(&rules(&api, ISSUER), &token, NOW));
+    assert!(!quick(&rules(&api, ISSUER), &token, NOW + SECOND * 60), "that was a while ago");
+    assert!(!quick(&rules(&api, ISSUER), &token.replace('.', "A."), NOW));
+    assert!(!quick(&rules(&api, "https://cloudnx.in"), &token, NOW));
+    assert!(!quick(&AuthRules { tokens: None, ..rules(&api, ISSUER) }, &token, NOW));
 }
 
 #[test]
