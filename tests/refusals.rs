@@ -189,6 +189,12 @@ fn nothing_is_served_without_tls() {
     for (api, host, path) in READS {
         let request = Request::get(host, path).bearer(&key.text).plain();
         check(&world, api, &request, (403, "identify", "https_required"));
+        // Whoever looks after keys finds out which of them were overheard.
+        let answer = world.ask(&request).expect(403);
+        let entry = world.gateway.entries().of(answer.says("x-request-id"));
+        assert_eq!((&entry["auth"]["key"], &entry["tenant"]), (&json!(key.id), &json!(key.tenant)), "{entry:#}");
+        let unknown = world.ask(&Request::get(host, path).bearer("nsx_live_a1b2c3d4").plain()).expect(403);
+        assert_eq!(world.gateway.entries().of(unknown.says("x-request-id"))["auth"].get("key"), None);
     }
 }
 

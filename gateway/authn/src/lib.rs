@@ -24,7 +24,7 @@ mod whole;
 
 use std::sync::Arc;
 
-use domain::{ApiName, Arrival, AuthMethod, Caller, GrantKind, TenantId, keyformat};
+use domain::{ApiName, Arrival, AuthMethod, Caller, GrantKind, Standing, TenantId, keyformat};
 use http::header::HeaderName;
 
 pub use cookie::{SessionRole, SessionRules, cookie, is_same_site};
@@ -144,6 +144,13 @@ pub fn is_quickly_judged(rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Key
         Ok(Presented::Session(text)) => rules.sessions.is_some_and(|it| known(text, it.issuer)),
         Ok(Presented::Nothing | Presented::Bare(_) | Presented::Signature) | Err(_) => false,
     }
+}
+
+/// Whose key of our form is shown, whether or not it is good here, where it is one that we know: for the entry of a request that
+/// is refused before anybody is asked who they are.
+pub fn shown_key(arrival: &Arrival, keyring: &Keyring, secrets: &Secrets) -> Option<Arc<Standing>> {
+    let Ok(Presented::Checked(key)) = classify(arrival, None) else { return None };
+    keyring.find_minted(key, secrets.peppers()).map(|it| Arc::clone(it.standing()))
 }
 
 fn checked<'k>(

@@ -118,7 +118,7 @@ impl Gateway {
         let catalog = &passage.configuration.catalog;
         let call = match catalog.identify(passage.host, passage.arrival) {
             Ok(call) => passage.trail.keep(call),
-            Err(Unidentified::PlainHttp) => return Err(Answer::from(Unidentified::PlainHttp).into()),
+            Err(Unidentified::PlainHttp) => return Err(self.overheard(&mut passage).await.into()),
             Err(why) => return Err(self.count_stray(why, &mut passage).await),
         };
         let known = match self.recognise(&call, &mut passage).await {
@@ -140,6 +140,16 @@ impl Gateway {
                 Ok(forward.reading(source).editing(edits))
             }
             Err(answer) => Err(Refused { answer, call: Some(call), counted: None, caller, allowance }),
+        }
+    }
+
+    /// A request that came in the clear. Anybody on its way may have read the key that it shows, so its entry says which.
+    async fn overheard(&self, passage: &mut Passage<'_>) -> Answer {
+        let shown = authn::shown_key(passage.arrival, &self.keys(), &self.secrets);
+        passage.trail.method = shown.as_ref().map(|_| AuthMethod::ApiKey.as_str());
+        match passage.trail.speak_of(shown, None).await {
+            Ok(()) => Unidentified::PlainHttp.into(),
+            Err(unwritable) => unwritable.into(),
         }
     }
 
