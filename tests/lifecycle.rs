@@ -126,6 +126,10 @@ fn who_still_shows_a_key_that_was_rotated_is_in_the_list_and_its_allowance_goes_
     assert_eq!((&told["state"], &told["used_since_rotation"]), (&json!("retiring"), &json!(false)), "{told}");
     let answer = world.ask(&Request::get(NVS, "/router/v1/models").bearer(&old.text)).expect(200);
     assert!(answer.says("deprecation").starts_with('@') && answer.says("sunset").ends_with("GMT"), "{answer}");
+    // Also where it has asked for all that it may.
+    let asked = Request::get(NVS, "/router/v1/models").bearer(&old.text);
+    let over = (0..=60).map(|_| world.ask(&asked)).find(|it| it.status == 429).expect("a limit");
+    assert!(over.says("deprecation").starts_with('@') && over.says("sunset").ends_with("GMT"), "{over}");
     world.gateway.restart();
     let told = of(&world, &old.id);
     assert_eq!((&told["used_since_rotation"], told["retires"].is_string()), (&json!(true), true), "{told}");

@@ -193,8 +193,10 @@ impl Gateway {
         let Some((caller, check)) = shown else { return Ok(Known::default()) };
         let caller = passage.trail.keep(caller);
         passage.trail.bind().await.map_err(Answer::from)?;
-        let allowance = self.charge(call, &caller.standing, passage).map_err(Answer::from)?;
-        Ok(Known { caller: Some(caller), allowance: Some(allowance), check })
+        match self.charge(call, &caller.standing, passage) {
+            Ok(allowance) => Ok(Known { caller: Some(caller), allowance: Some(allowance), check }),
+            Err(over) => Err(Refused { caller: Some(caller), ..Answer::from(over).into() }),
+        }
     }
 
     /// A credential that is not good here. Whose key is good and who asks for another account is counted for it, so that
