@@ -28,6 +28,7 @@ fn what_an_upstream_says_of_its_hop_ends_at_the_gateway() {
     let upstream = upstream_that_says(
         b"HTTP/1.1 200 OK\r\nConnection: X-Secret, content-length\r\nConnection: close\r\nX-Secret: 1\r\n\
           Keep-Alive: timeout=5\r\nTrailer: x\r\nUpgrade: h2c\r\nProxy-Authenticate: Basic\r\nRefusal-Reason: forged\r\n\
+          Credential-Expires: forged\r\nDPoP-Nonce: forged\r\nProxy-Authentication-Info: forged\r\n\
           X-Portcullis-Tenant: forged\r\nX-Kept: 1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     );
     let world = World::with(|settings, _| settings.upstreams.extend([("novastraxis".to_owned(), upstream)]));
@@ -37,6 +38,9 @@ fn what_an_upstream_says_of_its_hop_ends_at_the_gateway() {
     for gone in
         ["x-secret", "keep-alive", "trailer", "upgrade", "proxy-authenticate", "refusal-reason", "x-portcullis-tenant"]
     {
+        assert_eq!(answer.header(gone), None, "{answer}");
+    }
+    for gone in ["credential-expires", "dpop-nonce", "proxy-authentication-info"] {
         assert_eq!(answer.header(gone), None, "{answer}");
     }
 }
@@ -70,6 +74,32 @@ fn an_upstream_speaks_of_no_limit_even_where_nobody_is_counted() {
     let counted = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
     assert_eq!(counted.says("x-ratelimit-limit"), "1000", "{counted}");
     assert!(counted.says("ratelimit").starts_with("\"burst\";"), "{counted}");
+}
+
+#[test]
+fn an_upstream_does_not_say_since_when_an_operation_is_deprecated() {
+    let upstream = upstream_that_says(
+        b"HTTP/1.1 200 OK\r\nDeprecation: @1\r\nDeprecation: @2\r\nLink: </a>; rel=\"next\"\r\n\
+          Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    );
+    let world = World::with(|settings, folder| {
+        let apis = folder.join("apis");
+        let copied = Command::new("cp").arg("-r").arg(&settings.apis).arg(&apis).status();
+        assert!(copied.is_ok_and(|it| it.success()), "the profiles cannot be copied");
+        let file = apis.join("novastraxis/openapi.yaml");
+        let text = std::fs::read_to_string(&file).expect("a document");
+        let named = "      operationId: listInstances\n";
+        assert!(text.contains(named), "no such operation");
+        std::fs::write(&file, text.replace(named, &format!("{named}      deprecated: true\n"))).expect("a document");
+        settings.apis = apis;
+        settings.upstreams.insert("novastraxis".to_owned(), upstream);
+    });
+    let key = world.key("novastraxis", &["compute"]);
+    let answer = world.ask(&Request::get(NSX, LIST).bearer(&key.text)).expect(200);
+    let told = answer.headers.iter().filter(|(name, _)| name == "deprecation");
+    let told: Vec<&str> = told.map(|(_, value)| value.as_str()).collect();
+    assert!(matches!(told.as_slice(), [own] if !["@1", "@2"].contains(own)), "{answer}");
+    assert_eq!(answer.says("link"), "</a>; rel=\"next\"", "{answer}");
 }
 
 #[test]

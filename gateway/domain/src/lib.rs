@@ -4,6 +4,7 @@
 //! operation of a known API, a [`Caller`] has shown a good credential. No IO, no async, no clock of its own but the one
 //! in [`clock`].
 
+mod answers;
 mod arrival;
 mod blame;
 mod bound;
@@ -30,6 +31,7 @@ mod tokenkey;
 mod told;
 mod vault;
 
+pub use answers::is_kept_from_answers;
 pub use arrival::{Arrival, RequestId, Source, TraceParent};
 pub use blame::Blame;
 pub use bound::{BadBound, Bound};

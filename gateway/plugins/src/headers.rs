@@ -1,13 +1,13 @@
 //! Which headers a plugin never sees, and which it never says.
 
+use domain::is_kept_from_answers;
 use http::HeaderName;
 
-/// Headers that end at the gateway, that frame a message, or that only the gateway may say: not even by asking does a
-/// plugin come to set one.
-const BARRED: [&str; 47] = [
+/// Headers that end at the gateway, that frame a message, or that only the gateway may say, besides those that it keeps from
+/// answers ([`is_kept_from_answers`]): not even by asking does a plugin come to set one.
+const BARRED: [&str; 36] = [
     "accept-encoding",
     "age",
-    "alt-svc",
     "authorization",
     "cf-connecting-ip",
     "client-ip",
@@ -17,34 +17,24 @@ const BARRED: [&str; 47] = [
     "content-range",
     "content-type",
     "cookie",
-    "credential-expires",
     "date",
     "deprecation",
     "dpop",
-    "dpop-nonce",
     "expect",
     "fastly-client-ip",
     "forwarded",
     "host",
-    "keep-alive",
     "proxy",
-    "proxy-authenticate",
-    "proxy-authentication-info",
     "proxy-authorization",
-    "proxy-connection",
     "range",
-    "refusal-reason",
     "server",
     "set-cookie",
     "strict-transport-security",
     "sunset",
-    "te",
     "traceparent",
     "tracestate",
-    "trailer",
     "transfer-encoding",
     "true-client-ip",
-    "upgrade",
     "via",
     "x-client-ip",
     "x-cluster-client-ip",
@@ -86,7 +76,8 @@ pub(crate) fn is_barred(name: &HeaderName) -> bool {
     let name = name.as_str();
     // Some frameworks read whatever is no letter or digit as `-`: such a name would be another header there than here.
     let plain = name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
-    !plain || BARRED.binary_search(&name).is_ok() || FAMILIES.iter().any(|it| name.starts_with(it))
+    let barred = BARRED.binary_search(&name).is_ok() || is_kept_from_answers(name);
+    !plain || barred || FAMILIES.iter().any(|it| name.starts_with(it))
 }
 
 /// Whether it shows who calls.
@@ -114,6 +105,10 @@ mod tests {
             "x-ratelimit-limit",
             "x-original-url",
             "set-cookie",
+            "credential-expires",
+            "dpop-nonce",
+            "proxy-authentication-info",
+            "refusal-reason",
         ] {
             assert!(is_barred(&name.parse().unwrap()), "{name}");
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use authn::dpop::NONCE;
 use authn::{Keyring, PayloadCheck};
 use bytes::Bytes;
-use catalog::{Catalog, Dialect, Profile};
-use domain::{Arrival, Call, Caller, KeyId, Moment, Tick};
+use catalog::{Catalog, DEPRECATION, Dialect, Profile, SUNSET};
+use domain::{Arrival, Call, Caller, KeyId, Moment, Tick, is_kept_from_answers};
 use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
@@ -331,13 +331,11 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     bare.eq_ignore_ascii_case("text/event-stream") && !headers.contains_key(CONTENT_ENCODING)
 }
 
-/// Whether a header of an upstream's answer must not reach the caller: what ends at this hop (RFC 9110 section 7.6.1), what
-/// only the gateway says, its limits among it, and what would lead callers past it.
+/// Whether a header of an upstream's answer must not reach the caller: what ends at this hop, and what only the gateway says,
+/// its limits among it.
 fn is_foreign(name: &HeaderName) -> bool {
     let name = name.as_str();
-    [OURS, "ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|it| name.starts_with(it))
-        || matches!(name, "keep-alive" | "proxy-authenticate" | "proxy-connection" | "te" | "trailer" | "upgrade")
-        || matches!(name, "alt-svc" | "refusal-reason")
+    [OURS, "ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|it| name.starts_with(it)) || is_kept_from_answers(name)
 }
 
 /// Whether `Connection` names a header. What delimits the body stays all the same.
@@ -381,6 +379,10 @@ impl<'a> Stamps<'a> {
         }
         let notices = self.catalog.zip(self.call).and_then(|(catalog, call)| catalog.notices(call, arrival.at.wall));
         for (name, value) in notices.into_iter().flatten() {
+            // Of these there is one each: when what is settled here ends, no API behind says.
+            if [DEPRECATION, SUNSET].contains(name) {
+                headers.remove(name);
+            }
             headers.append(name, value.clone());
         }
         if let Some(retires) = self.caller.and_then(|it| it.retires) {
