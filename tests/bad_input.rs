@@ -35,6 +35,7 @@ fn refused(world: &World, bytes: &[u8], status: u16, (code, step, reason): (&str
     let shown = String::from_utf8_lossy(bytes.get(..bytes.len().min(300)).unwrap_or_default()).into_owned();
     assert_eq!(answer.status, status, "{shown:?}: {answer}");
     assert!(rest.is_empty(), "more than one answer to {shown:?}: {}", String::from_utf8_lossy(&rest));
+    assert_eq!(answer.says("strict-transport-security"), "max-age=31536000", "{shown:?}: {answer}");
     world.check_refusal("novastraxis", &answer, Refusal { status, code, step, reason });
 }
 

@@ -26,7 +26,7 @@ use super::pace::{self, Pace};
 use super::settings::ConnectionSettings;
 
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+pub(crate) const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// The request id on every answer, where the clients of every API look for it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

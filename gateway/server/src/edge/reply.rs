@@ -6,8 +6,8 @@ use bytes::Bytes;
 use catalog::{Dialect, REFUSAL_REASON, Unidentified};
 use domain::Declined;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -22,9 +22,9 @@ use plugins::Stopped;
 use tokio::time::timeout;
 
 use super::accept::Head;
-use super::passing::{Passing, REQUEST_ID, Stamps};
+use super::passing::{HSTS, Passing, REQUEST_ID, Stamps};
 use super::status::status;
-use super::wire::{LINGER, LINGER_BYTES};
+use super::wire::{LINGER, LINGER_BYTES, Link};
 
 /// The most of an unread request body that is worth reading to keep its connection.
 const DRAIN: u64 = 64 * 1024;
@@ -144,6 +144,8 @@ pub(crate) async fn send(
     let profile = refused.call.as_ref().map(|it| catalog.profile(it)).or(counted);
     let mut headers = HeaderMap::new();
     insert(&mut headers, REQUEST_ID, &head.id.to_string());
+    // Also where nothing has arrived that could be stamped.
+    headers.extend(head.source.tls.then_some((STRICT_TRANSPORT_SECURITY, HSTS)));
     if let (Some(host), Some(arrival), None) = (host, arrival, &refused.call) {
         for (name, value) in host.notices(arrival).into_iter().flatten() {
             headers.append(name, value.clone());
@@ -303,10 +305,11 @@ fn own_reply(answer: &Answer) -> Option<catalog::Worded> {
 }
 
 /// Status, head and body of an answer on a connection that pingora gives up: written without its help.
-pub(crate) fn bare(answer: &Answer, dialect: &Dialect, id: &domain::RequestId) -> (u16, String, Bytes) {
+pub(crate) fn bare(answer: &Answer, dialect: &Dialect, link: &Link, id: &domain::RequestId) -> (u16, String, Bytes) {
     let worded = dialect.word_about("", status(answer), &answer.told(), id);
     let mut headers = HeaderMap::new();
     insert(&mut headers, REQUEST_ID, &id.to_string());
+    headers.extend(link.tls.then_some((STRICT_TRANSPORT_SECURITY, HSTS)));
     headers.extend(worded.headers);
     particular(answer, &mut headers);
     headers.insert(CONTENT_TYPE, worded.content_type);

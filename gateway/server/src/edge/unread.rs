@@ -39,7 +39,7 @@ impl Refuser for Edge {
             trail.asked_of(&profile.api.name);
         }
         trail.refuse(&answer);
-        let (status, head, body) = reply::bare(&answer, dialect, &id);
+        let (status, head, body) = reply::bare(&answer, dialect, link, &id);
         let ending = Ending { status: Some(status), bytes_out: body.len() as u64, whole: true, ..Ending::default() };
         trail.settle_at_once(ending);
         [head.into_bytes(), body.to_vec()].concat()
