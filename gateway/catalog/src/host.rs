@@ -88,14 +88,17 @@ impl Host {
     }
 
     /// The normal form of a path that was sent here. A slash of a parameter that takes the rest of its path may be encoded,
-    /// as clients encode whatever stands for one parameter. Two slashes in a row are one, but not where they could be of such
+    /// as clients encode whatever stands for one parameter, and no other. Two slashes in a row are one, but not where they could be of such
     /// a parameter: two keys would be one object.
     pub fn normal_path(&self, raw: &str) -> Result<NormalPath, PathRefused> {
         let bare = if self.paths == PathMode::Api { self.router.with_bare_slashes(raw) } else { None };
         let bare = bare.as_deref().unwrap_or(raw);
         let path = NormalPath::parse(bare, self.paths)?;
         let folded = self.paths == PathMode::Api && bare.as_bytes().windows(2).any(|it| it == b"//");
-        if folded && self.router.takes_rest(path.as_str()) { Err(PathRefused::Ambiguous) } else { Ok(path) }
+        // Of an API no encoded slash is left by now.
+        let hidden = self.paths == PathMode::Objects && self.router.hides_slash(path.as_str());
+        let unclear = hidden || folded && self.router.takes_rest(path.as_str());
+        if unclear { Err(PathRefused::Ambiguous) } else { Ok(path) }
     }
 
     /// The words for what belongs to no API in particular: those of the profile that names itself the fallback.

@@ -178,6 +178,12 @@ impl Router {
         self.rest(path, path.len()).is_some()
     }
 
+    /// Whether an encoded slash stands before such a parameter, or where there is none. Who decodes it first finds another bucket
+    /// in the path than was decided on.
+    pub(crate) fn hides_slash(&self, path: &str) -> bool {
+        path.find("%2F").is_some_and(|at| self.rest(path, at).is_none())
+    }
+
     /// Where such a parameter begins, at this place of the path or before it.
     fn rest(&self, path: &str, until: usize) -> Option<usize> {
         let (mut branch, mut at, mut rest) = (&self.root, 1, None);

@@ -49,6 +49,22 @@ fn a_literal_goes_before_a_parameter_and_a_parameter_before_the_rest() {
 }
 
 #[test]
+fn a_slash_is_encoded_only_in_what_takes_the_rest_of_the_path() {
+    let router = router(&["GET /", "GET /{bucket}", "PUT /{bucket}/{key+}"]);
+    for (path, hidden) in [
+        ("/b", false),
+        ("/b/k", false),
+        ("/b/a%2Fk", false),
+        ("/b/%2Fk/x%2F", false),
+        ("/b%2Fk", true),
+        ("/%2Fb/k", true),
+        ("/b%2F/a%2Fk", true),
+    ] {
+        assert_eq!(router.hides_slash(path), hidden, "{path}");
+    }
+}
+
+#[test]
 fn a_known_path_with_another_method_names_the_methods_it_has() {
     let router = router(&["POST /a", "GET /a", "DELETE /{x}"]);
     check(&router, "PUT /a", Err(NotFound::MethodNotAllowed("GET, POST".to_owned())));
