@@ -12,11 +12,13 @@ use tracing::{Span, debug};
 
 use crate::facts::{Ending, Facts, Person, Secured};
 use crate::settle::{self, Occasion};
-use crate::{Answer, Gateway, extend};
+use crate::{Answer, Configuration, Gateway, extend};
 
 /// Collects findings on the way, and leaves an entry behind even if the task dies.
 pub struct Trail {
     pub(crate) gateway: Arc<Gateway>,
+    /// The one that the request holds: what looks like a secret is what it says, from beginning to end.
+    configuration: Arc<Configuration>,
     pub(crate) facts: Facts,
     /// What the log says of the request, step by step, where somebody wants to know. Neither path nor address: whose they are
     /// is sealed in the entry.
@@ -83,13 +85,14 @@ pub(crate) trait Finding {
 
 impl Trail {
     /// Begins with what the head said.
-    pub fn begin(gateway: Arc<Gateway>, facts: Facts) -> Self {
+    pub fn begin(gateway: Arc<Gateway>, configuration: Arc<Configuration>, facts: Facts) -> Self {
         gateway.meters.begun.inc();
         gateway.meters.in_flight.inc();
         let span = tracing::debug_span!("request", id = %facts.id, api = Empty, operation = Empty, tenant = Empty, key = Empty);
         debug!(parent: &span, method = facts.method, host = facts.host, tls = facts.source.tls, "begun");
         Self {
             gateway,
+            configuration,
             facts,
             span,
             operation: None,
@@ -160,8 +163,7 @@ impl Trail {
 
     /// What is said of a request without the secrets that its sender may have put where a name belongs.
     fn printable(&mut self, detail: &str) -> String {
-        let configuration = self.gateway.configuration();
-        let told = configuration.catalog.without_keys(detail);
+        let told = self.configuration.catalog.without_keys(detail);
         let redacted = std::mem::take(&mut self.facts.redacted);
         self.facts.redacted = redacted.with("detail", told != detail);
         told.into_owned()
@@ -169,8 +171,7 @@ impl Trail {
 
     /// Notes the path of what it reads besides, as every path: without what looks like a secret.
     pub(crate) fn reading(&mut self, path: &str) {
-        let configuration = self.gateway.configuration();
-        let told = configuration.catalog.without_keys(path);
+        let told = self.configuration.catalog.without_keys(path);
         let redacted = std::mem::take(&mut self.facts.redacted);
         self.facts.redacted = redacted.with("reads", told != path);
         self.reads = Some(told.into_owned());

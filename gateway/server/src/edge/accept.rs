@@ -183,22 +183,20 @@ fn under<'a>(segment: Option<&str>, path: &'a str) -> Cow<'a, str> {
 }
 
 /// What is known of a head that never became a request: its first line.
-pub(crate) fn facts_of_line(gateway: &Gateway, link: &Link, id: RequestId) -> Facts {
+pub(crate) fn facts_of_line(catalog: &Catalog, link: &Link, (id, at): (RequestId, Moment)) -> Facts {
     let first = link.first_line();
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     // An absolute target may name a user and a password before the host.
     let (_, path) = asked(target.as_bytes(), &http::Uri::default());
     let path = path.unwrap_or_default();
-    let configuration = gateway.configuration();
-    let catalog = &configuration.catalog;
     let told = catalog.without_keys(&path);
     let name = link.name().unwrap_or_default();
     let host = catalog.without_keys(name);
     let named = method_name(method, catalog);
     Facts {
         id,
-        at: gateway.clock.now(),
+        at,
         redacted: Redacted::default()
             .with("method", named != method)
             .with("host", host != name)

@@ -101,7 +101,9 @@ impl Edge {
         let configuration = self.gateway.configuration();
         let welcome = self.welcome(accept::address(session), at.tick)?;
         let mut head = accept::Head::read(session, at, &self.gateway);
-        let trail = passing.trail.insert(Trail::begin(Arc::clone(&self.gateway), head.facts(&configuration.catalog)));
+        let facts = head.facts(&configuration.catalog);
+        let trail = Trail::begin(Arc::clone(&self.gateway), Arc::clone(&configuration), facts);
+        let trail = passing.trail.insert(trail);
         let (host, arrival) = match welcome.and_then(|()| head.arrive(&configuration.catalog, &self.bounds)) {
             Ok(arrived) => arrived,
             Err(answer) => {

@@ -34,7 +34,8 @@ impl Refuser for Edge {
         let host = link.name().and_then(|it| catalog.host(it));
         let dialect = host.map_or(catalog.unclaimed(), Host::dialect);
         let id = RequestId::draw(&*self.gateway.random);
-        let mut trail = Trail::begin(Arc::clone(&self.gateway), accept::facts_of_line(&self.gateway, link, id));
+        let facts = accept::facts_of_line(catalog, link, (id, self.gateway.clock.now()));
+        let mut trail = Trail::begin(Arc::clone(&self.gateway), Arc::clone(&configuration), facts);
         if let Some(profile) = host.and_then(|it| catalog.profiles().get(it.speaker())) {
             trail.asked_of(&profile.api.name);
         }
