@@ -131,7 +131,8 @@ fn whoever_was_given_leave_is_answered_though_the_body_is_bad_or_nobody_is_behin
             world.clouds.kill();
         }
         let body = body.to_string();
-        let more = format!("Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n", body.len());
+        let more =
+            format!("Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n", body.len());
         let mut connection = begin(&world, NVS, &head(&format!("POST {CHAT} HTTP/1.1"), NVS, &key, &more));
         assert_eq!(connection.any_head().status, 100, "{reason}");
         connection.send(body.as_bytes());

@@ -109,7 +109,11 @@ fn no_body_is_read_for_an_access_key_that_nobody_has() {
     connection.send(&unknown.bytes());
     let answer = connection.any_head().expect(401);
     let entry = world.gateway.entries().of(answer.says("x-request-id"));
-    assert_eq!((&entry["decision"]["reason"], &entry["bytes_in"]), (&json!("unknown_access_key"), &json!(0)), "{entry:#}");
+    assert_eq!(
+        (&entry["decision"]["reason"], &entry["bytes_in"]),
+        (&json!("unknown_access_key"), &json!(0)),
+        "{entry:#}"
+    );
     let mut connection = world.gateway.door().secure(API);
     connection.send(&waits.bytes());
     assert_eq!(connection.any_head().status, 100, "whose key it is was not asked to send the body");

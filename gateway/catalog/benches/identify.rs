@@ -47,7 +47,7 @@ fn requests(criterion: &mut Criterion) {
     });
     let told = Told::new("over_limit", "too many requests");
     criterion.bench_function("word a refusal", |it| {
-        it.iter(|| host.dialect().word(StatusCode::TOO_MANY_REQUESTS, black_box(&told), &list.id));
+        it.iter(|| host.dialect().word_about("", StatusCode::TOO_MANY_REQUESTS, black_box(&told), &list.id));
     });
     criterion.bench_function("load the five profiles", |it| it.iter(|| Catalog::load(black_box(&dir)).is_ok()));
 }

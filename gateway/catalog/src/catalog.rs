@@ -119,11 +119,6 @@ impl Catalog {
         there.filter(|it| it.api.name == call.operation.api).unwrap_or(&self.closed)
     }
 
-    /// The API that words what belongs to no API in particular on this host.
-    pub fn fallback(&self, host: &Host) -> &Profile {
-        self.profiles.get(host.fallback).unwrap_or(&self.closed)
-    }
-
     /// The surface of a call: its dialect and the service its signatures are made for.
     pub fn surface(&self, call: &Call) -> Option<&Surface> {
         self.profile(call).surfaces.get(self.kept(&call.operation)?.surface)

@@ -60,16 +60,6 @@ struct Row {
 }
 
 impl Dialect {
-    /// Words a refusal that concerns no particular resource.
-    pub fn word(&self, status: StatusCode, told: &Told, id: &RequestId) -> Worded {
-        self.worded(status, told, id, None)
-    }
-
-    /// Words a refusal of a request for `resource`, the path that was asked for.
-    pub fn word_about(&self, resource: &str, status: StatusCode, told: &Told, id: &RequestId) -> Worded {
-        self.worded(status, told, id, Some(resource))
-    }
-
     /// The header of every answer under which clients of this API look for its request id, and what it says; `None` where
     /// they look for `X-Request-Id`, which is there besides.
     pub fn request_id(&self, id: &RequestId) -> Option<(HeaderName, HeaderValue)> {
@@ -81,7 +71,8 @@ impl Dialect {
         format!("{}{id}", self.request_id_prefix)
     }
 
-    fn worded(&self, status: StatusCode, told: &Told, id: &RequestId, resource: Option<&str>) -> Worded {
+    /// Words a refusal of a request for `resource`, the path that was asked for; empty where it has no normal form.
+    pub fn word_about(&self, resource: &str, status: StatusCode, told: &Told, id: &RequestId) -> Worded {
         let reason = self.reasons.get(told.reason);
         let row = self.row(reason.and_then(|it| it.status).unwrap_or(status));
         let request_id = self.request_id_text(id);
@@ -91,7 +82,7 @@ impl Dialect {
             message: pick(reason, row, |it| it.message.as_deref()).unwrap_or(&told.message),
             request_id: &request_id,
             param: told.param.as_deref(),
-            resource,
+            resource: Some(resource),
         });
         let status = pick(reason, row, |it| it.status).unwrap_or(status);
         let content_type = self.content_type.clone();

@@ -86,6 +86,7 @@ impl<V: Fades> Bounded<V> {
         self.shard(name)?.seats.find(name.0, |it| it.name == name).map(|it| see(&it.value))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|it| lock(it).seats.len()).sum()
     }

@@ -66,12 +66,7 @@ impl Limiter {
         self.shield.failed(source, now);
     }
 
-    /// Whether an address has failed so often that only cheap and certain work goes on for it.
-    pub fn failures_spent(&self, source: IpAddr, now: Tick) -> bool {
-        self.failures_refusal(source, now).is_some()
-    }
-
-    /// The refusal for whatever is not cheap and certain, once [`Self::failures_spent`].
+    /// The refusal for whatever is not cheap and certain, once an address has failed so often that nothing else goes on for it.
     pub fn failures_refusal(&self, source: IpAddr, now: Tick) -> Option<Shielded> {
         self.shield.failures_spent(source, now)
     }
@@ -108,7 +103,7 @@ impl Limiter {
     }
 
     /// Spends `cost` requests at once, or none of them.
-    pub fn admit_cost(
+    fn admit_cost(
         &self,
         cost: NonZeroU32,
         tier: &Arc<Tier>,
@@ -122,16 +117,6 @@ impl Limiter {
             }
             record.admit(cost.get(), at)
         })
-    }
-
-    /// How many counters are held now.
-    pub fn counters(&self) -> usize {
-        self.counters.len()
-    }
-
-    /// How many source addresses are remembered now.
-    pub fn addresses(&self) -> usize {
-        self.shield.len()
     }
 }
 

@@ -109,9 +109,10 @@ mod tests {
     #[test]
     fn what_is_not_written_has_its_default() {
         assert_eq!(toml::from_str::<LimitsSettings>("").unwrap(), LimitsSettings::default());
-        let read: LimitsSettings =
-            toml::from_str("counters = 5\n[shield]\nrate = 7\nrefusals = 100\nfailures_window = \"2m\"\nlongest_delay = \"0s\"")
-                .unwrap();
+        let read: LimitsSettings = toml::from_str(
+            "counters = 5\n[shield]\nrate = 7\nrefusals = 100\nfailures_window = \"2m\"\nlongest_delay = \"0s\"",
+        )
+        .unwrap();
         assert_eq!((read.counters.get(), read.shield.rate.get(), read.shield.burst), (5, 7, BURST));
         assert_eq!((read.shield.refusals, read.shield.failures_window), (MOST_REFUSALS, Duration::from_mins(2)));
         assert_eq!(read.shield.longest_delay, Duration::ZERO);

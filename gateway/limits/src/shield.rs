@@ -156,6 +156,7 @@ impl Shield {
         })?
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.addresses.len()
     }

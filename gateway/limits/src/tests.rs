@@ -168,7 +168,7 @@ fn a_counter_forgotten_for_want_of_room_is_the_one_longest_idle() {
     for (id, now) in [("a", 0), ("b", 1), ("a", 2), ("c", 3)] {
         asker.ask_as(id, &tier, now).unwrap();
     }
-    assert_eq!(asker.limiter.counters(), 2);
+    assert_eq!(asker.limiter.counters.len(), 2);
     assert_eq!(asker.ask_as("a", &tier, 4).unwrap().remaining(), 7);
     assert_eq!(asker.ask_as("b", &tier, 5).unwrap().remaining(), 9);
 }
@@ -245,23 +245,23 @@ fn an_ipv6_subscriber_is_one_address_and_a_mapped_one_is_ipv4() {
     assert_eq!(spend("2001:db8:0:2::1"), 4_000);
     assert_eq!(spend("::ffff:192.0.2.1"), 4_000);
     assert_eq!(spend(CROWD), 0);
-    assert_eq!(limiter.addresses(), 3);
+    assert_eq!(limiter.shield.len(), 3);
 }
 
 #[test]
 fn twenty_failures_in_a_minute_spend_the_budget_until_the_first_is_a_minute_old() {
     let (limiter, source) = shielded();
     let at = |seconds: u64| Tick::from_nanos(seconds * SECOND);
-    assert!(!limiter.failures_spent(source, at(0)));
+    assert!(!limiter.failures_refusal(source, at(0)).is_some());
     (0..19).for_each(|second| limiter.failed_credential(source, at(second)));
-    assert!(!limiter.failures_spent(source, at(19)));
+    assert!(!limiter.failures_refusal(source, at(19)).is_some());
     limiter.failed_credential(source, at(19));
-    assert!(limiter.failures_spent(source, at(20)));
+    assert!(limiter.failures_refusal(source, at(20)).is_some());
     assert_eq!(limiter.failures_refusal(source, at(20)).unwrap().retry_after(), Duration::from_secs(40));
-    assert!(limiter.failures_spent(source, at(59)));
-    assert!(!limiter.failures_spent(source, at(60)));
+    assert!(limiter.failures_refusal(source, at(59)).is_some());
+    assert!(!limiter.failures_refusal(source, at(60)).is_some());
     limiter.failed_credential(source, at(60));
-    assert!(limiter.failures_spent(source, Tick::from_nanos(61 * SECOND - 1)), "20 since second 1");
+    assert!(limiter.failures_refusal(source, Tick::from_nanos(61 * SECOND - 1)).is_some(), "20 since second 1");
 }
 
 #[test]

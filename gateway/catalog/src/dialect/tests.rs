@@ -39,7 +39,7 @@ fn header<'a>(worded: &'a Worded, name: &HeaderName) -> Option<&'a str> {
 fn a_refusal_is_worded_by_its_status() {
     let dialect = read(&written(BODY, &rows(), "")).unwrap();
     let told = Told::new("invalid_parameter", "must be at most 100").about("per_page");
-    let worded = dialect.word(StatusCode::BAD_REQUEST, &told, &id());
+    let worded = dialect.word_about("", StatusCode::BAD_REQUEST, &told, &id());
     assert_eq!((worded.status, worded.content_type.to_str().unwrap()), (StatusCode::BAD_REQUEST, "application/json"));
     assert_eq!(
         std::str::from_utf8(&worded.body).unwrap(),
@@ -60,10 +60,10 @@ fn the_request_id_is_also_where_clients_of_the_api_look_for_it() {
     let (plain, named) = (read(&written(BODY, &rows(), "")).unwrap(), read(&named).unwrap());
     let name = HeaderName::from_static("x-amz-request-id");
     let shown = format!("req_{}", "ab".repeat(16));
-    assert_eq!(header(&named.word(StatusCode::FORBIDDEN, &told, &id()), &name), Some(&*shown));
+    assert_eq!(header(&named.word_about("", StatusCode::FORBIDDEN, &told, &id()), &name), Some(&*shown));
     assert_eq!(named.request_id(&id()).unwrap().1, *shown);
     assert_eq!(
-        (header(&plain.word(StatusCode::FORBIDDEN, &told, &id()), &name), plain.request_id(&id())),
+        (header(&plain.word_about("", StatusCode::FORBIDDEN, &told, &id()), &name), plain.request_id(&id())),
         (None, None)
     );
     let taken = written(BODY, &rows(), "").replacen("format", "request_id_header = \"Retry-After\"\nformat", 1);
@@ -77,16 +77,16 @@ fn a_reason_goes_before_a_status_and_a_status_before_what_the_room_told() {
     let rest = "[reason]\nip_not_allowed = { code = \"IP\" }\nrequest_time_skewed = { code = \"Skew\", message = \"late\", status = 403 }";
     let dialect = read(&written(BODY, &rows, rest)).unwrap();
 
-    let ip = dialect.word(StatusCode::FORBIDDEN, &Told::new("ip_not_allowed", "not from there"), &id());
+    let ip = dialect.word_about("", StatusCode::FORBIDDEN, &Told::new("ip_not_allowed", "not from there"), &id());
     assert_eq!(body(&ip)["error"]["code"], "IP");
     assert_eq!(body(&ip)["error"]["type"], "t403");
     assert_eq!(body(&ip)["error"]["message"], "not from there");
 
-    let missing = dialect.word(StatusCode::UNAUTHORIZED, &Told::new("no_credential", "show one"), &id());
+    let missing = dialect.word_about("", StatusCode::UNAUTHORIZED, &Told::new("no_credential", "show one"), &id());
     assert_eq!(body(&missing)["error"]["message"], "one text for all");
     assert_eq!(body(&missing)["error"]["param"], serde_json::Value::Null);
 
-    let late = dialect.word(StatusCode::UNAUTHORIZED, &Told::new("request_time_skewed", "your clock"), &id());
+    let late = dialect.word_about("", StatusCode::UNAUTHORIZED, &Told::new("request_time_skewed", "your clock"), &id());
     assert_eq!((late.status, &body(&late)["error"]["message"]), (StatusCode::FORBIDDEN, &"late".into()));
 }
 
@@ -95,7 +95,7 @@ fn a_status_may_be_answered_with_another() {
     let mut rows = rows();
     rows[9] = "429 = { code = \"SlowDown\", type = \"t\", status = 503 }".to_owned();
     let dialect = read(&written(BODY, &rows, "")).unwrap();
-    let slow = dialect.word(StatusCode::TOO_MANY_REQUESTS, &Told::new("over_limit", "slow down"), &id());
+    let slow = dialect.word_about("", StatusCode::TOO_MANY_REQUESTS, &Told::new("over_limit", "slow down"), &id());
     assert_eq!((slow.status, &body(&slow)["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"SlowDown".into()));
 }
 
@@ -103,8 +103,9 @@ fn a_status_may_be_answered_with_another() {
 fn a_reason_with_a_status_of_its_own_looks_like_that_status_and_hides_its_name() {
     let rest = "[reason]\ntenant_mismatch = { status = 404, message = \"Not found.\" }";
     let dialect = read(&written(BODY, &rows(), rest)).unwrap();
-    let hidden = dialect.word(StatusCode::FORBIDDEN, &Told::new("tenant_mismatch", "another tenant's"), &id());
-    let honest = dialect.word(StatusCode::NOT_FOUND, &Told::new("unknown_path", "Not found."), &id());
+    let hidden =
+        dialect.word_about("", StatusCode::FORBIDDEN, &Told::new("tenant_mismatch", "another tenant's"), &id());
+    let honest = dialect.word_about("", StatusCode::NOT_FOUND, &Told::new("unknown_path", "Not found."), &id());
     assert_eq!((hidden.status, &hidden.body), (honest.status, &honest.body));
     assert_eq!(header(&hidden, &REFUSAL_REASON), None);
 }
@@ -113,14 +114,15 @@ fn a_reason_with_a_status_of_its_own_looks_like_that_status_and_hides_its_name()
 fn a_status_nobody_foresaw_is_worded_as_the_plainest_of_its_class() {
     let dialect = read(&written(BODY, &rows(), "")).unwrap();
     for (status, code) in [(StatusCode::IM_A_TEAPOT, "c400"), (StatusCode::NOT_IMPLEMENTED, "c500")] {
-        let worded = dialect.word(status, &Told::new("odd", "odd"), &id());
+        let worded = dialect.word_about("", status, &Told::new("odd", "odd"), &id());
         assert_eq!((worded.status, &body(&worded)["error"]["code"]), (status, &code.into()));
     }
 }
 
 #[test]
 fn the_gateway_has_words_of_its_own_for_a_host_nobody_claims() {
-    let worded = Dialect::plain().word(StatusCode::NOT_FOUND, &Told::new("unknown_host", "no API here"), &id());
+    let worded =
+        Dialect::plain().word_about("", StatusCode::NOT_FOUND, &Told::new("unknown_host", "no API here"), &id());
     let expected = serde_json::json!({"error": {"message": "no API here", "request_id": format!("req_{}", id())}});
     assert_eq!(body(&worded), expected);
 }
@@ -151,7 +153,7 @@ fn a_table_with_a_hole_in_it_is_refused() {
 fn a_body_without_a_code_needs_none_in_its_rows() {
     let rows: Vec<String> = STATUSES.iter().map(|it| format!("{it} = {{}}")).collect();
     let dialect = read(&written(r#"{"error": "{message}"}"#, &rows, "")).unwrap();
-    let worded = dialect.word(StatusCode::GONE, &Told::new("gone", "expired"), &id());
+    let worded = dialect.word_about("", StatusCode::GONE, &Told::new("gone", "expired"), &id());
     assert_eq!(&worded.body[..], br#"{"error":"expired"}"#);
 }
 
@@ -162,7 +164,7 @@ proptest! {
     ) {
         let dialect = read(&written(BODY, &rows(), "")).unwrap();
         let told = Told { reason: "r", message: message.clone().into(), param: param.clone() };
-        let worded = dialect.word(StatusCode::from_u16(status).unwrap(), &told, &id());
+        let worded = dialect.word_about("", StatusCode::from_u16(status).unwrap(), &told, &id());
         let row = if STATUSES.contains(&status) { status } else if status < 500 { 400 } else { 500 };
         prop_assert_eq!(body(&worded), serde_json::json!({"error": {
             "code": format!("c{row}"), "type": format!("t{row}"), "message": message, "param": param, "id": format!("req_{}", id()),
@@ -174,7 +176,7 @@ proptest! {
 fn a_body_may_be_said_to_be_something_more_particular_of_its_format() {
     let text = |said: &str| format!("content_type = \"{said}\"\n{}", written(BODY, &rows(), ""));
     let dialect = read(&text("application/problem+json")).unwrap();
-    let worded = dialect.word(StatusCode::NOT_FOUND, &Told::new("not_found", "no"), &id());
+    let worded = dialect.word_about("", StatusCode::NOT_FOUND, &Told::new("not_found", "no"), &id());
     assert_eq!(worded.content_type, "application/problem+json");
     for bad in ["application/problem+xml", "text/json", "application/problemjson", "application/a b+json", "json", ""] {
         let faults = read(&text(bad)).unwrap_err();
@@ -196,7 +198,7 @@ fn a_client_of_the_issuer_is_refused_in_the_words_of_oauth_with_the_request_id_o
         (503, "temporarily_unavailable"),
     ] {
         let told = Told::new("too_many_tries", "Wait \"a\" while.");
-        let worded = dialect.word(StatusCode::from_u16(status).unwrap(), &told, &id());
+        let worded = dialect.word_about("", StatusCode::from_u16(status).unwrap(), &told, &id());
         assert_eq!(worded.status.as_u16(), status);
         let expected = serde_json::json!({ "error": error, "error_description": "Wait \"a\" while." });
         assert_eq!(body(&worded), expected);

@@ -51,7 +51,7 @@ fn two_apis_share_a_host_and_are_told_apart_by_path() {
     }
     let unknown = arrival("GET", "api.cloudnexus.io/v2/nothing");
     assert!(matches!(identify(&catalog, &unknown), Err(Unidentified::UnknownPath)));
-    assert_eq!(catalog.fallback(host(&catalog, &unknown)).api.name.as_str(), "cloudnexus");
+    assert_eq!(catalog.profiles()[host(&catalog, &unknown).speaker()].api.name.as_str(), "cloudnexus");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn a_sixth_api_refuses_in_its_own_words() {
     let (_dir, catalog) = six();
     let id = RequestId::from_bytes([1; 16]);
     let word = |status, told: &Told| {
-        let worded = catalog.host("books.example.org").unwrap().dialect().word(status, told, &id);
+        let worded = catalog.host("books.example.org").unwrap().dialect().word_about("", status, told, &id);
         assert_eq!(worded.content_type, "application/xml");
         String::from_utf8(worded.body.to_vec()).unwrap()
     };
@@ -160,7 +160,7 @@ fn a_sixth_api_refuses_in_its_own_words() {
     let invalid = catalog.validate_head(&call, &bad).unwrap_err();
     let worded = word(StatusCode::BAD_REQUEST, &invalid.told());
     assert!(worded.contains("<where>lang</where><no>1</no>") && !worded.contains("fr"), "{worded}");
-    assert_eq!(catalog.dialect(&call).word(StatusCode::BAD_REQUEST, &invalid.told(), &id).body, worded);
+    assert_eq!(catalog.dialect(&call).word_about("", StatusCode::BAD_REQUEST, &invalid.told(), &id).body, worded);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_path_that_one_api_of_a_shared_host_knows_is_refused_in_its_words() {
         let refusal = identify(&catalog, &arrival).unwrap_err();
         let (words, speaker) = host(&catalog, &arrival).words(&refusal, &arrival);
         assert_eq!(catalog.profiles()[speaker].api.name.as_str() == "films", path != "loans");
-        let worded = words.word(StatusCode::NOT_FOUND, &refusal.told(), &arrival.id);
+        let worded = words.word_about("", StatusCode::NOT_FOUND, &refusal.told(), &arrival.id);
         String::from_utf8(worded.body[..6].to_vec()).unwrap()
     };
     assert_eq!(refused("PATCH", "loans"), "<fault");

@@ -335,7 +335,8 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// its limits among it.
 fn is_foreign(name: &HeaderName) -> bool {
     let name = name.as_str();
-    [OURS, "ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|it| name.starts_with(it)) || is_kept_from_answers(name)
+    [OURS, "ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|it| name.starts_with(it))
+        || is_kept_from_answers(name)
 }
 
 /// Whether `Connection` names a header. What delimits the body stays all the same.

@@ -157,10 +157,10 @@ async fn wrong_secrets_are_counted_against_their_key_and_their_address() {
     assert_eq!(room.exchange(ACME.0, ACME.1).await.status, StatusCode::OK);
     let (source, tick) = ([203, 0, 113, 9].into(), room.kept.clock.tick());
     for number in 0..20 {
-        assert!(!room.kept.limiter.failures_spent(source, tick));
+        assert!(room.kept.limiter.failures_refusal(source, tick).is_none());
         let _ = room.exchange(&format!("AKID{number}"), "wrong").await;
     }
-    assert!(room.kept.limiter.failures_spent(source, tick));
+    assert!(room.kept.limiter.failures_refusal(source, tick).is_some());
 }
 
 #[tokio::test]
