@@ -97,7 +97,7 @@ fn whoever_was_given_leave_to_send_a_body_is_told_that_it_is_not_the_one_that_wa
 #[test]
 fn no_body_is_read_for_an_access_key_that_nobody_has() {
     let world = World::start();
-    let key = world.key("cloudnx", &["compute:CreateInstance"]);
+    let key = world.key("cloudnx", &["compute:write"]);
     let request = signed(&world, &key, "POST", API, "/compute/instances");
     let waits = request.header("Content-Length", "1000").header("Expect", "100-continue");
     let mut unknown = waits.clone();

@@ -252,14 +252,14 @@ fn an_ipv6_subscriber_is_one_address_and_a_mapped_one_is_ipv4() {
 fn twenty_failures_in_a_minute_spend_the_budget_until_the_first_is_a_minute_old() {
     let (limiter, source) = shielded();
     let at = |seconds: u64| Tick::from_nanos(seconds * SECOND);
-    assert!(!limiter.failures_refusal(source, at(0)).is_some());
+    assert!(limiter.failures_refusal(source, at(0)).is_none());
     (0..19).for_each(|second| limiter.failed_credential(source, at(second)));
-    assert!(!limiter.failures_refusal(source, at(19)).is_some());
+    assert!(limiter.failures_refusal(source, at(19)).is_none());
     limiter.failed_credential(source, at(19));
     assert!(limiter.failures_refusal(source, at(20)).is_some());
     assert_eq!(limiter.failures_refusal(source, at(20)).unwrap().retry_after(), Duration::from_secs(40));
     assert!(limiter.failures_refusal(source, at(59)).is_some());
-    assert!(!limiter.failures_refusal(source, at(60)).is_some());
+    assert!(limiter.failures_refusal(source, at(60)).is_none());
     limiter.failed_credential(source, at(60));
     assert!(limiter.failures_refusal(source, Tick::from_nanos(61 * SECOND - 1)).is_some(), "20 since second 1");
 }

@@ -273,8 +273,7 @@ impl Passing {
         let mut head: RespParts = std::mem::replace(response, blank).into();
         let nominates = head.headers.contains_key(CONNECTION);
         let foreign = head.headers.keys().filter(|it| is_foreign(it) || nominates && is_named(it, &head.headers));
-        let foreign: Vec<HeaderName> = foreign.cloned().collect();
-        for name in foreign {
+        for name in foreign.cloned().collect::<Vec<HeaderName>>() {
             head.headers.remove(&name);
         }
         // Whoever is not counted is told of no limit, least of all of one that the gateway does not hold anybody to. Where
@@ -331,8 +330,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     bare.eq_ignore_ascii_case("text/event-stream") && !headers.contains_key(CONTENT_ENCODING)
 }
 
-/// Whether a header of an upstream's answer must not reach the caller: what ends at this hop, and what only the gateway says,
-/// its limits among it.
+/// Whether a header of an upstream's answer ends here: what is of this hop, or only the gateway's to say, as its limits are.
 fn is_foreign(name: &HeaderName) -> bool {
     let name = name.as_str();
     [OURS, "ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|it| name.starts_with(it))
