@@ -16,13 +16,16 @@ pub(super) struct Shape {
 pub(super) const BASE_EVENT: Shape = Shape { uid: 0, name: "Base Event", category: 0, mapped: &[], fill: |_, _, _| () };
 
 pub(super) const EVENT_LOG_ACTIVITY: Shape =
-    Shape { uid: 1008, name: "Event Log Activity", category: 1, mapped: &["/reader", "/actor"], fill: event_log };
+    Shape { uid: 1008, name: "Event Log Activity", category: 1, mapped: &[ACTOR], fill: event_log };
 
 pub(super) const AUTHENTICATION: Shape =
-    Shape { uid: 3002, name: "Authentication", category: 3, mapped: CALL, fill: authentication };
+    Shape { uid: 3002, name: "Authentication", category: 3, mapped: ATTEMPT, fill: authentication };
 
 pub(super) const ENTITY_MANAGEMENT: Shape =
-    Shape { uid: 3004, name: "Entity Management", category: 3, mapped: &["/actor"], fill: entity_management };
+    Shape { uid: 3004, name: "Entity Management", category: 3, mapped: &[ACTOR], fill: entity_management };
+
+pub(super) const GROUP_MANAGEMENT: Shape =
+    Shape { uid: 3006, name: "Group Management", category: 3, mapped: &[ACTOR], fill: group_management };
 
 pub(super) const DEVICE_CONFIG_STATE_CHANGE: Shape =
     Shape { uid: 5019, name: "Device Config State Change", category: 5, mapped: &[], fill: config };
@@ -46,6 +49,34 @@ const CALL: &[&str] = &[
     "/bytes_out",
 ];
 
+/// The same of what shows who somebody is, or that they are nobody any more: a request, or a session.
+const ATTEMPT: &[&str] = &[
+    "/request/id",
+    METHOD,
+    "/request/host",
+    "/request/path",
+    "/request/api",
+    "/request/source",
+    "/auth/key",
+    "/status",
+    "/bytes_in",
+    "/bytes_out",
+    ACTOR,
+    TARGET,
+];
+
+/// Who has done something.
+const ACTOR: &str = "/actor";
+
+/// What it was done to.
+const TARGET: &str = "/target";
+
+/// Whose a session is, where it is that of a user.
+pub(super) const USER: &str = "/facts/user";
+
+/// The same, where it is that of a service account.
+pub(super) const ACCOUNT: &str = "/facts/account";
+
 /// The method of a request.
 pub(super) const METHOD: &str = "/request/method";
 
@@ -54,7 +85,7 @@ const NOBODY: &str = "unknown";
 
 fn event_log(entry: &Value, _: Option<&str>, event: &mut Map<String, Value>) {
     event.insert("log_name".to_owned(), "audit".into());
-    if let Some(reader) = text(entry, "/reader").or_else(|| text(entry, "/actor")) {
+    if let Some(reader) = text(entry, ACTOR) {
         event.insert("actor".to_owned(), json!({ "user": { "name": reader } }));
     }
 }
@@ -64,6 +95,11 @@ fn authentication(entry: &Value, subject: Option<&str>, event: &mut Map<String, 
     event.insert("service".to_owned(), json!({ "name": service }));
     event.insert("user".to_owned(), json!({ "uid": subject.unwrap_or(NOBODY) }));
     event.insert("is_remote".to_owned(), true.into());
+    let session = text(entry, TARGET).filter(|it| Some(it.as_str()) != subject);
+    if let Some(session) = session {
+        event.insert("session".to_owned(), json!({ "uid": session }));
+    }
+    actor(entry, event);
     http(entry, event);
     if let Some(source) = source(entry) {
         event.insert("src_endpoint".to_owned(), source);
@@ -74,7 +110,20 @@ fn entity_management(entry: &Value, subject: Option<&str>, event: &mut Map<Strin
     let kind = text(entry, "/class").unwrap_or_default();
     let kind = kind.split('.').next().unwrap_or_default().to_owned();
     event.insert("entity".to_owned(), json!({ "uid": subject.unwrap_or(NOBODY), "type_id": 99, "type": kind }));
-    if let Some(actor) = text(entry, "/actor") {
+    actor(entry, event);
+}
+
+fn group_management(entry: &Value, subject: Option<&str>, event: &mut Map<String, Value>) {
+    event.insert("group".to_owned(), json!({ "uid": subject.unwrap_or(NOBODY) }));
+    if let Some(user) = text(entry, USER) {
+        event.insert("user".to_owned(), json!({ "uid": user }));
+    }
+    actor(entry, event);
+}
+
+/// Who has done it.
+fn actor(entry: &Value, event: &mut Map<String, Value>) {
+    if let Some(actor) = text(entry, ACTOR) {
         event.insert("actor".to_owned(), json!({ "user": { "uid": actor } }));
     }
 }
@@ -87,6 +136,7 @@ fn lifecycle(entry: &Value, subject: Option<&str>, event: &mut Map<String, Value
     let class = text(entry, "/class").unwrap_or_default();
     let is_plugin = class.starts_with("plugin.");
     let name = if is_plugin { subject.unwrap_or(NOBODY) } else { "Portcullis" };
+    // Who has done it stays in `unmapped`: the class has no place for that.
     event.insert("app".to_owned(), json!({ "name": name, "uid": subject.unwrap_or(NOBODY) }));
 }
 
