@@ -3,7 +3,7 @@
 //! It outlives the process and not the machine: what is written is left to the system to bring to the disk. Where even
 //! that hangs, a thread of its own hangs with it, and whoever waits for a place is refused in the end.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
@@ -15,6 +15,7 @@ use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::field::{Fact, Field, facts};
 use crate::minimum::minimum;
 use crate::read::{Entries, ReadError};
 use crate::tag::{TAG, Tags};
@@ -294,21 +295,34 @@ fn read(place: &[u8], tags: &Tags) -> Option<UnderWay> {
     serde_json::from_slice(text).ok()
 }
 
-/// The ids that entries speak of: those of the write-ahead files, and the last ones before, as far as they are there.
-fn entered(log: &Path, left: &[(UnderWay, u32)]) -> Result<BTreeSet<Arc<str>>, ReadError> {
-    let mut entered = BTreeSet::new();
+/// The ids of requests that have an entry: among those of the write-ahead files, and the last ones before, as far as they are
+/// there.
+fn entered(log: &Path, left: &[(UnderWay, u32)]) -> Result<HashSet<String>, ReadError> {
+    let mut entered = HashSet::new();
     if left.is_empty() {
         return Ok(entered);
     }
+    let ids: HashSet<&str> = left.iter().map(|(it, _)| it.id.as_str()).collect();
     let first = wal::files(log)?.first().map_or(0, |(first, _)| *first);
     let behind = first.saturating_sub(BEHIND).max(minimum(log)?).min(first);
     let before = Entries::from(log, behind).map_while(Result::ok).take_while(|(seq, _)| *seq < first).map(Ok);
-    let ids: Vec<Arc<str>> = left.iter().map(|(it, _)| it.id.as_str().into()).collect();
     for entry in before.chain(Entries::from(log, first)) {
         let (_, entry) = entry?;
-        entered.extend(ids.iter().filter(|id| memchr::memmem::find(&entry, id.as_bytes()).is_some()).cloned());
+        entered.extend(request_of(&entry).filter(|it| ids.contains(it)).map(str::to_owned));
     }
     Ok(entered)
+}
+
+/// The id of the request that an entry is the one of. What a request has caused besides speaks of it as well.
+fn request_of(entry: &[u8]) -> Option<&str> {
+    let (mut id, mut is_request) = (None, false);
+    facts(entry, |fact| match fact {
+        Fact::Says(Field::Request, it) => id = Some(it),
+        Fact::Says(Field::Class, class) => is_request = class.starts_with("request."),
+        Fact::Says(..) | Fact::Time(_) => {}
+    })
+    .ok()?;
+    id.filter(|_| is_request)
 }
 
 #[cfg(test)]

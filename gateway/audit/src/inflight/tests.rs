@@ -106,3 +106,20 @@ async fn what_somebody_else_wrote_into_it_is_no_request() {
     std::fs::write(&file, [ours, forged, changed].concat()).unwrap();
     assert_eq!(open(folder.path()).1, [request("a1")]);
 }
+
+#[test]
+fn only_an_entry_of_the_request_itself_says_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, boot) = ("n".to_owned(), "b".to_owned());
+    let signer = crate::note::Signer::from_seed("test", &[1; 32]).unwrap();
+    let settings = crate::AuditSettings { reserve_bytes: 0, ..crate::AuditSettings::default() };
+    let (author, clock) = (crate::Author { node, boot }, Arc::new(domain::SystemClock::new()));
+    let (log, _) = crate::Log::open(folder.path(), settings, signer, author, clock).unwrap();
+    let _ = log.note(&request("a1").notice());
+    // Both are about something else: what one caused, and what somebody sent who knew its id.
+    let _ = log.note(&Notice::new("audit.read", Timestamp::from_seconds(0)).with("cause", "b2"));
+    let _ = log.note(&UnderWay { operation: "c3".to_owned(), ..request("d4") }.notice());
+    drop(log);
+    let left: Vec<(UnderWay, u32)> = ["a1", "b2", "c3"].into_iter().map(request).zip(0..).collect();
+    assert_eq!(entered(folder.path(), &left).unwrap(), HashSet::from(["a1".to_owned()]));
+}
