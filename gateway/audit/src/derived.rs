@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::disk;
 use crate::recover::{read_bundle, read_tile};
-use crate::tree::{self, FULL, Hash, Tile, bundle_path, index_of, root_of};
+use crate::tree::{self, FULL, Hash, Tile, bundle_path, index_of, push_entry, root_of};
 use crate::wal::{self, Frames};
 
 /// A file that is derived from entries, and whole.
@@ -89,8 +89,7 @@ fn ahead(log: &Path, index: u64) -> Option<Vec<u8>> {
     let skipped = usize::try_from(start - first).ok()?;
     let mut bundle = Vec::new();
     for (_, entry) in Frames::of(&bytes).skip(skipped).take(FULL) {
-        bundle.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
-        bundle.extend_from_slice(entry);
+        push_entry(&mut bundle, entry);
     }
     Some(bundle)
 }

@@ -16,7 +16,7 @@ use crate::read::{Entries, ReadError};
 use crate::recover::{read_bundle, read_tile};
 use crate::roots::{Next, Roots};
 use crate::silence::{Listener, Silence};
-use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path, root_of};
+use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path, push_entry, root_of};
 use crate::wal::{self, Frames};
 use crate::{disk, index};
 
@@ -97,8 +97,9 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
     Ok(it)
 }
 
-/// Derives tiles, indexes and bundles that a write-ahead file has anew, where they are missing or damaged. Nobody may be writing. Tiles only where entries and the
-/// hashes of what was pruned lead to the root that was signed for; gives how many files were put in place.
+/// Derives tiles, indexes and bundles that a write-ahead file has anew, where they are missing or damaged. Nobody may be
+/// writing. Tiles only where entries and the hashes of what was pruned lead to the root that was signed for; gives how many
+/// files were put in place.
 pub fn mend(log: &Path) -> Result<u64, Unproven> {
     let examined = examine(log)?;
     let mut mended = 0;
@@ -147,11 +148,7 @@ fn bundles(log: &Path, names: &[String]) -> Result<u64, Unproven> {
     for name in names {
         let Some(Derived::Bundle(index)) = Derived::at(Path::new(name)) else { continue };
         let mut bytes = Vec::new();
-        extent::bundle(log, index, |_, entry| {
-            // INVARIANT: no entry is longer than `MAX_ENTRY`.
-            bytes.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
-            bytes.extend_from_slice(entry);
-        })?;
+        extent::bundle(log, index, |_, entry| push_entry(&mut bytes, entry))?;
         disk::put_within(log, &log.join(name), &bytes)?;
     }
     Ok(names.len() as u64)

@@ -7,7 +7,7 @@ mod tiles;
 
 pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inclusion};
 pub use tiles::{FULL, Levels, Tile, path_of};
-pub(crate) use tiles::{bundle_path, index_of};
+pub(crate) use tiles::{bundle_path, index_of, push_entry};
 
 use aws_lc_rs::digest::{SHA256, digest};
 

@@ -88,8 +88,8 @@ impl Verified {
     }
 }
 
-/// Reads the whole log as far as it was not pruned, holds it to its checkpoints and to those that were kept elsewhere, and goes on after a fault to find
-/// the others.
+/// Reads the whole log as far as it was not pruned, holds it to its checkpoints and to those that were kept elsewhere, and
+/// goes on after a fault to find the others.
 pub fn verify(log: &Path, grounds: &Grounds) -> Result<Verified, ReadError> {
     let mut found = Found::default();
     // Before the entries: a gateway may be writing, and those come first there.

@@ -21,6 +21,13 @@ impl Tile {
     }
 }
 
+/// Adds an entry to a bundle, after its length in two bytes, the higher one first (C2SP tlog-tiles).
+pub(crate) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
+    // INVARIANT: no entry is longer than `MAX_ENTRY`.
+    bundle.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
+    bundle.extend_from_slice(entry);
+}
+
 /// The path of the bundle of entries with this number while it has `width` entries.
 pub(crate) fn bundle_path(index: u64, width: usize) -> String {
     partial(format!("tile/entries/{}", path_of(index)), width)
