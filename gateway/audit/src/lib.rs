@@ -83,7 +83,7 @@ pub use retention::{Age, Due, Pruned, Pruning, Unpruned, held_back, prune};
 pub use scan::{Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to};
 pub use sequencer::MAX_ENTRY;
 pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
-pub use show::{harmless, json_line};
+pub use show::{harmless, harmless_json, harmless_lines, json_line};
 pub use silence::Silence;
 pub use subjects::{LastSaid, Roll, Sealed, Shortfall, SubjectKey, SubjectKeys, Subjects};
 pub use succession::Keys;

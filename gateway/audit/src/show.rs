@@ -25,16 +25,27 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The same of what people read in several lines: what ends a line ends it still.
+pub fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+}
+
 /// A value as JSON in one line, with the same characters as JSON escapes: it is the same value to whoever reads it.
 pub fn json_line(value: &Value) -> String {
-    let text = value.to_string();
-    if !text.contains(acts) {
+    harmless_json(value.to_string())
+}
+
+/// JSON with the same characters as JSON escapes.
+pub fn harmless_json(text: String) -> String {
+    // What parts its lines is within no string: there it is written as an escape already.
+    let escaped = |it: char| acts(it) && it != '\n';
+    if !text.contains(escaped) {
         return text;
     }
-    // Outside of strings JSON has none of them, and a raw line feed none anywhere.
+    // Outside of strings JSON has none of the others.
     let mut out = String::with_capacity(text.len() + 16);
     for it in text.chars() {
-        if acts(it) {
+        if escaped(it) {
             for unit in it.encode_utf16(&mut [0; 2]) {
                 let _ = write!(out, "\\u{unit:04x}");
             }
@@ -73,6 +84,7 @@ mod tests {
         ] {
             assert_eq!(harmless(text), shown);
         }
+        assert_eq!(harmless_lines("a\u{9b}\r\n\u{202e}b\n"), "a\\u{9b}\\u{d}\n\\u{202e}b\n");
     }
 
     proptest! {
@@ -81,7 +93,10 @@ mod tests {
             let value = json!({ "a": text, "b": ["\u{1b}[2J\u{9b}1m\u{202e}\u{e0041}", text] });
             let line = json_line(&value);
             prop_assert!(!line.contains(acts));
-            prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+            prop_assert_eq!(&serde_json::from_str::<Value>(&line).unwrap(), &value);
+            let lines = harmless_json(serde_json::to_string_pretty(&value).unwrap());
+            prop_assert!(!lines.contains(|it| acts(it) && it != '\n') && lines.lines().count() > 4);
+            prop_assert_eq!(serde_json::from_str::<Value>(&lines).unwrap(), value);
         }
     }
 }

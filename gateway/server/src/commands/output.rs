@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use audit::{harmless, harmless_json, harmless_lines};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -35,7 +36,10 @@ impl Output {
     pub(crate) fn list<T: Rows + Serialize>(self, items: &[T]) -> anyhow::Result<()> {
         match self {
             Self::Json => json(&items),
-            Self::Table => print(&table(T::COLUMNS, &items.iter().map(Rows::row).collect::<Vec<_>>())),
+            Self::Table => {
+                let cells = |it: &T| it.row().iter().map(|it| harmless(it).into_owned()).collect();
+                print(&table(T::COLUMNS, &items.iter().map(cells).collect::<Vec<_>>()))
+            }
         }
     }
 
@@ -43,13 +47,13 @@ impl Output {
     pub(crate) fn one(self, item: &impl Serialize, words: &str) -> anyhow::Result<()> {
         match self {
             Self::Json => json(item),
-            Self::Table => print(&format!("{words}\n")),
+            Self::Table => print(&(harmless_lines(words) + "\n")),
         }
     }
 }
 
 fn json(item: &impl Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(item)?))
+    print(&(harmless_json(serde_json::to_string_pretty(item)?) + "\n"))
 }
 
 /// Prints to standard output. A reader that has left (`| head`) is no fault.
@@ -73,6 +77,8 @@ pub(crate) fn complain(cause: &anyhow::Error, output: Output) -> ExitCode {
         (Output::Json, None) => serde_json::json!({ "ok": false, "error": format!("{cause:#}") }).to_string(),
         (Output::Table, _) => format!("portcullis: {cause:#}"),
     };
+    // Neither words nor JSON on one line have anything else in them that a terminal acts on.
+    let text = if output == Output::Json { harmless_json(text) } else { harmless_lines(&text) };
     // Where standard error is gone there is nobody left to tell.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
     ExitCode::from(WRONG_USE)
@@ -80,7 +86,7 @@ pub(crate) fn complain(cause: &anyhow::Error, output: Output) -> ExitCode {
 
 /// Says something beside the answer, where scripts do not read it.
 pub(crate) fn remark(words: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "portcullis: {words}");
+    let _ = writeln!(std::io::stderr().lock(), "portcullis: {}", harmless_lines(words));
 }
 
 fn table(columns: &[&str], rows: &[Vec<String>]) -> String {

@@ -238,6 +238,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::commands::audit::verify;
 
     #[test]
     fn times_are_moments_or_so_long_ago() {
@@ -254,6 +255,14 @@ mod tests {
     #[test]
     fn no_line_for_people_acts_on_their_terminal() {
         let hostile = "\u{1b}]0;x\u{7}\r\n\u{9b}2J\u{202e}";
+        let acts = |it: char| (it.is_control() && it != '\n') || it == '\u{202e}';
+        for (words, told) in verify::told_of_hostile_names(hostile) {
+            assert!(!words.contains(acts) && words.contains("u{9b}2J"), "{words:?}");
+            assert!(words.lines().all(|it| !it.starts_with(r"\u{9b}")), "a line of its own: {words:?}");
+            let shown = audit::harmless_json(serde_json::to_string_pretty(&told).unwrap());
+            assert!(!shown.contains(acts), "{shown:?}");
+            assert!(!told["fault"].as_str().unwrap_or_default().contains(acts), "{told}");
+        }
         for entry in [
             json!({ "seq": 1, "time": hostile, "tenant": hostile, "status": 200, "decision": { "outcome": hostile, "reason": hostile },
                 "request": { "method": hostile, "path": hostile, "id": [hostile] } }),

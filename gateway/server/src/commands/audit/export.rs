@@ -183,7 +183,9 @@ impl CheckExport {
             Err(cause @ (Doubtful::Io { .. } | Doubtful::Unprovable)) => Err(cause.into()),
             Err(doubtful) => {
                 let verdict = serde_json::json!({ "ok": false, "fault": doubtful.to_string() });
-                output.one(&verdict, &format!("BROKEN: {doubtful}")).map(|()| ExitCode::FAILURE)
+                output
+                    .one(&verdict, &format!("BROKEN: {}", harmless(&doubtful.to_string())))
+                    .map(|()| ExitCode::FAILURE)
             }
         }
     }

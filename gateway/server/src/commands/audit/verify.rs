@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use audit::cosignature::{Quorum, WitnessKey};
 use audit::note::{Checkpoint, Verifier};
-use audit::{Broken, Grounds, Verdict, Verified};
+use audit::{Broken, Grounds, Verdict, Verified, harmless};
 use authn::SecretFiles;
 use clap::Args;
 use domain::{Clock as _, DeedClass, SystemClock};
@@ -186,7 +186,7 @@ impl Verify {
 fn told(found: &Verified, grounds: &Grounds) -> Told {
     let judged = |it| if found.is_good(it) { "good" } else { "broken" };
     let witnessed = found.witnessed.unwrap_or_default();
-    let fault = |it: &Broken| Fault { verdict: name(it.verdict()), entry: it.entry(), says: it.to_string() };
+    let fault = |it: &Broken| Fault { verdict: name(it.verdict()), entry: it.entry(), says: says(it) };
     Told {
         ok: found.faults.is_empty(),
         keys: found.keys.all().map(|(key, until)| Key { vkey: key.to_string(), until }).collect(),
@@ -209,11 +209,17 @@ fn told(found: &Verified, grounds: &Grounds) -> Told {
             unsigned: Range { first: found.signed, count: found.entries - found.signed },
         },
         first_bad: found.first_bad(),
-        fault: found.faults.first().map(ToString::to_string),
+        fault: found.faults.first().map(says),
         faults: found.faults.iter().map(fault).collect(),
         more_faults: found.more_faults,
-        remarks: found.remarks.clone(),
+        remarks: found.remarks.iter().map(|it| harmless(it).into_owned()).collect(),
     }
+}
+
+/// A fault in words. It names files of the folder and what entries say, and the folder may be somebody else's: neither may
+/// act on a terminal, or begin a line that looks like a verdict.
+fn says(fault: &Broken) -> String {
+    harmless(&fault.to_string()).into_owned()
 }
 
 fn name(verdict: Verdict) -> &'static str {
@@ -227,7 +233,7 @@ fn name(verdict: Verdict) -> &'static str {
 
 fn words(found: &Verified, grounds: &Grounds) -> String {
     if !found.faults.is_empty() {
-        let faults: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
+        let faults: Vec<String> = found.faults.iter().map(says).collect();
         let more = if found.more_faults > 0 { format!("\nand {} more", found.more_faults) } else { String::new() };
         return format!("BROKEN: {}{more}", faults.join("\nand: "));
     }
@@ -249,7 +255,7 @@ fn words(found: &Verified, grounds: &Grounds) -> String {
     });
     let keys = found.keys.all().filter_map(|(key, until)| Some((key, until?)));
     let keys = keys.map(|(key, until)| format!("\nkeys: after {until} entries another took over from {key}"));
-    let remarks = found.remarks.iter().map(|it| format!("\nremark: {it}"));
+    let remarks = found.remarks.iter().map(|it| format!("\nremark: {}", harmless(it)));
     let more: String = keys.chain(remarks).collect();
     format!("{good}{}{more}\n{witnessed}", pruned.unwrap_or_default())
 }
@@ -283,4 +289,20 @@ fn key_beside(log: &Path) -> anyhow::Result<Verifier> {
     let named = || format!("`{}`", file.display());
     let text = short_text(&file).with_context(named)?;
     text.trim().parse().with_context(named)
+}
+
+/// What is said of a log whose files and entries say this, in words and for scripts: once of its faults, and once of its
+/// remarks.
+#[cfg(test)]
+pub(super) fn told_of_hostile_names(hostile: &str) -> [(String, serde_json::Value); 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let key = audit::note::Signer::from_seed("test", &[7; 32]).unwrap().verifier();
+    let grounds = Grounds { kept: vec![(hostile.to_owned(), "none".to_owned())], ..Grounds::only(key) };
+    let mut found = audit::verify(folder.path(), &grounds).unwrap();
+    found.faults.push(Broken::NoEnd { seq: 1, said: hostile.to_owned() });
+    found.remarks.push(hostile.to_owned());
+    let shown = |it: &Verified| (words(it, &grounds), serde_json::to_value(told(it, &grounds)).unwrap());
+    let faults = shown(&found);
+    found.faults.clear();
+    [faults, shown(&found)]
 }

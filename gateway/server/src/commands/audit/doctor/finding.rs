@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use audit::harmless;
 use serde::Serialize;
 
 /// How bad it is.
@@ -25,12 +26,12 @@ pub(super) struct Finding {
 
 /// Nothing is to be done about it.
 pub(super) fn fine(what: &'static str, says: &str) -> Finding {
-    Finding { state: State::Ok, what, says: says.to_owned(), help: None }
+    Finding { state: State::Ok, what, says: harmless(says).into_owned(), help: None }
 }
 
 /// Something is to be done in time.
 pub(super) fn warning(what: &'static str, says: &str, help: &str) -> Finding {
-    Finding { state: State::Warning, what, says: says.to_owned(), help: Some(help.to_owned()) }
+    Finding { state: State::Warning, what, says: harmless(says).into_owned(), help: Some(help.to_owned()) }
 }
 
 /// Something is wrong.
