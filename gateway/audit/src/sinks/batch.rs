@@ -59,6 +59,9 @@ pub struct Batch {
     labels: Vec<Label>,
     /// The numbers of the first and the last; nothing where there are none.
     pub range: Option<(u64, u64)>,
+    /// The numbers of the first and the last that nobody can be given any more, because they were pruned; nothing where there
+    /// are none.
+    pub skipped: Option<(u64, u64)>,
     /// When the first entry that was looked at happened, as far as it says so.
     pub since: Option<Timestamp>,
     /// Whether there is an entry among them about anything but deliveries.
@@ -75,6 +78,7 @@ impl Batch {
             count: 0,
             labels: Vec::new(),
             range: None,
+            skipped: None,
             since: None,
             is_news: false,
             after: Cursor::default(),
@@ -85,7 +89,8 @@ impl Batch {
             let (seq, bytes) = match found {
                 // What is not there any more cannot be given; what compliance keeps of it stays where it is.
                 Err(ReadError::Pruned { minimum, .. }) if range.start < minimum && minimum < range.end => {
-                    return Self::read(log, minimum..range.end, wants);
+                    let left = Self::read(log, minimum..range.end, wants)?;
+                    return Ok(Self { skipped: Some((range.start, minimum - 1)), ..left });
                 }
                 other => other?,
             };

@@ -68,6 +68,12 @@ impl Told {
         standing(sink, acked, backlog, time).with("outcome", turn.as_str())
     }
 
+    /// The entry that says which entries a receiver was never given, and will not be: they were pruned while it was away.
+    pub fn skipped(sink: &str, acked: u64, backlog: u64, (first, last): (u64, u64), time: Timestamp) -> Notice {
+        let notice = standing(sink, acked, backlog, time).with("outcome", "skipped");
+        notice.with("first", first).with("last", last)
+    }
+
     /// The entry: to whom, how far it is accepted, how many entries are not, and why not.
     pub fn notice(sink: &str, acked: u64, backlog: u64, fault: Option<&str>, time: Timestamp) -> Notice {
         let outcome = if fault.is_some() { "failing" } else { "done" };

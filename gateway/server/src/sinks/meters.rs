@@ -17,6 +17,7 @@ pub(super) const OUTCOMES: [&str; 8] =
 #[derive(Clone)]
 pub(super) struct Meters {
     deliveries: IntCounterVec,
+    skipped: IntCounterVec,
 }
 
 /// How far one receiver is.
@@ -98,6 +99,12 @@ impl Meters {
             }
         }
         registry.register(Box::new(deliveries.clone()))?;
+        let help = "Entries that a receiver was never given, because they were pruned while it was away.";
+        let skipped = IntCounterVec::new(Opts::new("audit_sink_skipped_entries_total", help), &["sink"])?;
+        for sink in &sinks {
+            skipped.get_metric_with_label_values(&[sink.name.as_str()])?;
+        }
+        registry.register(Box::new(skipped.clone()))?;
         let help = "Entries on the disk that a receiver has not accepted.";
         let backlog = IntGaugeVec::new(Opts::new("audit_sink_backlog_entries", help), &["sink"])?;
         let help = "Age of the oldest entry that a receiver has not accepted.";
@@ -105,12 +112,17 @@ impl Meters {
         let help = "1 while strict operations are refused because of a required receiver.";
         let holding = IntGaugeVec::new(Opts::new("audit_sink_held", help), &["sink"])?;
         registry.register(Box::new(Standing { backlog, lag, held: holding, clock, horizon, sinks }))?;
-        Ok(Self { deliveries })
+        Ok(Self { deliveries, skipped })
     }
 
     /// Counts a delivery.
     pub(super) fn count(&self, sink: &str, outcome: &str) {
         self.deliveries.with_label_values(&[sink, outcome]).inc();
+    }
+
+    /// Counts entries that are given to nobody any more.
+    pub(super) fn skipped(&self, sink: &str, entries: u64) {
+        self.skipped.with_label_values(&[sink]).inc_by(entries);
     }
 }
 

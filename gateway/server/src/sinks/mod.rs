@@ -1,6 +1,6 @@
 //! Giving entries away as they are written: to files, to standard output, to machines elsewhere.
 //!
-//! No request waits for it, and nothing is ever passed over. Who does not accept entries is asked less often, and is given
+//! No request waits for it, and nothing is passed over in silence. Who does not accept entries is asked less often, and is given
 //! all of them once they do. Where somebody must have them, strict operations are held until they do.
 
 mod clerk;
@@ -98,6 +98,8 @@ struct Sink {
     progress: Arc<Progress>,
     meters: Meters,
     told: Told,
+    /// The first entry of the last range that was said to be pruned before it was given.
+    skipped: Option<u64>,
     failures: u32,
     gateway: Arc<Gateway>,
     horizon: Horizon,
@@ -143,6 +145,7 @@ impl Sinks {
             progress,
             meters: meters.clone(),
             told: Told::default(),
+            skipped: None,
             failures: 0,
             gateway: Arc::clone(gateway),
             horizon: horizon.clone(),
@@ -218,7 +221,11 @@ impl Sink {
         };
         self.progress.behind(batch.since.unwrap_or(clock.now().wall));
         let given = match self.give(&batch).await {
-            Ok(()) => self.keep(&batch).await,
+            Ok(()) => {
+                // Before it is taken note of: else a crash in between would leave nothing that says so.
+                self.say_skipped(&batch);
+                self.keep(&batch).await
+            }
             failed => failed,
         };
         let (pause, fault) = match given {
@@ -267,6 +274,23 @@ impl Sink {
             Way::Sent(collector) => collector.give(batch, (first, last), now.wall).await,
             Way::Published(publisher) => publisher.give(batch, now.tick).await,
         }
+    }
+
+    /// Says what was pruned before the receiver came back for it.
+    fn say_skipped(&mut self, batch: &Batch) {
+        let Some((first, last)) = batch.skipped.filter(|(first, _)| self.skipped != Some(*first)) else { return };
+        self.skipped = Some(first);
+        let sink = self.name.as_str();
+        tracing::error!(
+            sink,
+            first,
+            last,
+            "entries were pruned before this receiver was given them, and it never will be"
+        );
+        self.meters.skipped(sink, last - first + 1);
+        let backlog = self.horizon.end().saturating_sub(self.outbox.next());
+        let now = self.gateway.clock.now().wall;
+        let _ = self.gateway.log.note(&Told::skipped(sink, self.outbox.next(), backlog, (first, last), now));
     }
 
     /// Takes note of what was accepted. Until that is on the disk, it is given again.
