@@ -13,6 +13,9 @@ use crate::disk;
 /// The longest name of a hold.
 const LONGEST: usize = 64;
 
+/// What the name of a file ends with that says who has ended a hold last.
+const ENDED: &str = "released";
+
 /// The name of a hold: lower-case letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldName(String);
@@ -51,22 +54,34 @@ pub struct Hold {
     pub since: Timestamp,
 }
 
-/// Puts a hold in force, for certain. One of this name that is in force already stays as it is; says whether it is new.
+/// Puts a hold in force, for certain. One of this name that is in force already stays as it is; says whether this very one
+/// is in force: who was interrupted and places it again has placed it.
 pub fn place_hold(log: &Path, name: &HoldName, hold: &Hold) -> io::Result<bool> {
     let path = path(log, name);
     if path.exists() {
-        return Ok(false);
+        return Ok(read(&path)?.as_ref() == Some(hold));
     }
     disk::put_within(log, &path, &serde_json::to_vec(hold)?).map(|()| true)
 }
 
-/// Ends a hold. Says whether there was one.
-pub fn release_hold(log: &Path, name: &HoldName) -> io::Result<bool> {
-    match disk::take_away(&path(log, name)) {
+/// Ends a hold. Says whether there was one, or whether this very release has ended it before. `by` is who ends it, and when.
+pub fn release_hold(log: &Path, name: &HoldName, by: &Hold) -> io::Result<bool> {
+    let (path, ended) = (path(log, name), folder(log).join(format!("{name}.{ENDED}")));
+    if !path.exists() {
+        return Ok(read(&ended)?.as_ref() == Some(by));
+    }
+    // First, so that whoever is interrupted after the hold is gone finds who has ended it.
+    disk::put_within(log, &ended, &serde_json::to_vec(by)?)?;
+    match disk::take_away(&path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(cause) => Err(cause),
         Ok(()) => disk::sync_folder(&folder(log)).map(|()| true),
     }
+}
+
+/// What a file says of a hold; nothing where there is none, or nothing that can be read.
+fn read(path: &Path) -> io::Result<Option<Hold>> {
+    Ok(disk::read(path)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// The holds in force by their names, in order. One that says nothing that can be read is in force as well.
@@ -79,10 +94,9 @@ pub fn holds(log: &Path) -> io::Result<Vec<(String, Option<Hold>)>> {
     for it in found {
         let it = it?;
         let name = it.file_name().to_string_lossy().into_owned();
-        let hold = disk::read(&it.path())?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        // No name has a dot: one that was being placed when the process died was not placed.
+        // No name has a dot: one that was being placed when the process died was not placed, and one that has ended is none.
         if !name.contains('.') {
-            holds.push((name, hold));
+            holds.push((name, read(&it.path())?));
         }
     }
     holds.sort_by(|(one, _), (other, _)| one.cmp(other));

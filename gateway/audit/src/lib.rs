@@ -85,7 +85,7 @@ pub use sequencer::MAX_ENTRY;
 pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
 pub use show::{harmless, harmless_json, harmless_lines, json_line};
 pub use silence::Silence;
-pub use subjects::{LastSaid, Roll, Sealed, Shortfall, SubjectKey, SubjectKeys, Subjects};
+pub use subjects::{Asked, LastSaid, Roll, Sealed, Shortfall, SubjectKey, SubjectKeys, Subjects};
 pub use succession::Keys;
 pub use tail::Tail;
 pub use thin::thin;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use domain::Random;
+use domain::{Random, Timestamp};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -65,7 +65,26 @@ pub struct Subjects {
 #[serde(untagged, deny_unknown_fields)]
 enum Line {
     Key(KeyLine),
-    Erased { erased: String },
+    Erased(ErasedLine),
+}
+
+/// A key that was destroyed, and for whom: who tries a second time finds that it was done.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErasedLine {
+    erased: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked>,
+}
+
+/// The deed that asks for an erasure: its number, and when it was done, because those of another registry have the same numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Under which number it is kept.
+    pub number: u64,
+    /// When it was done.
+    pub time: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,8 +109,8 @@ impl SubjectKey {
         Some(Self { id, key: LessSafeKey::new(key.ok()?) })
     }
 
-    /// Seals what an entry says of a person: from where something was asked, and which path. `id` is the id of the request in bytes: it is drawn anew for each, so that no
-    /// nonce comes twice, but for the same words.
+    /// Seals what an entry says of a person: from where something was asked, and which path. `id` is the id of the request
+    /// in bytes: it is drawn anew for each, so that no nonce comes twice, but for the same words.
     ///
     /// INVARIANT: what is sealed for one request is always the same, because its id is the nonce.
     pub fn seal(&self, id: &[u8; 16], source: &str, path: &str, reads: Option<&str>) -> Option<Sealed> {
@@ -215,16 +234,32 @@ impl Subjects {
         *self.roll_mut()
     }
 
-    /// Destroys the key of a subject, here and on the disk, where only its id is left. Gives that; nothing where there was none. What is said of the
-    /// subject from now on is sealed with another.
-    pub fn erase(&self, tenant: &str, name: &str) -> io::Result<Option<String>> {
+    /// Destroys the key of a subject, here and on the disk, where only its id is left. Gives that; nothing where there was
+    /// none. What is said of the subject from now on is sealed with another.
+    pub fn erase(&self, tenant: &str, name: &str, asked: Asked) -> io::Result<Option<String>> {
         let Some(id) = self.known(tenant, name).map(|it| it.id.clone()) else { return Ok(None) };
-        let gone = self.erase_keys(&HashSet::from([id.clone()]))?;
+        let gone = self.destroy(&HashSet::from([id.clone()]), Some(asked))?;
         Ok((gone > 0).then_some(id))
+    }
+
+    /// The id of the key that was destroyed for this deed already, by a run that may have ended before that was entered.
+    pub fn erased_for(&self, asked: Asked) -> Option<String> {
+        let file = self.file();
+        let lines = file.as_ref().map(Lines::all).unwrap_or_default();
+        let erased = |line: &[u8]| match serde_json::from_slice(line) {
+            Ok(Line::Erased(it)) if it.asked == Some(asked) => Some(it.erased),
+            Ok(Line::Key(_) | Line::Erased(_)) | Err(_) => None,
+        };
+        // A cheap look first: of most lines it is not asked who asked.
+        lines.split(|it| *it == b'\n').filter(|it| memchr::memmem::find(it, b"\"asked\"").is_some()).find_map(erased)
     }
 
     /// Destroys the keys of these ids, as far as they are there. Says how many were.
     pub fn erase_keys(&self, ids: &HashSet<String>) -> io::Result<u64> {
+        self.destroy(ids, None)
+    }
+
+    fn destroy(&self, ids: &HashSet<String>, asked: Option<Asked>) -> io::Result<u64> {
         let mut file = self.file();
         let there = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let gone = there.values().flat_map(HashMap::values).filter(|it| ids.contains(&it.id)).count() as u64;
@@ -233,11 +268,11 @@ impl Subjects {
             // In the place of the key: which keys there ever were, and in which order, does not change.
             file.replace(|line| match serde_json::from_slice(line) {
                 Ok(Line::Key(it)) if ids.contains(&it.id) => {
-                    let mut said = serde_json::to_vec(&Line::Erased { erased: it.id.clone() }).ok()?;
+                    let mut said = serde_json::to_vec(&ErasedLine { erased: it.id.clone(), asked }).ok()?;
                     said.push(b'\n');
                     Some(said)
                 }
-                Ok(Line::Key(_) | Line::Erased { .. }) | Err(_) => None,
+                Ok(Line::Key(_) | Line::Erased(_)) | Err(_) => None,
             })?;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -283,7 +318,7 @@ fn read(path: &Path) -> io::Result<Found> {
             || io::Error::new(io::ErrorKind::InvalidData, format!("`{}` holds a line that is no key", path.display()));
         let line = match serde_json::from_slice(line).map_err(|_| bad())? {
             Line::Key(line) => line,
-            Line::Erased { erased: id } => {
+            Line::Erased(ErasedLine { erased: id, .. }) => {
                 drawn.push(id.clone());
                 erased.insert(id);
                 continue;
@@ -415,12 +450,19 @@ mod tests {
             entry["request"].get("source").cloned()
         };
         assert_eq!((opened("acme"), opened("globex")), (Some("his".into()), None), "a tenant opens its own only");
-        assert_eq!(subjects.erase("globex", "alice").unwrap(), None, "a tenant erases its own people only");
-        assert_eq!(subjects.erase("acme", "alice").unwrap().as_deref(), Some(sealed.key.as_str()));
-        assert_eq!(subjects.erase("acme", "alice").unwrap(), None);
+        let asked = Asked { number: 7, time: Timestamp::from_nanos(1_790_000_000_000_000_001) };
+        assert_eq!(subjects.erase("globex", "alice", asked).unwrap(), None, "a tenant erases its own people only");
+        assert_eq!(subjects.erased_for(asked), None);
+        assert_eq!(subjects.erase("acme", "alice", asked).unwrap().as_deref(), Some(sealed.key.as_str()));
+        assert_eq!(subjects.erase("acme", "alice", asked).unwrap(), None);
         assert!(!std::fs::read_to_string(&path).unwrap().contains("alice"));
         let later = subjects.key("acme", "alice", &random).unwrap();
         assert_eq!(later.open(&ID, &sealed.text), None);
+        // Whoever tries again finds what was done for them, whoever else has a number like theirs does not.
+        let again = Subjects::open(&path).unwrap();
+        assert_eq!(again.erased_for(asked).as_deref(), Some(sealed.key.as_str()));
+        assert_eq!(again.erased_for(Asked { time: Timestamp::from_nanos(5), ..asked }), None);
+        assert_eq!(again.erased_for(Asked { number: 8, ..asked }), None);
         let left = SubjectKeys::read(&path).unwrap();
         assert!(left.erased.contains(&sealed.key) && !left.is_lost(&sealed.key) && left.is_lost("0000"));
         let kept = left.keys;

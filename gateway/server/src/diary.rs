@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use audit::{Hold, HoldName, Notice};
+use audit::{Asked, Hold, HoldName, Notice};
 use aws_lc_rs::digest::{Context, SHA256, digest as sha256};
 use domain::{Deed, DeedClass, Moment};
 use identity::{DeedNumbers, Registry, StoreFault};
@@ -103,7 +103,7 @@ impl Diary {
             let mut newest = entered;
             for (id, deed) in &deeds {
                 if entered < *id {
-                    let Some(deed) = self.carried_out(deed) else { break };
+                    let Some(deed) = self.carried_out(*id, deed) else { break };
                     self.note_gap(*id);
                     let _ = log.note(&Notice::deed(*id, &deed));
                 }
@@ -166,7 +166,7 @@ impl Diary {
 
     /// What is left to the gateway to do is done before it is entered: only the process that seals can let go of a key.
     /// What cannot be done now is left for the next round.
-    fn carried_out(&self, deed: &Deed) -> Option<Deed> {
+    fn carried_out(&self, number: u64, deed: &Deed) -> Option<Deed> {
         if deed.class == DeedClass::Hold {
             return self.held(deed).inspect_err(|cause| tracing::error!(%cause, "a hold cannot be kept")).ok();
         }
@@ -178,6 +178,11 @@ impl Diary {
         };
         // Whom it was is not said: that is what was asked to be forgotten.
         let erased = Deed { target: None, ..deed.clone() };
+        let (subjects, asked) = (self.gateway.log.subjects(), Asked { number, time: deed.time });
+        if let Some(key) = subjects.erased_for(asked) {
+            // The run before was ended before it could enter what it had done.
+            return Some(erased.with("key", key));
+        }
         match audit::holds(self.gateway.log.folder()) {
             Ok(holds) if holds.is_empty() => {}
             Ok(_) => return Some(erased.refused("a legal hold is in force")),
@@ -186,7 +191,7 @@ impl Diary {
                 return None;
             }
         }
-        match self.gateway.log.subjects().erase(tenant.as_str(), name) {
+        match subjects.erase(tenant.as_str(), name, asked) {
             Ok(Some(key)) => Some(erased.with("key", key)),
             Ok(None) => Some(erased.refused(NOTHING_SEALED)),
             Err(cause) => {
@@ -201,11 +206,11 @@ impl Diary {
         let home = self.gateway.log.home();
         let (log, name) = (home.folder()?, deed.target.as_deref().unwrap_or_default());
         let Ok(name) = name.parse::<HoldName>() else { return Ok(deed.clone().refused("it has no name")) };
+        let tenant = deed.tenant.as_ref().map(ToString::to_string);
+        let hold = Hold { tenant, actor: deed.actor.clone(), since: deed.time };
         let (done, why_not) = if deed.action == "release" {
-            (audit::release_hold(log, &name)?, "there is no such hold")
+            (audit::release_hold(log, &name, &hold)?, "there is no such hold")
         } else {
-            let tenant = deed.tenant.as_ref().map(ToString::to_string);
-            let hold = Hold { tenant, actor: deed.actor.clone(), since: deed.time };
             (audit::place_hold(log, &name, &hold)?, "it is in force already")
         };
         Ok(if done { deed.clone() } else { deed.clone().refused(why_not) })

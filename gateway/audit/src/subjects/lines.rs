@@ -61,6 +61,11 @@ impl Lines {
         Ok(Self { path: path.to_owned(), text, open: None, astray: false, turn: 0 })
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[u8] {
+        &self.text
+    }
+
     /// One more line.
     pub(super) fn add(&mut self, line: &[u8]) -> io::Result<()> {
         self.go_on();

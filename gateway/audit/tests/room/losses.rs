@@ -201,7 +201,7 @@ async fn what_the_log_does_itself_is_not_taken_for_that_of_others() {
     };
     fill().await;
     let (name, hold) = ("case".parse::<HoldName>().unwrap(), Hold { tenant: None, actor: "a".to_owned(), since: NOW });
-    assert!(place_hold(&log, &name, &hold).unwrap() && release_hold(&log, &name).unwrap());
+    assert!(place_hold(&log, &name, &hold).unwrap() && release_hold(&log, &name, &hold).unwrap());
     let settings = RetentionSettings::of_days(1, 30).unwrap();
     let pruned = prune(&open, &settings, "test", Age::by_clock(NOW + 2 * DAY), PATIENCE).await.unwrap().unwrap();
     assert!(pruned.end > 0 && pruned.kept > 0, "{pruned:?}");

@@ -294,18 +294,27 @@ fn nothing_goes_while_a_hold_is_in_force() {
     let name = |it: &str| it.parse::<HoldName>().unwrap();
     let hold = Hold { tenant: Some("acme".to_owned()), actor: "os:test".to_owned(), since: after_days(3) };
     assert!(place_hold(log.path(), &name("case-1"), &hold).unwrap());
-    assert!(!place_hold(log.path(), &name("case-1"), &hold).unwrap());
+    // The same once more is no other one: who was interrupted has placed it.
+    assert!(place_hold(log.path(), &name("case-1"), &hold).unwrap());
+    for other in [Hold { actor: "os:bob".to_owned(), ..hold.clone() }, Hold { since: after_days(9), ..hold.clone() }] {
+        assert!(!place_hold(log.path(), &name("case-1"), &other).unwrap());
+    }
     place_hold(log.path(), &name("case-2"), &hold).unwrap();
     let refusal = |folder: &Path| Pruning::ready(folder, &policy(), Age::by_clock(day_after(1000))).unwrap_err();
     assert!(matches!(refusal(log.path()), Unpruned::Held(it) if it == "case-1"));
-    assert!(release_hold(log.path(), &name("case-1")).unwrap());
-    assert!(!release_hold(log.path(), &name("case-1")).unwrap());
+    let by = Hold { since: after_days(10), ..hold.clone() };
+    let later = Hold { since: after_days(11), ..hold.clone() };
+    assert!(!release_hold(log.path(), &name("case-0"), &by).unwrap());
+    assert!(release_hold(log.path(), &name("case-1"), &by).unwrap());
+    assert!(release_hold(log.path(), &name("case-1"), &by).unwrap(), "who was interrupted has ended it");
+    assert!(!release_hold(log.path(), &name("case-1"), &later).unwrap());
+    assert_eq!(holds(log.path()).unwrap().len(), 1);
     assert!(matches!(refusal(log.path()), Unpruned::Held(it) if it == "case-2"));
     assert_eq!(holds(log.path()).unwrap(), [("case-2".to_owned(), Some(hold.clone()))]);
     // One that nobody can read is one all the same.
     fs::write(log.path().join("holds/case-2"), "x").unwrap();
     assert!(matches!(refusal(log.path()), Unpruned::Held(_)));
-    release_hold(log.path(), &name("case-2")).unwrap();
+    release_hold(log.path(), &name("case-2"), &by).unwrap();
     // Placed after everything was made ready, and in time.
     let pruning = Pruning::ready(log.path(), &policy(), Age::by_clock(day_after(1000))).unwrap().unwrap();
     place_hold(log.path(), &name("case-3"), &hold).unwrap();

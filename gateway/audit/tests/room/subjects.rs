@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use audit::{AuditSettings, Author, Custody, LastSaid, Log, Notice, Shortfall, SubjectKeys, Subjects};
+use audit::{Asked, AuditSettings, Author, Custody, LastSaid, Log, Notice, Shortfall, SubjectKeys, Subjects};
 use domain::{Clock as _, Random, SystemClock, Timestamp};
 use serde_json::json;
 
@@ -43,7 +43,8 @@ fn sealed(log: &Log, key: &str) {
 }
 
 fn erase(log: &Log, name: &str) -> String {
-    let key = log.subjects().erase("acme", name).unwrap().unwrap();
+    let asked = Asked { number: 1, time: now() };
+    let key = log.subjects().erase("acme", name, asked).unwrap().unwrap();
     let entry = Notice::new("subject.erased", now()).with("action", "erase").with("outcome", "done");
     let _ = log.note(&entry.with("facts", json!({ "key": key })));
     key
