@@ -84,7 +84,7 @@ pub use scan::{Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to
 pub use sequencer::MAX_ENTRY;
 pub use settings::{AuditSettings, KeptShorter, RetentionSettings};
 pub use show::{harmless, harmless_json, harmless_lines, json_line};
-pub use silence::Silence;
+pub use silence::{SIGN_EVERY, Silence};
 pub use subjects::{Asked, LastSaid, Roll, Sealed, Shortfall, SubjectKey, SubjectKeys, Subjects};
 pub use succession::Keys;
 pub use tail::Tail;

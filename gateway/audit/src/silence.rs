@@ -13,6 +13,10 @@ use crate::notice::CONTROL;
 /// The class of a sign of life.
 pub(crate) const HEARTBEAT: &str = "heartbeat";
 
+/// After how many entries one is due whatever the clock says: half of what a start looks through for the last of them, so that
+/// none is behind what it looks at however many entries there are between two of them by the clock.
+pub const SIGN_EVERY: u64 = 32 * 1024;
+
 /// How often a gateway gives one, until its log says otherwise.
 const USUAL: Duration = Duration::from_secs(10);
 

@@ -13,7 +13,8 @@ use super::SubjectKeys;
 use crate::deeds::{self, SOURCE, deed};
 use crate::query::{Filter, Found, Query, Way};
 use crate::read::ReadError;
-use crate::silence::HEARTBEAT;
+use crate::silence::{HEARTBEAT, SIGN_EVERY};
+use crate::tree::FULL;
 use crate::{prove, view};
 
 /// The field of a sign of life.
@@ -24,6 +25,8 @@ const ERASED: &str = "subject.erased";
 
 /// How many bundles a start reads at most to find what was said last.
 const BUNDLES: usize = 256;
+
+const _: () = assert!(2 * SIGN_EVERY <= (BUNDLES * FULL) as u64, "a sign of life may be behind what a start reads");
 
 /// How many keys were drawn, how many of those were destroyed, and a digest of the ids of all in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +102,13 @@ impl LastSaid {
         let query = Query::new(log, 0, Filter::default(), Way::Scan)?;
         query.newest(1, |it| said.take(&it.bytes, it.seq < signed), || bundles.next().is_some())?;
         Ok(said)
+    }
+
+    /// Whether a sign of life was found. Without one nothing tells whether keys were lost, and little whether a registry is an
+    /// older one.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.roll.is_some()
     }
 
     /// Takes an entry in. Says whether it is a sign of life that says which keys there are.

@@ -65,6 +65,7 @@ fn a_file_of_keys_that_was_emptied_shortened_or_cut_is_found_by_the_signs_of_lif
         let _ = log.subjects().key("acme", name, &random).unwrap();
     }
     let _ = erase(&log, "bob");
+    assert!(!LastSaid::of(&home.join("audit")).unwrap().is_heard());
     beat(&log);
     // Many say nothing of anybody since.
     for _ in 0..600 {
@@ -72,6 +73,7 @@ fn a_file_of_keys_that_was_emptied_shortened_or_cut_is_found_by_the_signs_of_lif
     }
     drop(log);
     let whole = fs::read_to_string(&file).unwrap();
+    assert!(LastSaid::of(&home.join("audit")).unwrap().is_heard());
     assert_eq!(found(home), Shortfall::default());
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     let other = whole.replacen("\"id\":\"00", "\"id\":\"ff", 1);

@@ -80,6 +80,7 @@ pub(crate) fn open_log(
     let short = keys.held_to(&said, &folder).with_context(|| format!("audit log `{}`", folder.display()))?;
     start = if unsealed || short.is_lost { start.with("subjects", "missing") } else { start };
     start = if short.undone.is_empty() { start } else { start.with("undone", short.undone.len()) };
+    start = if is_heard(before, &said) { start } else { start.with("heartbeat", "missing") };
     if unsealed || short.is_lost {
         tracing::error!(
             "keys that seal what entries say of people are gone: nobody can read what they have sealed; restore the file"
@@ -120,6 +121,18 @@ pub(crate) fn open_log(
     // Not what the registry has let go of and the log has not: it was taken away, which the next deed brings to light.
     let let_go = entered.zip(registry).map(|(entered, registry)| entered.min(registry.let_go()));
     Ok((log, DeedsSoFar { entered, let_go }))
+}
+
+/// Whether the log says, of the runs before, what its keys and the registry are held to.
+fn is_heard(before: Before, said: &LastSaid) -> bool {
+    let heard = before == Before::Nothing || said.is_heard();
+    if !heard {
+        tracing::warn!(
+            "there is no signed sign of life among the newest entries: neither an older database nor lost keys of those \
+             whom entries speak of can be told for certain"
+        );
+    }
+    heard
 }
 
 /// Why a gateway does not begin with a registry: in what it has forgotten were keys and people that had been let go of.
