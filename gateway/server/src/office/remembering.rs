@@ -70,7 +70,10 @@ impl Remembering {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&beside, &self.0)
+        fs::rename(&beside, &self.0)?;
+        // Else a power cut could bring back what one that was stopped in order had left, and what was sent since would count
+        // as never seen.
+        self.0.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
     }
 }
 
