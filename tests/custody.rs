@@ -261,7 +261,14 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
     }
     assert!(!data.join("portcullis.db").exists(), "an empty one would pass for the one that was lost");
     put_back(&older, &data);
+    // Nor is anything changed in it: a start of its own would draw the key that is missing, and keep a deed of that.
+    let database = data.join("portcullis.db");
+    let counted = "SELECT (SELECT count(*) FROM token_keys) || ' ' || (SELECT count(*) FROM deeds)";
+    assert_eq!(sql(&database, "DELETE FROM token_keys"), "");
+    let before = sql(&database, counted);
     refused(&world, older_words);
+    assert!(before.starts_with("0 ") && sql(&database, counted) == before, "{before}");
+    put_back(&older, &data);
     // Each of these is a deed of its own, which would take the number of one that is missing.
     for _ in 0..6 {
         assert_eq!(faults(&world), ["deeds"]);
@@ -318,6 +325,17 @@ fn a_database_that_is_replaced_beneath_a_running_gateway_brings_nothing_back() {
     let told = world.gateway.command(&["api-keys", "revoke", &other.id]);
     assert!(told.code == 2 && listed(&world, &other) == 200, "{told:?}");
     assert_eq!(faults(&world), ["deeds"]);
+}
+
+/// What a statement gives in the database of a gateway that does not run.
+fn sql(database: &Path, statement: &str) -> String {
+    let script = "import sqlite3, sys\n\
+        it = sqlite3.connect(sys.argv[1], timeout=30)\n\
+        print(*(row[0] for row in it.execute(sys.argv[2])), end='')\n\
+        it.commit()\n";
+    let told = Command::new("python3").args(["-c", script]).arg(database).arg(statement).output().expect("an answer");
+    assert!(told.status.success(), "{told:?}");
+    String::from_utf8_lossy(&told.stdout).into_owned()
 }
 
 /// Writes one database over another where that lies, as a program for copies of databases does.

@@ -102,6 +102,8 @@ impl Office {
         let configuration = boot::configuration(&settings).map_err(Refused)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let desk = desk::open(&settings, Arc::clone(&clock)).await?;
+        // Before anything is changed: only who holds the log may, and only in a database that is no older than it.
+        let (log, deeds) = open_log(&settings, &clock, Some(&known_deeds(&**desk.identity.registry()).await?))?;
         desk.identity.tend_token_keys(clock.now().wall).await?;
         fit_to_roles(&desk.identity, &desk::terms(&configuration.catalog)).await?;
         let mut keys = KeyringBuilder::new();
@@ -110,7 +112,6 @@ impl Office {
         let issuer = desk.identity.issuer();
         issuer.take_in(&token_keys)?;
         let identity_tokens = desk::identity_tokens(&settings)?;
-        let (log, deeds) = open_log(&settings, &clock, Some(&known_deeds(&**desk.identity.registry()).await?))?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let peers = resolved(&configuration);
         let signers = Signers::read(&settings)?;
