@@ -24,8 +24,8 @@ const LATE: std::time::Duration = std::time::Duration::from_mins(1);
     after_help = "Looks and changes nothing, but for the entry that somebody looked, while a gateway runs or not. Whether entries are those that were signed for is for `portcullis audit verify`."
 )]
 pub(crate) struct Doctor {
-    /// Make tiles and indexes anew that are missing or damaged, and close to others what is for the owner alone. No gateway
-    /// may be running
+    /// Make bundles, tiles and indexes anew that are missing or damaged, as far as what they are made of is there, and close
+    /// to others what is for the owner alone. No gateway may be running
     #[arg(long)]
     fix: bool,
 }
