@@ -132,6 +132,38 @@ fn who_was_erased_stays_so_though_an_older_copy_of_the_keys_is_put_back() {
 }
 
 #[test]
+fn what_was_carried_out_just_before_a_crash_is_entered_as_done() {
+    let mut world = World::start();
+    let tenant = world.tenant("novastraxis");
+    let alice = ask(&world, &tenant, "alice");
+    assert!(world.gateway.stop().success());
+    let _ = world.gateway.command(&["audit", "erase", "--tenant", &tenant, "--subject", &alice]);
+    let _ = world.gateway.command(&["audit", "hold", "--name", "matter"]);
+    // As a run leaves it that is killed once both are done, and before it has entered them.
+    let all = "SELECT json_group_array(json_object('number', number, 'deed', json(deed))) FROM deeds";
+    let deeds: Value = serde_json::from_str(&sql(&world.gateway.data().join("portcullis.db"), all)).expect("deeds");
+    let of = |class: &str| {
+        let all = deeds.as_array().expect("a list").iter();
+        all.clone().find(|it| it["deed"]["class"] == class).expect("the deed").clone()
+    };
+    let (erasure, hold) = (of("subject.erased"), of("legal_hold.change"));
+    let key: Value = serde_json::from_str(&fs::read_to_string(subjects(&world)).expect("keys")).expect("one key");
+    let asked = json!({ "number": erasure["number"], "time": erasure["deed"]["time"] });
+    let line = json!({ "erased": key["id"], "asked": asked });
+    fs::write(subjects(&world), format!("{line}\n")).expect("the key is gone");
+    let holds = world.gateway.data().join("audit/holds");
+    fs::create_dir(&holds).expect("a folder");
+    let placed = json!({ "actor": hold["deed"]["actor"], "since": hold["deed"]["time"] });
+    fs::write(holds.join("matter"), placed.to_string()).expect("the hold");
+    world.gateway.start_again();
+    let entered = |class: &str| world.gateway.entries().of_kind(1, |it| it["class"] == class).remove(0);
+    let erased = entered("subject.erased");
+    assert_eq!((&erased["outcome"], &erased["facts"]["key"]), (&json!("done"), &key["id"]), "{erased:#}");
+    assert_eq!(entered("legal_hold.change")["outcome"], "done");
+    world.gateway.entries().assert_sound();
+}
+
+#[test]
 fn no_other_key_goes_on_with_a_log_whose_own_is_missing() {
     let mut world = World::start();
     assert!(world.gateway.stop().success());
