@@ -109,12 +109,10 @@ impl Office {
         let mut keys = KeyringBuilder::new();
         let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
         let token_keys = desk.identity.token_keys().await?;
-        let issuer = desk.identity.issuer();
+        let (issuer, identity_tokens) = (desk.identity.issuer(), desk::identity_tokens(&settings)?);
         issuer.take_in(&token_keys)?;
-        let identity_tokens = desk::identity_tokens(&settings)?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
-        let peers = resolved(&configuration);
-        let signers = Signers::read(&settings)?;
+        let (peers, signers) = (resolved(&configuration), Signers::read(&settings)?);
         let plugins = Arc::new(guests::open(&settings, Arc::clone(&clock))?);
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),

@@ -51,7 +51,7 @@ async fn a_reader_sees_its_own_tenant_whole_and_nothing_else() {
     });
     assert_eq!(answered.body["audit_logs"][0], expected);
     // Who was erased has neither address nor path.
-    let asked = audit::Asked { number: 1, time: domain::Timestamp::from_seconds(0) };
+    let asked = audit::Asked { number: 1, time: Timestamp::from_seconds(0) };
     assert!(room.kept.log.subjects().erase("acme", "key_1", asked).unwrap().is_some());
     let erased = room.ask("acme", "/audit?action=fails&limit=1").await.body["audit_logs"][0].take();
     assert_eq!((erased["id"].clone(), erased.get("source_ip"), erased.get("resource")), ("evt_9".into(), None, None));
