@@ -4,6 +4,8 @@
 #[path = "oauth/client.rs"]
 #[expect(dead_code, reason = "what is shared with the tests of the issuer has more than is needed here")]
 mod client;
+#[path = "providers/elsewhere.rs"]
+mod elsewhere;
 #[path = "providers/leaving.rs"]
 mod leaving;
 #[path = "providers/visitor.rs"]

@@ -32,6 +32,11 @@ const SECRET: usize = 43;
 /// Where people look after theirs.
 const PLACE: &str = "/oauth/passkeys";
 
+/// Where they sign in who come back there.
+const SIGN_IN_HERE: &str = "/oauth/login?continue=/oauth/passkeys";
+
+const TITLE: &str = "Your passkeys";
+
 /// Asks an authenticator for any passkey of this host, and sends the form with what it says.
 pub(super) const SIGN_IN: &str = "\
 const f=document.getElementById('passkey'),b=f.querySelector('button');\
@@ -60,6 +65,8 @@ f.elements.key.value=text(r.getPublicKey());f.elements.algorithm.value=r.getPubl
 const NOT_TAKEN: &str = "That passkey could not be taken. Try again.";
 const KNOWN: &str = "That passkey is registered already.";
 const MANY: &str = "There are as many passkeys as there may be. Remove one first.";
+const ELSEWHERE: &str = "You have signed in with the provider of one account. A passkey opens all that is yours here, so they alone \
+look after passkeys who have signed in here itself.";
 const NAMELESS: &str = "Give the passkey a name that you will know it by.";
 
 /// The browser before anybody has signed in with it: what it shows, and what it is to keep where it shows nothing.
@@ -117,26 +124,47 @@ pub(super) async fn prove(
     })
 }
 
-/// Whoever has signed in with this browser a moment ago, and what it shows.
-async fn fresh<'a>(
-    operations: &Operations,
-    question: &'a Question,
-) -> Result<Option<(BrowserSession, &'a str)>, Declined> {
-    let Ok(Some(shown)) = authn::cookie(&question.headers, BROWSER_COOKIE) else { return Ok(None) };
+/// Who sits at the browser, as far as they may look after passkeys.
+enum Sitting<'a> {
+    /// Somebody who has shown who they are to this issuer itself a moment ago; and what their browser shows.
+    Here(BrowserSession, &'a str),
+    /// Somebody of whom the provider of one tenant says who they are. A passkey is good in every tenant of its user, so
+    /// whoever runs that provider could make themself one for all the others.
+    Elsewhere,
+    /// Nobody, or somebody who has signed in too long ago.
+    Nobody,
+}
+
+async fn sitting<'a>(operations: &Operations, question: &'a Question) -> Result<Sitting<'a>, Declined> {
+    let Ok(Some(shown)) = authn::cookie(&question.headers, BROWSER_COOKIE) else { return Ok(Sitting::Nobody) };
     let issuer = operations.offered(question)?.issuer;
     let session = operations.books().identity().browser_session(shown, &issuer).await.map_err(failed)?;
     let now = operations.books().clock().now().wall;
-    Ok(session.filter(|it| is_fresh(it.authenticated, now)).map(|it| (it, shown)))
+    Ok(match session {
+        Some(session) if session.tenant.is_some() => Sitting::Elsewhere,
+        Some(session) if is_fresh(session.authenticated, now) => Sitting::Here(session, shown),
+        Some(_) | None => Sitting::Nobody,
+    })
 }
 
 fn to_sign_in() -> Response {
-    let place = HeaderValue::from_static("/oauth/login?continue=/oauth/passkeys");
-    (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response()
+    (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static(SIGN_IN_HERE))]).into_response()
+}
+
+/// They are told why, and are not led round in circles: the page for signing in leads on to this one.
+fn not_from_elsewhere() -> Response {
+    let main = Markup::new().fault(ELSEWHERE).raw("<p><a href=\"").text(SIGN_IN_HERE);
+    let page = Page::new(TITLE, main.raw("\">Sign in with a password or a passkey</a></p>"));
+    super::login::refused_page(page, &Declined::Beyond)
 }
 
 /// The passkeys of whoever has signed in.
 pub(super) async fn page(operations: &Operations, question: &Question) -> Result<Response, Declined> {
-    let Some((session, shown)) = fresh(operations, question).await? else { return Ok(to_sign_in()) };
+    let (session, shown) = match sitting(operations, question).await? {
+        Sitting::Here(session, shown) => (session, shown),
+        Sitting::Elsewhere => return Ok(not_from_elsewhere()),
+        Sitting::Nobody => return Ok(to_sign_in()),
+    };
     let page = page_of(operations, question, (&session.user, shown), None).await?;
     Ok(page.answer(StatusCode::OK))
 }
@@ -171,7 +199,7 @@ async fn page_of(
     main = main.hidden("client_data", "").hidden("authenticator_data", "").hidden("key", "").hidden("algorithm", "");
     main = main.field(&name).raw("<button>Add a passkey</button></form>");
     main = main.raw("<noscript><p>A passkey is added by a script, which this browser does not run.</p></noscript>");
-    Ok(Page::new("Your passkeys", main).with_script(REGISTER))
+    Ok(Page::new(TITLE, main).with_script(REGISTER))
 }
 
 /// Adds or removes one.
@@ -181,7 +209,11 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
     question.must_come_from([issuer.as_str()])?;
     let form = std::str::from_utf8(&question.body).map_err(|_| Declined::Parameter("body".to_owned()))?;
     let form = Asked::of(form)?;
-    let Some((session, shown)) = fresh(operations, question).await? else { return Ok(to_sign_in()) };
+    let (session, shown) = match sitting(operations, question).await? {
+        Sitting::Here(session, shown) => (session, shown),
+        Sitting::Elsewhere => return Ok(not_from_elsewhere()),
+        Sitting::Nobody => return Ok(to_sign_in()),
+    };
     let (user, identity) = (session.user.as_str(), operations.books().identity().clone().acting_for(&session.user));
     if let Some(id) = form.text("remove") {
         identity.remove_passkey(user, &id).await.map_err(|cause| match cause {
