@@ -1,15 +1,21 @@
 //! What the provider of one tenant says of somebody opens nothing of what they are in others.
 
+use acceptance::{Answer, Request};
+use serde_json::{Value, json};
+
 use crate::Scene;
-use crate::client::{NOVA, form, text};
+use crate::client::{Client, NOVA, form, text};
 use crate::visitor::Visitor;
 
 const PASSKEYS: &str = "/oauth/passkeys";
+const DEVICE: &str = "/oauth/device";
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Ann, who has a password here, is linked to an account of the provider of a tenant, and owns another tenant.
 struct Both {
     scene: Scene,
     password: String,
+    elsewhere: String,
 }
 
 impl Both {
@@ -26,7 +32,7 @@ impl Both {
         let elsewhere = scene.world.new_tenant("elsewhere");
         let owner = ["users", "set-roles", &user, "--tenant", &elsewhere, "--roles", "owner"];
         assert_eq!(gateway.command(&owner).code, 0);
-        Self { scene, password }
+        Self { scene, password, elsewhere }
     }
 
     /// Ann, or whoever runs the provider and says to be her.
@@ -43,6 +49,32 @@ impl Both {
         let fields = [("continue", onward), ("user", "ann@example.com"), ("password", &self.password)];
         assert_eq!(visitor.send(form(NOVA, "/oauth/login", &fields)).expect(303).says("location"), onward);
     }
+
+    fn device(&self, tenant: &str) -> Client {
+        Client::make(&self.scene.world, "novastraxis", tenant, &["--device", "--scopes", "openid,compute"])
+    }
+
+    #[track_caller]
+    fn begun(&self, client: &Client) -> Value {
+        let fields = [("client_id", client.id.as_str()), ("scope", "openid compute")];
+        self.scene.world.ask(&form(NOVA, "/oauth/device_authorization", &fields)).expect(200).json()
+    }
+
+    fn poll(&self, client: &Client, begun: &Value) -> Answer {
+        let code = text(begun, "device_code");
+        let fields = [("grant_type", GRANT), ("client_id", client.id.as_str()), ("device_code", &code)];
+        self.scene.world.ask(&form(NOVA, "/oauth/token", &fields))
+    }
+}
+
+fn typed(begun: &Value) -> Request {
+    form(NOVA, DEVICE, &[("user_code", &text(begun, "user_code"))])
+}
+
+fn allows(question: &Answer) -> Request {
+    let page = question.text();
+    let asked = page.split("name=\"asked\" value=\"").nth(1).and_then(|it| it.split('"').next()).expect("a question");
+    form(NOVA, DEVICE, &[("asked", asked), ("decision", "allow")])
 }
 
 #[test]
@@ -59,4 +91,25 @@ fn who_signs_in_at_the_provider_of_one_tenant_looks_after_no_passkeys() {
     }
     both.signs_in_here(&mut ann, PASSKEYS);
     assert!(ann.see(PASSKEYS).expect(200).text().contains("challenge"));
+}
+
+#[test]
+fn who_signs_in_at_the_provider_of_one_tenant_lets_no_device_of_another_in() {
+    let both = Both::new();
+    let (theirs, own) = (both.device(&both.elsewhere), both.device(&both.scene.tenant));
+    let mut ann = both.through_the_provider();
+    let begun = both.begun(&theirs);
+    let told = ann.send(typed(&begun)).expect(400);
+    assert!(told.text().contains("the provider of another account"), "{told}");
+    // Nor by answering what she was asked where she had shown her password.
+    let mut here = both.scene.visitor();
+    both.signs_in_here(&mut here, DEVICE);
+    let answer = allows(&here.send(typed(&begun)).expect(200));
+    let told = ann.send(answer).expect(400);
+    assert!(told.text().contains("the provider of another account"), "{told}");
+    assert_eq!(both.poll(&theirs, &begun).expect(400).json()["error"], json!("authorization_pending"));
+    let begun = both.begun(&own);
+    let answer = allows(&ann.send(typed(&begun)).expect(200));
+    let _ = ann.send(answer).expect(200);
+    let _ = both.poll(&own, &begun).expect(200);
 }

@@ -132,8 +132,9 @@ async fn question(
 async fn settle(act: &mut Act<'_>, session: &BrowserSession, handle: &str, allow: bool) -> Result<Response, Turned> {
     let text = act.identity().take_waiting(ASKED, &session.user, handle).await?.ok_or(gone())?;
     let Wish { device, client: id, scopes } = serde_json::from_str(&text).map_err(|_| Declined::Failed)?;
-    // It may have been suspended meanwhile.
+    // It may have been suspended meanwhile, and the user have signed in otherwise.
     let client = client(act, &id).await?;
+    good_for(session, &client)?;
     let (authenticated, methods) = (session.authenticated, session.methods.clone());
     let answer = if allow {
         DeviceAnswer::Allowed { user: session.user.clone(), scopes, authenticated, methods }
@@ -159,6 +160,13 @@ async fn client(act: &mut Act<'_>, id: &str) -> Result<Client, Turned> {
     Ok(client)
 }
 
+/// Refuses what the provider of one tenant says of somebody in any other: whoever runs it could be them there.
+fn good_for(session: &BrowserSession, client: &Client) -> Result<(), Fault> {
+    let elsewhere = session.tenant.as_ref().is_some_and(|it| *it != client.tenant);
+    let told = "you have signed in with the provider of another account: sign out, and in again with a password or a passkey";
+    if elsewhere { Err(Fault::new(Code::AccessDenied, told)) } else { Ok(()) }
+}
+
 /// What comes of it if the user agrees: never more than they have in the tenant of the client.
 async fn may(
     act: &Act<'_>,
@@ -166,6 +174,7 @@ async fn may(
     client: &Client,
     asking: &AskingDevice,
 ) -> Result<Vec<Scope>, Turned> {
+    good_for(session, client)?;
     let own = act.scopes_of(&session.user, &client.tenant).await?;
     let own = own.ok_or(Fault::new(Code::AccessDenied, "you do not belong to the tenant of the application"))?;
     let may = |it: &&Scope| own.contains(it) || PERSONAL_SCOPES.contains(&it.as_str());
