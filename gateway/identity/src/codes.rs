@@ -10,9 +10,8 @@ use domain::{ApiName, Change, DeedClass, KeyId, KeyRecord, Scope, TenantId, Time
 use serde::{Deserialize, Serialize};
 
 use crate::clients::Client;
-use crate::grants::{Consented, SessionGrant, ended};
+use crate::grants::{BegunConsent, Consented, Lapsed, SessionGrant, ended};
 use crate::kept::Kept;
-use crate::people::User;
 use crate::publish::Decision;
 use crate::signing::digest_of;
 use crate::store::{Page, StoreFault};
@@ -107,9 +106,9 @@ pub enum RedeemError {
     /// Without the key that was named.
     #[error("it was given for a key that was not proven")]
     OtherKey,
-    /// The user may not sign in any more, has left the tenant, or has signed out.
-    #[error("its user may not sign in any more, has left the tenant, or has signed out")]
-    Left,
+    /// Nothing is left of what was allowed.
+    #[error(transparent)]
+    Lapsed(#[from] Lapsed),
     /// It was used before. What came of it is ended with that.
     #[error("it was used before: what came of it is ended")]
     Reused,
@@ -216,17 +215,11 @@ impl Identity {
             return Ok(Decision { changes, deeds, outcome: None });
         }
         fits(&code, brought, now)?;
-        // Ending the grants of a user ends no code that is on its way.
-        let user = self.find::<User>(&code.allowed.user).await?.filter(User::may_sign_in);
-        let tenant = &code.allowed.tenant;
-        if !user.is_some_and(|it| it.memberships().iter().any(|it| it.tenant == *tenant)) {
-            return Err(RedeemError::Left);
-        }
-        // Nor does signing out.
+        // Signing out ends no code that is on its way.
         if let Some(session) = &code.allowed.session
             && !self.stands(session).await?
         {
-            return Err(RedeemError::Left);
+            return Err(Lapsed::Left.into());
         }
         let allowed = &code.allowed;
         let consented = Consented {
@@ -236,11 +229,9 @@ impl Identity {
             methods: &allowed.methods,
             key: brought.key,
         };
-        let (grant, seeded) = self.begin_consented(consented, client, terms, now)?;
-        let (chain, refresh) = seeded.unzip();
-        let mut changes = vec![Change::Key(Box::new(grant.clone()))];
+        let begun = self.begin_consented::<RedeemError>(consented, client, terms, now).await?;
+        let BegunConsent { grant, refresh, mut changes } = begun;
         changes.push(Code { used: Some(grant.id.clone()), ..code.clone() }.kept()?);
-        changes.extend(chain);
         changes.extend(SessionGrant::of(&code.allowed, &grant).map(|it| it.kept()).transpose()?);
         let scopes: Vec<&str> = grant.scopes.iter().map(Scope::as_str).collect();
         let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);

@@ -11,9 +11,8 @@ use domain::{Change, DeedClass, KeyRecord, Random, Scope, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::Client;
-use crate::grants::Consented;
+use crate::grants::{BegunConsent, Consented, Lapsed};
 use crate::kept::Kept;
-use crate::people::User;
 use crate::publish::Decision;
 use crate::signing::digest_of;
 use crate::store::{Page, StoreFault};
@@ -131,9 +130,9 @@ pub enum DeviceError {
     /// Its time is over.
     #[error("it has expired")]
     Expired,
-    /// The user may not sign in any more, or has left the tenant.
-    #[error("its user may not sign in any more, or has left the tenant")]
-    Left,
+    /// Nothing is left of what was allowed.
+    #[error(transparent)]
+    Lapsed(#[from] Lapsed),
     /// The API does not take tokens any more.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -298,18 +297,12 @@ impl Identity {
                         (user, scopes, *authenticated, methods)
                     }
                 };
-                // They may have been suspended since they answered.
-                let known = self.find::<User>(user).await?.filter(User::may_sign_in);
-                if !known.is_some_and(|it| it.memberships().iter().any(|it| it.tenant == client.tenant)) {
-                    return Err(DeviceError::Left);
-                }
                 let consented = Consented { user, scopes, authenticated, methods, key };
-                let (grant, seeded) = self.begin_consented(consented, client, terms, now)?;
-                let (chain, refresh) = seeded.unzip();
-                let mut changes = vec![Change::Key(Box::new(grant.clone())), device.gone()];
-                changes.extend(chain);
+                let begun = self.begin_consented::<DeviceError>(consented, client, terms, now).await?;
+                let BegunConsent { grant, refresh, mut changes } = begun;
+                changes.push(device.gone());
                 let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
-                let deed = deed.with("kind", "device").with("client", &client.id).with("scopes", spaced(scopes));
+                let deed = deed.with("kind", "device").with("client", &client.id).with("scopes", spaced(&grant.scopes));
                 let (user, methods) = (user.clone(), methods.clone());
                 let outcome = RedeemedDevice { grant, refresh, user, authenticated, methods };
                 Ok(Decision { changes, deeds: vec![deed], outcome })

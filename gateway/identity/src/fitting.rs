@@ -178,13 +178,16 @@ fn fitting(grant: &KeyRecord, held: Vec<Scope>) -> Option<Vec<Scope>> {
     let KeySecret::Granted(granted) = &grant.secret else { return None };
     match granted.kind {
         GrantKind::Session => Some(held),
-        GrantKind::Consent => {
-            let stays = |it: &&Scope| held.contains(it) || PERSONAL_SCOPES.contains(&it.as_str());
-            Some(grant.scopes.iter().filter(stays).cloned().collect())
-        }
+        GrantKind::Consent => Some(still(&grant.scopes, &held)),
         // No user stands behind it.
         GrantKind::Client | GrantKind::Workload => None,
     }
+}
+
+/// What is left of what a user has let a client do, where they may do this much now. What says who they are they never lose.
+pub(crate) fn still(allowed: &[Scope], held: &[Scope]) -> Vec<Scope> {
+    let stays = |it: &&Scope| held.contains(it) || PERSONAL_SCOPES.contains(&it.as_str());
+    allowed.iter().filter(stays).cloned().collect()
 }
 
 fn both((mut changes, mut deeds): Fitted, (more, told): Fitted) -> Fitted {

@@ -6,7 +6,8 @@ mod refresh;
 
 use domain::{ApiName, Change, DeedClass, Grant, KeyId, KeyRecord, KeySecret, Scope, TenantId, Timestamp, keyformat};
 
-pub(crate) use consented::Consented;
+pub use consented::Lapsed;
+pub(crate) use consented::{BegunConsent, Consented};
 pub(crate) use of_session::SessionGrant;
 pub use refresh::{Holder, RefreshError, Refreshed, Renewal};
 

@@ -45,7 +45,7 @@ pub use devices::{
     AskingDevice, BeginDeviceError, BegunDevice, DEVICE_LIFETIME, DeviceAnswer, DeviceError, RedeemedDevice,
 };
 pub use elsewhere::Elsewhere;
-pub use grants::{Holder, RefreshError, Refreshed, Renewal};
+pub use grants::{Holder, Lapsed, RefreshError, Refreshed, Renewal};
 pub use keys::{
     CreateKeyError, ImportKey, ImportKeyError, Issued, KeyKind, KeyState, NewKey, RevokeKeyError, RotateKeyError,
 };

@@ -214,7 +214,7 @@ fn unredeemed(why: &RedeemError) -> Turned {
         | RedeemError::OtherPlace
         | RedeemError::Verifier
         | RedeemError::OtherKey
-        | RedeemError::Left
+        | RedeemError::Lapsed(_)
         | RedeemError::Reused => {
             tracing::debug!(%why, "a code was not redeemed");
             Fault::new(Code::InvalidGrant, "the code, its verifier or its redirect URI is not good").into()
@@ -235,7 +235,7 @@ fn undeviced(act: &Act<'_>, code: &str, why: &DeviceError) -> Turned {
         DeviceError::Waiting => (Code::AuthorizationPending, "the user has not answered yet"),
         DeviceError::Denied => (Code::AccessDenied, "the user does not let the device in"),
         DeviceError::Expired => (Code::ExpiredToken, "the code has expired: begin anew"),
-        DeviceError::Unknown | DeviceError::OtherClient | DeviceError::Left => {
+        DeviceError::Unknown | DeviceError::OtherClient | DeviceError::Lapsed(_) => {
             tracing::debug!(%why, "the code of a device was not redeemed");
             (Code::InvalidGrant, "the code is not good")
         }

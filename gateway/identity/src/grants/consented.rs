@@ -6,6 +6,8 @@ use domain::{Change, Grant, GrantKind, KeyRecord, Scope, Timestamp};
 
 use super::{Holder, NewGrant};
 use crate::clients::{Client, ClientGrant};
+use crate::fitting::still;
+use crate::people::User;
 use crate::signing::TOKEN_LIFETIME;
 use crate::store::StoreFault;
 use crate::terms::ApiTerms;
@@ -19,7 +21,7 @@ const REFRESHED_FOR: Duration = Duration::from_hours(30 * 24);
 pub(crate) struct Consented<'a> {
     /// The user.
     pub(crate) user: &'a str,
-    /// What the client may do.
+    /// What they have let the client do; they may have lost some of it since.
     pub(crate) scopes: &'a [Scope],
     /// When the user showed who they are.
     pub(crate) authenticated: Timestamp,
@@ -29,15 +31,38 @@ pub(crate) struct Consented<'a> {
     pub(crate) key: Option<&'a str>,
 }
 
+/// The grant that comes of it, not published yet.
+pub(crate) struct BegunConsent {
+    /// The grant.
+    pub(crate) grant: KeyRecord,
+    /// What keeps it alive, where the client may have that.
+    pub(crate) refresh: Option<Shown>,
+    /// What publishes both.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// What a user has allowed is good for nothing by the time that it is brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lapsed {
+    /// The user may not sign in any more, has left the tenant, or has signed out.
+    #[error("its user may not sign in any more, has left the tenant, or has signed out")]
+    Left,
+    /// The user may do nothing of it any more.
+    #[error("its user may do nothing of it any more")]
+    Nothing,
+}
+
 impl Identity {
-    /// The grant, not published yet, and its refresh tokens where the client may have them.
-    pub(crate) fn begin_consented(
+    /// What is left of what a user has allowed, by what they are now: decided where it is published, so that what they lose
+    /// meanwhile they do not give.
+    pub(crate) async fn begin_consented<E: From<StoreFault> + From<Lapsed>>(
         &self,
         consented: Consented<'_>,
         client: &Client,
         terms: &ApiTerms,
         now: Timestamp,
-    ) -> Result<(KeyRecord, Option<(Change, Shown)>), StoreFault> {
+    ) -> Result<BegunConsent, E> {
+        let scopes = self.left_of(&consented, client, terms).await??;
         let refreshes = client.may(ClientGrant::RefreshToken);
         let grant = Grant {
             kind: GrantKind::Consent,
@@ -50,7 +75,7 @@ impl Identity {
             tenant: &client.tenant,
             owner: Some(consented.user),
             name: client.name.clone(),
-            scopes: consented.scopes.to_vec(),
+            scopes,
             grant,
             expires: now + if refreshes { REFRESHED_FOR } else { TOKEN_LIFETIME },
         };
@@ -62,6 +87,26 @@ impl Identity {
         // Whoever keeps a secret shows with that who they are, and may change its key (RFC 9449 section 5).
         let holder = Holder { client: Some(&client.id), key: consented.key.filter(|_| client.is_public()) };
         let chain = refreshes.then(|| self.begin_chain(&grant, holder, renewal, now)).transpose()?;
-        Ok((grant, chain))
+        let (chain, refresh) = chain.unzip();
+        let changes = std::iter::once(Change::Key(Box::new(grant.clone()))).chain(chain).collect();
+        Ok(BegunConsent { grant, refresh, changes })
+    }
+
+    async fn left_of(
+        &self,
+        consented: &Consented<'_>,
+        client: &Client,
+        terms: &ApiTerms,
+    ) -> Result<Result<Vec<Scope>, Lapsed>, StoreFault> {
+        let Some(user) = self.find::<User>(consented.user).await?.filter(User::may_sign_in) else {
+            return Ok(Err(Lapsed::Left));
+        };
+        let roles = user.roles_in(&client.tenant);
+        if roles.is_empty() {
+            return Ok(Err(Lapsed::Left));
+        }
+        let mut scopes = still(consented.scopes, &terms.scopes_of(&roles));
+        scopes.retain(|it| client.scopes.contains(it));
+        Ok(if scopes.is_empty() { Err(Lapsed::Nothing) } else { Ok(scopes) })
     }
 }

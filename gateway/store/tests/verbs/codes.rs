@@ -7,7 +7,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{DeedClass, KeySecret};
-use identity::{Allowed, Brought, Client, ClientAuth, Holder, KeyState, RedeemError, Redeemed, RefreshError, Renewal};
+use identity::{
+    Allowed, Brought, Client, ClientAuth, Holder, KeyState, Lapsed, RedeemError, Redeemed, RefreshError, Renewal,
+};
 
 use crate::clients::{app, service};
 use crate::desk::{Desk, NOW, acme, desk};
@@ -186,7 +188,7 @@ async fn a_code_of_somebody_who_may_not_sign_in_any_more_is_good_for_nothing() {
     let client = desk.client(&app(ClientAuth::None)).await.client;
     let code = desk.code(&client).await;
     desk.identity.suspend_person(&desk.ann().await).await.unwrap();
-    assert!(matches!(desk.redeem(brought(&code), &client).await, Err(RedeemError::Left)));
+    assert!(matches!(desk.redeem(brought(&code), &client).await, Err(RedeemError::Lapsed(Lapsed::Left))));
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use std::time::Duration;
 use domain::{KeySecret, Scope};
 use identity::{
     BeginDeviceError, BegunDevice, Client, ClientAuth, ClientGrant, DEVICE_LIFETIME, DeviceAnswer, DeviceError,
-    KeyState, NewClient,
+    KeyState, Lapsed, NewClient,
 };
 
 use crate::clients::{app, service};
 use crate::desk::{Desk, NOW, desk};
+use crate::held::terms_with;
 
 const HERE: &str = "192.0.2.7";
 
@@ -100,7 +101,7 @@ async fn a_device_is_not_let_in_late_or_denied_or_in_the_place_of_another_or_for
     assert!(desk.allow(&client, &allowed, &user).await);
     assert!(matches!(ask(&allowed, &other).await, DeviceError::OtherClient));
     desk.identity.suspend_person(&user).await.unwrap();
-    assert!(matches!(ask(&allowed, &client).await, DeviceError::Left));
+    assert!(matches!(ask(&allowed, &client).await, DeviceError::Lapsed(Lapsed::Left)));
     desk.clock.advance(DEVICE_LIFETIME);
     assert!(matches!(ask(&late, &client).await, DeviceError::Expired));
     assert!(matches!(ask(&allowed, &client).await, DeviceError::Expired), "an answer does not make it last");
@@ -148,6 +149,7 @@ async fn only_a_client_that_users_let_in_is_given_what_is_refreshed() {
     let begun = desk.begin(&both).await;
     let user = desk.person("ann").await.id;
     assert!(desk.allow(&both, &begun, &user).await);
-    let redeemed = desk.identity.redeem_device(begun.device.reveal(), &both, None, &desk.terms).await.unwrap();
+    let terms = terms_with(&[("viewer", &["compute"])]);
+    let redeemed = desk.identity.redeem_device(begun.device.reveal(), &both, None, &terms).await.unwrap();
     assert!(redeemed.refresh.is_none());
 }

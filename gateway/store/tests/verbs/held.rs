@@ -14,7 +14,7 @@ fn terms() -> Terms {
 }
 
 /// The same, with other roles at the first.
-fn terms_with(nova: &[(&str, &[&str])]) -> Terms {
+pub(crate) fn terms_with(nova: &[(&str, &[&str])]) -> Terms {
     let with = |api: ApiTerms, roles: &[(&str, &[&str])]| {
         let scopes = |it: &[&str]| it.iter().map(|it| it.parse().unwrap()).collect::<Vec<Scope>>();
         let roles = roles.iter().map(|(name, it)| (name.parse().unwrap(), scopes(it))).collect();

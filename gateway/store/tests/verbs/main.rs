@@ -10,6 +10,7 @@ mod devices;
 mod guesses;
 mod held;
 mod keys;
+mod lapsed;
 mod mandate;
 mod names;
 mod passkeys;

@@ -163,7 +163,8 @@ async fn client(act: &mut Act<'_>, id: &str) -> Result<Client, Turned> {
 /// Refuses what the provider of one tenant says of somebody in any other: whoever runs it could be them there.
 fn good_for(session: &BrowserSession, client: &Client) -> Result<(), Fault> {
     let elsewhere = session.tenant.as_ref().is_some_and(|it| *it != client.tenant);
-    let told = "you have signed in with the provider of another account: sign out, and in again with a password or a passkey";
+    let told =
+        "you have signed in with the provider of another account: sign out, and in again with a password or a passkey";
     if elsewhere { Err(Fault::new(Code::AccessDenied, told)) } else { Ok(()) }
 }
 

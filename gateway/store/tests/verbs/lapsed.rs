@@ -1,0 +1,75 @@
+//! What users have let clients do, brought once it is worth less than when it was allowed.
+
+use domain::Scope;
+use identity::{
+    Allowed, Brought, Client, ClientAuth, ClientGrant, DeviceAnswer, DeviceError, Lapsed, NewClient, RedeemError,
+    Redeemed, RedeemedDevice, Terms,
+};
+
+use crate::clients::app;
+use crate::codes::{BACK, VERIFIER, allowed};
+use crate::desk::{Desk, NOW, desk};
+use crate::held::terms_with;
+
+fn scopes(all: &[&str]) -> Vec<Scope> {
+    all.iter().map(|it| it.parse().unwrap()).collect()
+}
+
+/// A client that is let in by a code, and as a device.
+async fn reports(desk: &Desk) -> Client {
+    let grants = vec![ClientGrant::AuthorizationCode, ClientGrant::DeviceCode, ClientGrant::RefreshToken];
+    desk.client(&NewClient { grants, ..app(ClientAuth::None) }).await.client
+}
+
+impl Desk {
+    /// What becomes of a code by which a user has allowed this much.
+    async fn by_code(
+        &self,
+        (client, user): (&Client, &str),
+        all: &[&str],
+        terms: &Terms,
+    ) -> Result<Redeemed, RedeemError> {
+        let allowed = Allowed { scopes: scopes(all), ..allowed(client, user) };
+        let code = self.identity.give_code(&allowed).await.unwrap();
+        let brought = Brought { code: code.reveal(), redirect_uri: Some(BACK), verifier: Some(VERIFIER), key: None };
+        self.identity.redeem_code(brought, client, terms).await
+    }
+
+    /// The same of a device.
+    async fn by_device(
+        &self,
+        (client, user): (&Client, &str),
+        all: &[&str],
+        terms: &Terms,
+    ) -> Result<RedeemedDevice, DeviceError> {
+        let begun = self.identity.begin_device(client, &scopes(all), "192.0.2.7".parse().unwrap()).await.unwrap();
+        let asking = self.identity.asking_device(begun.user.reveal()).await.unwrap().unwrap();
+        let (user, scopes, methods) = (user.to_owned(), scopes(all), Vec::new());
+        let answer = DeviceAnswer::Allowed { user, scopes, authenticated: NOW, methods };
+        assert!(self.identity.answer_device(&asking.id, client, &answer).await.unwrap());
+        self.identity.redeem_device(begun.device.reveal(), client, None, terms).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_user_lost_after_they_allowed_it_nobody_is_given() {
+    let desk = desk().await;
+    let client = reports(&desk).await;
+    let ann = (&client, &*desk.person("ann").await.id);
+    for (holds, allowed, left) in [
+        (["compute"], ["compute", "openid"], &["compute", "openid"][..]),
+        (["data"], ["compute", "openid"], &["openid"]),
+        // Nor what the client may not have, though the user has it.
+        (["data"], ["data", "openid"], &["openid"]),
+    ] {
+        let terms = terms_with(&[("viewer", &holds)]);
+        let by_code = desk.by_code(ann, &allowed, &terms).await.unwrap().grant;
+        let by_device = desk.by_device(ann, &allowed, &terms).await.unwrap().grant;
+        assert_eq!((by_code.scopes, by_device.scopes), (scopes(left), scopes(left)), "{holds:?} {allowed:?}");
+    }
+    let terms = terms_with(&[("viewer", &["data"])]);
+    let none = desk.by_code(ann, &["compute"], &terms).await;
+    assert!(matches!(none, Err(RedeemError::Lapsed(Lapsed::Nothing))), "{none:?}");
+    let none = desk.by_device(ann, &["compute"], &terms).await;
+    assert!(matches!(none, Err(DeviceError::Lapsed(Lapsed::Nothing))), "{none:?}");
+}
