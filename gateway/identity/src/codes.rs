@@ -10,7 +10,7 @@ use domain::{ApiName, Change, DeedClass, KeyId, KeyRecord, Scope, TenantId, Time
 use serde::{Deserialize, Serialize};
 
 use crate::clients::Client;
-use crate::grants::{BegunConsent, Consented, Lapsed, SessionGrant, ended};
+use crate::grants::{BegunConsent, Consented, Lapsed, ended};
 use crate::kept::Kept;
 use crate::publish::Decision;
 use crate::signing::digest_of;
@@ -215,24 +215,18 @@ impl Identity {
             return Ok(Decision { changes, deeds, outcome: None });
         }
         fits(&code, brought, now)?;
-        // Signing out ends no code that is on its way.
-        if let Some(session) = &code.allowed.session
-            && !self.stands(session).await?
-        {
-            return Err(Lapsed::Left.into());
-        }
         let allowed = &code.allowed;
         let consented = Consented {
             user: &allowed.user,
             scopes: &allowed.scopes,
             authenticated: allowed.authenticated,
             methods: &allowed.methods,
+            session: allowed.session.as_deref(),
             key: brought.key,
         };
         let begun = self.begin_consented::<RedeemError>(consented, client, terms, now).await?;
         let BegunConsent { grant, refresh, mut changes } = begun;
         changes.push(Code { used: Some(grant.id.clone()), ..code.clone() }.kept()?);
-        changes.extend(SessionGrant::of(&code.allowed, &grant).map(|it| it.kept()).transpose()?);
         let scopes: Vec<&str> = grant.scopes.iter().map(Scope::as_str).collect();
         let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
         let deed = deed.with("kind", "consent").with("client", &client.id).with("scopes", scopes.join(" "));

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clients::Client;
 use crate::grants::{BegunConsent, Consented, Lapsed};
 use crate::kept::Kept;
+use crate::people::BrowserSession;
 use crate::publish::Decision;
 use crate::signing::digest_of;
 use crate::store::{Page, StoreFault};
@@ -68,21 +69,27 @@ pub struct AskingDevice {
 }
 
 /// What a user answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceAnswer {
     /// It may not.
     Denied,
-    /// It may.
+    /// It may do this.
+    Allowed(Vec<Scope>),
+}
+
+/// What a user has answered, as it is kept.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeptAnswer {
+    Denied,
     Allowed {
-        /// The user.
         user: String,
-        /// What it may do.
         scopes: Vec<Scope>,
-        /// When the user showed who they are.
         authenticated: Timestamp,
-        /// How they did.
         methods: Vec<String>,
+        /// The session of the browser in which they did. An answer from before it was kept has none, and none stands for it.
+        #[serde(default)]
+        session: String,
     },
 }
 
@@ -150,7 +157,7 @@ struct Device {
     scopes: Vec<Scope>,
     source: IpAddr,
     since: Timestamp,
-    answer: Option<DeviceAnswer>,
+    answer: Option<KeptAnswer>,
 }
 
 impl Kept for Device {
@@ -162,8 +169,8 @@ impl Kept for Device {
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
         let user = match &self.answer {
-            Some(DeviceAnswer::Allowed { user, .. }) => Some((BY_USER, user.clone())),
-            Some(DeviceAnswer::Denied) | None => None,
+            Some(KeptAnswer::Allowed { user, .. }) => Some((BY_USER, user.clone())),
+            Some(KeptAnswer::Denied) | None => None,
         };
         [(BY_CODE, self.code.clone()), (BY_CLIENT, self.client.clone())].into_iter().chain(user).collect()
     }
@@ -183,6 +190,18 @@ impl Identity {
             page.after = Some(last.id.clone());
             let meant = some.iter().filter(|it| client.is_none_or(|client| client == it.client));
             changes.extend(meant.map(Kept::gone));
+        }
+    }
+}
+
+impl KeptAnswer {
+    fn allowed(session: &BrowserSession, scopes: &[Scope]) -> Self {
+        Self::Allowed {
+            user: session.user.clone(),
+            scopes: scopes.to_vec(),
+            authenticated: session.authenticated,
+            methods: session.methods.clone(),
+            session: session.id.clone(),
         }
     }
 }
@@ -248,8 +267,13 @@ impl Identity {
         }))
     }
 
-    /// Answers a device. False where it waits no more.
-    pub async fn answer_device(&self, id: &str, client: &Client, answer: &DeviceAnswer) -> Result<bool, StoreFault> {
+    /// Answers a device for whoever sits at a browser. False where it waits no more.
+    pub async fn answer_device(
+        &self,
+        id: &str,
+        client: &Client,
+        (session, answer): (&BrowserSession, &DeviceAnswer),
+    ) -> Result<bool, StoreFault> {
         let now = self.clock.now().wall;
         self.settle(|| {
             Box::pin(async move {
@@ -258,11 +282,14 @@ impl Identity {
                     return Ok(Decision { changes: Vec::new(), deeds: Vec::new(), outcome: false });
                 };
                 let deed = |action| self.deed(DeedClass::Identity, action).of(&client.tenant).on(&client.id);
-                let deed = match answer {
-                    DeviceAnswer::Denied => deed("deny_device"),
-                    DeviceAnswer::Allowed { scopes, .. } => deed("allow_device").with("scopes", spaced(scopes)),
+                let (deed, answer) = match answer {
+                    DeviceAnswer::Denied => (deed("deny_device"), KeptAnswer::Denied),
+                    DeviceAnswer::Allowed(scopes) => {
+                        let deed = deed("allow_device").with("scopes", spaced(scopes));
+                        (deed, KeptAnswer::allowed(session, scopes))
+                    }
                 };
-                let answered = Device { answer: Some(answer.clone()), ..waiting };
+                let answered = Device { answer: Some(answer), ..waiting };
                 Ok(Decision { changes: vec![answered.kept()?], deeds: vec![deed], outcome: true })
             })
         })
@@ -290,20 +317,21 @@ impl Identity {
                 if !device.is_good(now) {
                     return Err(DeviceError::Expired);
                 }
-                let (user, scopes, authenticated, methods) = match &device.answer {
+                let consented = match &device.answer {
                     None => return Err(DeviceError::Waiting),
-                    Some(DeviceAnswer::Denied) => return Err(DeviceError::Denied),
-                    Some(DeviceAnswer::Allowed { user, scopes, authenticated, methods }) => {
-                        (user, scopes, *authenticated, methods)
+                    Some(KeptAnswer::Denied) => return Err(DeviceError::Denied),
+                    Some(KeptAnswer::Allowed { user, scopes, authenticated, methods, session }) => {
+                        let (authenticated, session) = (*authenticated, Some(session.as_str()));
+                        Consented { user, scopes, authenticated, methods, session, key }
                     }
                 };
-                let consented = Consented { user, scopes, authenticated, methods, key };
                 let begun = self.begin_consented::<DeviceError>(consented, client, terms, now).await?;
                 let BegunConsent { grant, refresh, mut changes } = begun;
                 changes.push(device.gone());
                 let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
                 let deed = deed.with("kind", "device").with("client", &client.id).with("scopes", spaced(&grant.scopes));
-                let (user, methods) = (user.clone(), methods.clone());
+                let Consented { user, authenticated, methods, .. } = consented;
+                let (user, methods) = (user.to_owned(), methods.to_vec());
                 let outcome = RedeemedDevice { grant, refresh, user, authenticated, methods };
                 Ok(Decision { changes, deeds: vec![deed], outcome })
             })

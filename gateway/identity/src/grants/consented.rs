@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use domain::{Change, Grant, GrantKind, KeyRecord, Scope, Timestamp};
 
+use super::of_session::SessionGrant;
 use super::{Holder, NewGrant};
 use crate::clients::{Client, ClientGrant};
 use crate::fitting::still;
+use crate::kept::Kept as _;
 use crate::people::User;
 use crate::signing::TOKEN_LIFETIME;
 use crate::store::StoreFault;
@@ -27,6 +29,8 @@ pub(crate) struct Consented<'a> {
     pub(crate) authenticated: Timestamp,
     /// How they did.
     pub(crate) methods: &'a [String],
+    /// The session of the browser in which they did. With that, it ends.
+    pub(crate) session: Option<&'a str>,
     /// The thumbprint of the key that the client has proven to hold, where it has.
     pub(crate) key: Option<&'a str>,
 }
@@ -88,7 +92,8 @@ impl Identity {
         let holder = Holder { client: Some(&client.id), key: consented.key.filter(|_| client.is_public()) };
         let chain = refreshes.then(|| self.begin_chain(&grant, holder, renewal, now)).transpose()?;
         let (chain, refresh) = chain.unzip();
-        let changes = std::iter::once(Change::Key(Box::new(grant.clone()))).chain(chain).collect();
+        let came_of = consented.session.map(|it| SessionGrant::of(it, &grant).kept()).transpose()?;
+        let changes = std::iter::once(Change::Key(Box::new(grant.clone()))).chain(chain).chain(came_of).collect();
         Ok(BegunConsent { grant, refresh, changes })
     }
 
@@ -102,7 +107,12 @@ impl Identity {
             return Ok(Err(Lapsed::Left));
         };
         let roles = user.roles_in(&client.tenant);
-        if roles.is_empty() {
+        // Signing out ends neither a code nor a device that is on its way.
+        let signed_out = match consented.session {
+            Some(session) => !self.stands(session).await?,
+            None => false,
+        };
+        if roles.is_empty() || signed_out {
             return Ok(Err(Lapsed::Left));
         }
         let mut scopes = still(consented.scopes, &terms.scopes_of(&roles));

@@ -4,7 +4,6 @@ use domain::{Change, Deed, KeyId, KeyRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
-use crate::codes::Allowed;
 use crate::kept::Kept;
 use crate::store::{Page, StoreFault};
 
@@ -35,10 +34,9 @@ impl Kept for SessionGrant {
 }
 
 impl SessionGrant {
-    /// Of what was allowed in a session, if it was in one.
-    pub(crate) fn of(allowed: &Allowed, grant: &KeyRecord) -> Option<Self> {
-        let session = allowed.session.clone()?;
-        Some(Self { grant: grant.id.clone(), session, until: grant.expires })
+    /// Of what was allowed in a session.
+    pub(crate) fn of(session: &str, grant: &KeyRecord) -> Self {
+        Self { grant: grant.id.clone(), session: session.to_owned(), until: grant.expires }
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use domain::{KeySecret, Scope};
 use identity::{
-    BeginDeviceError, BegunDevice, Client, ClientAuth, ClientGrant, DEVICE_LIFETIME, DeviceAnswer, DeviceError,
-    KeyState, Lapsed, NewClient,
+    BeginDeviceError, BegunDevice, BrowserSession, Client, ClientAuth, ClientGrant, DEVICE_LIFETIME, DeviceAnswer,
+    DeviceError, KeyState, Lapsed, NewClient, Shown,
 };
 
 use crate::clients::{app, service};
-use crate::desk::{Desk, NOW, desk};
+use crate::desk::{Desk, ISSUER, NOW, desk};
 use crate::held::terms_with;
 
 const HERE: &str = "192.0.2.7";
@@ -31,9 +31,16 @@ impl Desk {
 
     async fn allow(&self, client: &Client, begun: &BegunDevice, user: &str) -> bool {
         let Some(asking) = self.identity.asking_device(begun.user.reveal()).await.unwrap() else { return false };
-        let methods = vec!["pwd".to_owned()];
-        let answer = DeviceAnswer::Allowed { user: user.to_owned(), scopes: scopes(), authenticated: NOW, methods };
-        self.identity.answer_device(&asking.id, client, &answer).await.unwrap()
+        let (_, session) = self.at_a_browser(user).await;
+        self.identity.answer_device(&asking.id, client, (&session, &DeviceAnswer::Allowed(scopes()))).await.unwrap()
+    }
+
+    /// A user signs in at a browser: what it shows, and the session.
+    pub(crate) async fn at_a_browser(&self, user: &str) -> (Shown, BrowserSession) {
+        let who = self.signed_in(&self.identity.person(user).await.unwrap().unwrap().name).await;
+        let shown = self.identity.begin_browser_session(&who, ISSUER).await.unwrap();
+        let session = self.identity.browser_session(shown.reveal(), ISSUER).await.unwrap().unwrap();
+        (shown, session)
     }
 }
 
@@ -93,8 +100,9 @@ async fn a_device_is_not_let_in_late_or_denied_or_in_the_place_of_another_or_for
     };
     let denied = desk.begin(&client).await;
     let asking = desk.identity.asking_device(denied.user.reveal()).await.unwrap().unwrap();
-    assert!(!desk.identity.answer_device(&asking.id, &other, &DeviceAnswer::Denied).await.unwrap());
-    assert!(desk.identity.answer_device(&asking.id, &client, &DeviceAnswer::Denied).await.unwrap());
+    let (_, session) = desk.at_a_browser(&user).await;
+    assert!(!desk.identity.answer_device(&asking.id, &other, (&session, &DeviceAnswer::Denied)).await.unwrap());
+    assert!(desk.identity.answer_device(&asking.id, &client, (&session, &DeviceAnswer::Denied)).await.unwrap());
     assert!(matches!(ask(&denied, &client).await, DeviceError::Denied));
     let late = desk.begin(&client).await;
     let allowed = desk.begin(&client).await;

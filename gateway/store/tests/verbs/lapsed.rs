@@ -2,13 +2,13 @@
 
 use domain::Scope;
 use identity::{
-    Allowed, Brought, Client, ClientAuth, ClientGrant, DeviceAnswer, DeviceError, Lapsed, NewClient, RedeemError,
-    Redeemed, RedeemedDevice, Terms,
+    Allowed, Brought, Client, ClientAuth, ClientGrant, DeviceAnswer, DeviceError, KeyState, Lapsed, NewClient,
+    RedeemError, Redeemed, RedeemedDevice, Terms,
 };
 
 use crate::clients::app;
 use crate::codes::{BACK, VERIFIER, allowed};
-use crate::desk::{Desk, NOW, desk};
+use crate::desk::{Desk, desk};
 use crate::held::terms_with;
 
 fn scopes(all: &[&str]) -> Vec<Scope> {
@@ -44,9 +44,9 @@ impl Desk {
     ) -> Result<RedeemedDevice, DeviceError> {
         let begun = self.identity.begin_device(client, &scopes(all), "192.0.2.7".parse().unwrap()).await.unwrap();
         let asking = self.identity.asking_device(begun.user.reveal()).await.unwrap().unwrap();
-        let (user, scopes, methods) = (user.to_owned(), scopes(all), Vec::new());
-        let answer = DeviceAnswer::Allowed { user, scopes, authenticated: NOW, methods };
-        assert!(self.identity.answer_device(&asking.id, client, &answer).await.unwrap());
+        let (_, session) = self.at_a_browser(user).await;
+        let answer = DeviceAnswer::Allowed(scopes(all));
+        assert!(self.identity.answer_device(&asking.id, client, (&session, &answer)).await.unwrap());
         self.identity.redeem_device(begun.device.reveal(), client, None, terms).await
     }
 }
@@ -72,4 +72,34 @@ async fn what_a_user_lost_after_they_allowed_it_nobody_is_given() {
     assert!(matches!(none, Err(RedeemError::Lapsed(Lapsed::Nothing))), "{none:?}");
     let none = desk.by_device(ann, &["compute"], &terms).await;
     assert!(matches!(none, Err(DeviceError::Lapsed(Lapsed::Nothing))), "{none:?}");
+}
+
+#[tokio::test]
+async fn a_device_ends_with_the_session_in_which_it_was_let_in_and_is_not_let_in_after_it() {
+    let desk = desk().await;
+    let (client, ann) = (reports(&desk).await, desk.person("ann").await.id);
+    let terms = terms_with(&[("viewer", &["compute"])]);
+    let (browser, session) = desk.at_a_browser(&ann).await;
+    let (_, other) = desk.at_a_browser(&ann).await;
+    let mut begun = Vec::new();
+    for session in [&session, &session, &other, &other] {
+        let device = desk.identity.begin_device(&client, &scopes(&["compute"]), "192.0.2.7".parse().unwrap()).await;
+        let device = device.unwrap();
+        let asking = desk.identity.asking_device(device.user.reveal()).await.unwrap().unwrap();
+        let answer = DeviceAnswer::Allowed(scopes(&["compute"]));
+        assert!(desk.identity.answer_device(&asking.id, &client, (session, &answer)).await.unwrap());
+        begun.push(device.device);
+    }
+    let bring = async |it: usize| desk.identity.redeem_device(begun[it].reveal(), &client, None, &terms).await;
+    let (let_in, kept) = (bring(0).await.unwrap(), bring(2).await.unwrap());
+    desk.identity.sign_out_browser(browser.reveal()).await.unwrap();
+    let late = bring(1).await;
+    assert!(matches!(late, Err(DeviceError::Lapsed(Lapsed::Left))), "{late:?}");
+    assert_eq!(desk.state(&desk.key(&let_in.grant.id).await), KeyState::Revoked);
+    // What was let in in another browser goes on, until they leave everywhere.
+    assert_eq!(desk.state(&desk.key(&kept.grant.id).await), KeyState::Active);
+    desk.identity.leave_everywhere(&ann, None).await.unwrap();
+    let late = bring(3).await;
+    assert!(matches!(late, Err(DeviceError::Lapsed(Lapsed::Left))), "{late:?}");
+    assert_eq!(desk.state(&desk.key(&kept.grant.id).await), KeyState::Revoked);
 }

@@ -135,13 +135,8 @@ async fn settle(act: &mut Act<'_>, session: &BrowserSession, handle: &str, allow
     // It may have been suspended meanwhile, and the user have signed in otherwise.
     let client = client(act, &id).await?;
     good_for(session, &client)?;
-    let (authenticated, methods) = (session.authenticated, session.methods.clone());
-    let answer = if allow {
-        DeviceAnswer::Allowed { user: session.user.clone(), scopes, authenticated, methods }
-    } else {
-        DeviceAnswer::Denied
-    };
-    if !act.identity().answer_device(&device, &client, &answer).await? {
+    let answer = if allow { DeviceAnswer::Allowed(scopes) } else { DeviceAnswer::Denied };
+    if !act.identity().answer_device(&device, &client, (session, &answer)).await? {
         return Err(gone().into());
     }
     let said = if allow { "The device is let in. You can go back to it." } else { "The device is not let in." };
