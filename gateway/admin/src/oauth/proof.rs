@@ -14,7 +14,7 @@ use super::{Act, Code, Fault, Form, Turned};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Whatever was wrong, a client is told no more.
-const FAILED: Fault = Fault { code: Code::InvalidClient, told: "client authentication failed" };
+pub(super) const FAILED: Fault = Fault { code: Code::InvalidClient, told: "client authentication failed" };
 
 /// What a client shows. It has no `Debug`.
 struct Shown {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::response::Response;
 use domain::{Declined, KeyId, Scope, Standing, Timestamp};
 use identity::{
-    AccessToken, Brought, Client, ClientGrant, DeviceError, Holder, NewIdToken, NewToken, NoSigner, RedeemError,
+    AccessToken, Brought, Client, ClientGrant, DeviceError, Holder, Lapsed, NewIdToken, NewToken, NoSigner, RedeemError,
     RefreshError, Shown,
 };
 use serde_json::{Value, json};
 
+use super::proof::FAILED;
 use super::{Act, Code, Fault, Form, TOKEN_EXCHANGE, Turned, exchange, private, scopes};
 use crate::operations::Books;
 
@@ -204,6 +205,7 @@ fn ended() -> Fault {
 
 fn unredeemed(why: &RedeemError) -> Turned {
     match why {
+        RedeemError::Lapsed(Lapsed::NoClient) => FAILED.into(),
         RedeemError::Store(_) | RedeemError::Unfit(_) => {
             tracing::error!(%why, "a code could not be redeemed");
             Declined::Failed.into()
@@ -225,6 +227,7 @@ fn unredeemed(why: &RedeemError) -> Turned {
 /// RFC 8628 section 3.5.
 fn undeviced(act: &Act<'_>, code: &str, why: &DeviceError) -> Turned {
     let (code, told) = match why {
+        DeviceError::Lapsed(Lapsed::NoClient) => return FAILED.into(),
         DeviceError::Store(_) | DeviceError::Unfit(_) => {
             tracing::error!(%why, "the code of a device could not be redeemed");
             return Declined::Failed.into();

@@ -54,6 +54,9 @@ pub enum Lapsed {
     /// The user may do nothing of it any more.
     #[error("its user may do nothing of it any more")]
     Nothing,
+    /// The client is not there any more, or is suspended.
+    #[error("its client was suspended or deleted")]
+    NoClient,
 }
 
 impl Identity {
@@ -103,6 +106,12 @@ impl Identity {
         client: &Client,
         terms: &ApiTerms,
     ) -> Result<Result<Vec<Scope>, Lapsed>, StoreFault> {
+        // It was looked at when it showed who it is, and what ends a client ends only the grants that it has by then.
+        let client = self.client(&client.id).await?.filter(|it| it.suspended.is_none());
+        let Some(client) = client else { return Ok(Err(Lapsed::NoClient)) };
+        if !self.is_open(&client.tenant).await? {
+            return Ok(Err(Lapsed::NoClient));
+        }
         let Some(user) = self.find::<User>(consented.user).await?.filter(User::may_sign_in) else {
             return Ok(Err(Lapsed::Left));
         };

@@ -103,3 +103,22 @@ async fn a_device_ends_with_the_session_in_which_it_was_let_in_and_is_not_let_in
     assert!(matches!(late, Err(DeviceError::Lapsed(Lapsed::Left))), "{late:?}");
     assert_eq!(desk.state(&desk.key(&kept.grant.id).await), KeyState::Revoked);
 }
+
+#[tokio::test]
+async fn a_client_that_ends_between_showing_who_it_is_and_its_turn_is_given_nothing() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await.id;
+    let terms = terms_with(&[("viewer", &["compute"])]);
+    for how in ["suspended", "deleted", "its tenant"] {
+        let client = reports(&desk).await;
+        match how {
+            "suspended" => drop(desk.identity.suspend_client(&client.id).await.unwrap()),
+            "deleted" => drop(desk.identity.delete_client(&client.id).await.unwrap()),
+            _ => drop(desk.identity.suspend_tenant(&client.tenant).await.unwrap()),
+        }
+        let by_code = desk.by_code((&client, &ann), &["compute"], &terms).await;
+        assert!(matches!(by_code, Err(RedeemError::Lapsed(Lapsed::NoClient))), "{how}: {by_code:?}");
+        let by_device = desk.by_device((&client, &ann), &["compute"], &terms).await;
+        assert!(matches!(by_device, Err(DeviceError::Lapsed(Lapsed::NoClient))), "{how}: {by_device:?}");
+    }
+}
