@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use domain::{ApiName, KeyId, RoleName, Scope, TenantId};
 
 use crate::Identity;
+use crate::keys::KeyState;
 use crate::people::User;
 use crate::store::StoreFault;
 use crate::terms::{ApiTerms, Terms};
@@ -65,10 +66,12 @@ impl Identity {
     /// them, and a key or a client, which opens one API, nothing.
     pub async fn holds(&self, mandate: &Mandate) -> Result<bool, StoreFault> {
         let Mandate { tenant, terms, .. } = mandate;
+        let now = self.clock.now().wall;
         let credential = self.registry.key(&mandate.credential).await?;
-        let Some(credential) = credential.filter(|it| it.revoked.is_none() && it.suspended.is_none()) else {
+        let Some(credential) = credential.filter(|it| KeyState::of(it, now).works()) else { return Ok(false) };
+        if !self.is_open(tenant).await? {
             return Ok(false);
-        };
+        }
         let own = match &mandate.user {
             Some(user) => self.roles_now(user, tenant).await?,
             None => Vec::new(),

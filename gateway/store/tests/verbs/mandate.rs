@@ -54,12 +54,24 @@ async fn nobody_holds_more_than_their_credential_and_they_do_themselves() {
     let ended = desk.mandate("zoe", Over::Nobody, &["viewer"]).await;
     desk.identity.end_grant(&ended.credential, "end").await.unwrap();
     assert!(!desk.holds(&ended).await);
-    // Nor does one that is suspended.
-    let suspended = desk.mandate("zoe", Over::Nobody, &["viewer"]).await;
-    let record = KeyRecord { suspended: Some(NOW), ..desk.key(&suspended.credential).await };
-    let seen = desk.store.version().await.unwrap();
-    desk.store.publish(seen, &[domain::Change::Key(Box::new(record))], &[]).await.unwrap();
-    assert!(!desk.holds(&suspended).await);
+    // Nor does one that is suspended, has expired, or was replaced and has no more time.
+    let dead: [fn(KeyRecord) -> KeyRecord; 3] = [
+        |it| KeyRecord { suspended: Some(NOW), ..it },
+        |it| KeyRecord { expires: Some(NOW), ..it },
+        |it| KeyRecord { overlap: Some(domain::Overlap { since: NOW, until: NOW }), ..it },
+    ];
+    for die in dead {
+        let mandate = desk.mandate("zoe", Over::Nobody, &["viewer"]).await;
+        assert!(desk.holds(&mandate).await);
+        let record = die(desk.key(&mandate.credential).await);
+        let seen = desk.store.version().await.unwrap();
+        desk.store.publish(seen, &[domain::Change::Key(Box::new(record.clone()))], &[]).await.unwrap();
+        assert!(!desk.holds(&mandate).await, "{record:?}");
+    }
+    // Nor any of a tenant that is suspended.
+    let mandate = desk.mandate("zoe", Over::Nobody, &["viewer"]).await;
+    desk.identity.suspend_tenant(&acme()).await.unwrap();
+    assert!(!desk.holds(&mandate).await);
 }
 
 #[tokio::test]
