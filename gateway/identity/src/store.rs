@@ -143,12 +143,18 @@ pub enum News {
 
 /// The store could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("the store failed while {doing}: {source}")]
+#[error("{}", said(self))]
 pub struct StoreFault {
     /// What was being done.
     pub doing: &'static str,
     /// What went wrong.
     pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Whoever lost what they asked by is told that, and not that something failed.
+fn said(fault: &StoreFault) -> String {
+    let StoreFault { doing, source } = fault;
+    if fault.is_outgrown() { source.to_string() } else { format!("the store failed while {doing}: {source}") }
 }
 
 /// A change could not be published.
