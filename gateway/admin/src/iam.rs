@@ -6,14 +6,12 @@ mod bucket_keys;
 mod roles;
 mod users;
 
-use std::collections::BTreeSet;
-
 use axum::response::Response;
 use domain::{Declined, KeyRecord, NativeVerb, Scope, Timestamp};
 use identity::{ChangeServiceAccountError, ServiceAccount};
 
 use crate::operations::{Operations, Question};
-use crate::people::failed;
+use crate::people::{failed, unkept};
 
 /// How many there are on a page where nothing is said, and at most.
 const USUAL: usize = 20;
@@ -54,24 +52,6 @@ fn held(operations: &Operations, account: &ServiceAccount) -> Result<Vec<Scope>,
     Ok(account.scopes(terms.of(&account.api).map_err(failed)?))
 }
 
-/// Refuses more than the caller has: nobody gives what they do not have, nor acts on what has more than they.
-pub(crate) fn within<'a>(question: &Question, scopes: impl IntoIterator<Item = &'a Scope>) -> Result<(), Declined> {
-    let own: BTreeSet<&str> = question.caller()?.scopes.iter().map(String::as_str).collect();
-    if scopes.into_iter().all(|it| own.contains(it.as_str())) { Ok(()) } else { Err(Declined::Beyond) }
-}
-
-/// Refuses to act on an account that has more than the caller, or one of whose keys has.
-async fn beneath(
-    operations: &Operations,
-    question: &Question,
-    account: &ServiceAccount,
-) -> Result<Vec<KeyRecord>, Declined> {
-    let keys = operations.books().identity().keys_of(&account.id).await.map_err(failed)?;
-    within(question, held(operations, account)?.iter())?;
-    within(question, keys.iter().filter(|it| it.revoked.is_none()).flat_map(|it| &it.scopes))?;
-    Ok(keys)
-}
-
 /// When a key was last used: the running gateway knows it before it is written down.
 pub(crate) fn last_used(operations: &Operations, key: &KeyRecord) -> Option<Timestamp> {
     let now = operations.books().keyring().by_id(&key.id).and_then(|it| it.last_used());
@@ -103,6 +83,6 @@ fn declined(cause: ChangeServiceAccountError) -> Declined {
     match cause {
         ChangeServiceAccountError::Unknown(_) => Declined::NotFound,
         ChangeServiceAccountError::Unfit(cause) => failed(cause),
-        ChangeServiceAccountError::Store(cause) => failed(cause),
+        ChangeServiceAccountError::Store(cause) => unkept(cause),
     }
 }

@@ -27,6 +27,8 @@ pub struct Mandate {
     pub over: Over,
     /// The roles that are given or taken.
     pub roles: Vec<RoleName>,
+    /// The scopes that are given or taken besides, at the API that is asked.
+    pub given: Vec<Scope>,
     /// What roles hold.
     pub terms: Terms,
 }
@@ -40,6 +42,8 @@ pub enum Over {
     User(String),
     /// A team with everybody in it and whoever is invited to it.
     Team(String),
+    /// A service account, with all of its keys and grants that were not revoked.
+    Account(String),
 }
 
 /// They hold less than what they do, or would, takes.
@@ -57,6 +61,7 @@ impl StoreFault {
 impl Identity {
     /// For verbs under this mandate: it is looked at once more as each change is made, so that nothing is done by
     /// what was lost meanwhile, such as while a password was hashed.
+    #[must_use]
     pub fn under(self, mandate: Mandate) -> Self {
         Self { mandate: Some(mandate), ..self }
     }
@@ -76,18 +81,23 @@ impl Identity {
             Some(user) => self.roles_now(user, tenant).await?,
             None => Vec::new(),
         };
+        let held_here = |it: &Scope| mandate.scopes.contains(it) && credential.scopes.contains(it);
+        if !mandate.given.iter().all(held_here) {
+            return Ok(false);
+        }
+        if let Over::Account(account) = &mandate.over
+            && !self.scopes_by(account, mandate).await?.iter().all(held_here)
+        {
+            return Ok(false);
+        }
         let mut roles = match &mandate.over {
-            Over::Nobody => Vec::new(),
+            Over::Nobody | Over::Account(_) => Vec::new(),
             Over::User(user) => self.roles_now(user, tenant).await?,
             Over::Team(team) => self.roles_by(team).await?,
         };
         roles.extend_from_slice(&mandate.roles);
         let held = |api: &ApiTerms, scope: &Scope| {
-            if api.api == mandate.api {
-                mandate.scopes.contains(scope) && credential.scopes.contains(scope)
-            } else {
-                api.scopes_of(&own).contains(scope)
-            }
+            if api.api == mandate.api { held_here(scope) } else { api.scopes_of(&own).contains(scope) }
         };
         Ok(terms.all().all(|api| api.scopes_of(&roles).iter().all(|it| held(api, it))))
     }
@@ -104,6 +114,15 @@ impl Identity {
 
     async fn roles_now(&self, user: &str, tenant: &TenantId) -> Result<Vec<RoleName>, StoreFault> {
         Ok(self.find::<User>(user).await?.map(|it| it.roles_in(tenant)).unwrap_or_default())
+    }
+
+    /// All that a service account of the API that is asked may do, and its keys and grants beyond it.
+    async fn scopes_by(&self, account: &str, mandate: &Mandate) -> Result<Vec<Scope>, StoreFault> {
+        let Some(account) = self.service_account(account).await? else { return Ok(Vec::new()) };
+        let mut scopes = mandate.terms.of(&account.api).map(|it| account.scopes(it)).unwrap_or_default();
+        let held = self.keys_of(&account.id).await?.into_iter().chain(self.grants_of(&account.id).await?);
+        scopes.extend(held.filter(|it| it.revoked.is_none()).flat_map(|it| it.scopes));
+        Ok(scopes)
     }
 
     /// All that somebody is by a team: what it makes its members, and what the invites of each of them make them besides,

@@ -3,12 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, KeyRecord, KeySecret, keyformat};
-use identity::{CreateKeyError, KeyKind, KeyState, NewKey, RevokeKeyError};
+use identity::{CreateKeyError, Identity, KeyKind, KeyState, NewKey, Over, RevokeKeyError};
 use serde_json::{Value, json};
 
-use super::{beneath, held, last_used, page, theirs, within};
+use super::{held, last_used, page, theirs};
 use crate::operations::{Operations, Question};
-use crate::people::failed;
+use crate::people::{failed, giving, unkept, within};
 
 /// The half of a key that is no secret; nothing where it does not sign.
 pub(super) fn public(key: &KeyRecord) -> Option<&str> {
@@ -41,8 +41,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     let account = theirs(operations, question).await?;
     let scopes = held(operations, &account)?;
     // Whoever is given the key may do what it may.
-    within(question, &scopes)?;
-    let identity = operations.acting(question)?;
+    let identity = giving(operations, question, Over::Nobody, &scopes).await?;
     // Nobody gives it a name, and no two keys have the same.
     let name = format!("{} {}", account.id, keyformat::draw_id("", 8, operations.books().random()));
     let new = NewKey {
@@ -66,20 +65,21 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
 pub(super) async fn revoke(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let account = theirs(operations, question).await?;
     let id = question.named("access_key_id")?;
-    let keys = beneath(operations, question, &account).await?;
+    let identity = within(operations, question, Over::Account(account.id.clone()), &[]).await?;
+    let keys = identity.keys_of(&account.id).await.map_err(failed)?;
     let key = keys.into_iter().find(|it| public(it) == Some(id)).ok_or(Declined::NotFound)?;
-    revoked(operations, question, (&key, id)).await
+    revoked(operations, &identity, (&key, id)).await
 }
 
 /// Ends a key, and tells so by the half of it that is no secret.
 pub(super) async fn revoked(
     operations: &Operations,
-    question: &Question,
+    identity: &Identity,
     (key, id): (&KeyRecord, &str),
 ) -> Result<Response, Declined> {
-    operations.acting(question)?.revoke_key(&key.id).await.map_err(|cause| match cause {
+    identity.revoke_key(&key.id).await.map_err(|cause| match cause {
         RevokeKeyError::Unknown(_) => Declined::NotFound,
-        RevokeKeyError::Store(cause) => failed(cause),
+        RevokeKeyError::Store(cause) => unkept(cause),
     })?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": id, "status": "revoked" })).into_response())
@@ -91,9 +91,7 @@ pub(super) fn uncreated(cause: CreateKeyError) -> Declined {
         CreateKeyError::TooMany(..) => Declined::Conflict("There are as many keys as there may be.".to_owned()),
         CreateKeyError::SuspendedOwner(_) => Declined::Conflict("The IAM user is suspended.".to_owned()),
         CreateKeyError::UnknownOwner(..) => Declined::NotFound,
-        CreateKeyError::UnknownTenant(_)
-        | CreateKeyError::NameTaken(..)
-        | CreateKeyError::Unfit(_)
-        | CreateKeyError::Store(_) => failed(cause),
+        CreateKeyError::Store(cause) => unkept(cause),
+        CreateKeyError::UnknownTenant(_) | CreateKeyError::NameTaken(..) | CreateKeyError::Unfit(_) => failed(cause),
     }
 }

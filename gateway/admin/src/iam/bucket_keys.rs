@@ -3,14 +3,14 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Bound, Declined, KeyRecord, keyformat};
-use identity::{KeyKind, NewKey};
+use identity::{KeyKind, NewKey, Over};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access_keys::{public, revoked, shown, uncreated};
-use super::{page, within};
+use super::page;
 use crate::operations::{Operations, Question};
-use crate::people::failed;
+use crate::people::{failed, giving};
 
 /// The path parameter that names the bucket, here and where its objects are.
 const BUCKET: &str = "bucket";
@@ -84,7 +84,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         Access::ReadOnly => may.read,
         Access::ReadWrite => may.read.into_iter().chain(may.write).collect(),
     };
-    within(question, &scopes)?;
+    let identity = giving(operations, question, Over::Nobody, &scopes).await?;
     // Nobody gives it a name, and no two keys have the same.
     let name = format!("{bound} {}", keyformat::draw_id("", 8, operations.books().random()));
     let new = NewKey {
@@ -93,7 +93,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         bound: Some(bound),
         ..NewKey::new(api, question.tenant()?, name)
     };
-    let made = operations.acting(question)?.create_key(&new, &terms).await.map_err(uncreated)?;
+    let made = identity.create_key(&new, &terms).await.map_err(uncreated)?;
     operations.books().come_into_force().await?;
     let mut body = told(operations, question, &made.record)?;
     if let Some(fields) = body.as_object_mut() {
@@ -107,6 +107,6 @@ pub(super) async fn revoke(operations: &Operations, question: &Question) -> Resu
     let keys = theirs(operations, question).await?;
     let key = keys.into_iter().find(|it| public(it) == Some(id)).ok_or(Declined::NotFound)?;
     // Nobody ends what has more than they.
-    within(question, &key.scopes)?;
-    revoked(operations, question, (&key, id)).await
+    let identity = giving(operations, question, Over::Nobody, &key.scopes).await?;
+    revoked(operations, &identity, (&key, id)).await
 }

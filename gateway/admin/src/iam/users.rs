@@ -3,13 +3,13 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, Scope};
-use identity::{CreateServiceAccountError, NewServiceAccount, ServiceAccount, Unfit};
+use identity::{CreateServiceAccountError, NewServiceAccount, Over, ServiceAccount, Unfit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{beneath, declined, held, page, theirs, within};
+use super::{declined, held, page, theirs};
 use crate::operations::{Operations, Question};
-use crate::people::failed;
+use crate::people::{failed, giving, unkept, within};
 
 /// What the body says of a new one.
 #[derive(Deserialize)]
@@ -53,10 +53,10 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     if !permissions.iter().all(|it| known.contains(it)) {
         return Err(bad());
     }
-    within(question, &permissions)?;
+    let identity = giving(operations, question, Over::Nobody, &permissions).await?;
     let (tenant, roles, workloads) = (question.tenant()?, Vec::new(), Vec::new());
     let new = NewServiceAccount { api, tenant, name: said.name, roles, permissions, workloads };
-    let made = operations.acting(question)?.create_service_account(&new, &terms).await;
+    let made = identity.create_service_account(&new, &terms).await;
     let made = made.map_err(|cause| match cause {
         CreateServiceAccountError::NameTaken(..) => {
             Declined::Conflict("There is an IAM user of this name already.".to_owned())
@@ -67,16 +67,16 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
         CreateServiceAccountError::Unfit(Unfit::Name(_) | Unfit::Key) => Declined::Parameter("name".to_owned()),
         CreateServiceAccountError::Unfit(_)
         | CreateServiceAccountError::UnknownTenant(_)
-        | CreateServiceAccountError::Workloads
-        | CreateServiceAccountError::Store(_) => failed(cause),
+        | CreateServiceAccountError::Workloads => failed(cause),
+        CreateServiceAccountError::Store(cause) => unkept(cause),
     })?;
     Ok((StatusCode::CREATED, Json(shown(operations, &made)?)).into_response())
 }
 
 pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let account = theirs(operations, question).await?;
-    let _ = beneath(operations, question, &account).await?;
-    operations.acting(question)?.delete_service_account(&account.id).await.map_err(declined)?;
+    let identity = within(operations, question, Over::Account(account.id.clone()), &[]).await?;
+    identity.delete_service_account(&account.id).await.map_err(declined)?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": account.id, "status": "deleted" })).into_response())
 }

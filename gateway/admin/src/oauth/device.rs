@@ -23,7 +23,7 @@ pub(super) async fn begin(act: &mut Act<'_>) -> Result<Response, Turned> {
         return Err(Fault::new(Code::UnauthorizedClient, "this client may not use this grant type").into());
     }
     let place = act.place(NativeVerb::AnswerDevice).ok_or(Declined::Failed)?.to_owned();
-    let asked = scopes::within(form.get("scope"), &client.scopes)?;
+    let asked = scopes::among(form.get("scope"), &client.scopes)?;
     let source = act.question.introduction.source;
     // Each that waits makes it likelier that somebody guesses the code of one.
     let counted = format!("devices, {}", guesser(source));

@@ -14,7 +14,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Scope>, Fault> {
 }
 
 /// What is asked for out of what may be had: all of it where nothing is asked for, and never more.
-pub(super) fn within(asked: Option<&str>, most: &[Scope]) -> Result<Vec<Scope>, Fault> {
+pub(super) fn among(asked: Option<&str>, most: &[Scope]) -> Result<Vec<Scope>, Fault> {
     let Some(asked) = asked.map(read).transpose()? else { return Ok(most.to_vec()) };
     let beyond = asked.iter().any(|it| !most.contains(it));
     if beyond { Err(Fault::new(Code::InvalidScope, "a scope goes beyond what may be granted here")) } else { Ok(asked) }
@@ -32,10 +32,10 @@ mod tests {
     fn what_is_asked_for_is_never_more_than_may_be_had_in_whichever_order() {
         let most = read("b a c").ok().unwrap();
         assert_eq!(written(&most), "a b c");
-        assert_eq!(within(None, &most), Ok(most.clone()));
-        assert_eq!(within(Some("c a c"), &most), read("a c"));
+        assert_eq!(among(None, &most), Ok(most.clone()));
+        assert_eq!(among(Some("c a c"), &most), read("a c"));
         for bad in ["d", "a d", "a  b", " a", "a\tb", "\"a\""] {
-            assert_eq!(within(Some(bad), &most).unwrap_err().code, Code::InvalidScope, "{bad:?}");
+            assert_eq!(among(Some(bad), &most).unwrap_err().code, Code::InvalidScope, "{bad:?}");
         }
     }
 }

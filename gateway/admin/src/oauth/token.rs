@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::response::Response;
 use domain::{Declined, KeyId, Scope, Standing, Timestamp};
 use identity::{
-    AccessToken, Brought, Client, ClientGrant, DeviceError, Holder, Lapsed, NewIdToken, NewToken, NoSigner, RedeemError,
-    RefreshError, Shown,
+    AccessToken, Brought, Client, ClientGrant, DeviceError, Holder, Lapsed, NewIdToken, NewToken, NoSigner,
+    RedeemError, RefreshError, Shown,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub(super) async fn create(act: &mut Act<'_>) -> Result<Response, Turned> {
 async fn for_itself(act: &mut Act<'_>, form: &Form, client: &Client, key: Option<String>) -> Result<Response, Turned> {
     may(client, ClientGrant::ClientCredentials)?;
     let standing = act.standing(&client.grant)?;
-    let scopes = scopes::within(form.get("scope"), &standing.scopes)?;
+    let scopes = scopes::among(form.get("scope"), &standing.scopes)?;
     let made =
         act.mint(Wanted { standing, scopes, told: None, client: client.id.clone(), issuer: issuer(act), key }).await?;
     Ok(told(&made, None))
@@ -122,7 +122,7 @@ async fn for_refresh(act: &mut Act<'_>, form: &Form, client: &Client, key: Optio
     let refreshed = refreshed.map_err(|why| unrefreshed(&why))?;
     act.about = Some(refreshed.grant.id.clone());
     let standing = act.standing(&refreshed.grant.id)?;
-    let scopes = scopes::within(form.get("scope"), &standing.scopes)?;
+    let scopes = scopes::among(form.get("scope"), &standing.scopes)?;
     let made =
         act.mint(Wanted { standing, scopes, told: None, client: client.id.clone(), issuer: issuer(act), key }).await?;
     Ok(told(&made, Some(&refreshed.token)))

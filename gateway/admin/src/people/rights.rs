@@ -27,6 +27,26 @@ pub(crate) async fn within(
     over: Over,
     roles: &[RoleName],
 ) -> Result<Identity, Declined> {
+    under(operations, question, over, (roles, &[])).await
+}
+
+/// The same for scopes of the API that is asked, in the place of roles: nobody gives what they do not have, nor acts on what
+/// has more than they.
+pub(crate) async fn giving(
+    operations: &Operations,
+    question: &Question,
+    over: Over,
+    scopes: &[Scope],
+) -> Result<Identity, Declined> {
+    under(operations, question, over, (&[], scopes)).await
+}
+
+async fn under(
+    operations: &Operations,
+    question: &Question,
+    over: Over,
+    (roles, given): (&[RoleName], &[Scope]),
+) -> Result<Identity, Declined> {
     let user = match operations.user_of(question) {
         Ok(own) => Some(own.user),
         Err(Declined::NotFound) => None,
@@ -42,6 +62,7 @@ pub(crate) async fn within(
         scopes: scopes.map_err(failed)?,
         over,
         roles: roles.to_vec(),
+        given: given.to_vec(),
         terms: operations.books().terms(),
     };
     let identity = operations.acting(question)?;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::{KeyRecord, RoleName};
-use identity::{ChangePersonError, CreatePersonError, Mandate, NewPerson, Over, Registry as _};
+use domain::{DeedClass, KeyRecord, RoleName, Scope};
+use identity::{
+    ChangePersonError, CreateKeyError, CreatePersonError, Mandate, NewKey, NewPerson, NewServiceAccount, Over,
+    Registry as _, RevokeKeyError,
+};
 
 use crate::desk::{Desk, NOW, acme, desk};
 use crate::people::terms;
@@ -20,6 +23,7 @@ impl Desk {
             scopes: session.scopes.into_iter().collect(),
             over,
             roles: roles.iter().map(|it| it.parse().unwrap()).collect(),
+            given: Vec::new(),
             terms: terms(),
         }
     }
@@ -103,4 +107,43 @@ async fn what_was_lost_after_it_was_judged_does_nothing_any_more() {
     let set = acting.set_password(&ben.id, new, None).await;
     assert!(matches!(&set, Err(ChangePersonError::Store(it)) if it.is_outgrown()), "{set:?}");
     assert!(desk.identity.sign_in("ben", new, None).await.is_err(), "the password was given all the same");
+}
+
+#[tokio::test]
+async fn no_key_is_minted_or_ended_by_a_credential_that_ended_while_it_waited_for_its_turn() {
+    let desk = desk().await;
+    let _ = desk.person_in("zoe", &[("acme", &["owner"])]).await;
+    let given: Vec<Scope> = vec!["compute".parse().unwrap()];
+    let account = NewServiceAccount {
+        api: "cloudnx".parse().unwrap(),
+        tenant: acme(),
+        name: "deploy".to_owned(),
+        roles: Vec::new(),
+        permissions: given.clone(),
+        workloads: Vec::new(),
+    };
+    let account = desk.identity.create_service_account(&account, &terms()).await.unwrap();
+    let key = |name: &str| NewKey {
+        owner: Some(account.id.clone()),
+        scopes: given.clone(),
+        ..NewKey::new("cloudnx".parse().unwrap(), acme(), name)
+    };
+    let mints = Mandate { given: given.clone(), ..desk.mandate("zoe", Over::Nobody, &[]).await };
+    let over = desk.mandate("zoe", Over::Account(account.id.clone()), &[]).await;
+    let (minting, ending) = (desk.identity.clone().under(mints.clone()), desk.identity.clone().under(over.clone()));
+    let made = minting.create_key(&key("one"), &terms()).await.unwrap().record;
+    // Nobody mints, or acts on, what they do not have.
+    let less = |it: &Mandate| Mandate { scopes: ["data".parse().unwrap()].into(), ..it.clone() };
+    assert!(!desk.holds(&less(&mints)).await && !desk.holds(&less(&over)).await);
+    for it in [&mints, &over] {
+        desk.identity.end_grant(&it.credential, "end").await.unwrap();
+    }
+    let late = minting.create_key(&key("two"), &terms()).await;
+    assert!(matches!(&late, Err(CreateKeyError::Store(it)) if it.is_outgrown()), "{late:?}");
+    let late = ending.revoke_key(&made.id).await;
+    assert!(matches!(&late, Err(RevokeKeyError::Store(it)) if it.is_outgrown()), "{late:?}");
+    let late = ending.delete_service_account(&account.id).await;
+    assert!(late.is_err() && desk.key(&made.id).await.revoked.is_none());
+    let told = serde_json::to_string(&desk.deeds_of(DeedClass::Key).await).unwrap();
+    assert!(told.contains("holds less by now") && !told.contains("the store failed"), "{told}");
 }

@@ -72,7 +72,7 @@ impl Asked {
             return invalid("`max_age` must be seconds");
         };
         Ok(Self {
-            scopes: scopes::within(form.get("scope"), &client.scopes)?,
+            scopes: scopes::among(form.get("scope"), &client.scopes)?,
             challenge: challenge.to_owned(),
             nonce: form.get("nonce").map(str::to_owned),
             silent: has("none"),
