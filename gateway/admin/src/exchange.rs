@@ -50,9 +50,6 @@ fn exchange(books: &dyn Books, question: &Question) -> Exchanged {
     let secret = Zeroizing::new(secret_access_key);
     let (now, source) = (books.clock().now(), question.introduction.source);
     let Some(offered) = books.offered(&question.introduction.api) else { return Declined::Failed.into() };
-    if let Some(refusal) = books.limiter().tries_refusal(&id, now.tick) {
-        return Declined::TooOften(refusal.retry_after().as_secs()).into();
-    }
     let key = WholeKey { id: &id, secret: &secret, api: &offered.api, source };
     match authn::prove_whole(key, now.wall, &books.keyring(), books.secrets()) {
         Ok(standing) => {
@@ -63,8 +60,8 @@ fn exchange(books: &dyn Books, question: &Question) -> Exchanged {
             Exchanged { answer, about: Some(standing.key.clone()) }
         }
         Err(why) => {
+            // Not against the key as well: its secret cannot be guessed, and others could shut it out, for its id is no secret.
             books.limiter().failed_credential(source, now.tick);
-            books.limiter().failed_try(&id, now.tick);
             let about = why.standing.as_ref().map(|it| it.key.clone());
             tracing::debug!(key = about.as_ref().map(KeyId::as_str), %why, "an access key was not exchanged");
             Exchanged { answer: Err(Declined::Unproven), about }
