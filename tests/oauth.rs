@@ -1,6 +1,8 @@
 //! The OAuth operations of the issuers: clients by themselves, and what they may be told.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what fails here must fail the test")]
 
+#[path = "oauth/ages.rs"]
+mod ages;
 #[path = "oauth/algorithms.rs"]
 mod algorithms;
 #[path = "oauth/client.rs"]

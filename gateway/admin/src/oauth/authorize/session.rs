@@ -1,6 +1,7 @@
 //! Who sits at the browser, as far as they have shown it.
 
 use authn::token::hint;
+use domain::Timestamp;
 use identity::{BrowserSession, Client};
 
 use super::wish::Asked;
@@ -12,8 +13,10 @@ impl Act<'_> {
     /// what the provider of one tenant says of somebody opens nothing of another.
     pub(crate) async fn session(&self, asked: &Asked, client: &Client) -> Result<Option<BrowserSession>, Turned> {
         let Some(session) = self.signed_in().await? else { return Ok(None) };
-        let now = self.books().clock().now().wall;
-        let stale = asked.max_age.is_some_and(|it| it < now.since(session.authenticated));
+        // Whoever was just sent to sign in has done so for this: however long that took, it is as fresh as was asked for.
+        let sent = asked.since.map(Timestamp::from_seconds);
+        let asked_at = sent.unwrap_or_else(|| self.books().clock().now().wall);
+        let stale = asked.max_age.is_some_and(|it| it < asked_at.since(session.authenticated));
         // A log-in of the same second may have come before: it is taken, for no clock tells more. Who has signed in elsewhere
         // need not have shown anything there, unless that is what was asked for.
         let shown = if asked.logs_in { session.authenticated } else { session.began };
