@@ -10,6 +10,7 @@ mod create;
 mod current;
 mod factor;
 mod join;
+mod leave;
 mod password;
 mod pool;
 mod settings;

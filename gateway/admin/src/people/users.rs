@@ -157,13 +157,7 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
 pub(super) async fn delete(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let person = member(operations, question).await?;
     let identity = within(operations, question, Over::User(person.id.clone()), &[]).await?;
-    let elsewhere = identity.memberships(&person.id).await.map_err(failed)?.len() > 1;
-    let done = if elsewhere {
-        identity.expel(&person.id, &question.tenant()?).await
-    } else {
-        identity.delete_person(&person.id).await
-    };
-    done.map_err(declined)?;
+    identity.remove_person(&person.id, &question.tenant()?).await.map_err(declined)?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": person.id, "status": "deleted" })).into_response())
 }

@@ -1,4 +1,4 @@
-//! What becomes of users: suspended, resumed, deleted, given another password or other roles.
+//! What becomes of users: suspended, resumed, given another password or other roles.
 
 use domain::{Change, Deed, DeedClass, RoleName, TenantId};
 
@@ -248,52 +248,8 @@ impl Identity {
         Ok((user, changes, deeds))
     }
 
-    /// They belong to a tenant no more, neither by themselves nor by a team, and what they had signed in to there is over, as
-    /// are their keys of it.
-    pub async fn expel(&self, id: &str, tenant: &TenantId) -> Result<Person, ChangePersonError> {
-        let deed = self.role_deed(id, tenant, &[]);
-        let refused = deed.clone();
-        let verb = self.settle(|| {
-            let deed = deed.clone();
-            Box::pin(async move {
-                let was = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
-                if was.owns(tenant) {
-                    self.spare_last_owner(id, tenant).await?;
-                }
-                let mut user = was.clone();
-                user.roles.remove(tenant);
-                user.teams.retain(|_, it| it.tenant != *tenant);
-                let (mut changes, mut deeds) = self.end_with_keys(id, Some(tenant)).await?;
-                deeds.insert(0, deed.with("changed", user != was));
-                changes.push(user.kept()?);
-                Ok(Decision { changes, deeds, outcome: user.into() })
-            })
-        });
-        self.told(refused, verb).await
-    }
-
-    /// They are known no more, and whatever they had signed in to is over, as are their keys. Their id is never used again.
-    pub async fn delete_person(&self, id: &str) -> Result<Person, ChangePersonError> {
-        let deed = self.user_deed(DeedClass::Identity, "delete_user", id);
-        let refused = deed.clone();
-        let verb = self.settle(|| {
-            let deed = deed.clone();
-            Box::pin(async move {
-                let user = self.find::<User>(id).await?.ok_or_else(|| ChangePersonError::Unknown(id.to_owned()))?;
-                self.spare_owners_of_last_resort(&user).await?;
-                let (mut changes, mut deeds) = self.end_with_keys(id, None).await?;
-                deeds.insert(0, deed);
-                changes.extend(self.passkeys_of(id).await?.iter().map(Kept::gone));
-                changes.extend(self.forget_consents_of(id).await?);
-                changes.push(user.gone());
-                Ok(Decision { changes, deeds, outcome: user.into() })
-            })
-        });
-        self.told(refused, verb).await
-    }
-
-    /// The same wherever they are.
-    async fn spare_owners_of_last_resort(&self, user: &User) -> Result<(), ChangePersonError> {
+    /// Refuses it wherever they are.
+    pub(super) async fn spare_owners_of_last_resort(&self, user: &User) -> Result<(), ChangePersonError> {
         for place in user.memberships().iter().filter(|it| user.owns(&it.tenant)) {
             self.spare_last_owner(&user.id, &place.tenant).await?;
         }
@@ -301,7 +257,7 @@ impl Identity {
     }
 
     /// Refuses to leave a tenant without anybody who may do everything there.
-    async fn spare_last_owner(&self, id: &str, tenant: &TenantId) -> Result<(), ChangePersonError> {
+    pub(super) async fn spare_last_owner(&self, id: &str, tenant: &TenantId) -> Result<(), ChangePersonError> {
         let left = self.is_owned_without(&[id], tenant).await?;
         if left { Ok(()) } else { Err(ChangePersonError::LastOwner(tenant.clone())) }
     }
@@ -350,7 +306,7 @@ impl Identity {
     }
 
     /// The same, and those that end the keys that they hold.
-    async fn end_with_keys(
+    pub(super) async fn end_with_keys(
         &self,
         user: &str,
         tenant: Option<&TenantId>,

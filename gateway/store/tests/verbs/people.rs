@@ -367,3 +367,19 @@ async fn roles_are_those_of_an_api_in_a_tenant_that_there_is() {
     desk.identity.delete_person(&ann.id).await.unwrap();
     assert_eq!(desk.identity.person(&ann.id).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn who_is_taken_out_of_a_tenant_stays_where_else_they_belong_and_is_forgotten_where_they_belonged_nowhere_else() {
+    let desk = desk().await;
+    let globex: domain::TenantId = desk.tenant("globex").await.id;
+    let ann = desk.person_in("ann", &[("acme", &["viewer"]), ("globex", &["viewer"])]).await;
+    desk.identity.remove_person(&ann.id, &acme()).await.unwrap();
+    let left: Vec<_> = desk.identity.memberships(&ann.id).await.unwrap().into_iter().map(|it| it.tenant).collect();
+    assert_eq!(left, std::slice::from_ref(&globex));
+    // Whoever asks a second time, for a tenant that they are not in by now, takes nothing from the other.
+    let again = desk.identity.remove_person(&ann.id, &acme()).await;
+    assert!(matches!(again, Err(ChangePersonError::Unknown(_))), "{again:?}");
+    assert!(desk.identity.person(&ann.id).await.unwrap().is_some());
+    desk.identity.remove_person(&ann.id, &globex).await.unwrap();
+    assert_eq!(desk.identity.person(&ann.id).await.unwrap(), None);
+}
