@@ -281,7 +281,10 @@ impl Identity {
                 let Some(waiting) = waiting else {
                     return Ok(Decision { changes: Vec::new(), deeds: Vec::new(), outcome: false });
                 };
-                let deed = |action| self.deed(DeedClass::Identity, action).of(&client.tenant).on(&client.id);
+                let deed = |action| {
+                    let deed = self.deed(DeedClass::Identity, action).of(&client.tenant).on(&client.id);
+                    deed.with("user", &session.user)
+                };
                 let (deed, answer) = match answer {
                     DeviceAnswer::Denied => (deed("deny_device"), KeptAnswer::Denied),
                     DeviceAnswer::Allowed(scopes) => {

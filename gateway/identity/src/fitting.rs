@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ApiName, Change, Deed, DeedClass, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId};
+use domain::{ApiName, Change, Deed, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
@@ -15,7 +15,8 @@ use crate::service_accounts::{ServiceAccount, is_account};
 use crate::store::StoreFault;
 use crate::terms::{ApiTerms, Terms};
 
-type Fitted = (Vec<Change>, Vec<Deed>);
+/// What changes where what somebody holds is fitted to what they are, and what is entered of that.
+pub(crate) type Fitted = (Vec<Change>, Vec<Deed>);
 
 /// What every role held as all that was given out had been fitted to it.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
@@ -137,13 +138,14 @@ impl Identity {
         let now = self.clock.now().wall;
         let mut fitted = Fitted::default();
         for grant in self.grants_of(user).await?.into_iter().filter(|it| it.tenant == *tenant) {
-            let Some(end) = ended(&grant, now) else { continue };
+            if ended(&grant, now).is_none() {
+                continue;
+            }
             // Of an API that is not there nothing opens anything.
             let Ok(terms) = terms.of(&grant.api) else { continue };
             let held = terms.scopes_of(roles);
             if held.is_empty() {
-                fitted.1.push(self.deed(DeedClass::SessionEnd, "end").on(&grant.id).of(tenant).with("api", &grant.api));
-                fitted.0.push(end);
+                fitted = both(fitted, self.endings([&grant], "end", now));
             } else if let Some(scopes) = fitting(&grant, held).filter(|it| *it != grant.scopes) {
                 let grant = KeyRecord { scopes, ..grant };
                 fitted.1.push(self.key_deed("fit", &grant));

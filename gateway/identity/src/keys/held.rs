@@ -1,15 +1,14 @@
 //! Keys that somebody holds: they do no more than whoever holds them may, and end with them.
 
-use domain::{Change, Deed, KeyRecord, RoleName, Scope, TenantId};
+use domain::{Change, KeyRecord, RoleName, Scope, TenantId};
 
 use super::{CreateKeyError, KeyState};
 use crate::Identity;
+use crate::fitting::Fitted;
 use crate::people::{User, is_user_id};
 use crate::service_accounts::{ServiceAccount, is_account};
 use crate::store::StoreFault;
 use crate::terms::Terms;
-
-type Fitted = (Vec<Change>, Vec<Deed>);
 
 impl Identity {
     /// New keys as their owners let them be: a key has no scope that its owner does not have, and is of its owner's tenant and,

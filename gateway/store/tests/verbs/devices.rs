@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{KeySecret, Scope};
+use domain::{DeedClass, KeySecret, Scope};
 use identity::{
     BeginDeviceError, BegunDevice, BrowserSession, Client, ClientAuth, ClientGrant, DEVICE_LIFETIME, DeviceAnswer,
     DeviceError, KeyState, Lapsed, NewClient, Shown,
@@ -58,6 +58,8 @@ async fn a_device_is_let_in_once_its_user_has_typed_its_code_and_allowed_it() {
     assert_eq!((asking.scopes, asking.since), (scopes(), NOW));
     assert!(desk.allow(&client, &begun, &user).await);
     assert!(!desk.allow(&client, &begun, &user).await, "it is answered once");
+    let deeds = desk.deeds_of(DeedClass::Identity).await;
+    assert!(deeds.iter().any(|it| it.action == "allow_device" && it.facts["user"] == user), "{deeds:?}");
     let redeemed = redeem().await.unwrap();
     let grant = desk.key(&redeemed.grant.id).await;
     let KeySecret::Granted(what) = &grant.secret else { panic!() };

@@ -224,5 +224,7 @@ async fn what_a_role_loses_in_a_profile_is_lost_by_keys_and_sessions_and_what_it
     assert_eq!(desk.identity.fit_to_roles(&none).await.unwrap(), 0);
     assert_eq!(desk.identity.fit_to_roles(&gone).await.unwrap(), 3);
     assert_eq!(desk.does(&session).await, None);
+    let ends = desk.deeds_of(DeedClass::SessionEnd).await;
+    assert!(ends.iter().any(|it| it.action == "end" && it.facts["user"] == ann.id), "it is said whose: {ends:?}");
     assert_eq!(desk.does(&robot).await, Some(words(&["network"])));
 }

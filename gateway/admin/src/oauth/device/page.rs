@@ -136,7 +136,8 @@ async fn settle(act: &mut Act<'_>, session: &BrowserSession, handle: &str, allow
     let client = client(act, &id).await?;
     good_for(session, &client)?;
     let answer = if allow { DeviceAnswer::Allowed(scopes) } else { DeviceAnswer::Denied };
-    if !act.identity().answer_device(&device, &client, (session, &answer)).await? {
+    let identity = act.identity().clone().acting_for(&session.user);
+    if !identity.answer_device(&device, &client, (session, &answer)).await? {
         return Err(gone().into());
     }
     let said = if allow { "The device is let in. You can go back to it." } else { "The device is not let in." };
