@@ -17,6 +17,10 @@ const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
 /// With what a client may sign its assertions.
 const ASSERTED_WITH: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
+/// What ID tokens and `/oauth/userinfo` say of users.
+const CLAIMS: [&str; 12] =
+    ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "name", "preferred_username", "email"];
+
 /// Answers what is asked of the issuer.
 pub(crate) fn answer(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let metadata = question.introduction.verb == NativeVerb::IssuerMetadata;
@@ -93,8 +97,7 @@ fn told(offered: &Offered, signed_with: &[&str]) -> Map<String, Value> {
         tell("request_uri_parameter_supported", false.into());
         tell("subject_types_supported", json!(["public"]));
         tell("id_token_signing_alg_values_supported", signed_with.into());
-        let claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "name", "email"];
-        tell("claims_supported", json!(claims));
+        tell("claims_supported", json!(CLAIMS));
     } else {
         tell("response_types_supported", json!([]));
     }
