@@ -18,8 +18,8 @@ use anyhow::Context as _;
 use audit::Notice;
 use authn::dpop::Nonces;
 use authn::upstream::{IdentityKeySet, IdentityTokens};
-use authn::{KeyringBuilder, SystemRandom};
-use domain::{Clock, SystemClock};
+use authn::{Keyring, KeyringBuilder, SystemRandom};
+use domain::{Clock, SystemClock, Version};
 use identity::{Identity, Issuer};
 use limits::Limiter;
 use pipeline::{Gateway, Parts};
@@ -92,6 +92,8 @@ pub(crate) struct Office {
     heard: AtomicU64,
     /// Changes are taken in one after the other.
     following: tokio::sync::Mutex<()>,
+    /// What everybody holds is fitted to the roles of one configuration at a time.
+    fitting: tokio::sync::Mutex<()>,
 }
 
 impl Office {
@@ -106,17 +108,14 @@ impl Office {
         let (log, deeds) = open_log(&settings, &clock, Some(&known_deeds(&**desk.identity.registry()).await?))?;
         desk.identity.tend_token_keys(clock.now().wall).await?;
         fit_to_roles(&desk.identity, &desk::terms(&configuration.catalog)).await?;
-        let mut keys = KeyringBuilder::new();
-        let version = desk.identity.registry().load(&mut |change| keys.add(change)).await?;
-        let token_keys = desk.identity.token_keys().await?;
-        let (issuer, identity_tokens) = (desk.identity.issuer(), desk::identity_tokens(&settings)?);
-        issuer.take_in(&token_keys)?;
+        let (keyring, version, issuer) = known_keys(&desk.identity).await?;
+        let identity_tokens = desk::identity_tokens(&settings)?;
         let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
         let (peers, signers) = (resolved(&configuration), Signers::read(&settings)?);
         let plugins = Arc::new(guests::open(&settings, Arc::clone(&clock))?);
         let gateway = Gateway::new(Parts {
             limiter: Limiter::new(&settings.limits),
-            keyring: keys.finish().with_token_keys(key_set(&token_keys)),
+            keyring,
             secrets: desk.secrets,
             plugins: Arc::clone(&plugins),
             log,
@@ -156,6 +155,7 @@ impl Office {
             ending,
             secrets_seen: Mutex::new(vouchers::UNSEEN),
             following: tokio::sync::Mutex::default(),
+            fitting: tokio::sync::Mutex::default(),
         })
     }
 
@@ -356,6 +356,16 @@ fn watch_anew(settings: &Settings, notice: &mpsc::Sender<()>, so_far: Option<Wat
 /// Resolves when it is time to stop; also when nobody is left to say so.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|it| *it).await;
+}
+
+/// Every key that is known, as of which version, and who signs tokens with some of them.
+async fn known_keys(identity: &Identity) -> anyhow::Result<(Keyring, Version, Issuer)> {
+    let mut keys = KeyringBuilder::new();
+    let version = identity.registry().load(&mut |change| keys.add(change)).await?;
+    let token_keys = identity.token_keys().await?;
+    let issuer = identity.issuer();
+    issuer.take_in(&token_keys)?;
+    Ok((keys.finish().with_token_keys(key_set(&token_keys)), version, issuer))
 }
 
 /// Where upstreams are, and a word in the log of those that are nowhere yet.

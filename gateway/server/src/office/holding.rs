@@ -8,6 +8,8 @@ use crate::desk;
 impl Office {
     /// Has keys and sessions follow the roles of the configuration that is in force now.
     pub(super) async fn fit_to_roles(&self) {
+        // Whoever comes second reads what is in force by then: an older configuration never has the last word.
+        let _turn = self.fitting.lock().await;
         let terms = desk::terms(&self.gateway.configuration().catalog);
         if let Err(cause) = fit_to_roles(&self.identity, &terms).await {
             tracing::error!(%cause, "keys and sessions do what roles held before; this is tried again each minute");
