@@ -50,8 +50,9 @@ pub trait Registry: Send + Sync {
     /// What is sought, in the order in which it was first kept.
     async fn records(&self, sought: &Sought<'_>) -> Result<Vec<String>, StoreFault>;
 
-    /// Forgets a part of what may be forgotten: records past their time, and grants that ended a day ago.
-    async fn sweep(&self, now: Timestamp) -> Result<(), StoreFault>;
+    /// Forgets a part of what may be forgotten: records past their time, and grants that ended a day ago. Says whether more is
+    /// left.
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreFault>;
 
     /// Every key that signs tokens, did so or will, in the order in which they were made.
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreFault>;

@@ -216,8 +216,7 @@ impl Office {
         };
         let noted = async {
             self.identity.note_uses(&uses).await?;
-            self.identity.renew_digests(&renewals).await?;
-            self.identity.registry().sweep(self.gateway.clock.now().wall).await
+            self.identity.renew_digests(&renewals).await
         };
         if let Err(cause) = noted.await {
             tracing::error!(%cause, "uses of keys could not be written down");

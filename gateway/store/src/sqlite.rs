@@ -219,7 +219,7 @@ impl Registry for Sqlite {
         records::some(&self.pool, sought).await.map_err(fault("reading records"))
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<(), StoreFault> {
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreFault> {
         records::sweep(&self.pool, now).await.map_err(fault("forgetting what has had its time"))
     }
 

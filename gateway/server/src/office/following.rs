@@ -9,7 +9,7 @@ use authn::{Keyring, KeyringBuilder};
 use domain::{Change, TokenKey, TokenKeyStage, Version};
 use identity::{Jwk, JwkNumbers, News};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Office, ROUND, told};
 
@@ -18,6 +18,9 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// How often it is looked what is due with the keys that sign tokens.
 const TEND: Duration = Duration::from_mins(1);
+
+/// How long verbs have the store to themselves between two parts of what is forgotten.
+const BREATH: Duration = Duration::from_millis(10);
 
 impl Office {
     pub(super) async fn watch_keys(&self, mut stopped: watch::Receiver<bool>) {
@@ -35,8 +38,19 @@ impl Office {
         }
     }
 
+    /// Forgets what has had its time until nothing of it is left, because anybody may have had more kept than one part is.
+    async fn sweep(&self, stopped: &watch::Receiver<bool>) {
+        while !*stopped.borrow() {
+            match self.identity.registry().sweep(self.gateway.clock.now().wall).await {
+                Ok(true) => sleep(BREATH).await,
+                Ok(false) => return,
+                Err(cause) => return tracing::error!(%cause, "what has had its time could not be forgotten"),
+            }
+        }
+    }
+
     /// Does what is due with the keys that sign tokens until told to stop. Apart from the following of keys, because a key
-    /// takes long to draw; what has changed is taken in there like all else.
+    /// takes long to draw, and forgetting what has had its time takes long too; what has changed is taken in there like all else.
     pub(super) async fn tend_token_keys(&self, mut stopped: watch::Receiver<bool>) {
         let mut look = interval(TEND);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,6 +62,7 @@ impl Office {
                         tracing::error!(%cause, "the keys that sign tokens cannot be looked after");
                     }
                     self.fit_to_roles().await;
+                    self.sweep(&stopped).await;
                     if let Err(cause) = self.tend_identity_keys().await {
                         tracing::error!(%cause, "the keys that sign identity tokens cannot be looked after");
                     }

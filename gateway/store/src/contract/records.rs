@@ -98,7 +98,7 @@ pub(crate) async fn what_has_had_its_time_is_swept_and_the_end_of_a_grant_is_new
         kept(code),
     ];
     let version = publish(&on, &all).await;
-    on.sweep(NOW).await.unwrap();
+    assert!(!on.sweep(NOW).await.unwrap(), "nothing is left of what has had its time");
     assert!(on.record("code", "c1").await.unwrap().is_some());
     assert_eq!(on.version().await.unwrap(), version);
     on.sweep(NOW + day + Duration::from_nanos(1)).await.unwrap();
@@ -108,4 +108,15 @@ pub(crate) async fn what_has_had_its_time_is_swept_and_the_end_of_a_grant_is_new
     assert!(on.key(&key(1).id).await.unwrap().is_some());
     let newest = on.version().await.unwrap();
     assert_eq!(on.changes_since(version).await.unwrap(), News::Changes(newest, vec![Change::KeyGone(key(2).id)]));
+    // However much there is, all of it goes, a part at a time.
+    let code = |number| kept(Record { until: Some(NOW), ..record("code", &format!("c{number}"), None, "x") });
+    publish(&on, &(0..1200).map(code).collect::<Vec<_>>()).await;
+    let (mut parts, later) = (1, NOW + Duration::from_nanos(1));
+    while on.sweep(later).await.unwrap() {
+        parts += 1;
+    }
+    assert!((2..10).contains(&parts), "{parts}");
+    for number in [0, 599, 1199] {
+        assert_eq!(on.record("code", &format!("c{number}")).await.unwrap(), None);
+    }
 }

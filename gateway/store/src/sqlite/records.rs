@@ -62,13 +62,15 @@ pub(super) async fn forget(on: &mut SqliteConnection, kind: &str, id: &str) -> R
 
 /// Forgets what may be forgotten at this moment. A grant that goes is news for whoever follows; whatever nobody follows
 /// needs no number, for nobody decides anything on what has had its time.
-pub(super) async fn sweep(pool: &SqlitePool, now: Timestamp) -> Result<(), sqlx::Error> {
+/// Says whether more is left of it.
+pub(super) async fn sweep(pool: &SqlitePool, now: Timestamp) -> Result<bool, sqlx::Error> {
     let mut write = pool.begin_with(BEGIN).await?;
     let sql = "DELETE FROM records WHERE seq IN (SELECT seq FROM records WHERE until < ?1 LIMIT ?2)";
-    sqlx::query(sql).bind(now.nanos()).bind(SWEPT).execute(&mut *write).await?;
+    let records = sqlx::query(sql).bind(now.nanos()).bind(SWEPT).execute(&mut *write).await?.rows_affected();
     let ended = now - KEPT_AFTER_END;
     let sql = "SELECT id FROM keys WHERE form = 4 AND (expires < ?1 OR revoked < ?1) LIMIT ?2";
     let gone: Vec<String> = sqlx::query_scalar(sql).bind(ended.nanos()).bind(SWEPT).fetch_all(&mut *write).await?;
+    let more = u64::from(SWEPT) <= records || SWEPT as usize <= gone.len();
     let mut version = read::version(&mut *write).await?;
     for id in gone {
         let id: KeyId = parsed(&id)?;
@@ -76,5 +78,6 @@ pub(super) async fn sweep(pool: &SqlitePool, now: Timestamp) -> Result<(), sqlx:
         version = version.saturating_add(1);
         log_change(&mut write, version, Column::Key, id.as_str()).await?;
     }
-    write.commit().await
+    write.commit().await?;
+    Ok(more)
 }

@@ -99,7 +99,7 @@ impl Registry for Raced {
         self.store.records(sought).await
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<(), StoreFault> {
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreFault> {
         self.store.sweep(now).await
     }
 
