@@ -25,7 +25,7 @@ use crate::operations::{Offered, Operations, Question};
 pub use cookies::SessionCookies;
 pub(crate) use cookies::cookie;
 pub(crate) use login::{BROWSER_COOKIE, browser_cookie, leads_on};
-pub(crate) use rights::{giving, unkept, within};
+pub(crate) use rights::{giving, named_roles, unkept, within};
 pub(crate) use users::LEAST;
 
 /// How long ago somebody may have shown who they are who changes by what they do.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::{failed, unkept, within};
+use crate::people::{failed, named_roles, unkept, within};
 
 /// What the body says of a new team.
 #[derive(Deserialize)]
@@ -71,7 +71,7 @@ async fn list(operations: &Operations, question: &Question) -> Result<Response, 
 
 async fn create(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let said: New = question.said()?;
-    let roles = known(operations, question, &said.roles, "roles")?;
+    let roles = named_roles(operations, question, ("roles", &said.roles))?;
     let identity = within(operations, question, Over::Nobody, &roles).await?;
     let new = NewTeam { tenant: question.tenant()?, name: said.name, roles };
     let made = identity.create_team(&new, &operations.books().terms()).await;
@@ -91,7 +91,7 @@ async fn change(operations: &Operations, question: &Question) -> Result<Response
     // A team with more than the caller, or by which somebody has more or was invited to it, is not theirs to change, in
     // nothing.
     let mut identity = within(operations, question, Over::Team(team.id.clone()), &[]).await?;
-    let roles = said.roles.as_deref().map(|names| known(operations, question, names, "roles")).transpose()?;
+    let roles = said.roles.as_deref().map(|names| named_roles(operations, question, ("roles", names))).transpose()?;
     if let Some(roles) = &roles {
         identity = within(operations, question, Over::Team(team.id.clone()), roles).await?;
     }
@@ -130,20 +130,6 @@ async fn remove(operations: &Operations, question: &Question) -> Result<Response
     identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;
     Ok(Json(json!({ "id": user, "status": "removed" })).into_response())
-}
-
-/// Roles by their names, where the API has them.
-fn known(
-    operations: &Operations,
-    question: &Question,
-    names: &[String],
-    field: &str,
-) -> Result<Vec<RoleName>, Declined> {
-    let bad = || Declined::Parameter(field.to_owned());
-    let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
-    let terms = operations.books().terms();
-    let known = terms.of(&question.api()?).map_err(failed)?;
-    if roles.iter().all(|it| known.roles.contains_key(it)) { Ok(roles) } else { Err(bad()) }
 }
 
 fn name_taken() -> Declined {

@@ -70,7 +70,7 @@ pub use settings::Settings;
 pub use shown::{PlainKey, Shown};
 pub use signing::{
     AccessToken, BadTokenKey, Issuer, Jwk, JwkNumbers, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME, TokenKeyError,
-    draw_token_key,
+    digest_of, draw_token_key,
 };
 pub use store::{DeedNumbers, KeyFilter, News, Page, PublishFault, Registry, SecretsChanged, Sought, StoreFault};
 pub use teams::{

@@ -32,7 +32,7 @@ pub use settings::PeopleSettings;
 pub use signin::{Authenticated, CodeWanted, SignIn, SignInError};
 pub use user::folded;
 
-pub(crate) use browser::{BROWSER_SECRET, KeptSession, mark};
+pub(crate) use browser::{BROWSER_SECRET, KeptSession};
 pub(crate) use create::{address, address_of, is_user_id, known_roles, sorted};
 pub(crate) use pool::Passwords;
 pub(crate) use through::{BY_ACCOUNT, BY_PROVIDER, Through};

@@ -11,7 +11,7 @@ mod schedule;
 use domain::{Change, Deed, DeedClass, Timestamp, TokenKey, TokenKeyAlg, TokenKeyStage};
 
 pub use issuer::{AccessToken, Issuer, NewIdToken, NewToken, NoSigner, TOKEN_LIFETIME};
-pub(crate) use pair::digest_of;
+pub use pair::digest_of;
 pub use pair::{BadTokenKey, Jwk, JwkNumbers, draw_token_key};
 
 use schedule::Step;

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use authn::token::{Hint, hint};
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use domain::{Declined, NativeVerb};
 use identity::{Client, SignedOut};
 use serde::{Deserialize, Serialize};
 
+use super::authorize::page as told;
 use super::{Act, Code, Fault, Form, Turned, query, see};
 use crate::html::{Markup, Page};
-use crate::operations::REFUSED;
 use crate::people::{BROWSER_COOKIE, browser_cookie};
 
 /// How long a question waits for its answer, and a user for the way back from elsewhere.
@@ -202,11 +202,10 @@ impl Leave {
     }
 }
 
-/// What is wrong, said to whoever sits there.
+/// What is wrong is said to whoever sits there.
 fn in_words(done: Result<Response, Turned>) -> Result<Response, Turned> {
-    let Err(Turned::Fault(fault)) = done else { return done };
-    let main = Markup::new().raw("<p class=\"fault\" role=\"alert\">This cannot go on: ").text(fault.told).raw(".</p>");
-    let mut response = Page::new("Something is wrong with this request", main).answer(StatusCode::BAD_REQUEST);
-    response.headers_mut().insert(REFUSED, HeaderValue::from_static(fault.code.as_str()));
-    Ok(response)
+    match done {
+        Err(Turned::Fault(fault)) => Ok(told(fault)),
+        other => other,
+    }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use domain::{Declined, DeedClass, Timestamp};
-use identity::{EnterError, OutsideUser, Provider};
+use identity::{EnterError, OutsideUser, Provider, digest_of};
 
 use super::ask::Sent;
 use super::page::Stop;
-use super::start::{Away, digest_of, is_secret};
+use super::start::{Away, is_secret};
 use super::{AWAY, COOKIE};
 use crate::oauth::{Act, Form, Turned, see};
 use crate::people::{BROWSER_COOKIE, browser_cookie};

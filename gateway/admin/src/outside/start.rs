@@ -3,13 +3,9 @@
 use axum::http::HeaderValue;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Declined, NativeVerb, keyformat};
-use identity::{Client, Provider};
+use identity::{Client, Provider, digest_of};
 use serde::{Deserialize, Serialize};
-
-use aws_lc_rs::digest::{SHA256, digest};
 
 use super::page::Stop;
 use super::{AWAY, COOKIE, Metadata, SECRET, WAITS};
@@ -145,9 +141,4 @@ async fn send(
 
 pub(super) fn is_secret(text: &str) -> bool {
     text.len() == SECRET && text.bytes().all(|it| it.is_ascii_alphanumeric())
-}
-
-/// The SHA-256 of a text, in base64url: what is kept of a secret, and what a challenge is of its verifier.
-pub(super) fn digest_of(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }

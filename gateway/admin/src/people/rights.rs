@@ -70,6 +70,19 @@ async fn under(
     if holds { Ok(identity.under(mandate)) } else { Err(Declined::Beyond) }
 }
 
+/// Roles by their names, where the API that is asked has them all; `field` is where they stand.
+pub(crate) fn named_roles(
+    operations: &Operations,
+    question: &Question,
+    (field, names): (&str, &[String]),
+) -> Result<Vec<RoleName>, Declined> {
+    let bad = || Declined::Parameter(field.to_owned());
+    let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let terms = operations.books().terms();
+    let known = terms.of(&question.api()?).map_err(failed)?;
+    if roles.iter().all(|it| known.roles.contains_key(it)) { Ok(roles) } else { Err(bad()) }
+}
+
 /// A fault of the store, or that whoever asked lost what they asked by before it was done.
 pub(crate) fn unkept(cause: StoreFault) -> Declined {
     if cause.is_outgrown() { Declined::Beyond } else { failed(cause) }

@@ -9,7 +9,7 @@ use identity::{ChangePersonError, CreatePersonError, NewPerson, Over, Page, Pers
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rights::{roles_of, unkept, within};
+use super::rights::{named_roles, roles_of, unkept, within};
 use super::sessions::{MOST, USUAL};
 use super::{Secret, failed};
 use crate::operations::{Operations, Question};
@@ -193,14 +193,10 @@ async fn alone(operations: &Operations, user: &str) -> Result<(), Declined> {
     if all.len() < 2 { Ok(()) } else { Err(Declined::Conflict("The user belongs to other accounts too.".to_owned())) }
 }
 
-/// Roles by their names, where the API has them.
+/// Roles by their names, and not none: nobody is in a tenant without.
 fn known(operations: &Operations, question: &Question, names: &[String]) -> Result<Vec<RoleName>, Declined> {
-    let bad = || Declined::Parameter("roles".to_owned());
-    let roles: Vec<RoleName> = names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
-    let terms = operations.books().terms();
-    let known = terms.of(&question.api()?).map_err(failed)?;
-    let fits = !roles.is_empty() && roles.iter().all(|it| known.roles.contains_key(it));
-    if fits { Ok(roles) } else { Err(bad()) }
+    let roles = named_roles(operations, question, ("roles", names))?;
+    if roles.is_empty() { Err(Declined::Parameter("roles".to_owned())) } else { Ok(roles) }
 }
 
 pub(super) fn declined(cause: ChangePersonError) -> Declined {

@@ -7,10 +7,10 @@ use identity::{CreateInviteError, Invite, NewInvite, Over};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{declined, known, theirs};
+use super::{declined, theirs};
 use crate::iam::page;
 use crate::operations::{Operations, Question};
-use crate::people::{LEAST, failed, unkept, within};
+use crate::people::{LEAST, failed, named_roles, unkept, within};
 
 /// What the body says of a new one.
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     let said: New = question.said()?;
     let team = theirs(operations, question).await?;
     let asked = [said.role.unwrap_or_else(|| LEAST.to_owned())];
-    let given = known(operations, question, &asked, "role")?;
+    let given = named_roles(operations, question, ("role", &asked))?;
     // Whoever joins is what the team makes its members as well.
     let all: Vec<RoleName> = given.iter().chain(&team.roles).cloned().collect();
     let identity = within(operations, question, Over::Nobody, &all).await?;

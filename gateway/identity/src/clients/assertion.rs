@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +9,7 @@ use super::Client;
 use crate::Identity;
 use crate::kept::Kept;
 use crate::publish::Decision;
+use crate::signing::digest_of;
 use crate::store::StoreFault;
 
 /// How much longer than it is good an assertion is remembered: more than clocks differ by.
@@ -40,7 +38,7 @@ impl Identity {
     /// Uses an assertion of a client that is called `jti` and ends then; false where it was used before.
     pub async fn use_assertion(&self, client: &Client, jti: &str, ends: Timestamp) -> Result<bool, StoreFault> {
         // A digest, for the client may write anything and at any length.
-        let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}\n{jti}", client.id).as_bytes()));
+        let id = digest_of(&format!("{}\n{jti}", client.id));
         self.settle(|| {
             let used = Used { id: id.clone(), until: ends + REMEMBERED };
             Box::pin(async move {

@@ -13,7 +13,7 @@ use domain::{Random, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::kept::Kept;
-use crate::people::mark;
+use crate::signing::digest_of;
 
 /// How long one is good for.
 const GOOD_FOR: Duration = Duration::from_mins(5);
@@ -82,7 +82,7 @@ impl Challenges {
         // In constant time.
         hmac::verify(&self.0, &bound(said, ceremony, cookie), tag).ok()?;
         let until = Timestamp::from_nanos(i64::from_be_bytes(*said.first_chunk()?));
-        (now < until).then(|| Spent { id: mark(challenge), until })
+        (now < until).then(|| Spent { id: digest_of(challenge), until })
     }
 }
 

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Change, Deed, DeedClass, TenantId, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +11,7 @@ use super::user::User;
 use crate::kept::Kept;
 use crate::providers::OutsideUser;
 use crate::publish::Decision;
+use crate::signing::digest_of;
 use crate::store::{Page, StoreFault};
 use crate::{Identity, Shown};
 
@@ -89,7 +87,7 @@ impl KeptSession {
     /// Of somebody of whom a provider has just said who they are.
     pub(crate) fn through(secret: &str, user: &User, who: &OutsideUser<'_>, through: Through, now: Timestamp) -> Self {
         Self {
-            id: mark(secret),
+            id: digest_of(secret),
             user: user.id.clone(),
             issuer: who.issuer.to_owned(),
             began: Some(now),
@@ -131,7 +129,7 @@ impl Identity {
         if cookie_value.len() != BROWSER_SECRET {
             return Ok(None);
         }
-        let id = &mark(cookie_value);
+        let id = &digest_of(cookie_value);
         let session = self.standing_session(id).await?.filter(|it| it.issuer == issuer);
         let Some(session) = session else { return Ok(None) };
         let now = self.clock.now().wall;
@@ -163,7 +161,7 @@ impl Identity {
     pub async fn begin_browser_session(&self, who: &Authenticated, issuer: &str) -> Result<Shown, StoreFault> {
         let secret = keyformat::draw_id("", BROWSER_SECRET, &*self.random);
         let session = &KeptSession {
-            id: mark(&secret),
+            id: digest_of(&secret),
             user: who.user.clone(),
             issuer: issuer.to_owned(),
             began: Some(who.at),
@@ -185,7 +183,7 @@ impl Identity {
 
     /// Ends the session of the browser that shows this value, if it has one.
     pub async fn end_browser_session(&self, cookie_value: &str) -> Result<(), StoreFault> {
-        let id = &mark(cookie_value);
+        let id = &digest_of(cookie_value);
         self.settle(|| {
             Box::pin(async move {
                 let session = self.find::<KeptSession>(id).await?;
@@ -207,7 +205,7 @@ impl Identity {
 
     /// Ends the session of the browser that shows this value, and every grant that came of it; what there was.
     pub async fn sign_out_browser(&self, cookie_value: &str) -> Result<Option<SignedOut>, StoreFault> {
-        let id = &mark(cookie_value);
+        let id = &digest_of(cookie_value);
         let ended = self.settle(|| {
             Box::pin(async move {
                 let Some(session) = self.find::<KeptSession>(id).await? else {
@@ -252,9 +250,4 @@ impl Identity {
             changes.extend(meant.map(Kept::gone));
         }
     }
-}
-
-/// What is kept of a secret of 256 bits: nobody finds the one from the other.
-pub(crate) fn mark(secret: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes()))
 }

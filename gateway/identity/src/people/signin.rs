@@ -9,13 +9,13 @@ use std::time::Duration;
 use domain::{Deed, DeedClass, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
-use super::browser::mark;
 use super::factor::Judged;
 use super::password::{Hash, SALT};
 use super::pool::TooBusy;
 use super::user::User;
 use crate::kept::Kept;
 use crate::publish::Decision;
+use crate::signing::digest_of;
 use crate::store::StoreFault;
 use crate::{Identity, Shown};
 
@@ -241,7 +241,7 @@ impl Identity {
         let secret = keyformat::draw_id("", SECRET, &*self.random);
         let ends = self.clock.now().wall + CODE_WITHIN;
         let CodeWanted { user, password } = who.clone();
-        let halfway = &Halfway { id: mark(&secret), user, password, ends, used: false };
+        let halfway = &Halfway { id: digest_of(&secret), user, password, ends, used: false };
         self.settle(|| {
             Box::pin(async move {
                 Ok::<_, StoreFault>(Decision { changes: vec![halfway.kept()?], deeds: Vec::new(), outcome: () })
@@ -253,7 +253,7 @@ impl Identity {
 
     /// Judges a code of somebody whose password was right just now.
     pub async fn show_code(&self, halfway: &str, code: &str) -> Result<Authenticated, SignInError> {
-        let (id, now) = (&mark(halfway), self.clock.now().wall);
+        let (id, now) = (&digest_of(halfway), self.clock.now().wall);
         match self.settle(|| Box::pin(self.judge_code(id, code, now))).await? {
             Verdict::Done(who) => Ok(who),
             Verdict::TooOften(wait) => Err(SignInError::TooOften(wait)),
@@ -290,5 +290,5 @@ impl Identity {
 }
 
 fn password_mark(user: &User) -> String {
-    mark(user.password.as_deref().unwrap_or_default())
+    digest_of(user.password.as_deref().unwrap_or_default())
 }

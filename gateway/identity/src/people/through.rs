@@ -3,8 +3,9 @@
 use domain::TenantId;
 use serde::{Deserialize, Serialize};
 
-use super::browser::{KeptSession, mark};
+use super::browser::KeptSession;
 use crate::providers::Provider;
+use crate::signing::digest_of;
 use crate::store::StoreFault;
 use crate::{Identity, Shown};
 
@@ -43,12 +44,12 @@ impl Through {
 
     /// What is kept of an account.
     pub(crate) fn account(provider: &str, subject: &str) -> String {
-        mark(&format!("{provider}\nsub\n{subject}"))
+        digest_of(&format!("{provider}\nsub\n{subject}"))
     }
 
     /// What is kept of a session there.
     pub(crate) fn visit(provider: &str, session: &str) -> String {
-        mark(&format!("{provider}\nsid\n{session}"))
+        digest_of(&format!("{provider}\nsid\n{session}"))
     }
 
     pub(super) fn found_by(&self) -> impl Iterator<Item = (&'static str, String)> {
@@ -72,11 +73,11 @@ impl KeptSession {
 impl Identity {
     /// What is kept of the token that says who somebody is, for a session with this secret.
     pub(crate) fn seal_id_token(&self, secret: &str, token: &str) -> Result<Vec<u8>, StoreFault> {
-        self.vault.seal(SEALED_AS, &mark(secret), token.as_bytes()).map_err(unsealed)
+        self.vault.seal(SEALED_AS, &digest_of(secret), token.as_bytes()).map_err(unsealed)
     }
 
     pub(super) fn open_id_token(&self, secret: &str, through: &Through) -> Result<Shown, StoreFault> {
-        let opened = self.vault.unseal(SEALED_AS, &mark(secret), &through.id_token).map_err(unsealed)?;
+        let opened = self.vault.unseal(SEALED_AS, &digest_of(secret), &through.id_token).map_err(unsealed)?;
         Ok(Shown::new(String::from_utf8_lossy(&opened).into_owned()))
     }
 }

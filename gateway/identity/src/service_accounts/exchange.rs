@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{ApiName, Change, Deed, DeedClass, Grant, GrantKind, KeyId, KeyRecord, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +10,7 @@ use crate::Identity;
 use crate::grants::{NewGrant, ended};
 use crate::kept::Kept;
 use crate::publish::Decision;
-use crate::signing::TOKEN_LIFETIME;
+use crate::signing::{TOKEN_LIFETIME, digest_of};
 use crate::store::{Page, StoreFault};
 use crate::terms::{ApiTerms, Terms, Unfit};
 
@@ -132,7 +129,7 @@ impl Identity {
             return Err(ExchangeError::Nobody);
         }
         // A digest, for the platform may write anything and at any length.
-        let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}\n{}", shown.issuer, shown.name).as_bytes()));
+        let id = digest_of(&format!("{}\n{}", shown.issuer, shown.name));
         if self.find::<Used>(&id).await?.is_some() {
             return Err(ExchangeError::Used);
         }

@@ -181,8 +181,9 @@ impl JwkNumbers {
     }
 }
 
-/// The SHA-256 of a text, in base64url.
-pub(crate) fn digest_of(text: &str) -> String {
+/// The SHA-256 of a text, in base64url: what is kept of a secret of 256 bits, which nobody finds from it, and what a challenge
+/// is of its verifier (RFC 7636).
+pub fn digest_of(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{MEMBERS, Team};
 use crate::kept::Kept;
-use crate::people::{BadRole, address, known_roles, mark};
+use crate::people::{BadRole, address, known_roles};
 use crate::publish::{Decision, Entered};
+use crate::signing::digest_of;
 use crate::store::StoreFault;
 use crate::terms::Terms;
 use crate::{Identity, Shown};
@@ -186,7 +187,7 @@ impl Identity {
 
     /// The invite of a token, however it stands.
     pub async fn invite_of(&self, token: &str) -> Result<Option<Invite>, StoreFault> {
-        self.find_by(BY_TOKEN, &mark(token)).await
+        self.find_by(BY_TOKEN, &digest_of(token)).await
     }
 
     /// Invites somebody to a team.
@@ -199,7 +200,7 @@ impl Identity {
         let email = &address(&new.email).map_err(|_| CreateInviteError::Email)?;
         let token = Shown::new(keyformat::draw_id(TOKEN, SECRET, &*self.random));
         let id = &keyformat::draw_id("inv_", 16, &*self.random);
-        let (mark, now) = (&mark(token.reveal()), self.clock.now().wall);
+        let (mark, now) = (&digest_of(token.reveal()), self.clock.now().wall);
         let invite = self
             .settle(|| {
                 Box::pin(async move {
