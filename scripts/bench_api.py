@@ -50,6 +50,14 @@ LOGIN_OPERATIONS = """\
         "200":
           description: Renewed
           content: { application/json: { schema: { type: object } } }
+  /v1/logout:
+    post:
+      operationId: logout
+      summary: Ends a session
+      security: []
+      x-portcullis-native: sessions.sign_out
+      responses:
+        "204": { description: Ended }
   /v1/account:
     get:
       operationId: getAccount

@@ -210,9 +210,7 @@ impl Sequencer {
 
     /// Adds an entry to tree and bundle.
     pub(crate) fn derive(&mut self, leaf: tree::Hash, entry: &[u8]) {
-        // INVARIANT: no entry is longer than `MAX_ENTRY`.
-        self.bundle.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
-        self.bundle.extend_from_slice(entry);
+        tree::push_entry(&mut self.bundle, entry);
         let (derived, log) = (&mut self.derived, &self.log);
         self.levels.push(leaf, |tile, hashes| derived.push_back((log.join(tile.path(FULL)), hashes.concat())));
         if self.levels.size().is_multiple_of(FULL as u64) {

@@ -17,7 +17,6 @@ impl NativeVerb {
             Self::ConsentsPage => &[Self::WithdrawConsent],
             Self::PasskeysPage => &[Self::ChangePasskeys],
             Self::Logout => &[Self::AnswerLogout, Self::LoggedOut],
-            Self::CreateToken | Self::ExchangeKey => &[Self::IssuerKeys],
             Self::CreateInvite => &[Self::AcceptInvite],
             _ => &[],
         }
