@@ -2,7 +2,7 @@
 //!
 //! Reads the folder of profiles once and then answers, without waiting and without a clock: which operation a request
 //! names ([`Catalog::identify`]), whether its parameters and body are as documented ([`Catalog::validate_head`],
-//! [`Catalog::validate_body`]), how a refusal is worded ([`Dialect::word`]) and what is on its way out
+//! [`Catalog::validate_body`]), how a refusal is worded ([`Dialect::word_about`]) and what is on its way out
 //! ([`Catalog::notices`]). Refuses to know who asks, and what an upstream answers.
 
 mod catalog;

@@ -93,12 +93,22 @@ pub(crate) fn open_log(
         );
     }
     erase_again(&log, &short.undone, now);
-    for tile in recovered.mended {
+    for tile in &recovered.mended {
         tracing::error!(tile, "a tile of the audit log was damaged, and was made anew from what is beneath it");
-        let _ = log.note(&Notice::control("restored", now).with("what", tile));
+        let _ = log.note(&Notice::control("restored", now).with("what", tile.as_str()));
     }
     retaining::begin(&log, last, recovered.next, now);
     log.note_lost(&recovered.lost);
+    tell(&recovered);
+    let entered = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
+    // Not what the registry has let go of and the log has not: it was taken away, which the next deed brings to light.
+    let let_go = entered.zip(registry).map(|(entered, registry)| entered.min(registry.let_go()));
+    Ok((log, DeedsSoFar { entered, let_go }))
+}
+
+/// Says to whoever operates the gateway how the log was found.
+fn tell(recovered: &Recovered) {
+    let Recovered { torn, beyond, inserted, before, unwritten, .. } = *recovered;
     if before == Before::Crash {
         tracing::warn!(lost = recovered.lost.len(), unwritten, "the run before this one did not end as it should");
     }
@@ -108,19 +118,16 @@ pub(crate) fn open_log(
             "somebody has written into the audit log: that is left out, and nothing is lost"
         );
     }
-    if recovered.torn > 0 {
-        tracing::warn!(bytes = recovered.torn, "the end of the audit log was torn and has been cut off");
+    if torn > 0 {
+        tracing::warn!(bytes = torn, "the end of the audit log was torn and has been cut off");
     }
     if beyond > 0 {
         tracing::error!(
             entries = beyond,
-            "whole entries stood after what was torn and have been cut off with it: a power cut leaves such that were never certain; otherwise a byte was changed, and the file as it was found is kept as `.stray` in `wal`"
+            "whole entries stood after what was torn and have been cut off with it: a power cut leaves such that were \
+             never certain; otherwise a byte was changed, and the file as it was found is kept as `.stray` in `wal`"
         );
     }
-    let entered = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
-    // Not what the registry has let go of and the log has not: it was taken away, which the next deed brings to light.
-    let let_go = entered.zip(registry).map(|(entered, registry)| entered.min(registry.let_go()));
-    Ok((log, DeedsSoFar { entered, let_go }))
 }
 
 /// Whether the log says, of the runs before, what its keys and the registry are held to.
