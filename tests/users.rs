@@ -138,6 +138,6 @@ fn what_a_role_lost_in_the_profile_the_keys_of_users_have_lost_at_the_next_start
     std::fs::write(&file, less).expect("a profile");
     world.gateway.start_again();
     assert_eq!((opens(&world, &held), opens(&world, &free)), (403, 200));
-    let narrowed = world.gateway.entries().of_kind(1, |it| it["action"] == "fit");
+    let narrowed = world.gateway.entries().of_kind(1, |it| it["action"] == "narrow");
     assert_eq!((&narrowed[0]["key"], &narrowed[0]["facts"]["owner"]), (&json!(held.id), &json!(ann.id)));
 }

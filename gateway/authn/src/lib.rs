@@ -146,11 +146,17 @@ pub fn is_quickly_judged(rules: &AuthRules<'_>, arrival: &Arrival, keyring: &Key
     }
 }
 
-/// Whose key of our form is shown, whether or not it is good here, where it is one that we know: for the entry of a request that
+/// Whose key is shown, whether or not it is good here, where it is one that we know: for the entry of a request that
 /// is refused before anybody is asked who they are.
 pub fn shown_key(arrival: &Arrival, keyring: &Keyring, secrets: &Secrets) -> Option<Arc<Standing>> {
-    let Ok(Presented::Checked(key)) = classify(arrival, None) else { return None };
-    keyring.find_minted(key, secrets.peppers()).map(|it| Arc::clone(it.standing()))
+    let found = match classify(arrival, None) {
+        Ok(Presented::Checked(key)) => {
+            keyring.find_minted(key, secrets.peppers()).or_else(|| imported(key, keyring, secrets))
+        }
+        Ok(Presented::Bare(key)) => imported(key, keyring, secrets),
+        Ok(_) | Err(_) => None,
+    };
+    found.map(|it| Arc::clone(it.standing()))
 }
 
 fn checked<'k>(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ApiName, Change, Deed, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId};
+use domain::{ApiName, Change, Deed, Grant, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
@@ -143,13 +143,14 @@ impl Identity {
             }
             // Of an API that is not there nothing opens anything.
             let Ok(terms) = terms.of(&grant.api) else { continue };
-            let held = terms.scopes_of(roles);
-            if held.is_empty() {
-                fitted = both(fitted, self.endings([&grant], "end", now));
-            } else if let Some(scopes) = fitting(&grant, held).filter(|it| *it != grant.scopes) {
-                let grant = KeyRecord { scopes, ..grant };
-                fitted.1.push(self.key_deed("fit", &grant));
-                fitted.0.push(Change::Key(Box::new(grant)));
+            match fitting(&grant, roles, terms) {
+                Some(scopes) if scopes == grant.scopes => {}
+                Some(scopes) => {
+                    let grant = KeyRecord { scopes, ..grant };
+                    fitted.1.push(self.key_deed("fit", &grant));
+                    fitted.0.push(Change::Key(Box::new(grant)));
+                }
+                None => fitted = both(fitted, self.endings([&grant], "end", now)),
             }
         }
         Ok(fitted)
@@ -167,7 +168,7 @@ impl Identity {
             let had = key.scopes.len();
             key.scopes.retain(|it| held.contains(it));
             if key.revoked.is_none() && key.scopes.len() < had {
-                fitted.1.push(self.key_deed("fit", &key));
+                fitted.1.push(self.key_deed("narrow", &key));
                 fitted.0.push(Change::Key(Box::new(key)));
             }
         }
@@ -175,14 +176,20 @@ impl Identity {
     }
 }
 
-/// What a grant of somebody who may do this much opens: a session all of it, a client no more than it was allowed.
-fn fitting(grant: &KeyRecord, held: Vec<Scope>) -> Option<Vec<Scope>> {
-    let KeySecret::Granted(granted) = &grant.secret else { return None };
-    match granted.kind {
-        GrantKind::Session => Some(held),
-        GrantKind::Consent => Some(still(&grant.scopes, &held)),
+/// What a grant of somebody with these roles opens: a session all that they may do, for as long as the API knows one of their
+/// roles, and a client no more than it was allowed, for as long as something of that is left; nothing where it ends.
+fn fitting(grant: &KeyRecord, roles: &[RoleName], terms: &ApiTerms) -> Option<Vec<Scope>> {
+    let held = terms.scopes_of(roles);
+    match &grant.secret {
+        KeySecret::Granted(Grant { kind: GrantKind::Session, .. }) => {
+            roles.iter().any(|it| terms.roles.contains_key(it)).then_some(held)
+        }
+        KeySecret::Granted(Grant { kind: GrantKind::Consent, .. }) if roles.is_empty() => None,
+        KeySecret::Granted(Grant { kind: GrantKind::Consent, .. }) => {
+            Some(still(&grant.scopes, &held)).filter(|it| !it.is_empty())
+        }
         // No user stands behind it.
-        GrantKind::Client | GrantKind::Workload => None,
+        _ => Some(grant.scopes.clone()),
     }
 }
 

@@ -203,7 +203,9 @@ impl Office {
             if let Err(cause) = tokio::task::spawn_blocking(move || office.reload()).await {
                 tracing::error!(%cause, "a reload ended badly");
             }
-            self.fit_to_roles().await;
+            // There may be many who hold something, and the next change must be heard meanwhile.
+            let office = Arc::clone(self);
+            drop(tokio::spawn(async move { office.fit_to_roles().await }));
         }
     }
 

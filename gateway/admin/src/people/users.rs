@@ -143,13 +143,14 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
         person = identity.set_password(&person.id, &password.0, None).await.map_err(declined)?;
         operations.books().come_into_force().await?;
     }
+    if let Some(name) = &said.name {
+        person = identity.rename_person(&person.id, name).await.map_err(declined)?;
+    }
+    // Last: whoever takes a role from themself ends the session that they ask in.
     if let Some(wanted) = &wanted {
         let (tenant, terms) = (question.tenant()?, operations.books().terms());
         person = identity.set_roles(&person.id, &tenant, wanted, &terms).await.map_err(declined)?;
         operations.books().come_into_force().await?;
-    }
-    if let Some(name) = &said.name {
-        person = identity.rename_person(&person.id, name).await.map_err(declined)?;
     }
     Ok(Json(told(operations, question, person).await?).into_response())
 }

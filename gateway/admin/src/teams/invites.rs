@@ -75,8 +75,8 @@ pub(super) async fn revoke(operations: &Operations, question: &Question) -> Resu
     let (team, id) = (theirs(operations, question).await?, question.named("invite_id")?);
     let all = operations.books().identity().invites_of(&team.id).await.map_err(failed)?;
     // Whoever has less takes from nobody what somebody with more has given.
-    let invite = all.iter().find(|it| it.id == id).ok_or(Declined::NotFound)?;
-    let given: Vec<RoleName> = team.roles.iter().chain([&invite.role]).cloned().collect();
+    let invite = all.iter().find(|it| it.id == id).map(|it| &it.role);
+    let given: Vec<RoleName> = team.roles.iter().chain(invite).cloned().collect();
     within(operations, question, Over::Nobody, &given).await?.revoke_invite(&team.id, id).await.map_err(declined)?;
     Ok(Json(json!({ "id": id, "status": "revoked" })).into_response())
 }

@@ -14,9 +14,9 @@ impl NativeVerb {
             Self::Authorize => &[Self::Consent, Self::CreateToken, Self::LoginPage],
             Self::PushRequest => &[Self::Authorize],
             Self::BeginDevice => &[Self::AnswerDevice, Self::CreateToken, Self::LoginPage],
-            Self::ConsentsPage => &[Self::WithdrawConsent],
-            Self::PasskeysPage => &[Self::ChangePasskeys],
-            Self::Logout => &[Self::AnswerLogout, Self::LoggedOut],
+            Self::ConsentsPage => &[Self::WithdrawConsent, Self::LoginPage],
+            Self::PasskeysPage => &[Self::ChangePasskeys, Self::LoginPage],
+            Self::Logout => &[Self::AnswerLogout],
             Self::CreateInvite => &[Self::AcceptInvite],
             _ => &[],
         }

@@ -66,7 +66,7 @@ impl Identity {
             let (held, had) = (terms.scopes_of(roles), key.scopes.len());
             key.scopes.retain(|it| held.contains(it));
             if key.scopes.len() < had {
-                deeds.push(self.key_deed("fit", &key));
+                deeds.push(self.key_deed("narrow", &key));
                 changes.push(Change::Key(Box::new(key)));
             }
         }

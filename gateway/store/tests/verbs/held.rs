@@ -95,7 +95,7 @@ async fn a_key_of_a_user_does_no_more_than_its_user_may_now_or_later() {
     let next = desk.identity.rotate_key(&later, None, &terms()).await.unwrap().record;
     assert_eq!((desk.does(&next.id).await, next.owner.as_deref()), (Some(words(&["data"])), Some(ann.id.as_str())));
     let deeds = desk.deeds_of(DeedClass::Key).await;
-    assert_eq!(deeds.iter().filter(|it| it.action == "fit").count(), 2, "{deeds:#?}");
+    assert_eq!(deeds.iter().filter(|it| it.action == "narrow").count(), 2, "{deeds:#?}");
 }
 
 #[tokio::test]
