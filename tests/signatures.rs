@@ -75,13 +75,14 @@ fn what_is_not_the_body_that_was_meant_is_refused_and_never_stored() {
 fn whoever_was_given_leave_to_send_a_body_is_told_that_it_is_not_the_one_that_was_meant() {
     let world = World::start();
     let key = world.key("cloudnx", &PERMISSIONS);
+    let _ = world.permits("cloudnx", &signed(&world, &key, "PUT", OBJECTS, "/waited"), 200);
     let chunks = r#"{"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "5", "X-Amz-Trailer": "x-amz-checksum-crc32"}"#;
     let trailing = [("PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"), ("MORE", chunks)];
     for (more, body, code, reason) in [
         (&[][..], "hello", "XAmzContentSHA256Mismatch", "payload_mismatch"),
         (&trailing, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "BadDigest", "checksum_mismatch"),
     ] {
-        let request = signed_with(&world, &key, ("PUT", OBJECTS, "/bodies/waited-for"), more);
+        let request = signed_with(&world, &key, ("PUT", OBJECTS, "/waited/for"), more);
         let length = body.len().to_string();
         let mut connection = world.gateway.door().secure(OBJECTS);
         connection.send(&request.header("Expect", "100-continue").header("Content-Length", &length).bytes());
