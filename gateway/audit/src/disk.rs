@@ -52,6 +52,15 @@ pub(crate) fn put_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_names(path)
 }
 
+/// Goes on without a file for which there is no room, and leaves nothing of it behind.
+pub(crate) fn forgo(path: &Path, cause: io::Error) -> io::Result<()> {
+    if cause.kind() != io::ErrorKind::StorageFull {
+        return Err(cause);
+    }
+    tracing::error!(file = %path.display(), "there is no room to keep it");
+    fs::remove_file(draft_of(path))
+}
+
 /// Puts a file in place within a log for good, with the folder that it is in.
 pub(crate) fn put_within(log: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(log);

@@ -58,9 +58,10 @@ pub struct Hold {
 /// is in force: who was interrupted and places it again has placed it.
 pub fn place_hold(log: &Path, name: &HoldName, hold: &Hold) -> io::Result<bool> {
     let path = path(log, name);
-    if path.exists() {
-        return Ok(read(&path)?.as_ref() == Some(hold));
+    if path.exists() && read(&path)?.as_ref() != Some(hold) {
+        return Ok(false);
     }
+    // Once more where it is there: who was interrupted does not know that it is there for certain.
     disk::put_within(log, &path, &serde_json::to_vec(hold)?).map(|()| true)
 }
 
@@ -68,7 +69,12 @@ pub fn place_hold(log: &Path, name: &HoldName, hold: &Hold) -> io::Result<bool> 
 pub fn release_hold(log: &Path, name: &HoldName, by: &Hold) -> io::Result<bool> {
     let (path, ended) = (path(log, name), folder(log).join(format!("{name}.{ENDED}")));
     if !path.exists() {
-        return Ok(read(&ended)?.as_ref() == Some(by));
+        let is_this = read(&ended)?.as_ref() == Some(by);
+        if is_this {
+            // Who was interrupted does not know that it is gone for certain.
+            disk::touch(&folder(log)).and_then(|()| disk::sync_folder(&folder(log)))?;
+        }
+        return Ok(is_this);
     }
     // First, so that whoever is interrupted after the hold is gone finds who has ended it.
     disk::put_within(log, &ended, &serde_json::to_vec(by)?)?;

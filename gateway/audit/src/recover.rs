@@ -1,10 +1,14 @@
 //! Where an existing log ends, and whether it is the one that its last checkpoint speaks of.
 
+mod amiss;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+
+use amiss::Amiss;
 
 use crate::cbor::{self, Identity};
 use crate::derived::beneath;
@@ -275,34 +279,6 @@ fn written_anew(bytes: &[u8], tags: &Tags, first: u64) -> Vec<u8> {
         wal::frame(&mut anew, tags, (seq, &leaf), entry);
     }
     anew
-}
-
-/// A write-ahead file that is not to stay as it was found.
-struct Amiss {
-    path: PathBuf,
-    /// It is to be kept as it was found: others have put something into it, or entries are cut off that may have been
-    /// certain.
-    evidence: bool,
-    /// What is to lie in its place: the key that has written it will be forgotten one day.
-    anew: Option<Vec<u8>>,
-}
-
-impl Amiss {
-    /// The last file is written anew in any case.
-    fn of(path: &Path, frames: &Frames<'_>, anew: Option<&[u8]>, is_last: bool, beyond: u64) -> Option<Self> {
-        let evidence = !frames.inserted().is_empty() || beyond > 0;
-        let anew = anew.filter(|_| frames.has_older() && !is_last).map(<[u8]>::to_vec);
-        (evidence || anew.is_some()).then(|| Self { path: path.to_owned(), evidence, anew })
-    }
-
-    /// Keeps what was found, once, for whoever is to find out who it was.
-    fn put_in_order(self, log: &Path) -> io::Result<()> {
-        let stray = self.path.with_extension("stray");
-        if self.evidence && !stray.exists() {
-            disk::put_durably(&stray, &disk::read(&self.path)?.unwrap_or_default())?;
-        }
-        self.anew.map_or(Ok(()), |it| disk::put_within(log, &self.path, &it))
-    }
 }
 
 /// The run that has said in the last whole bundle before the write-ahead files that it ends. The next file may begin right

@@ -1,6 +1,8 @@
 //! The write-ahead file: entries in the order of their numbers, each with a part of a hash, so that a torn end shows, and
 //! with a tag, so that what others have added shows.
 
+mod survey;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use crate::disk;
 use crate::sequencer::MAX_ENTRY;
 use crate::tag::{By, TAG, Tags};
 use crate::tree::{self, FULL, Hash};
+
+pub(crate) use survey::survey;
 
 /// How many bytes come before an entry.
 const HEAD: usize = 12 + TAG;
@@ -203,7 +207,8 @@ impl<'b> Frames<'b> {
     /// How many whole entries stand in what is left. Something before them is lost, so that they go on with nothing: after a
     /// power cut they were never certain; where somebody or the disk has changed a byte before them they were.
     pub(crate) fn beyond(&self) -> u64 {
-        let mut ahead = Frames { rest: self.rest, tags: self.tags, seq: self.seq, ..Frames::of(&[]) };
+        // Whoever has no key of the tags must come to the same.
+        let mut ahead = Frames::of(self.rest);
         let mut count = 0;
         while let Some((_, frame, _, (seq, by))) = ahead.following() {
             let mut next = Some(frame);
@@ -318,46 +323,6 @@ fn holds(it: &Frame<'_>) -> bool {
     check(&tree::leaf(it.entry), it.tag) == *it.check
 }
 
-/// What a file has of one entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece<'b> {
-    /// Its bytes; nothing where they are not what they were.
-    pub(crate) entry: Option<&'b [u8]>,
-    /// The frame is not as it was written.
-    pub(crate) changed: bool,
-}
-
-/// What a file has of each of its entries, over those that were changed, and what was put between them. `told` gives the
-/// leaf hash of an entry where it is known. What comes after the last whole entry is torn, but for one frame that ends where
-/// the file does.
-pub(crate) fn survey(bytes: &[u8], first: u64, told: impl Fn(u64) -> Option<Hash>) -> (Vec<Piece<'_>>, Vec<Inserted>) {
-    let (mut all, mut inserted, mut rest) = (Vec::new(), Vec::new(), bytes);
-    loop {
-        let (mut frames, before) = (Frames::of(rest), all.len() as u64);
-        all.extend(frames.by_ref().map(|(_, entry)| Piece { entry: Some(entry), changed: false }));
-        inserted.extend(frames.inserted().iter().map(|it| Inserted { before: before + it.before, ..*it }));
-        rest = frames.rest;
-        let seq = first + all.len() as u64;
-        let goes_on = |after: &[u8]| after.is_empty() || split(after).is_some_and(|it| is_whole(&it));
-        if let Some(Frame { entry, rest: after, .. }) = split(rest).filter(|it| goes_on(it.rest)) {
-            // Where the part of the hash was changed the entry is what it was.
-            let entry = Some(entry).filter(|it| told(seq) == Some(tree::leaf(it)));
-            all.push(Piece { entry, changed: true });
-            rest = after;
-            continue;
-        }
-        // The length was changed, or something was put before the next one.
-        let Some((after, next)) = following(rest) else { return (all, inserted) };
-        let next = Some(tree::leaf(next));
-        let lost = (0..FULL).find(|it| told(seq + *it as u64) == next).unwrap_or(1);
-        if lost == 0 {
-            inserted.push(Inserted { before: all.len() as u64, bytes: rest.len() - after.len() });
-        }
-        all.extend(std::iter::repeat_n(Piece { entry: None, changed: true }, lost));
-        rest = after;
-    }
-}
-
 fn is_whole(it: &Frame<'_>) -> bool {
     (1..=MAX_ENTRY).contains(&it.entry.len()) && holds(it)
 }
@@ -365,15 +330,6 @@ fn is_whole(it: &Frame<'_>) -> bool {
 /// A look at a frame that costs nothing: what begins with anything but a map is none.
 fn may_be(Frame { entry, .. }: &Frame<'_>) -> bool {
     entry.len() <= MAX_ENTRY && entry.first().is_some_and(|it| it >> 5 == MAP)
-}
-
-/// What comes from the first whole frame on after the one that begins here, and the entry in it. The one that begins here has
-/// an entry that is no longer than it may be.
-fn following(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    (1..=HEAD + MAX_ENTRY).map_while(|at| bytes.get(at..)).find_map(|rest| {
-        let frame = split(rest).filter(may_be)?;
-        is_whole(&frame).then_some((rest, frame.entry))
-    })
 }
 
 /// The write-ahead files of a log, with the number of the first entry of each, in order.

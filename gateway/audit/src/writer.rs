@@ -124,9 +124,8 @@ impl Writer {
                 begin = *end;
             }
             unsynced += taken.ends.len() as u64;
-            let in_doubt = self.sequencer.is_in_doubt();
-            let put = self.put(&mut unsynced, urgent || closed || in_doubt, closed).and_then(|()| self.seal(seals));
-            if put.is_err() {
+            let urgent = urgent || closed || self.sequencer.is_in_doubt();
+            if self.put(&mut unsynced, urgent, closed).and_then(|()| self.seal(seals)).is_err() {
                 return unsynced + self.shared.pending().ends.len() as u64;
             }
             self.at_disk(|it| it.shared.in_flight.sweep(*it.told.borrow()));
@@ -141,7 +140,7 @@ impl Writer {
                 true => {}
                 false => self.at_disk(Self::look),
             }
-            // What is not certain itself makes up for nothing: the next round syncs first.
+            // Not before all is certain: the next round syncs.
             if unsynced == 0 && self.sequencer.is_in_doubt() && self.until_done(Sequencer::settle).is_err() {
                 return unsynced + self.shared.pending().ends.len() as u64;
             }

@@ -90,7 +90,9 @@ impl Batch {
                 // What is not there any more cannot be given; what compliance keeps of it stays where it is.
                 Err(ReadError::Pruned { minimum, .. }) if range.start < minimum && minimum < range.end => {
                     let left = Self::read(log, minimum..range.end, wants)?;
-                    return Ok(Self { skipped: Some((range.start, minimum - 1)), ..left });
+                    // Whoever begins at the beginning was never there for what is gone.
+                    let skipped = (range.start > 0).then_some((range.start, minimum - 1));
+                    return Ok(Self { skipped, ..left });
                 }
                 other => other?,
             };

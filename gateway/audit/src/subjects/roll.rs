@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::SubjectKeys;
 use crate::deeds::{self, SOURCE, deed};
+use crate::minimum::minimum;
 use crate::query::{Filter, Found, Query, Way};
 use crate::read::ReadError;
 use crate::silence::{HEARTBEAT, SIGN_EVERY};
@@ -84,6 +85,8 @@ impl Roll {
 #[derive(Clone, Debug, Default)]
 pub struct LastSaid {
     roll: Option<Roll>,
+    /// Every entry that there ever was has been read.
+    is_all: bool,
     sealed: HashSet<String>,
     erased: HashSet<String>,
     /// The greatest number of a deed that was entered.
@@ -101,14 +104,15 @@ impl LastSaid {
         let (mut said, mut bundles) = (Self::default(), 0..BUNDLES);
         let query = Query::new(log, 0, Filter::default(), Way::Scan)?;
         query.newest(1, |it| said.take(&it.bytes, it.seq < signed), || bundles.next().is_some())?;
+        said.is_all = bundles.next().is_some() && minimum(log).is_ok_and(|it| it == 0);
         Ok(said)
     }
 
-    /// Whether a sign of life was found. Without one nothing tells whether keys were lost, and little whether a registry is an
-    /// older one.
+    /// Whether a sign of life was found, or there never was one. Where one may have been and is not found, nothing tells whether
+    /// keys were lost, and little whether a registry is an older one.
     #[must_use]
     pub fn is_heard(&self) -> bool {
-        self.roll.is_some()
+        self.roll.is_some() || self.is_all
     }
 
     /// Takes an entry in. Says whether it is a sign of life that says which keys there are.

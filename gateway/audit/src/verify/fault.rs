@@ -328,7 +328,7 @@ impl Found {
     /// Says that whole entries stand after what is not whole, and were signed for by nobody.
     pub(super) fn remark_beyond(&mut self, file: &str, entries: u64) {
         if self.remarks.len() < MOST {
-            self.remarks.push(format!("in `{file}` {entries} whole entries stand after one that is not: a power cut leaves such that were never certain, and so does whoever changes a byte; the next start keeps the file as it is beside the log"));
+            self.remarks.push(format!("in `{file}` {entries} whole entries stand after one that is not: a power cut leaves such that were never certain, and so does whoever changes a byte; the next start keeps the file as it is beside it, as `.stray`"));
         }
     }
 

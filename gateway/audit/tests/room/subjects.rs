@@ -29,7 +29,7 @@ fn open(home: &Path) -> Log {
     let author = Author { node: "test".to_owned(), boot: "b".to_owned() };
     let subjects = Subjects::open(&home.join("subjects")).unwrap();
     let custody = Custody { signer: signer(), subjects, anchor: None };
-    let settings = AuditSettings { reserve_bytes: 0, ..AuditSettings::default() };
+    let settings = AuditSettings { reserve_bytes: 0, wal_bytes: 1 << 20, ..AuditSettings::default() };
     Log::open(&home.join("audit"), settings, custody, author, Arc::new(SystemClock::new())).unwrap().0
 }
 
@@ -56,6 +56,19 @@ fn found(home: &Path) -> Shortfall {
 }
 
 #[test]
+fn where_no_sign_of_life_is_among_what_a_start_reads_that_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    beat(&log);
+    // More than is looked through, and than the last write-ahead file has.
+    for _ in 0..300 * 256 {
+        let _ = log.note(&Notice::control("scan", now()));
+    }
+    drop(log);
+    assert!(!LastSaid::of(&folder.path().join("audit")).unwrap().is_heard());
+}
+
+#[test]
 fn a_file_of_keys_that_was_emptied_shortened_or_cut_is_found_by_the_signs_of_life() {
     let folder = tempfile::tempdir().unwrap();
     let (home, random) = (folder.path(), Counting::default());
@@ -65,7 +78,7 @@ fn a_file_of_keys_that_was_emptied_shortened_or_cut_is_found_by_the_signs_of_lif
         let _ = log.subjects().key("acme", name, &random).unwrap();
     }
     let _ = erase(&log, "bob");
-    assert!(!LastSaid::of(&home.join("audit")).unwrap().is_heard());
+    assert!(LastSaid::of(&home.join("audit")).unwrap().is_heard(), "there never was one");
     beat(&log);
     // Many say nothing of anybody since.
     for _ in 0..600 {
