@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ApiName, Change, Deed, Grant, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId};
+use domain::{ApiName, Change, Deed, GrantKind, KeyRecord, KeySecret, RoleName, Scope, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
@@ -180,16 +180,13 @@ impl Identity {
 /// roles, and a client no more than it was allowed, for as long as something of that is left; nothing where it ends.
 fn fitting(grant: &KeyRecord, roles: &[RoleName], terms: &ApiTerms) -> Option<Vec<Scope>> {
     let held = terms.scopes_of(roles);
-    match &grant.secret {
-        KeySecret::Granted(Grant { kind: GrantKind::Session, .. }) => {
-            roles.iter().any(|it| terms.roles.contains_key(it)).then_some(held)
-        }
-        KeySecret::Granted(Grant { kind: GrantKind::Consent, .. }) if roles.is_empty() => None,
-        KeySecret::Granted(Grant { kind: GrantKind::Consent, .. }) => {
-            Some(still(&grant.scopes, &held)).filter(|it| !it.is_empty())
-        }
+    let KeySecret::Granted(granted) = &grant.secret else { return Some(grant.scopes.clone()) };
+    match granted.kind {
+        GrantKind::Session => roles.iter().any(|it| terms.roles.contains_key(it)).then_some(held),
+        GrantKind::Consent if roles.is_empty() => None,
+        GrantKind::Consent => Some(still(&grant.scopes, &held)).filter(|it| !it.is_empty()),
         // No user stands behind it.
-        _ => Some(grant.scopes.clone()),
+        GrantKind::Client | GrantKind::Workload => Some(grant.scopes.clone()),
     }
 }
 

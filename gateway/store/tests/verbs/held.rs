@@ -201,9 +201,13 @@ async fn what_a_role_loses_in_a_profile_is_lost_by_keys_and_sessions_and_what_it
     let robot = desk.identity.create_key(&key_for(&account.id, "novastraxis", "c"), &terms()).await.unwrap().record.id;
     let (who, all) = (desk.signed_in("ann").await, terms());
     let session = desk.identity.begin_session(&who, all.of(&new.api).unwrap(), None).await.unwrap().grant.id;
+    let gus = desk.person("gus").await;
+    desk.give(&gus, &["guest"]).await;
+    let (guest, nova) = (desk.signed_in("gus").await, all.of(&new.api).unwrap());
+    let guest = desk.identity.begin_session(&guest, nova, None).await.unwrap().grant.id;
     assert_eq!(desk.identity.fit_to_roles(&terms()).await.unwrap(), 0, "nothing has changed");
 
-    let less = terms_with(&[("owner", &["data"])]);
+    let less = terms_with(&[("owner", &["data"]), ("guest", &[])]);
     assert_eq!(desk.identity.fit_to_roles(&less).await.unwrap(), 3);
     assert_eq!((desk.does(&hers).await, desk.does(&session).await), (Some(words(&["data"])), Some(words(&["data"]))));
     assert_eq!(desk.does(&robot).await, Some(words(&["data", "network"])), "one was given to it besides its role");
@@ -212,6 +216,7 @@ async fn what_a_role_loses_in_a_profile_is_lost_by_keys_and_sessions_and_what_it
         Some(words(&["compute", "data", "network"])),
         "the role is another at another API"
     );
+    assert_eq!(desk.does(&guest).await, Some(Vec::new()), "a role that may do nothing is one");
     let told = serde_json::to_string(&desk.deeds_of(DeedClass::Key).await).unwrap();
     assert!([&hers, &session, &robot].iter().all(|it| told.contains(it.as_str())), "{told}");
 
@@ -222,8 +227,8 @@ async fn what_a_role_loses_in_a_profile_is_lost_by_keys_and_sessions_and_what_it
     // Without the API nothing is known of its roles; with its roles gone nobody may do anything.
     let (none, gone) = (Terms::new([all.of(&"cloudnx".parse().unwrap()).unwrap().clone()]), terms_with(&[]));
     assert_eq!(desk.identity.fit_to_roles(&none).await.unwrap(), 0);
-    assert_eq!(desk.identity.fit_to_roles(&gone).await.unwrap(), 3);
-    assert_eq!(desk.does(&session).await, None);
+    assert_eq!(desk.identity.fit_to_roles(&gone).await.unwrap(), 4);
+    assert_eq!((desk.does(&session).await, desk.does(&guest).await), (None, None));
     let ends = desk.deeds_of(DeedClass::SessionEnd).await;
     assert!(ends.iter().any(|it| it.action == "end" && it.facts["user"] == ann.id), "it is said whose: {ends:?}");
     assert_eq!(desk.does(&robot).await, Some(words(&["network"])));
