@@ -58,7 +58,11 @@ pub(crate) fn forgo(path: &Path, cause: io::Error) -> io::Result<()> {
         return Err(cause);
     }
     tracing::error!(file = %path.display(), "there is no room to keep it");
-    fs::remove_file(draft_of(path))
+    match fs::remove_file(draft_of(path)) {
+        // There may have been no room for a name.
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Puts a file in place within a log for good, with the folder that it is in.
@@ -219,6 +223,19 @@ fn draft_of(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_leaves_nothing_behind_and_is_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evidence");
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        forgo(&path, full()).unwrap();
+        fs::write(draft_of(&path), b"half of it").unwrap();
+        assert!(forgo(&path, io::Error::from(io::ErrorKind::PermissionDenied)).is_err());
+        assert!(draft_of(&path).exists());
+        forgo(&path, full()).unwrap();
+        assert!(!draft_of(&path).exists());
+    }
 
     #[test]
     fn what_lies_where_a_draft_is_made_is_neither_waited_for_nor_written_to() {

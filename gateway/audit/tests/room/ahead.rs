@@ -162,13 +162,15 @@ fn what_was_put_between_entries_that_are_not_signed_for_costs_none_of_them() {
         let log = copy(folder.path());
         let file = log.path().join("wal/00000000000000000000.wal");
         fs::write(&file, &bytes).unwrap();
+        fs::write(file.with_extension("stray"), b"of an earlier time").unwrap();
         let remarks = told(log.path(), &grounds()).remarks.join("; ");
         assert_eq!(remarks.contains(&format!("{beyond} whole entries stand after")), beyond > 0, "{remarks}");
         let (_, recovered) = open_as(log.path(), AuditSettings::default(), "01").unwrap();
         let found = (recovered.next, recovered.torn, recovered.beyond, recovered.inserted);
         assert_eq!(found, (next, torn, beyond, inserted));
-        let stray = fs::read(file.with_extension("stray")).ok();
-        assert_eq!(stray, (beyond + inserted > 0).then_some(bytes), "what was found is kept");
+        let kept = |name: &str| fs::read(file.with_extension(name)).ok();
+        assert_eq!(kept("1.stray"), (beyond + inserted > 0).then_some(bytes), "what was found is kept");
+        assert_eq!((kept("stray"), kept("2.stray")), (Some(b"of an earlier time".to_vec()), None));
     };
     held([&good[..at[30]], b"rubbish", &good[at[30]..]].concat(), 59, (0, 0), 7);
     held(good[..at[30] + 5].to_vec(), 30, (5, 0), 0);
