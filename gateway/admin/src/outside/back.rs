@@ -86,7 +86,7 @@ async fn arrive(act: &Act<'_>, form: &Form, away: &Away, provider: &Provider) ->
         other => other.map_err(Stop::from)?,
     };
     if let Ok(Some(before)) = authn::cookie(&act.question.headers, BROWSER_COOKIE) {
-        act.identity().end_browser_session(before).await?;
+        act.identity().supersede_browser_session(before, value.reveal()).await?;
     }
     // What they are may be another thing than before, and what they had before is over with that.
     act.books().come_into_force().await?;

@@ -169,11 +169,11 @@ async fn let_in(
     onward: &str,
 ) -> Result<Response, Declined> {
     let identity = operations.books().identity();
-    if let Ok(Some(before)) = authn::cookie(&question.headers, BROWSER_COOKIE) {
-        identity.end_browser_session(before).await.map_err(failed)?;
-    }
     let issuer = operations.offered(question)?.issuer;
     let value = identity.begin_browser_session(who, &issuer).await.map_err(failed)?;
+    if let Ok(Some(before)) = authn::cookie(&question.headers, BROWSER_COOKIE) {
+        identity.supersede_browser_session(before, value.reveal()).await.map_err(failed)?;
+    }
     let set = browser_cookie(Some(value.reveal()))?;
     let onward = HeaderValue::try_from(onward).map_err(|_| Declined::Failed)?;
     let mut response = (StatusCode::SEE_OTHER, [(LOCATION, onward), (SET_COOKIE, set)]).into_response();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Identity;
 use crate::kept::Kept;
-use crate::store::{Page, StoreFault};
+use crate::store::StoreFault;
 
 const BY_SESSION: &str = "session";
 
@@ -41,20 +41,24 @@ impl SessionGrant {
 }
 
 impl Identity {
+    async fn came_of(&self, session: &str) -> Result<Vec<SessionGrant>, StoreFault> {
+        self.every(None, Some((BY_SESSION, session))).await
+    }
+
+    /// The changes after which what came of a session ends with another.
+    pub(crate) async fn hand_on_grants(&self, from: &str, to: &str) -> Result<Vec<Change>, StoreFault> {
+        let all = self.came_of(from).await?.into_iter();
+        all.map(|it| SessionGrant { session: to.to_owned(), ..it }.kept()).collect()
+    }
+
     /// The changes that end every grant that came of a session, and what is entered of them.
     pub(crate) async fn end_grants_of_session(&self, session: &str) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let now = self.clock.now().wall;
-        let (mut grants, mut changes, mut page) = (Vec::new(), Vec::new(), Page::default());
-        loop {
-            let some: Vec<SessionGrant> = self.list(None, Some((BY_SESSION, session)), &page).await?;
-            let Some(last) = some.last() else { break };
-            page.after = Some(last.id().to_owned());
-            for it in &some {
-                grants.extend(self.registry.key(&it.grant).await?);
-                changes.push(it.gone());
-            }
+        let (mut grants, mut changes) = (Vec::new(), Vec::new());
+        for it in self.came_of(session).await? {
+            grants.extend(self.registry.key(&it.grant).await?);
+            changes.push(it.gone());
         }
-        let (ends, deeds) = self.endings(&grants, "sign_out", now);
+        let (ends, deeds) = self.endings(&grants, "sign_out", self.clock.now().wall);
         changes.extend(ends);
         Ok((changes, deeds))
     }

@@ -181,18 +181,24 @@ impl Identity {
         Ok(Shown::new(secret))
     }
 
-    /// Ends the session of the browser that shows this value, if it has one.
-    pub async fn end_browser_session(&self, cookie_value: &str) -> Result<(), StoreFault> {
-        let id = &digest_of(cookie_value);
+    /// Ends the session that a browser had before the one that has just begun there, each by the value of its cookie. What came
+    /// of it ends with the one that follows where that is the same user's, and with it otherwise.
+    pub async fn supersede_browser_session(&self, before: &str, next: &str) -> Result<(), StoreFault> {
+        let (before, next) = (&digest_of(before), &digest_of(next));
         self.settle(|| {
             Box::pin(async move {
-                let session = self.find::<KeptSession>(id).await?;
-                let deed = |it: &KeptSession| {
-                    self.deed(DeedClass::SessionEnd, "sign_out").on(&it.user).with("kind", "browser")
+                let Some(session) = self.find::<KeptSession>(before).await? else {
+                    return Ok::<_, StoreFault>(Decision { changes: Vec::new(), deeds: Vec::new(), outcome: () });
                 };
-                let deeds = session.iter().map(deed).collect();
-                let changes = session.iter().map(Kept::gone).collect();
-                Ok::<_, StoreFault>(Decision { changes, deeds, outcome: () })
+                let follows = self.find::<KeptSession>(next).await?.is_some_and(|it| it.user == session.user);
+                if !follows {
+                    let (changes, deeds) = self.end_whole(&session, "sign_out").await?;
+                    return Ok(Decision { changes, deeds, outcome: () });
+                }
+                let deed = self.deed(DeedClass::SessionEnd, "sign_out").on(&session.user).with("kind", "browser");
+                let mut changes = self.hand_on_grants(&session.id, next).await?;
+                changes.push(session.gone());
+                Ok(Decision { changes, deeds: vec![deed], outcome: () })
             })
         })
         .await

@@ -92,10 +92,26 @@ async fn a_device_ends_with_the_session_in_which_it_was_let_in_and_is_not_let_in
     }
     let bring = async |it: usize| desk.identity.redeem_device(begun[it].reveal(), &client, None, &terms).await;
     let (let_in, kept) = (bring(0).await.unwrap(), bring(2).await.unwrap());
-    desk.identity.sign_out_browser(browser.reveal()).await.unwrap();
+    // They have signed in anew in that browser since, and sign out then.
+    let (anew, _) = desk.at_a_browser(&ann).await;
+    desk.identity.supersede_browser_session(browser.reveal(), anew.reveal()).await.unwrap();
+    assert_eq!(desk.state(&desk.key(&let_in.grant.id).await), KeyState::Active);
+    desk.identity.sign_out_browser(anew.reveal()).await.unwrap();
     let late = bring(1).await;
     assert!(matches!(late, Err(DeviceError::Lapsed(Lapsed::Left))), "{late:?}");
     assert_eq!(desk.state(&desk.key(&let_in.grant.id).await), KeyState::Revoked);
+    // Where somebody else signs in in the same browser, it ends at once.
+    let (browser, session) = desk.at_a_browser(&ann).await;
+    let device =
+        desk.identity.begin_device(&client, &scopes(&["compute"]), "192.0.2.7".parse().unwrap()).await.unwrap();
+    let asking = desk.identity.asking_device(device.user.reveal()).await.unwrap().unwrap();
+    let answer = DeviceAnswer::Allowed(scopes(&["compute"]));
+    assert!(desk.identity.answer_device(&asking.id, &client, (&session, &answer)).await.unwrap());
+    let shared = desk.identity.redeem_device(device.device.reveal(), &client, None, &terms).await.unwrap();
+    let ben = desk.person("ben").await.id;
+    let (other, _) = desk.at_a_browser(&ben).await;
+    desk.identity.supersede_browser_session(browser.reveal(), other.reveal()).await.unwrap();
+    assert_eq!(desk.state(&desk.key(&shared.grant.id).await), KeyState::Revoked);
     // What was let in in another browser goes on, until they leave everywhere.
     assert_eq!(desk.state(&desk.key(&kept.grant.id).await), KeyState::Active);
     desk.identity.leave_everywhere(&ann, None).await.unwrap();

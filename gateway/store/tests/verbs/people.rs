@@ -331,9 +331,9 @@ async fn the_browser_of_the_issuer_is_known_until_it_idles_ends_or_the_password_
     }
     assert_eq!(known(second.reveal()).await, None, "nobody came back for half an hour");
     assert_eq!(known("x").await, None);
-    desk.identity.end_browser_session(first.reveal()).await.unwrap();
-    assert_eq!(known(first.reveal()).await, None);
     let third = begin().await;
+    desk.identity.supersede_browser_session(first.reveal(), third.reveal()).await.unwrap();
+    assert_eq!(known(first.reveal()).await, None);
     for _ in 0..25 {
         desk.clock.advance(Duration::from_mins(29));
         let _ = known(third.reveal()).await;
