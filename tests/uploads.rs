@@ -124,6 +124,51 @@ fn a_body_that_pauses_is_cut_though_it_was_fast_enough() {
 }
 
 #[test]
+fn bodies_that_are_held_have_a_bound_together_however_they_come() {
+    let world = World::with(|settings, _| settings.more.push_str("[connections]\nheld_bytes = 80000\n"));
+    let key = world.key_with("novastack", &world.tenant("novastack"), &["write"], &["--tier", "level-3"]).text;
+    let body = |length: usize| {
+        let text = "a".repeat(length);
+        json!({ "model": "nova-large", "messages": [{ "role": "user", "content": text }] }).to_string()
+    };
+    let ask = |length: usize| world.ask(&Request::post(NVS, CHAT).bearer(&key).body("application/json", body(length)));
+    // Over HTTP/1 what is shorter is read early; over HTTP/2 the answer, which repeats it, fits into one window.
+    for (over_two, length) in [(false, 70_000), (true, 62_000)] {
+        let whole = body(length);
+        let (begun, rest) = whole.split_at(60_000);
+        let mut held = if over_two {
+            let mut held = open(&world, "POST", (NVS, CHAT), &key, "application/json");
+            let pieces = begun.as_bytes().chunks(16_000).map(|it| frames::frame(0, 0, 1, it));
+            held.send(&pieces.collect::<Vec<_>>().concat());
+            held
+        } else {
+            let mut held = world.gateway.door().secure(NVS);
+            held.send(&[head(&chat(&key), whole.len()), begun.as_bytes().to_vec()].concat());
+            held
+        };
+        let taken = || world.gateway.metric("portcullis_bodies_held_bytes", &[]);
+        until("all of it to be held", Duration::from_secs(20), || (taken() > 59_999.5).then_some(()));
+        // Read early, and held over HTTP/1: neither finds room now, and neither is short of it for itself.
+        for length in [40_000, 70_000] {
+            let refused = ask(length).expect(503);
+            assert_eq!((refused.says("refusal-reason"), refused.says("retry-after")), ("busy", "1"), "{refused}");
+            let entry = world.gateway.entries().of(refused.says("x-request-id"));
+            assert_eq!((&entry["decision"]["step"], &entry["status"]), (&json!("validate"), &json!(503)), "{entry:#}");
+        }
+        let _ = ask(1_000).expect(200);
+        if over_two {
+            held.send(&frames::frame(0, 1, 1, rest.as_bytes()));
+            assert!(frames::answer(&mut held).is_some(), "the held one was not answered");
+        } else {
+            held.send(rest.as_bytes());
+            let _ = held.answer("POST").expect(200);
+        }
+        until("what it had to be given back", Duration::from_secs(20), || (taken() < 0.5).then_some(()));
+        let _ = ask(70_000).expect(200);
+    }
+}
+
+#[test]
 fn a_stream_of_http_2_that_is_left_open_is_answered_when_its_body_is_due() {
     let world = hasty("cloudnexus", &format!("{SLOW}idle_s = 1\n"));
     let (reads, objects) = (world.key("novastraxis", &["compute"]), world.key("cloudnexus", &["storage:write"]));

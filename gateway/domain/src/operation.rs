@@ -108,6 +108,13 @@ impl Requirement {
         self.0.is_empty() || self.0.iter().any(|it| it.0.is_empty())
     }
 
+    /// Whether these scopes are enough for a credential of this kind.
+    pub fn is_met_by(&self, method: AuthMethod, scopes: &[Scope]) -> bool {
+        let suits = |it: &Alternative| it.0.iter().all(|(scheme, _)| scheme == method.as_str());
+        let holds = |it: &Alternative| it.0.iter().flat_map(|(_, scopes)| scopes).all(|it| scopes.contains(it));
+        self.admits_anonymous() || self.0.iter().any(|it| suits(it) && holds(it))
+    }
+
     /// Whether it names this kind of credential. In the documents the schemes are named for what is shown.
     pub fn names(&self, method: AuthMethod) -> bool {
         self.0.iter().flat_map(|it| &it.0).any(|(scheme, _)| scheme == method.as_str())

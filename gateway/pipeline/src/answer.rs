@@ -72,6 +72,9 @@ pub enum Answer {
     /// The body ended, stalled or broke before it was whole.
     #[error("body did not arrive whole")]
     BodyCut,
+    /// As much of bodies is held as may be.
+    #[error("there is no room for another body that has to be read first")]
+    NoRoom,
     /// A gateway-native operation whose room is not part of this build.
     #[error("gateway-native operation `{0}` is not served by this gateway")]
     NotServed(String),
@@ -143,6 +146,7 @@ impl Answer {
             Self::NotSigned => Told::new("payload_mismatch", "The body does not match x-amz-content-sha256."),
             Self::BadChunks(why) => why.told(),
             Self::BodyCut => Told::new("body_cut", "The request body did not arrive whole."),
+            Self::NoRoom => Told::new("busy", "Too many bodies are being read at the moment."),
             Self::NotServed(_) => Told::new("not_served", "This operation is not available at the moment."),
             Self::Declined(why) => why.told(),
             Self::ReplaysFull | Self::Unrecordable(_) | Self::Held(_) => {
@@ -175,6 +179,7 @@ impl Answer {
             Self::Upstream(_) => Blame::Upstream,
             Self::Declined(Declined::Busy | Declined::Unrecorded | Declined::Failed)
             | Self::ReplaysFull
+            | Self::NoRoom
             | Self::Unrecordable(_)
             | Self::Held(_)
             | Self::Internal(_)
@@ -231,6 +236,7 @@ impl Answer {
             | Self::NotSigned
             | Self::BadChunks(_)
             | Self::BodyCut
+            | Self::NoRoom
             | Self::Declined(Declined::Parameter(_) | Declined::WeakPassword) => "validate",
             Self::Declined(Declined::NotFound | Declined::Gone | Declined::NoSigner | Declined::Conflict(_)) => {
                 "answer"

@@ -38,6 +38,8 @@ pub enum Unread {
     TooLarge,
     /// It ended, stalled or broke before it was whole.
     Cut,
+    /// As much of bodies is held as may be.
+    NoRoom,
 }
 
 /// A request that is not looked at.
@@ -248,7 +250,7 @@ async fn permit(
             // Whatever follows such a head, an upstream may take it for the whole of the request.
             let whole = passage.body.read(READ_EARLY).await.map_err(|it| match it {
                 Unread::TooLarge => Answer::BadChunks(BadChunks::Length),
-                Unread::Cut => Answer::BodyCut,
+                Unread::Cut | Unread::NoRoom => unread(it, READ_EARLY),
             })?;
             plain(check, whole)?;
             BodyFlow::Settled
@@ -298,6 +300,7 @@ pub(crate) fn unread(why: Unread, max: u64) -> Answer {
     match why {
         Unread::TooLarge => Answer::TooLarge { max },
         Unread::Cut => Answer::BodyCut,
+        Unread::NoRoom => Answer::NoRoom,
     }
 }
 

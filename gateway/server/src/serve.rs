@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::edge::{Edge, Gate, Guard, Inward, Vouching};
+use crate::edge::{Edge, Gate, Guard, Inward, Room, Vouching};
 use crate::inside::Inside;
 use crate::office::Office;
 use crate::settings::Settings;
@@ -102,7 +102,7 @@ async fn run(
     };
     let (stop, stopped) = watch::channel(false);
     let Inside { operations, listener, inward } = Inside::open(&settings.data, &office)?;
-    let gate = gate(&office, inward);
+    let gate = gate(&office, inward)?;
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&office.certificate))?));
     // Signals are taken before anybody is told that there is something to send them to.
     let (terminate, interrupt, hang_up) = signals()?;
@@ -150,7 +150,7 @@ async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
 }
 
 /// Puts the edge together: pingora inside the guard, the guard inside the gate.
-fn gate(office: &Office, inward: Inward) -> Arc<Gate> {
+fn gate(office: &Office, inward: Inward) -> anyhow::Result<Arc<Gate>> {
     let (connections, gateway) = (&office.settings.connections, &office.gateway);
     let (clock, random) = (Arc::clone(&gateway.clock), Arc::clone(&gateway.random));
     let edge = Edge {
@@ -159,6 +159,7 @@ fn gate(office: &Office, inward: Inward) -> Arc<Gate> {
         inward: Arc::new(inward),
         signers: Arc::clone(&office.signers),
         vouching: Arc::new(Vouching::with(Arc::clone(&office.identity_tokens), clock, random)),
+        room: Arc::new(Room::new(connections.held_bytes, gateway.meters.registry())?),
         bounds: connections.clone(),
     };
     // One try: what may be tried again without doing it twice is for a retry policy to say, and there is none.
@@ -166,7 +167,7 @@ fn gate(office: &Office, inward: Inward) -> Arc<Gate> {
     let mut proxy = HttpProxy::new(edge.clone(), Arc::new(conf));
     proxy.handle_init_modules();
     let guard = Guard::new(Arc::new(proxy), edge, connections.clone(), Arc::clone(&gateway.clock));
-    Arc::new(Gate::new(Arc::new(guard), connections.clone(), Arc::clone(gateway)))
+    Ok(Arc::new(Gate::new(Arc::new(guard), connections.clone(), Arc::clone(gateway))))
 }
 
 fn signals() -> std::io::Result<(Signal, Signal, Signal)> {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use domain::{Clock, Tick};
+use domain::Tick;
 use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use pingora::prelude::{Error, ErrorType};
@@ -15,23 +15,24 @@ use tokio::time::timeout;
 
 use super::pace::Pace;
 use super::passing::Passing;
-use super::settings::ConnectionSettings;
+use super::room::Share;
 use super::{Edge, GRACE};
 
 /// The body of the request that a session is serving.
 pub(crate) struct SessionBody<'a> {
     session: &'a mut Session,
     declared: Option<u64>,
-    clock: &'a dyn Clock,
-    bounds: &'a ConnectionSettings,
+    edge: &'a Edge,
+    /// What it takes of the memory.
+    share: &'a mut Share,
     /// What an earlier step has read: a signature over the body is checked before the body itself is.
     read: Option<Bytes>,
 }
 
 impl<'a> SessionBody<'a> {
-    pub(crate) fn new(session: &'a mut Session, clock: &'a dyn Clock, bounds: &'a ConnectionSettings) -> Self {
+    pub(crate) fn new(session: &'a mut Session, edge: &'a Edge, share: &'a mut Share) -> Self {
         let declared = declared(session);
-        Self { session, declared, clock, bounds, read: None }
+        Self { session, declared, edge, share, read: None }
     }
 }
 
@@ -64,11 +65,14 @@ impl SessionBody<'_> {
             self.session.write_continue_response().await.map_err(|_| Unread::Cut)?;
         }
         let mut whole = BytesMut::new();
-        let begun = self.clock.tick();
+        let begun = self.edge.gateway.clock.tick();
         let mut pace = Pace::begin(begun);
         while let Some(chunk) = self.next(begun, &mut pace).await? {
             if (whole.len() + chunk.len()) as u64 > max {
                 return Err(Unread::TooLarge);
+            }
+            if !self.share.take(&self.edge.room, chunk.len()) {
+                return Err(Unread::NoRoom);
             }
             whole.extend_from_slice(&chunk);
         }
@@ -81,13 +85,14 @@ impl SessionBody<'_> {
     /// The next piece, if it comes while the body is fast enough, and before deciding has taken too long. What is there
     /// already sets no timer.
     async fn next(&mut self, begun: Tick, pace: &mut Pace) -> Result<Option<Bytes>, Unread> {
-        let now = self.clock.tick();
-        let left = self.bounds.decide().saturating_sub(now.since(begun)).min(pace.patience(now, self.bounds));
+        let (clock, bounds) = (&self.edge.gateway.clock, &self.edge.bounds);
+        let now = clock.tick();
+        let left = bounds.decide().saturating_sub(now.since(begun)).min(pace.patience(now, bounds));
         let read = timeout(left, self.session.read_request_body()).await;
         let piece = read.map_err(|_| Unread::Cut)?.map_err(|_| Unread::Cut)?;
         let length = piece.as_ref().map_or(0, Bytes::len);
         // The end of a body is no piece that could be late.
-        let keeps = piece.is_none() || pace.keeps(length, self.clock.tick(), self.bounds);
+        let keeps = piece.is_none() || pace.keeps(length, clock.tick(), bounds);
         if keeps { Ok(piece) } else { Err(Unread::Cut) }
     }
 }
@@ -112,6 +117,7 @@ pub(crate) async fn gather(edge: &Edge, session: &mut Session, passing: &mut Pas
         let Ok(piece) = read else { return passing.end(Answer::BodyCut) };
         passing.heed_lapse()?;
         let Some(piece) = piece? else { break };
+        keep(edge, passing, piece.len())?;
         whole.extend_from_slice(&piece);
         if whole.len() as u64 > max {
             return passing.end(Answer::TooLarge { max });
@@ -126,6 +132,12 @@ pub(crate) async fn gather(edge: &Edge, session: &mut Session, passing: &mut Pas
         passing.gather(whole.freeze());
     }
     Ok(())
+}
+
+/// Takes room for a piece of a body that is held back; where there is none, the request ends.
+pub(crate) fn keep(edge: &Edge, passing: &mut Passing, piece: usize) -> pingora::Result<()> {
+    let held = passing.awaits_body() && matches!(passing.forward()?.body().flow, BodyFlow::Held { .. });
+    if !held || passing.share.take(&edge.room, piece) { Ok(()) } else { passing.end(Answer::NoRoom) }
 }
 
 /// The next piece of a body, which pingora keeps or does not.

@@ -1,11 +1,11 @@
 //! A body that goes on and on is let through for as long as the credential stands that asked for it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use authn::Lapse;
-use domain::{Caller, Moment, Tick};
+use domain::{Caller, Moment, Operation, Tick};
 use pipeline::Gateway;
 
 /// How often it is asked. With [`PARTING`] a second: nothing goes on for longer once a credential has ended.
@@ -20,26 +20,27 @@ const NEVER: u64 = u64::MAX;
 /// By what a request was let in, and when it is asked next whether that still stands.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    caller: OnceLock<Caller>,
+    /// Who was let in, and to what.
+    let_in: OnceLock<(Caller, Arc<Operation>)>,
     next: AtomicU64,
     lapsed: OnceLock<Lapse>,
 }
 
 impl Default for Lease {
     fn default() -> Self {
-        Self { caller: OnceLock::new(), next: AtomicU64::new(NEVER), lapsed: OnceLock::new() }
+        Self { let_in: OnceLock::new(), next: AtomicU64::new(NEVER), lapsed: OnceLock::new() }
     }
 }
 
 impl Lease {
-    /// Of this caller, from now on.
-    pub(crate) fn of(&self, caller: &Caller) {
-        let _ = self.caller.set(caller.clone());
+    /// Of this caller, for this operation, from now on.
+    pub(crate) fn of(&self, caller: &Caller, operation: &Arc<Operation>) {
+        let _ = self.let_in.set((caller.clone(), Arc::clone(operation)));
     }
 
     /// A body is on its way from now on.
     pub(crate) fn begin(&self, now: Tick) {
-        if self.caller.get().is_some() {
+        if self.let_in.get().is_some() {
             self.next.store((now + EACH).nanos(), Ordering::Relaxed);
         }
     }
@@ -64,7 +65,9 @@ impl Lease {
         if now.tick.nanos() < self.next() {
             return false;
         }
-        let stands = self.caller.get().map_or(Ok(()), |it| authn::still_stands(it, &gateway.keys(), now.wall));
+        let stands = self.let_in.get().map_or(Ok(()), |(caller, operation)| {
+            authn::still_stands(caller, &operation.requirement, &gateway.keys(), now.wall)
+        });
         self.next.store(stands.map_or(NEVER, |()| (now.tick + EACH).nanos()), Ordering::Relaxed);
         if let Err(why) = stands {
             let _ = self.lapsed.set(why);

@@ -11,6 +11,7 @@ mod outbound;
 mod pace;
 mod passing;
 mod reply;
+mod room;
 pub(crate) mod settings;
 mod signers;
 mod spoken;
@@ -45,6 +46,7 @@ pub(crate) use self::inward::Inward;
 pub(crate) use self::outbound::Peers;
 use self::pace::Pace;
 use self::passing::Passing;
+pub(crate) use self::room::Room;
 pub(crate) use self::signers::Signers;
 pub(crate) use self::vouching::Vouching;
 use self::wire::LINGER;
@@ -63,6 +65,7 @@ pub(crate) struct Edge {
     pub(crate) inward: Arc<Inward>,
     pub(crate) signers: Arc<Signers>,
     pub(crate) vouching: Arc<Vouching>,
+    pub(crate) room: Arc<Room>,
     pub(crate) bounds: settings::ConnectionSettings,
 }
 
@@ -113,7 +116,7 @@ impl Edge {
             }
         };
         passing.nonce = arrival.headers.get(PROOF).and_then(|_| self.gateway.nonces().now(at.wall));
-        let mut body = SessionBody::new(session, &*self.gateway.clock, &self.bounds);
+        let mut body = SessionBody::new(session, self, &mut passing.share);
         let passage = Passage { configuration: &configuration, host, arrival: &arrival, body: &mut body, trail };
         match self.gateway.decide(passage).await {
             Ok(forward) => {
@@ -287,6 +290,7 @@ impl ProxyHttp for Edge {
         } else {
             self.wait(session, passing, now());
         }
+        body::keep(self, passing, piece)?;
         passing.pass_body(chunk, end)
     }
 

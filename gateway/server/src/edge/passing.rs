@@ -23,6 +23,7 @@ use super::content::Content;
 use super::guard::Watch;
 use super::inward;
 use super::pace::{self, Pace};
+use super::room::Share;
 use super::settings::ConnectionSettings;
 
 /// A year: long enough that a browser which once saw the API never asks it in the clear again.
@@ -57,6 +58,8 @@ pub(crate) struct Passing {
     pub(crate) nonce: Option<HeaderValue>,
     /// Its deadlines, and by what it was let in.
     watch: Option<Arc<Watch>>,
+    /// What its body takes of the memory while it is held.
+    pub(crate) share: Share,
     /// How much of the body of the answer was let through.
     passed: u64,
     /// Whether what was let through of a stream of events ends with a whole one; nothing for all other answers.
@@ -180,18 +183,16 @@ impl Passing {
         if let Some(whole) = self.gathered.as_ref().filter(|_| end) {
             *piece = Some(whole.clone());
         }
-        match self.content.pass(forward.body(), piece, end, validate) {
-            Ok(()) => Ok(()),
-            Err(answer) => self.end(answer),
-        }
+        self.content.pass(forward.body(), piece, end, validate).or_else(|answer| self.end(answer))
     }
 
     /// From now on it goes on for as long as its credential stands. What the gateway answers itself is soon over, and may
     /// be what ends the credential.
     pub(crate) fn hold(&mut self, watch: Option<Arc<Watch>>, now: Tick) {
-        let caller = self.forward.as_deref().filter(|it| inward::verb(it).is_none()).and_then(Forward::caller);
-        if let Some((watch, caller)) = watch.as_ref().zip(caller) {
-            watch.lease.of(caller);
+        let forward = self.forward.as_deref().filter(|it| inward::verb(it).is_none());
+        let asked = forward.and_then(|it| Some((it.caller()?, &it.call().operation)));
+        if let Some((watch, (caller, operation))) = watch.as_ref().zip(asked) {
+            watch.lease.of(caller, operation);
             if self.awaits_body() {
                 watch.lease.begin(now);
             }
@@ -260,10 +261,7 @@ impl Passing {
         let length = response.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
         let bytes_out = length.unwrap_or_default();
         let ending = Ending { status: Some(response.status.as_u16()), bytes_in, bytes_out, whole: true };
-        match trail.record(ending).await {
-            Ok(()) => Ok(()),
-            Err(unwritable) => self.end(unwritable.into()),
-        }
+        trail.record(ending).await.or_else(|unwritable| self.end(unwritable.into()))
     }
 
     /// Stamps the head of an upstream's answer.

@@ -38,9 +38,7 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 /// What one refusal adds to the headers of its answer.
 fn particular(answer: &Answer, headers: &mut HeaderMap) {
     match answer {
-        Answer::Unidentified(Unidentified::MethodNotAllowed { allow }) => {
-            insert(headers, ALLOW, allow);
-        }
+        Answer::Unidentified(Unidentified::MethodNotAllowed { allow }) => insert(headers, ALLOW, allow),
         Answer::Unidentified(Unidentified::Removed(notice)) => {
             for (name, value) in notice.headers() {
                 headers.append(name, value.clone());
@@ -62,6 +60,7 @@ fn particular(answer: &Answer, headers: &mut HeaderMap) {
         Answer::NotServed(_)
         | Answer::Plugin(_)
         | Answer::ReplaysFull
+        | Answer::NoRoom
         | Answer::Unrecordable(_)
         | Answer::Held(_)
         | Answer::Declined(Declined::Busy | Declined::Unrecorded) => {

@@ -30,6 +30,9 @@ pub(crate) struct ConnectionSettings {
     /// How long a body may take besides.
     #[serde(deserialize_with = "bound")]
     body_grace_s: u64,
+    /// How many bytes of bodies that are read before they are sent on may be held, all requests together.
+    #[serde(deserialize_with = "bound")]
+    pub(crate) held_bytes: u64,
     /// How long a connection may stand idle between requests, and a body between two pieces.
     #[serde(deserialize_with = "bound")]
     idle_s: u64,
@@ -50,7 +53,7 @@ pub(crate) struct ConnectionSettings {
 }
 
 /// What no machine has.
-const BOUNDLESS: u64 = 1_000_000_000;
+const BOUNDLESS: u64 = 1_000_000_000_000;
 
 /// A bound of zero would refuse everything, and one beyond all there can be is a slip of the pen.
 fn bound<'de, N, D>(written: D) -> Result<N, D::Error>
@@ -62,7 +65,7 @@ where
     match N::try_from(read) {
         _ if read == 0 => Err(D::Error::custom("0 would refuse everything")),
         Ok(bound) if read <= BOUNDLESS => Ok(bound),
-        _ => Err(D::Error::custom(format!("more than {BOUNDLESS} is no bound"))),
+        _ => Err(D::Error::custom(format!("{read} is more than can be held to"))),
     }
 }
 
@@ -76,6 +79,7 @@ impl Default for ConnectionSettings {
             decide_s: 30,
             body_rate: 1024,
             body_grace_s: 10,
+            held_bytes: 256 * 1024 * 1024,
             idle_s: 60,
             age_s: 3600,
             requests: 1000,

@@ -43,7 +43,7 @@ pub(super) fn status(answer: &Answer) -> StatusCode {
             Stopped::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
         },
         Answer::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Answer::NotServed(_) | Answer::ReplaysFull | Answer::Unrecordable(_) | Answer::Held(_) => {
+        Answer::NotServed(_) | Answer::ReplaysFull | Answer::NoRoom | Answer::Unrecordable(_) | Answer::Held(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Answer::Declined(why) => match why {
