@@ -146,7 +146,8 @@ impl Gateway {
             let address = ready["listeners"][name].as_str().unwrap_or_else(|| panic!("no listener `{name}`: {line}"));
             address.parse().expect("an address with its port")
         };
-        let authority = PathBuf::from(ready["ca"].as_str().unwrap_or_else(|| panic!("no `ca`: {line}")));
+        // Where it has been given a certificate it names none: what an earlier run has made is there still.
+        let authority = ready["ca"].as_str().map_or_else(|| folder.join("data/tls/ca.pem"), PathBuf::from);
         let door = Door::new(listener("http"), listener("https"), &authority);
         let admin = listener("admin");
         let log = folder.join("data/audit");

@@ -14,6 +14,11 @@ use crate::tls;
 /// Loads everything a request is decided by. Nothing is put in force. One fault hides no other, but for what cannot be
 /// known because of it.
 pub(crate) fn configuration(settings: &Settings) -> Result<Configuration, Faults> {
+    judged(settings, |_| Faults::new())
+}
+
+/// The same, where somebody finds more faults in profiles that are good otherwise.
+pub(crate) fn judged(settings: &Settings, more: impl FnOnce(&Catalog) -> Faults) -> Result<Configuration, Faults> {
     let (mut catalog, apis, mut faults) = match Catalog::survey(&settings.apis) {
         Ok(catalog) => {
             let apis = catalog.profiles().iter().map(Sketch::from).collect();
@@ -25,6 +30,7 @@ pub(crate) fn configuration(settings: &Settings) -> Result<Configuration, Faults
         Some(catalog) => send_elsewhere(catalog, settings),
         None => unknown_upstreams(&apis, settings),
     });
+    faults.extend(catalog.as_ref().map(more).unwrap_or_default());
     faults.extend(unusable_files(settings, &apis));
     let (sources, unread) = sources(settings, &apis.sketches);
     faults.extend(unread);

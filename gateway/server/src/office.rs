@@ -40,7 +40,7 @@ use crate::hashing;
 use crate::heard::Heard;
 use crate::scanning::Scanning;
 use crate::settings::{Incomplete, Settings};
-use crate::tls::Certificate;
+use crate::tls::{self, Certificate};
 use crate::watched::{self, Watcher};
 
 use ending::Ending;
@@ -110,7 +110,8 @@ impl Office {
         fit_to_roles(&desk.identity, &desk::terms(&configuration.catalog)).await?;
         let (keyring, version, issuer) = known_keys(&desk.identity).await?;
         let identity_tokens = desk::identity_tokens(&settings)?;
-        let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts(&configuration))?;
+        let hosts = hosts(&configuration);
+        let certificate = Certificate::load(settings.tls.as_ref(), &settings.data, &hosts, clock.now().wall)?;
         let (peers, signers) = (resolved(&configuration), Signers::read(&settings)?);
         let plugins = Arc::new(guests::open(&settings, Arc::clone(&clock))?);
         let gateway = Gateway::new(Parts {
@@ -129,6 +130,7 @@ impl Office {
         let (cosigning, ending) = (Cosigning::new(&settings, &gateway)?, Ending::new(gateway.meters.registry())?);
         let followed = Heard::open(&settings.data, version).context("commands cannot be told what is in force")?;
         hashing::measure(gateway.meters.registry(), desk.identity.clone())?;
+        certificate.measure(gateway.meters.registry())?;
         let gateway = Arc::new(gateway);
         let diary = Diary::new(Arc::clone(&gateway), Arc::clone(desk.identity.registry()), deeds);
         diary.snapshot(&settings, &digest, Occasion::Start);
@@ -266,13 +268,16 @@ impl Office {
         let settings = self.settings_now().map_err(|it| Refused(boot::faults(it)))?;
         let digest = diary::configuration_digest(&settings);
         let configuration = boot::configuration(&settings).map_err(Refused)?;
-        let hosts = hosts(&configuration);
-        self.certificate.reload(settings.tls.as_ref(), &settings.data, &hosts).context("certificate")?;
+        // Another data folder waits for a restart, and what clients trust with it.
+        let pair =
+            tls::read(settings.tls.as_ref(), &self.settings.data, &hosts(&configuration)).context("certificate")?;
+        pair.good_at(self.gateway.clock.now().wall).context("certificate")?;
         for it in self.peers.refresh(&configuration, || true) {
             tracing::warn!("{it}");
         }
         let bundle = Arc::clone(configuration.authorizer.bundle());
         self.gateway.reconfigure(configuration)?;
+        self.certificate.replace(pair);
         self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&digest);
         self.diary.change(before, &digest, None);
         self.diary.snapshot(&settings, &digest, Occasion::Change);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use domain::Timestamp;
+use prometheus::{IntGauge, Registry};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -14,6 +16,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::parse_x509_certificate;
 
 use crate::settings::TlsSettings;
 
@@ -36,9 +39,20 @@ pub(crate) enum TlsFault {
         /// What rustls said.
         cause: rustls::Error,
     },
+    /// Its time is over.
+    #[error("certificate `{path}` was good until {ended} and is not any more", path = .path.display())]
+    Expired {
+        /// The certificate.
+        path: PathBuf,
+        /// When it ended.
+        ended: Timestamp,
+    },
     /// The development certificate could not be made.
     #[error("development certificate: {0}")]
     Development(#[from] rcgen::Error),
+    /// Nobody could be told when it ends.
+    #[error("meter: {0}")]
+    Meter(#[from] prometheus::Error),
     /// TLS itself could not be set up.
     #[error("TLS: {0}")]
     Setup(#[from] rustls::Error),
@@ -46,24 +60,63 @@ pub(crate) enum TlsFault {
 
 /// The certificate in force. Replaced whole by a reload; connections under way keep theirs.
 #[derive(Debug)]
-pub(crate) struct Certificate(ArcSwap<CertifiedKey>);
+pub(crate) struct Certificate {
+    current: ArcSwap<CertifiedKey>,
+    /// When it ends, in seconds since 1970.
+    ends: IntGauge,
+}
+
+/// A certificate with its key that was read, and is not in force yet.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    path: PathBuf,
+    key: CertifiedKey,
+    ends: Timestamp,
+}
+
+impl Pair {
+    /// Whether its time is not over.
+    pub(crate) fn good_at(&self, now: Timestamp) -> Result<(), TlsFault> {
+        let expired = || TlsFault::Expired { path: self.path.clone(), ended: self.ends };
+        if now <= self.ends { Ok(()) } else { Err(expired()) }
+    }
+}
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(self.current.load_full())
     }
 }
 
 impl Certificate {
-    /// Reads the operator's files, or makes a development certificate for these hosts in `<data>/tls`.
-    pub(crate) fn load(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<Self, TlsFault> {
-        read(settings, data, hosts).map(|it| Self(ArcSwap::from_pointee(it)))
+    /// What to begin with. One whose time is over serves all the same, with a word in the log: no gateway is no better.
+    pub(crate) fn load(
+        settings: Option<&TlsSettings>,
+        data: &Path,
+        hosts: &[String],
+        now: Timestamp,
+    ) -> Result<Self, TlsFault> {
+        let pair = read(settings, data, hosts)?;
+        if let Err(cause) = pair.good_at(now) {
+            tracing::error!(%cause, "clients will refuse the gateway until it has another");
+        }
+        let ends = IntGauge::new(
+            "tls_certificate_not_after_seconds",
+            "When the certificate that clients are shown ends, in seconds since 1970.",
+        )?;
+        ends.set(pair.ends.seconds());
+        Ok(Self { current: ArcSwap::from_pointee(pair.key), ends })
     }
 
-    /// Reads them again. The old certificate stays where the new one is not good.
-    pub(crate) fn reload(&self, settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<(), TlsFault> {
-        self.0.store(Arc::new(read(settings, data, hosts)?));
-        Ok(())
+    /// Puts another in its place.
+    pub(crate) fn replace(&self, pair: Pair) {
+        self.ends.set(pair.ends.seconds());
+        self.current.store(Arc::new(pair.key));
+    }
+
+    /// Has everybody see when it ends.
+    pub(crate) fn measure(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.ends.clone()))
     }
 }
 
@@ -86,7 +139,8 @@ pub(crate) fn authority_file(data: &Path) -> PathBuf {
     data.join("tls/ca.pem")
 }
 
-fn read(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<CertifiedKey, TlsFault> {
+/// Reads the operator's files, or makes a development certificate for these hosts in `<data>/tls`.
+pub(crate) fn read(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result<Pair, TlsFault> {
     if let Some(files) = settings {
         return pair(&files.certificate, &files.key);
     }
@@ -102,14 +156,18 @@ fn read(settings: Option<&TlsSettings>, data: &Path, hosts: &[String]) -> Result
 }
 
 /// A chain and the key it belongs to.
-pub(crate) fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
+pub(crate) fn pair(certificate: &Path, key: &Path) -> Result<Pair, TlsFault> {
     let failed = |path: &Path, cause: &dyn ToString| TlsFault::File { path: path.to_owned(), cause: cause.to_string() };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|it| failed(certificate, &it))?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|it| failed(key, &it))?;
-    CertifiedKey::from_der(chain, secret, &aws_lc_rs::default_provider())
-        .map_err(|cause| TlsFault::Mismatch { path: certificate.to_owned(), cause })
+    let key = CertifiedKey::from_der(chain, secret, &aws_lc_rs::default_provider())
+        .map_err(|cause| TlsFault::Mismatch { path: certificate.to_owned(), cause })?;
+    let leaf = key.end_entity_cert()?;
+    let (_, leaf) = parse_x509_certificate(leaf).map_err(|it| failed(certificate, &it))?;
+    let ends = Timestamp::from_seconds(leaf.validity().not_after.timestamp());
+    Ok(Pair { path: certificate.to_owned(), key, ends })
 }
 
 /// Makes an authority once, and a certificate under it for exactly these hosts.
@@ -161,11 +219,11 @@ mod tests {
         let cert = || fs::read(data.path().join("tls/cert.pem")).unwrap();
         let authority = || fs::read(authority_file(data.path())).unwrap();
         let one = ["a.example".to_owned()];
-        Certificate::load(None, data.path(), &one).unwrap();
+        read(None, data.path(), &one).unwrap();
         let (first, root) = (cert(), authority());
-        Certificate::load(None, data.path(), &one).unwrap();
+        read(None, data.path(), &one).unwrap();
         assert_eq!(cert(), first);
-        Certificate::load(None, data.path(), &["b.example".to_owned()]).unwrap();
+        read(None, data.path(), &["b.example".to_owned()]).unwrap();
         assert_ne!(cert(), first);
         assert_eq!(authority(), root);
     }
@@ -174,13 +232,30 @@ mod tests {
     fn a_key_of_another_certificate_is_refused() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for it in [&one, &other] {
-            Certificate::load(None, it.path(), &["a.example".to_owned()]).unwrap();
+            read(None, it.path(), &["a.example".to_owned()]).unwrap();
         }
         let mixed = TlsSettings {
             certificate: one.path().join("tls/cert.pem"),
             key: other.path().join("tls/key.pem"),
             place: None,
         };
-        assert!(matches!(Certificate::load(Some(&mixed), one.path(), &[]), Err(TlsFault::Mismatch { .. })));
+        assert!(matches!(read(Some(&mixed), one.path(), &[]), Err(TlsFault::Mismatch { .. })));
+    }
+
+    #[test]
+    fn a_certificate_is_good_until_the_moment_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2026, 1, 31);
+        let pair_key = KeyPair::generate().unwrap();
+        fs::write(&certificate, params.self_signed(&pair_key).unwrap().pem()).unwrap();
+        fs::write(&key, pair_key.serialize_pem()).unwrap();
+        let ends: Timestamp = "2026-01-31T00:00:00Z".parse().unwrap();
+        let read = || pair(&certificate, &key).unwrap();
+        assert_eq!(read().ends, ends);
+        assert!(read().good_at(ends).is_ok());
+        let over = read().good_at(ends + std::time::Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(over, TlsFault::Expired { ended, .. } if ended == ends));
     }
 }

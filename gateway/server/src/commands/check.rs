@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use authz::PolicySource;
-use catalog::{Profile, Sketch};
+use catalog::{Catalog, Profile, Sketch};
 use domain::{Clock as _, Fault, Faults, Operation, RateRule, SystemClock, Tier, Timestamp};
 use limits::ShieldSettings;
 use pipeline::Configuration;
@@ -15,6 +15,7 @@ use crate::boot;
 use crate::commands::output::Output;
 use crate::faults::Refused;
 use crate::settings::Settings;
+use crate::tls;
 
 /// What was checked and found good.
 #[derive(Serialize)]
@@ -33,12 +34,10 @@ struct Checked {
 
 /// Loads everything the way `serve` does, runs the policies' cases, and puts nothing in force.
 pub(crate) fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-    let configuration = boot::configuration(settings).map_err(Refused)?;
+    let now = SystemClock::new().now().wall;
+    let over = |catalog: &Catalog| removed(catalog.profiles(), now).into_iter().chain(ended(settings, now)).collect();
+    let configuration = boot::judged(settings, over).map_err(Refused)?;
     let profiles = configuration.catalog.profiles();
-    let gone = removed(profiles, SystemClock::new().now().wall);
-    if !gone.is_empty() {
-        return Err(Refused(gone).into());
-    }
     let sketches: Vec<Sketch> = profiles.iter().map(Sketch::from).collect();
     let (sources, _) = boot::sources(settings, &sketches);
     let ran = configuration.authorizer.run_cases(&sources).map_err(Refused)?;
@@ -133,4 +132,12 @@ fn unslowed(settings: &Settings) -> Option<Fault> {
 /// Operations of versions that are gone. `serve` goes on with them, because they may have been alive when it began.
 fn removed(profiles: &[Profile], now: Timestamp) -> Faults {
     profiles.iter().flat_map(|it| it.shut(now)).collect()
+}
+
+/// A certificate whose time is over. `serve` begins with it all the same, and takes none such at a reload.
+fn ended(settings: &Settings, now: Timestamp) -> Option<Fault> {
+    let files = settings.tls.as_ref()?;
+    let over = tls::pair(&files.certificate, &files.key).ok()?.good_at(now).err()?;
+    let place = files.place.clone().unwrap_or_else(|| Fault::of(&settings.file, ""));
+    Some(Fault { message: format!("[tls]: {over}"), ..place })
 }

@@ -164,9 +164,11 @@ mod tests {
     use super::*;
     use crate::tls::{Certificate, authority_file, server_config};
 
+    const EPOCH: Timestamp = Timestamp::from_seconds(0);
+
     /// Asks a server over TLS that gives one answer, by the authority of this folder.
     async fn asked(authority: &Path, served: &Path, answer: &'static str) -> Result<Answer, Unwitnessed> {
-        let certificate = Certificate::load(None, served, &["witness.example".to_owned()]).unwrap();
+        let certificate = Certificate::load(None, served, &["witness.example".to_owned()], EPOCH).unwrap();
         let tls = TlsAcceptor::from(Arc::new(server_config(Arc::new(certificate)).unwrap()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}/w/", listener.local_addr().unwrap().port()).parse().unwrap();
@@ -187,7 +189,7 @@ mod tests {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let size = "HTTP/1.1 409 Conflict\r\nContent-Type: text/x.tlog.size\r\nContent-Length: 3\r\n\r\n42\n";
         assert!(matches!(asked(one.path(), one.path(), size).await, Ok(Answer::Stands(42))));
-        Certificate::load(None, other.path(), &[]).unwrap();
+        Certificate::load(None, other.path(), &[], EPOCH).unwrap();
         assert!(matches!(
             asked(other.path(), one.path(), size).await,
             Err(Unwitnessed::Unanswered(Unanswered::Unreachable(_)))
