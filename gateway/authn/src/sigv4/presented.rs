@@ -115,6 +115,10 @@ impl<'a> Presented<'a> {
             signed: &self.signed,
             paths: self.paths,
         };
+        // A plus is a plus here, and a space to whoever reads a query as a form: what is signed means one thing to all.
+        if request.query.contains('+') {
+            return Err(BadSignature::Mismatch);
+        }
         // What has no canonical form cannot have been signed.
         let canonical = canonical::write(&request, &payload).ok_or(BadSignature::Mismatch)?;
         let scope = self.credential.split_once('/').map_or("", |(_, scope)| scope);

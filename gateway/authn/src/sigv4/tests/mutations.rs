@@ -38,6 +38,9 @@ fn request(sent: &Sent, all: &mut Vec<(String, Sent)>) {
         change(all, "added parameter", sent, |it| it.target = format!("{}{joint}{extra}", it.target));
     }
     if let Some((path, query)) = sent.target.split_once('?') {
+        for escaped in ["%2B", "%20"].into_iter().filter(|it| query.contains(it)) {
+            change(all, "bare plus", sent, |it| it.target = format!("{path}?{}", query.replacen(escaped, "+", 1)));
+        }
         let pairs: Vec<&str> = query.split('&').collect();
         for at in 0..pairs.len() {
             let left: Vec<&str> = pairs.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, it)| *it).collect();
