@@ -45,7 +45,8 @@ pub(super) fn read<'a>(page: &Page<'a>, schemas: &Schemas, operation: &'a Node) 
         page.fault(body.place, "request body has no `content`");
         return BodyRule { treatment: Body::None, required, media: Vec::new() };
     };
-    let media: Vec<MediaRule> = content.entries().iter().filter_map(|it| media_rule(page, schemas, it)).collect();
+    let mut media: Vec<MediaRule> = content.entries().iter().filter_map(|it| media_rule(page, schemas, it)).collect();
+    media.sort_by_key(|it| it.media.breadth());
     let usual = if media.iter().any(|it| it.media.is_json()) { Treatment::Check } else { Treatment::Stream };
     let treatment = match asked.unwrap_or(usual) {
         Treatment::Stream => Body::Streamed { max: max.unwrap_or(STREAMED) },
@@ -76,13 +77,15 @@ fn media_rule<'a>(page: &Page<'a>, schemas: &Schemas, (key, node): &'a (Key, Nod
         page.fault_with_help(key.place, message, near.unwrap_or_default() + help);
     }
     page.known_keys(node, &["schema", "example", "examples", "encoding"]);
-    let schema = match node.get("schema").filter(|_| media.is_json()).map(|it| (it, schemas.compile(it))) {
-        Some((_, Ok(schema))) => Some(schema),
-        Some((node, Err(error))) => {
-            page.fault(node.place, format!("schema of the body does not compile: {error}"));
-            None
-        }
-        None => None,
-    };
+    let schema =
+        match node.get("schema").filter(|_| media.is_json() || media.breadth() > 0).map(|it| (it, schemas.compile(it)))
+        {
+            Some((_, Ok(schema))) => Some(schema),
+            Some((node, Err(error))) => {
+                page.fault(node.place, format!("schema of the body does not compile: {error}"));
+                None
+            }
+            None => None,
+        };
     Some(MediaRule { media, schema })
 }

@@ -19,7 +19,7 @@ pub(crate) struct BodyRule {
     pub(crate) treatment: Body,
     /// Whether a request without one is refused.
     pub(crate) required: bool,
-    /// The documented media types; at least one unless there is no body.
+    /// The documented media types, the most specific first; at least one unless there is no body.
     pub(crate) media: Vec<MediaRule>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct BodyRule {
 pub(crate) struct MediaRule {
     /// The type or range.
     pub(crate) media: Media,
-    /// What JSON of this type must be; `None` where it is not JSON or has no schema.
+    /// What JSON of this type or range must be; `None` where it has no schema, or stands for one type that is not JSON.
     pub(crate) schema: Option<Schema>,
 }
 
@@ -78,7 +78,8 @@ impl BodyRule {
             return Err(Wrong::too_large(max).into());
         }
         let rule = self.media_of(arrival)?;
-        if matches!(self.treatment, Body::Streamed { .. }) || !rule.media.is_json() {
+        let json = sent(arrival).as_ref().unwrap_or(&rule.media).is_json();
+        if matches!(self.treatment, Body::Streamed { .. }) || !json {
             return Ok(());
         }
         let value = json::parse(body).map_err(malformed)?;
@@ -115,16 +116,21 @@ impl BodyRule {
             let listed: Vec<&str> = self.media.iter().map(|it| it.media.essence.as_str()).collect();
             return Err(Wrong::media_type(format!("must be {}", listed.join(" or "))));
         };
-        if rule.media.is_json() && names_other_charset(content_type) {
+        if media.is_some_and(|it| it.is_json()) && names_other_charset(content_type) {
             return Err(Wrong::media_type("must not name a charset other than utf-8"));
         }
         let read = matches!(self.treatment, Body::Checked { .. });
-        let encoding = arrival.headers.get(CONTENT_ENCODING).filter(|_| read);
-        if encoding.is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let mut encodings = arrival.headers.get_all(CONTENT_ENCODING).iter();
+        if read && encodings.any(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Wrong::parameter("Content-Encoding", "must not be set: this body is read as it arrives"));
         }
         Ok(rule)
     }
+}
+
+/// The media type that a request says its body is of.
+fn sent(arrival: &Arrival) -> Option<Media> {
+    arrival.headers.get(CONTENT_TYPE).and_then(|it| Media::parse(it.to_str().ok()?))
 }
 
 fn misfit(error: &ValidationError<'_>) -> Wrong {

@@ -20,6 +20,12 @@ impl Media {
         self.essence == "application/json" || self.essence.ends_with("+json")
     }
 
+    /// How many it stands for, from 0 for itself alone: the most specific of a document counts (OpenAPI 3.1, Request Body
+    /// Object).
+    pub(crate) fn breadth(&self) -> u8 {
+        u8::from(self.essence.ends_with("/*")) + u8::from(self.essence == "*/*")
+    }
+
     /// Whether this one of a document covers `other` of a request.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         if self.essence == "*/*" || self.essence == other.essence {

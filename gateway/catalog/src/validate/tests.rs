@@ -247,11 +247,34 @@ fn a_json_body_needs_its_content_type() {
         &[("content-type", "application/json"), ("content-encoding", "gzip")],
         &["`Content-Encoding` must not be set: this body is read as it arrives"],
     );
+    check(
+        &[("content-type", "application/json"), ("content-encoding", "identity"), ("content-encoding", "deflate")],
+        &["`Content-Encoding` must not be set: this body is read as it arrives"],
+    );
     check(&[("content-length", "0")], &["the request body is required"]);
     check(
         &[("content-length", "65537"), ("content-type", "application/json")],
         &["the request body must not be longer than 65536 bytes"],
     );
+}
+
+#[test]
+fn the_most_specific_media_type_counts_wherever_it_stands_and_json_under_a_range_is_json() {
+    let parameters = "      parameters: [{ name: id, in: path, required: true, schema: { type: string } }]\n";
+    let json = "application/json: { schema: { type: object, required: [a] } }";
+    let range = "{ schema: { type: object, required: [b] } }";
+    for content in [format!("'*/*': {range}, {json}"), format!("{json}, 'application/*': {range}"), json.to_owned()] {
+        let text = format!("{parameters}      requestBody: {{ required: true, content: {{ {content} }} }}\n");
+        let documented = operation(&text, UnknownQuery::Pass);
+        assert_eq!(body(&documented, "{\"a\": 1}"), [""; 0], "{content}");
+        assert_eq!(body(&documented, "{\"b\": 1}"), ["`a` is required"], "{content}");
+        assert!(!body(&documented, "{\"a\": 1, \"a\": 2}").is_empty(), "{content}");
+    }
+    let text = format!(
+        "{parameters}      x-portcullis-body: checked\n      requestBody: {{ required: true, content: {{ '*/*': {range} }} }}\n"
+    );
+    let documented = operation(&text, UnknownQuery::Pass);
+    assert_eq!(body(&documented, "{\"a\": 1}"), ["`b` is required"]);
 }
 
 #[test]
@@ -301,7 +324,7 @@ fn a_body_that_may_be_left_out_is_still_held_to_its_type() {
     check(&[("content-length", "0")], &[]);
     check(&[("content-length", "9"), ("content-type", "image/png"), ("content-encoding", "gzip")], &[]);
     check(&[("content-length", "9")], &["`Content-Type` is required"]);
-    check(&[("content-type", "text/html")], &["`Content-Type` must be image/* or application/octet-stream"]);
+    check(&[("content-type", "text/html")], &["`Content-Type` must be application/octet-stream or image/*"]);
     check(
         &[("content-length", "11"), ("content-type", "image/png")],
         &["the request body must not be longer than 10 bytes"],
