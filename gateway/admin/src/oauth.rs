@@ -21,18 +21,20 @@ mod token;
 mod userinfo;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, PRAGMA};
 use axum::response::{IntoResponse, Json, Response};
 use domain::{Declined, KeyId, NativeVerb};
-use identity::{Identity, StoreFault};
+use identity::{Identity, Shown, StoreFault};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::exchange::Exchanged;
 use crate::operations::{Books, Offered, Operations, Question, name_person};
-
 use crate::outside::{self, Stop};
+use crate::people::guesser;
 
 pub(crate) use authorize::{encoded, query, see};
 pub(crate) use device::Polls;
@@ -92,6 +94,22 @@ impl Act<'_> {
 
     pub(crate) fn identity(&self) -> &Identity {
         self.operations.books().identity()
+    }
+
+    /// Keeps what waits for a user, for this client or browser alone. Anybody may have something kept, so that of those at one
+    /// address only so many are kept in a while.
+    pub(crate) async fn keep(
+        &self,
+        what: &str,
+        whose: &str,
+        thing: &impl Serialize,
+        lasts: Duration,
+    ) -> Result<Shown, Turned> {
+        let (limiter, now) = (self.books().limiter(), self.books().clock().tick());
+        let source = guesser(self.question.introduction.source);
+        limiter.leave(&source, now).map_err(|it| Declined::TooOften(it.retry_after().as_secs()))?;
+        let text = serde_json::to_string(thing).map_err(|_| Declined::Failed)?;
+        Ok(self.identity().keep_waiting(what, whose, &text, lasts).await?)
     }
 
     /// Where an operation of this issuer is, if it has it.

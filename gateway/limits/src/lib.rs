@@ -40,6 +40,7 @@ pub struct Limiter {
     plans: Plans,
     shield: Shield,
     tries: Tries,
+    left: Tries,
     delays: Delays,
 }
 
@@ -50,7 +51,8 @@ impl Limiter {
             counters: Bounded::new(settings.counters),
             plans: Plans::default(),
             shield: Shield::new(&settings.shield),
-            tries: Tries::new(&settings.shield),
+            tries: Tries::new(settings.shield.failures, &settings.shield),
+            left: Tries::new(settings.shield.left, &settings.shield),
             delays: Delays::new(&settings.shield),
         }
     }
@@ -79,6 +81,15 @@ impl Limiter {
     /// The refusal for a name that too many wrong secrets were shown for, whether the next one is right or not.
     pub fn tries_refusal(&self, name: &str, now: Tick) -> Option<Shielded> {
         self.tries.spent(name, now)
+    }
+
+    /// Counts something that is kept for whoever goes by this name, or says when it will be again.
+    pub fn leave(&self, name: &str, now: Tick) -> Result<(), Shielded> {
+        if let Some(spent) = self.left.spent(name, now) {
+            return Err(spent);
+        }
+        self.left.failed(name, now);
+        Ok(())
     }
 
     /// Counts a password that was shown for a name before it is judged, or says how long the next one waits: longer after each

@@ -13,6 +13,7 @@ const REFUSALS: NonZeroU32 = positive(5);
 const MOST_REFUSALS: NonZeroU32 = positive(100);
 const FAILURES: NonZeroU32 = positive(20);
 const FAILURES_WINDOW: Duration = Duration::from_mins(1);
+const LEFT: NonZeroU32 = positive(120);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// The table `[limits]` of the settings file.
@@ -48,6 +49,8 @@ pub struct ShieldSettings {
     /// How long a failed credential is held against it: `"60s"`.
     #[serde(deserialize_with = "duration")]
     pub failures_window: Duration,
+    /// How many requests it may leave at an issuer in as long a time, for users to come back to.
+    pub left: NonZeroU32,
     /// How long a name waits at most for its next password after several wrong ones: from one second on twice as long after
     /// each; `"0s"` where nobody is to wait.
     #[serde(deserialize_with = "any_duration")]
@@ -72,6 +75,7 @@ impl Default for ShieldSettings {
             refusals: REFUSALS,
             failures: FAILURES,
             failures_window: FAILURES_WINDOW,
+            left: LEFT,
             longest_delay: LONGEST_DELAY,
             addresses: ADDRESSES,
         }

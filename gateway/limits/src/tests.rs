@@ -265,6 +265,19 @@ fn twenty_failures_in_a_minute_spend_the_budget_until_the_first_is_a_minute_old(
 }
 
 #[test]
+fn what_is_kept_for_one_is_bounded_and_for_others_not_touched_by_it() {
+    let (limiter, _) = shielded();
+    let at = |seconds: u64| Tick::from_nanos(seconds * SECOND);
+    for _ in 0..120 {
+        assert_eq!(limiter.leave("192.0.2.1", at(0)), Ok(()));
+    }
+    let refusal = limiter.leave("192.0.2.1", at(20)).unwrap_err();
+    assert_eq!(refusal.retry_after(), Duration::from_secs(40));
+    assert_eq!((limiter.leave("192.0.2.2", at(20)), limiter.leave("192.0.2.1", at(60))), (Ok(()), Ok(())));
+    assert_eq!(limiter.tries_refusal("192.0.2.1", at(20)), None, "it was counted as a guess");
+}
+
+#[test]
 fn a_name_is_tried_twenty_times_a_minute_from_wherever_and_no_other_name_pays() {
     let (limiter, _) = shielded();
     let at = |seconds: u64| Tick::from_nanos(seconds * SECOND);

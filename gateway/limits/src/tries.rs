@@ -4,6 +4,7 @@
 //! being told to wait says nothing.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::Tick;
@@ -24,11 +25,11 @@ pub(crate) struct Tries {
 struct Failures(VecDeque<Tick>, Tick);
 
 impl Tries {
-    /// As many in as long a time as an address may fail, and as many names as addresses.
-    pub(crate) fn new(settings: &ShieldSettings) -> Self {
+    /// So many in as long a time as an address may fail, and as many names as addresses.
+    pub(crate) fn new(most: NonZeroU32, settings: &ShieldSettings) -> Self {
         Self {
             names: Bounded::new(settings.addresses),
-            most: usize::try_from(settings.failures.get()).unwrap_or(usize::MAX),
+            most: usize::try_from(most.get()).unwrap_or(usize::MAX),
             window: settings.failures_window,
         }
     }

@@ -129,8 +129,7 @@ async fn use_up(act: &Act<'_>, client: &Client) -> Result<(), Turned> {
 /// Keeps a request until its user comes back with it: the path by which they do.
 async fn wait(act: &Act<'_>, client: &Client, form: Form) -> Result<String, Turned> {
     use_up(act, client).await?;
-    let text = serde_json::to_string(&form.without_proof()).map_err(|_| Declined::Failed)?;
-    let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;
+    let handle = act.keep(PUSHED, &client.id, &form.without_proof(), WAITS).await?;
     let uri = format!("{REQUEST_URI}{}", handle.reveal());
     let place = act.place(NativeVerb::Authorize).ok_or(Declined::Failed)?;
     let path = place.strip_prefix(act.offered.issuer.as_str()).ok_or(Declined::Failed)?;

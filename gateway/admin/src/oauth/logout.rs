@@ -82,8 +82,7 @@ async fn wanted(act: &mut Act<'_>) -> Result<Response, Turned> {
 /// Browsers send no session with what another site posts. With what it leads to, they do.
 async fn come_again(act: &Act<'_>) -> Result<Response, Turned> {
     let form = Form::of_body(act.question)?;
-    let text = serde_json::to_string(&form.without_proof()).map_err(|_| Declined::Failed)?;
-    let handle = act.identity().keep_waiting(POSTED, ANYBODY, &text, WAITS).await?;
+    let handle = act.keep(POSTED, ANYBODY, &form.without_proof(), WAITS).await?;
     let place = act.place(NativeVerb::Logout).ok_or(Declined::Failed)?;
     Ok(see(&format!("{place}?{}", query(&[("request", handle.reveal())])), None))
 }

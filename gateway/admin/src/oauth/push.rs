@@ -5,7 +5,6 @@ use std::time::Duration;
 use authn::dpop::PROOF;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::Declined;
 use identity::{Client, ClientGrant};
 use serde_json::json;
 
@@ -37,8 +36,7 @@ pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
     asked.insert("client_id".to_owned(), client.id.clone());
     // What would be refused when the user comes is refused now (RFC 9126 section 2.1), and not kept.
     would_be_led_on(&client, &Form::of(asked.clone()))?;
-    let text = serde_json::to_string(&asked).map_err(|_| Declined::Failed)?;
-    let handle = act.identity().keep_waiting(PUSHED, &client.id, &text, WAITS).await?;
+    let handle = act.keep(PUSHED, &client.id, &asked, WAITS).await?;
     let told = json!({ "request_uri": format!("{REQUEST_URI}{}", handle.reveal()), "expires_in": WAITS.as_secs() });
     let mut response = private(told);
     *response.status_mut() = StatusCode::CREATED;

@@ -113,8 +113,7 @@ async fn send(
     // session, and nobody else can have set it.
     let shown = authn::cookie(&act.question.headers, COOKIE).ok().flatten().filter(|it| is_secret(it));
     let secret = shown.map_or_else(draw, str::to_owned);
-    let text = serde_json::to_string(&away).map_err(|_| Declined::Failed)?;
-    let state = act.identity().keep_waiting(AWAY, &digest_of(&secret), &text, WAITS).await?;
+    let state = act.keep(AWAY, &digest_of(&secret), &away, WAITS).await?;
     let (scope, way_back, challenge) = (provider.scopes.join(" "), act.way_back(provider)?, digest_of(&away.verifier));
     let mut all = vec![
         ("response_type", "code"),
