@@ -5,7 +5,7 @@ mod invites;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use domain::{Declined, NativeVerb, RoleName};
+use domain::{Declined, NativeVerb};
 use identity::{ChangeTeamError, CreateTeamError, Member, NewTeam, Over, Team};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -122,10 +122,8 @@ async fn members(operations: &Operations, question: &Question) -> Result<Respons
 
 async fn remove(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (team, user) = (theirs(operations, question).await?, question.named("user_id")?);
-    let members = operations.books().identity().members_of(&team).await.map_err(failed)?;
-    let member = members.into_iter().find(|it| it.user == user).ok_or(Declined::NotFound)?;
-    let taken: Vec<RoleName> = std::iter::once(member.role).chain(team.roles.clone()).collect();
-    let identity = within(operations, question, Over::Nobody, &taken).await?;
+    let over = Over::Member { team: team.id.clone(), user: user.to_owned() };
+    let identity = within(operations, question, over, &[]).await?;
     let terms = operations.books().terms();
     identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;

@@ -8,6 +8,7 @@ use crate::Identity;
 use crate::keys::KeyState;
 use crate::people::User;
 use crate::store::StoreFault;
+use crate::teams::Invite;
 use crate::terms::{ApiTerms, Terms};
 
 /// What somebody would do to others, by which credential.
@@ -42,6 +43,22 @@ pub enum Over {
     User(String),
     /// A team with everybody in it and whoever is invited to it.
     Team(String),
+    /// What a team makes of whoever joins it.
+    Joining(String),
+    /// What a team and their own invite make one of its members.
+    Member {
+        /// The team.
+        team: String,
+        /// The user.
+        user: String,
+    },
+    /// What an invite to a team would make of whoever accepts it.
+    Invite {
+        /// The team.
+        team: String,
+        /// The invite.
+        invite: String,
+    },
     /// A service account, with all of its keys and grants that were not revoked.
     Account(String),
 }
@@ -94,6 +111,9 @@ impl Identity {
             Over::Nobody | Over::Account(_) => Vec::new(),
             Over::User(user) => self.roles_now(user, tenant).await?,
             Over::Team(team) => self.roles_by(team).await?,
+            Over::Joining(team) => self.team(team).await?.map(|it| it.roles).unwrap_or_default(),
+            Over::Member { team, user } => self.roles_as(team, user).await?,
+            Over::Invite { team, invite } => self.roles_invited(team, invite).await?,
         };
         roles.extend_from_slice(&mandate.roles);
         let held = |api: &ApiTerms, scope: &Scope| {
@@ -123,6 +143,18 @@ impl Identity {
         let held = self.keys_of(&account.id).await?.into_iter().chain(self.grants_of(&account.id).await?);
         scopes.extend(held.filter(|it| it.revoked.is_none()).flat_map(|it| it.scopes));
         Ok(scopes)
+    }
+
+    async fn roles_as(&self, team: &str, user: &str) -> Result<Vec<RoleName>, StoreFault> {
+        let Some(team) = self.team(team).await? else { return Ok(Vec::new()) };
+        let place = self.find::<User>(user).await?.and_then(|mut it| it.teams.remove(&team.id));
+        Ok(place.into_iter().map(|it| it.role).chain(team.roles).collect())
+    }
+
+    async fn roles_invited(&self, team: &str, invite: &str) -> Result<Vec<RoleName>, StoreFault> {
+        let Some(team) = self.team(team).await? else { return Ok(Vec::new()) };
+        let invite = self.find::<Invite>(invite).await?.filter(|it| it.team == team.id);
+        Ok(invite.into_iter().map(|it| it.role).chain(team.roles).collect())
     }
 
     /// All that somebody is by a team: what it makes its members, and what the invites of each of them make them besides,

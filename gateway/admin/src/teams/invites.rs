@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use domain::{Declined, RoleName};
+use domain::Declined;
 use identity::{CreateInviteError, Invite, NewInvite, Over};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,8 +45,7 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
     let asked = [said.role.unwrap_or_else(|| LEAST.to_owned())];
     let given = named_roles(operations, question, ("role", &asked))?;
     // Whoever joins is what the team makes its members as well.
-    let all: Vec<RoleName> = given.iter().chain(&team.roles).cloned().collect();
-    let identity = within(operations, question, Over::Nobody, &all).await?;
+    let identity = within(operations, question, Over::Joining(team.id.clone()), &given).await?;
     let role = given.into_iter().next().ok_or_else(|| Declined::Parameter("role".to_owned()))?;
     // Only users do: what they may give is looked at again when the invite is accepted.
     let by = operations.user_of(question).map_err(|it| if it == Declined::NotFound { Declined::Beyond } else { it })?;
@@ -73,10 +72,8 @@ pub(super) async fn create(operations: &Operations, question: &Question) -> Resu
 
 pub(super) async fn revoke(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (team, id) = (theirs(operations, question).await?, question.named("invite_id")?);
-    let all = operations.books().identity().invites_of(&team.id).await.map_err(failed)?;
     // Whoever has less takes from nobody what somebody with more has given.
-    let invite = all.iter().find(|it| it.id == id).map(|it| &it.role);
-    let given: Vec<RoleName> = team.roles.iter().chain(invite).cloned().collect();
-    within(operations, question, Over::Nobody, &given).await?.revoke_invite(&team.id, id).await.map_err(declined)?;
+    let over = Over::Invite { team: team.id.clone(), invite: id.to_owned() };
+    within(operations, question, over, &[]).await?.revoke_invite(&team.id, id).await.map_err(declined)?;
     Ok(Json(json!({ "id": id, "status": "revoked" })).into_response())
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use domain::{DeedClass, KeyRecord, RoleName, Scope};
 use identity::{
-    ChangePersonError, CreateKeyError, CreatePersonError, Mandate, NewKey, NewPerson, NewServiceAccount, Over,
-    Registry as _, RevokeKeyError,
+    ChangePersonError, ChangeTeamError, CreateKeyError, CreatePersonError, Mandate, NewKey, NewPerson,
+    NewServiceAccount, Over, Registry as _, RevokeKeyError,
 };
 
 use crate::desk::{Desk, NOW, acme, desk};
@@ -146,4 +146,42 @@ async fn no_key_is_minted_or_ended_by_a_credential_that_ended_while_it_waited_fo
     assert!(late.is_err() && desk.key(&made.id).await.revoked.is_none());
     let told = serde_json::to_string(&desk.deeds_of(DeedClass::Key).await).unwrap();
     assert!(told.contains("holds less by now") && !told.contains("the store failed"), "{told}");
+}
+
+#[tokio::test]
+async fn who_is_taken_out_of_a_team_or_not_let_in_has_what_the_team_gives_by_then() {
+    let desk = desk().await;
+    for (name, role) in [("zoe", "owner"), ("ann", "viewer")] {
+        let _ = desk.person_in(name, &[("acme", &[role])]).await;
+    }
+    let team = desk.team("Platform", &["viewer"]).await;
+    let member = desk.member(&team, "ben@example.com", "viewer").await;
+    let raised = desk.member(&team, "max@example.com", "owner").await;
+    let invite = desk.invite(&team, "eve@example.com", "viewer").await.unwrap().invite;
+    let higher = desk.invite(&team, "joe@example.com", "owner").await.unwrap().invite;
+    let within = |user: &str| Over::Member { team: team.id.clone(), user: user.to_owned() };
+    let invited = |it: &str| Over::Invite { team: team.id.clone(), invite: it.to_owned() };
+    for over in [within(&raised.id), invited(&higher.id)] {
+        assert!(!desk.holds(&desk.mandate("ann", over.clone(), &[]).await).await, "{over:?}");
+        assert!(desk.holds(&desk.mandate("zoe", over, &[]).await).await);
+    }
+    let (mut over, joining) = (vec![within(&member.id), invited(&invite.id)], Over::Joining(team.id.clone()));
+    over.push(joining.clone());
+    let mut mandates = Vec::new();
+    for it in over {
+        mandates.push(desk.mandate("ann", it, &["viewer"]).await);
+    }
+    for it in &mandates {
+        assert!(desk.holds(it).await, "{:?}", it.over);
+    }
+    assert!(!desk.holds(&desk.mandate("ann", joining, &["owner"]).await).await);
+    desk.identity.change_team(&team.id, None, Some(&roles(&["owner"])), &terms()).await.unwrap();
+    for it in &mandates {
+        assert!(!desk.holds(it).await, "{:?}", it.over);
+    }
+    let acting = |it: &Mandate| desk.identity.clone().under(it.clone());
+    let removed = acting(&mandates[0]).remove_member(&team.id, &member.id, &terms()).await;
+    assert!(matches!(&removed, Err(ChangeTeamError::Store(it)) if it.is_outgrown()), "{removed:?}");
+    let revoked = acting(&mandates[1]).revoke_invite(&team.id, &invite.id).await;
+    assert!(matches!(&revoked, Err(ChangeTeamError::Store(it)) if it.is_outgrown()), "{revoked:?}");
 }

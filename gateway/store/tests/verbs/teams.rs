@@ -13,13 +13,13 @@ use crate::desk::{DAY, Desk, acme, desk};
 use crate::people::{PASSWORD, terms};
 
 impl Desk {
-    async fn team(&self, name: &str, roles: &[&str]) -> Team {
+    pub(crate) async fn team(&self, name: &str, roles: &[&str]) -> Team {
         let roles = roles.iter().map(|it| it.parse().unwrap()).collect();
         let new = NewTeam { tenant: acme(), name: name.to_owned(), roles };
         self.identity.create_team(&new, &terms()).await.unwrap()
     }
 
-    async fn invite(&self, team: &Team, email: &str, role: &str) -> Result<MadeInvite, CreateInviteError> {
+    pub(crate) async fn invite(&self, team: &Team, email: &str, role: &str) -> Result<MadeInvite, CreateInviteError> {
         let new = NewInvite { team: team.id.clone(), email: email.to_owned(), role: role.parse().unwrap(), by: None };
         self.identity.create_invite(&new, &terms()).await
     }
@@ -29,7 +29,7 @@ impl Desk {
     }
 
     /// Somebody who is in a team by an invite.
-    async fn member(&self, team: &Team, email: &str, role: &str) -> Person {
+    pub(crate) async fn member(&self, team: &Team, email: &str, role: &str) -> Person {
         let made = self.invite(team, email, role).await.unwrap();
         self.accept(made.token.reveal(), newcomer()).await.unwrap();
         self.identity.person_called(&format!("acme/{email}")).await.unwrap().unwrap()
