@@ -178,6 +178,26 @@ pub(crate) fn read_whatever(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// What stands in a file from a place on, at most so many bytes; nothing where there is no file.
+pub(crate) fn read_from(path: &Path, from: u64, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match open_to_read(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let length = file.metadata()?.len().saturating_sub(from).min(most);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|it| !it.is_empty()) {
+        match file.read_at(rest, from + filled as u64)? {
+            // It became shorter meanwhile.
+            0 => break,
+            count => filled += count,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Some(bytes))
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

@@ -19,7 +19,7 @@ pub use cursor::{Cursor, NoCursor};
 pub use told::{Told, Turn};
 pub use webhook::{BadSecret, Secret};
 
-use crate::read::ReadError;
+use crate::read::{Place, ReadError};
 
 /// How entries are written for a receiver, one a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,6 +50,8 @@ pub struct Outbox {
     name: String,
     wants: Wants,
     cursor: Cursor,
+    /// Where the first entry that was not accepted yet begins, if that is known.
+    place: Option<Place>,
 }
 
 /// How an outbox was found.
@@ -75,7 +77,7 @@ impl Outbox {
             }
             None => (Cursor::default(), Opened::Good),
         };
-        Ok((Self { log: log.to_owned(), name: name.to_owned(), wants, cursor }, opened))
+        Ok((Self { log: log.to_owned(), name: name.to_owned(), wants, cursor, place: None }, opened))
     }
 
     /// The number of the first entry that was not accepted yet.
@@ -88,13 +90,14 @@ impl Outbox {
         if end <= self.next() {
             return Ok(None);
         }
-        Batch::read(&self.log, self.next()..end, &self.wants).map(Some)
+        Batch::read(&self.log, self.next()..end, self.place, &self.wants).map(Some)
     }
 
     /// Takes note, for good, that a batch was accepted.
     pub fn accepted(&mut self, batch: &Batch) -> io::Result<()> {
         batch.after.keep(&self.log, &self.name)?;
         self.cursor = batch.after.clone();
+        self.place = batch.place;
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! Following a log that another process writes.
 
-use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::disk;
@@ -48,7 +46,7 @@ impl Tail {
             Some((file, from)) if file == first => from,
             _ => 0,
         };
-        let Some(bytes) = read_from(&path, from)? else { return Ok(found) };
+        let Some(bytes) = disk::read_from(&path, from, u64::MAX)? else { return Ok(found) };
         let mut frames = Frames::of(&bytes);
         // A file that is read from its beginning begins with what the one before it ended with.
         let mut seq = if from == 0 { first } else { self.next };
@@ -65,24 +63,4 @@ impl Tail {
         self.place = (seq == self.next).then_some((first, from + whole as u64));
         Ok(found)
     }
-}
-
-/// What stands in a file from a place on; nothing where there is no file any more.
-fn read_from(path: &Path, from: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match disk::open_to_read(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    let length = file.metadata()?.len().saturating_sub(from);
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|it| !it.is_empty()) {
-        match file.read_at(rest, from + filled as u64)? {
-            // It became shorter meanwhile.
-            0 => break,
-            count => filled += count,
-        }
-    }
-    bytes.truncate(filled);
-    Ok(Some(bytes))
 }

@@ -11,7 +11,7 @@ use crate::cbor;
 use crate::export::{json, ocsf};
 use crate::field::{Fact, Field, facts};
 use crate::query::Found;
-use crate::read::{Entries, ReadError};
+use crate::read::{Entries, Place, ReadError};
 
 /// From how many bytes on a batch takes no further entry.
 const BYTES: usize = 1024 * 1024;
@@ -68,11 +68,13 @@ pub struct Batch {
     pub is_news: bool,
     /// Where the receiver stands once it has accepted it.
     pub(super) after: Cursor,
+    /// Where the entry after that begins.
+    pub(super) place: Option<Place>,
 }
 
 impl Batch {
-    /// Reads one from these numbers on. It goes at least one entry further; that nothing can be read is a fault.
-    pub(super) fn read(log: &Path, range: Range<u64>, wants: &Wants) -> Result<Self, ReadError> {
+    /// Reads one from these numbers on, the first of which may be known to begin at a place. It goes at least one entry further; that nothing can be read is a fault.
+    pub(super) fn read(log: &Path, range: Range<u64>, place: Option<Place>, wants: &Wants) -> Result<Self, ReadError> {
         let mut batch = Self {
             lines: Vec::new(),
             count: 0,
@@ -82,14 +84,18 @@ impl Batch {
             since: None,
             is_news: false,
             after: Cursor::default(),
+            place: None,
         };
         let end = range.end.min(range.start + LOOKS);
         let mut next = range.start;
-        for found in Entries::from(log, range.start).take(usize::try_from(end - range.start).unwrap_or(usize::MAX)) {
+        let mut entries = Entries::at(log, range.start, place);
+        while next < end
+            && let Some(found) = entries.next()
+        {
             let (seq, bytes) = match found {
                 // What is not there any more cannot be given; what compliance keeps of it stays where it is.
                 Err(ReadError::Pruned { minimum, .. }) if range.start < minimum && minimum < range.end => {
-                    let left = Self::read(log, minimum..range.end, wants)?;
+                    let left = Self::read(log, minimum..range.end, None, wants)?;
                     // Whoever begins at the beginning was never there for what is gone.
                     let skipped = (range.start > 0).then_some((range.start, minimum - 1));
                     return Ok(Self { skipped, ..left });
@@ -102,6 +108,7 @@ impl Batch {
                 break;
             }
         }
+        batch.place = entries.place();
         if next == range.start {
             return Err(ReadError::Damaged { path: log.to_owned(), seq: next });
         }

@@ -78,6 +78,28 @@ proptest! {
 }
 
 #[test]
+fn who_reads_on_where_they_were_misses_nothing_of_entries_that_are_cut_in_two_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    append(folder.path(), 1);
+    let mut outbox = opened(folder.path(), wants(7), 1);
+    let (mut received, mut written) = (Vec::new(), 1);
+    for count in [60, 1, 0, 40] {
+        let (log, _) =
+            open_with(folder.path(), AuditSettings { reserve_bytes: 0, ..AuditSettings::default() }).unwrap();
+        for number in 0..count {
+            let _ = log.append(&entry(&format!("/{}", "a".repeat(30_000 + number * 500))));
+        }
+        drop(log);
+        written += count as u64;
+        while let Some(batch) = outbox.batch(written).unwrap() {
+            received.extend(numbers(&batch.lines));
+            outbox.accepted(&batch).unwrap();
+        }
+    }
+    assert_eq!(received, (0..102).collect::<Vec<u64>>());
+}
+
+#[test]
 fn entries_of_other_classes_are_passed_over_and_what_is_no_entry_is_not() {
     let folder = tempfile::tempdir().unwrap();
     {
