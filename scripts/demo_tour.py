@@ -104,7 +104,7 @@ def tour(demo):
              f"{portcullis} audit verify {config}", (r"^good: \d+ entries, \d+ of them signed by portcullis/",)),
         Step("One byte of a copy of the log changed: found out, by what was signed.",
              f"rm -rf {changed} && cp -r {quote(demo['log'])} {changed} && printf X | "
-             f"dd of=$(ls {changed}/wal/*.wal | tail -n 1) bs=1 seek=2000 conv=notrunc status=none; "
+             f"dd of=\"$(ls {changed}/wal/*.wal | tail -n 1)\" bs=1 seek=2000 conv=notrunc status=none; "
              f"{portcullis} audit verify {changed} {config}", (r"^BROKEN: entry \d+ in `wal/\d+\.wal` was changed",), True),
         Step("Whether it should be sent requests, and what was refused so far.",
              f"curl -sS {admin}/readyz; echo; curl -sS {admin}/metrics | grep ^portcullis_refusals_total",
