@@ -35,7 +35,7 @@ pub use user::folded;
 pub(crate) use browser::{BROWSER_SECRET, KeptSession};
 pub(crate) use create::{address, address_of, is_user_id, known_roles, sorted};
 pub(crate) use pool::Passwords;
-pub(crate) use through::{BY_ACCOUNT, BY_PROVIDER, Through};
+pub(crate) use through::{BY_ACCOUNT, BY_PROVIDER, KnownThere, MayBeOutside, Through};
 pub(crate) use user::{BY_TEAM, NewOutsider, User};
 
 use crate::Identity;

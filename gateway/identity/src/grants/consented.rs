@@ -9,7 +9,7 @@ use super::{Holder, NewGrant};
 use crate::clients::{Client, ClientGrant};
 use crate::fitting::still;
 use crate::kept::Kept as _;
-use crate::people::User;
+use crate::people::{KeptSession, User};
 use crate::signing::TOKEN_LIFETIME;
 use crate::store::StoreFault;
 use crate::terms::ApiTerms;
@@ -69,7 +69,7 @@ impl Identity {
         terms: &ApiTerms,
         now: Timestamp,
     ) -> Result<BegunConsent, E> {
-        let scopes = self.left_of(&consented, client, terms).await??;
+        let (scopes, session) = self.left_of(&consented, client, terms).await??;
         let refreshes = client.may(ClientGrant::RefreshToken);
         let grant = Grant {
             kind: GrantKind::Consent,
@@ -95,17 +95,18 @@ impl Identity {
         let holder = Holder { client: Some(&client.id), key: consented.key.filter(|_| client.is_public()) };
         let chain = refreshes.then(|| self.begin_chain(&grant, holder, renewal, now)).transpose()?;
         let (chain, refresh) = chain.unzip();
-        let came_of = consented.session.map(|it| SessionGrant::of(it, &grant).kept()).transpose()?;
+        let came_of = session.map(|it| SessionGrant::of(&it, &grant).kept()).transpose()?;
         let changes = std::iter::once(Change::Key(Box::new(grant.clone()))).chain(chain).chain(came_of).collect();
         Ok(BegunConsent { grant, refresh, changes })
     }
 
+    /// What is left of it, and the session in which it was allowed, where it was in one.
     async fn left_of(
         &self,
         consented: &Consented<'_>,
         client: &Client,
         terms: &ApiTerms,
-    ) -> Result<Result<Vec<Scope>, Lapsed>, StoreFault> {
+    ) -> Result<Result<(Vec<Scope>, Option<KeptSession>), Lapsed>, StoreFault> {
         // It was looked at when it showed who it is, and what ends a client ends only the grants that it has by then.
         let client = self.client(&client.id).await?.filter(|it| it.suspended.is_none());
         let Some(client) = client else { return Ok(Err(Lapsed::NoClient)) };
@@ -117,15 +118,16 @@ impl Identity {
         };
         let roles = user.roles_in(&client.tenant);
         // Signing out ends neither a code nor a device that is on its way.
-        let signed_out = match consented.session {
-            Some(session) => !self.stands(session).await?,
-            None => false,
+        let session = match consented.session {
+            Some(id) => self.standing_session(id).await?,
+            None => None,
         };
+        let signed_out = consented.session.is_some() && session.is_none();
         if roles.is_empty() || signed_out {
             return Ok(Err(Lapsed::Left));
         }
         let mut scopes = still(consented.scopes, &terms.scopes_of(&roles));
         scopes.retain(|it| client.scopes.contains(it));
-        Ok(if scopes.is_empty() { Err(Lapsed::Nothing) } else { Ok(scopes) })
+        Ok(if scopes.is_empty() { Err(Lapsed::Nothing) } else { Ok((scopes, session)) })
     }
 }

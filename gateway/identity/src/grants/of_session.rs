@@ -1,19 +1,26 @@
-//! Which grants came of a session of a browser, so that they end with it when its user signs out.
+//! Which grants came of a session of a browser, so that they end with it when its user signs out; and at which provider that
+//! began, so that what the provider says later ends them also where the session is over by itself.
+
+use std::collections::BTreeSet;
 
 use domain::{Change, Deed, KeyId, KeyRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
 use crate::kept::Kept;
+use crate::people::{KeptSession, KnownThere, MayBeOutside};
 use crate::store::StoreFault;
 
 const BY_SESSION: &str = "session";
 
-/// A grant that came of a session.
+/// A grant that came of a session. It is kept for as long as the grant lasts, which is longer than the session.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SessionGrant {
     grant: KeyId,
     session: String,
+    /// What the session was known by where it began, if not here. One from before that was kept has none.
+    #[serde(default)]
+    known: Option<KnownThere>,
     until: Option<Timestamp>,
 }
 
@@ -25,7 +32,8 @@ impl Kept for SessionGrant {
     }
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
-        vec![(BY_SESSION, self.session.clone())]
+        let there = self.known.iter().flat_map(KnownThere::found_by);
+        std::iter::once((BY_SESSION, self.session.clone())).chain(there).collect()
     }
 
     fn until(&self) -> Option<Timestamp> {
@@ -33,10 +41,17 @@ impl Kept for SessionGrant {
     }
 }
 
+impl MayBeOutside for SessionGrant {
+    fn known_there(&self) -> Option<&KnownThere> {
+        self.known.as_ref()
+    }
+}
+
 impl SessionGrant {
     /// Of what was allowed in a session.
-    pub(crate) fn of(session: &str, grant: &KeyRecord) -> Self {
-        Self { grant: grant.id.clone(), session: session.to_owned(), until: grant.expires }
+    pub(crate) fn of(session: &KeptSession, grant: &KeyRecord) -> Self {
+        let known = session.known_there().cloned();
+        Self { grant: grant.id.clone(), session: session.id().to_owned(), known, until: grant.expires }
     }
 }
 
@@ -53,13 +68,36 @@ impl Identity {
 
     /// The changes that end every grant that came of a session, and what is entered of them.
     pub(crate) async fn end_grants_of_session(&self, session: &str) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let (mut grants, mut changes) = (Vec::new(), Vec::new());
-        for it in self.came_of(session).await? {
+        self.end_came_of(&self.came_of(session).await?).await
+    }
+
+    /// The changes that end these sessions and all that came of them, and these grants besides, whose sessions may be over by
+    /// themselves; and what is entered of them.
+    pub(crate) async fn end_sessions_and_grants(
+        &self,
+        sessions: &[KeptSession],
+        mut grants: Vec<SessionGrant>,
+    ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let (mut changes, mut deeds) = (Vec::new(), Vec::new());
+        for session in sessions {
+            let (more, told) = self.end_whole(session, "sign_out").await?;
+            changes.extend(more);
+            deeds.extend(told);
+        }
+        let with_sessions: BTreeSet<&str> = sessions.iter().map(Kept::id).collect();
+        grants.retain(|it| !with_sessions.contains(it.session.as_str()));
+        let (more, told) = self.end_came_of(&grants).await?;
+        changes.extend(more);
+        deeds.extend(told);
+        Ok((changes, deeds))
+    }
+
+    async fn end_came_of(&self, all: &[SessionGrant]) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let mut grants = Vec::new();
+        for it in all {
             grants.extend(self.registry.key(&it.grant).await?);
-            changes.push(it.gone());
         }
         let (ends, deeds) = self.endings(&grants, "sign_out", self.clock.now().wall);
-        changes.extend(ends);
-        Ok((changes, deeds))
+        Ok((all.iter().map(Kept::gone).chain(ends).collect(), deeds))
     }
 }

@@ -6,7 +6,7 @@ use domain::{Change, Deed, DeedClass, TenantId, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
 use super::Authenticated;
-use super::through::Through;
+use super::through::{KnownThere, MayBeOutside, Through};
 use super::user::User;
 use crate::kept::Kept;
 use crate::providers::OutsideUser;
@@ -74,8 +74,8 @@ impl Kept for KeptSession {
     }
 
     fn found_by(&self) -> Vec<(&'static str, String)> {
-        let through = self.through.iter().flat_map(Through::found_by);
-        std::iter::once(("user", self.user.clone())).chain(through).collect()
+        let there = self.known_there().into_iter().flat_map(KnownThere::found_by);
+        std::iter::once(("user", self.user.clone())).chain(there).collect()
     }
 
     fn until(&self) -> Option<Timestamp> {
@@ -143,7 +143,7 @@ impl Identity {
     }
 
     /// The session of this id, unless it is over or its user may not sign in.
-    async fn standing_session(&self, id: &str) -> Result<Option<KeptSession>, StoreFault> {
+    pub(crate) async fn standing_session(&self, id: &str) -> Result<Option<KeptSession>, StoreFault> {
         let Some(session) = self.find::<KeptSession>(id).await? else { return Ok(None) };
         let user = self.find::<User>(&session.user).await?;
         let stands = user.is_some_and(|it| it.suspended.is_none()) && self.clock.now().wall < session.ends();
@@ -204,11 +204,6 @@ impl Identity {
         .await
     }
 
-    /// Whether the session of this name has not ended.
-    pub(crate) async fn stands(&self, id: &str) -> Result<bool, StoreFault> {
-        Ok(self.standing_session(id).await?.is_some())
-    }
-
     /// Ends the session of the browser that shows this value, and every grant that came of it; what there was.
     pub async fn sign_out_browser(&self, cookie_value: &str) -> Result<Option<SignedOut>, StoreFault> {
         let id = &digest_of(cookie_value);
@@ -223,7 +218,7 @@ impl Identity {
         });
         let Some(session) = ended.await? else { return Ok(None) };
         let id_token = session.through.as_ref().map(|it| self.open_id_token(cookie_value, it)).transpose()?;
-        Ok(Some(SignedOut { user: session.user, provider: session.through.map(|it| it.provider), id_token }))
+        Ok(Some(SignedOut { user: session.user, provider: session.through.map(|it| it.known.provider), id_token }))
     }
 
     /// The changes that end a session and every grant that came of it, and what is entered of them.
@@ -233,7 +228,8 @@ impl Identity {
         action: &str,
     ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
         let deed = self.deed(DeedClass::SessionEnd, action).on(&session.user).with("kind", "browser");
-        let deed = session.through.iter().fold(deed, |deed, it| deed.of(&it.tenant).with("provider", &it.provider));
+        let deed =
+            session.through.iter().fold(deed, |deed, it| deed.of(&it.tenant).with("provider", &it.known.provider));
         let (mut changes, mut deeds) = self.end_grants_of_session(&session.id).await?;
         changes.push(session.gone());
         deeds.insert(0, deed);

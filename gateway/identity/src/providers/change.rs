@@ -66,10 +66,10 @@ impl Identity {
         let (provider, ended): (Provider, (Vec<Change>, Vec<Deed>)) = match act {
             Act::Suspend => {
                 let suspended = was.suspended.or(Some(now));
-                (Provider { suspended, ..was }, self.end_sessions_of(id).await?)
+                (Provider { suspended, ..was }, self.end_all_through(id).await?)
             }
             Act::Resume => (Provider { suspended: None, ..was }, (Vec::new(), Vec::new())),
-            Act::Delete => (was, self.end_sessions_of(id).await?),
+            Act::Delete => (was, self.end_all_through(id).await?),
         };
         let (mut changes, mut deeds) = ended;
         deeds.insert(0, self.provider_deed(act.as_str(), &provider));

@@ -115,7 +115,7 @@ impl Identity {
         secret: &str,
     ) -> Result<Decision<Result<(), EnterError>>, EnterError> {
         // What it was when they set out may be another by now.
-        let provider = self.open_provider(&through.provider).await?.ok_or(EnterError::Closed)?;
+        let provider = self.open_provider(&through.known.provider).await?.ok_or(EnterError::Closed)?;
         let now = self.clock.now().wall;
         let (mut changes, mut deeds) = (Vec::new(), Vec::new());
         let known = self.linked(&provider, who.subject).await?;

@@ -1,5 +1,5 @@
-//! The end of sessions that began at a provider: because it says that somebody has left, or because nobody signs in by it any
-//! more.
+//! The end of what began at a provider, sessions and what was let in in them: because it says that somebody has left, or because
+//! nobody signs in by it any more.
 
 use domain::{Change, Deed, DeedClass, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::Provider;
 use crate::Identity;
 use crate::kept::Kept;
-use crate::people::{BY_ACCOUNT, BY_PROVIDER, KeptSession, Through};
+use crate::people::{BY_ACCOUNT, BY_PROVIDER, KeptSession, KnownThere, MayBeOutside, Through};
 use crate::publish::Decision;
 use crate::signing::digest_of;
-use crate::store::{Page, StoreFault};
+use crate::store::StoreFault;
 
 /// That a provider says that somebody has left, verified.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct LeftOutside<'a> {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedOutside {
-    /// So many sessions of browsers are over.
+    /// So many sessions of browsers are over that were not before, and with them, and with those that were, what came of them.
     Sessions(usize),
     /// The token was shown before.
     Repeated,
@@ -54,7 +54,8 @@ impl Kept for Heard {
 }
 
 impl Identity {
-    /// Ends the sessions of somebody of whom their provider says that they have left, and the grants that came of them.
+    /// Ends the sessions of somebody of whom their provider says that they have left, and the grants that came of them, whether
+    /// or not the sessions are over by now.
     pub async fn end_outside(&self, provider: &Provider, left: LeftOutside<'_>) -> Result<EndedOutside, StoreFault> {
         self.settle(|| {
             Box::pin(async move {
@@ -65,8 +66,9 @@ impl Identity {
                     let deeds = vec![deed.refused("the token was shown before")];
                     return Ok(Decision { changes: Vec::new(), deeds, outcome: EndedOutside::Repeated });
                 }
-                let sessions = self.sessions_left(provider, left).await?;
-                let (mut changes, mut deeds) = self.end_each(&sessions).await?;
+                let sessions: Vec<KeptSession> = self.left_behind(provider, left).await?;
+                let grants = self.left_behind(provider, left).await?;
+                let (mut changes, mut deeds) = self.end_sessions_and_grants(&sessions, grants).await?;
                 deeds.insert(0, deed.with("sessions", sessions.len()));
                 changes.push(heard.kept()?);
                 Ok(Decision { changes, deeds, outcome: EndedOutside::Sessions(sessions.len()) })
@@ -75,49 +77,34 @@ impl Identity {
         .await
     }
 
-    /// The session that is named; where a user is named too, only if it is theirs, and with it those of theirs of which the
-    /// provider has not said what it calls them. Where a user alone is named, all of theirs.
-    async fn sessions_left(&self, provider: &Provider, left: LeftOutside<'_>) -> Result<Vec<KeptSession>, StoreFault> {
-        let user = left.subject.map(|it| Through::account(&provider.id, it));
-        let Some(named) = left.session.map(|it| Through::visit(&provider.id, it)) else {
-            return match user {
-                Some(user) => self.kept_sessions(BY_ACCOUNT, &user).await,
+    /// What began in the session that is named; where a user is named too, only if it is theirs, and with it what began with
+    /// their account in sessions of which the provider has not said what it calls them. Where a user alone is named, all that
+    /// began with their account.
+    async fn left_behind<T: MayBeOutside>(
+        &self,
+        provider: &Provider,
+        left: LeftOutside<'_>,
+    ) -> Result<Vec<T>, StoreFault> {
+        let account = left.subject.map(|it| Through::account(&provider.id, it));
+        let Some(visit) = left.session.map(|it| Through::visit(&provider.id, it)) else {
+            return match account {
+                Some(account) => self.every(None, Some((BY_ACCOUNT, &account))).await,
                 None => Ok(Vec::new()),
             };
         };
-        let mut sessions = self.kept_sessions(BY_ACCOUNT, &named).await?;
-        if let Some(user) = user {
-            sessions.retain(|it| it.is_of_account(&user));
-            let all = self.kept_sessions(BY_ACCOUNT, &user).await?;
-            sessions.extend(all.into_iter().filter(KeptSession::is_unnamed_outside));
+        let mut all: Vec<T> = self.every(None, Some((BY_ACCOUNT, &visit))).await?;
+        if let Some(account) = account {
+            all.retain(|it| it.known_there().is_some_and(|it| it.is_of_account(&account)));
+            let theirs: Vec<T> = self.every(None, Some((BY_ACCOUNT, &account))).await?;
+            all.extend(theirs.into_iter().filter(|it| it.known_there().is_some_and(KnownThere::is_unnamed)));
         }
-        Ok(sessions)
+        Ok(all)
     }
 
-    /// The changes that end whatever somebody has signed in to by a connection, and what is entered of them.
-    pub(super) async fn end_sessions_of(&self, provider: &str) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let sessions = self.kept_sessions(BY_PROVIDER, provider).await?;
-        self.end_each(&sessions).await
-    }
-
-    async fn end_each(&self, sessions: &[KeptSession]) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let (mut changes, mut deeds) = (Vec::new(), Vec::new());
-        for session in sessions {
-            let (more, told) = self.end_whole(session, "sign_out").await?;
-            changes.extend(more);
-            deeds.extend(told);
-        }
-        Ok((changes, deeds))
-    }
-
-    /// Every session of a browser that is found by this.
-    async fn kept_sessions(&self, name: &str, value: &str) -> Result<Vec<KeptSession>, StoreFault> {
-        let (mut all, mut page) = (Vec::new(), Page::default());
-        loop {
-            let some: Vec<KeptSession> = self.list(None, Some((name, value)), &page).await?;
-            let Some(last) = some.last() else { return Ok(all) };
-            page.after = Some(last.id().to_owned());
-            all.extend(some);
-        }
+    /// The changes that end whatever somebody has signed in to by a connection and let in there, also where the session is over
+    /// by itself; and what is entered of them.
+    pub(super) async fn end_all_through(&self, provider: &str) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let by = Some((BY_PROVIDER, provider));
+        self.end_sessions_and_grants(&self.every(None, by).await?, self.every(None, by).await?).await
     }
 }

@@ -7,6 +7,7 @@ mod consents;
 mod deeds;
 mod desk;
 mod devices;
+mod dismissed;
 mod guesses;
 mod held;
 mod keys;

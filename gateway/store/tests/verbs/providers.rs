@@ -22,7 +22,7 @@ fn rule(value: &str, names: &[&str]) -> RoleRule {
     RoleRule { claim: "groups".to_owned(), value: value.to_owned(), roles: roles(names) }
 }
 
-fn new() -> NewProvider {
+pub(crate) fn new() -> NewProvider {
     NewProvider {
         tenant: acme(),
         name: "Acme Login".to_owned(),
@@ -45,7 +45,7 @@ fn claims(said: &Value) -> Map<String, Value> {
 }
 
 impl Desk {
-    async fn connect(&self, new: NewProvider) -> Provider {
+    pub(crate) async fn connect(&self, new: NewProvider) -> Provider {
         self.identity.create_provider(&new, &terms()).await.unwrap()
     }
 
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     /// Somebody comes of whom this is said: the cookie.
-    async fn comes(
+    pub(crate) async fn comes(
         &self,
         provider: &Provider,
         (subject, session): (&str, Option<&str>),
