@@ -95,7 +95,8 @@ impl Identity {
         self.told(deed.clone(), verb).await
     }
 
-    /// From now on whoever the provider calls so is nobody here.
+    /// From now on whoever the provider calls so is nobody here, and what they had signed in to by that, and let in there, is
+    /// over.
     pub async fn unlink_outside(&self, provider: &str, subject: &str) -> Result<(), LinkError> {
         let deed = self.deed(DeedClass::Identity, "unlink").on(provider);
         let verb = self.settle(|| {
@@ -104,8 +105,10 @@ impl Identity {
                 let unknown = || LinkError::UnknownProvider(provider.to_owned());
                 let provider = self.provider(provider).await?.ok_or_else(unknown)?;
                 let link = self.find::<Link>(&name(&provider, subject)).await?;
-                let deed = deed.of(&provider.tenant).with("changed", link.is_some());
-                Ok(Decision { changes: link.iter().map(Kept::gone).collect(), deeds: vec![deed], outcome: () })
+                let (mut changes, mut deeds) = self.end_all_of_account(&provider, subject).await?;
+                deeds.insert(0, deed.of(&provider.tenant).with("changed", link.is_some()));
+                changes.extend(link.iter().map(Kept::gone));
+                Ok(Decision { changes, deeds, outcome: () })
             })
         });
         self.told(deed.clone(), verb).await

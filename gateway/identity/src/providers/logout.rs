@@ -104,7 +104,19 @@ impl Identity {
     /// The changes that end whatever somebody has signed in to by a connection and let in there, also where the session is over
     /// by itself; and what is entered of them.
     pub(super) async fn end_all_through(&self, provider: &str) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let by = Some((BY_PROVIDER, provider));
-        self.end_sessions_and_grants(&self.every(None, by).await?, self.every(None, by).await?).await
+        self.end_found_by((BY_PROVIDER, provider)).await
+    }
+
+    /// The same of one account.
+    pub(super) async fn end_all_of_account(
+        &self,
+        provider: &Provider,
+        subject: &str,
+    ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        self.end_found_by((BY_ACCOUNT, &Through::account(&provider.id, subject))).await
+    }
+
+    async fn end_found_by(&self, by: (&str, &str)) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        self.end_sessions_and_grants(&self.every(None, Some(by)).await?, self.every(None, Some(by)).await?).await
     }
 }

@@ -64,7 +64,7 @@ pub(crate) enum Providers {
         #[arg(long)]
         user: String,
     },
-    /// Have whoever the provider calls so be nobody here
+    /// Have whoever the provider calls so be nobody here; whatever they had signed in to by it is over
     Unlink {
         /// Which connection
         id: String,

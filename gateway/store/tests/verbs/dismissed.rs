@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use domain::{Change, Clock as _, DeedClass, KeyId, Record};
 use identity::{
-    Allowed, Brought, Client, ClientAuth, EndedOutside, KeyState, LeftOutside, Provider, RefreshError, Registry as _,
-    Shown,
+    Allowed, Brought, Client, ClientAuth, EndedOutside, KeyState, LeftOutside, NewProvider, Provider, RefreshError,
+    Registry as _, Shown,
 };
 use serde_json::{Value, json};
 
@@ -112,6 +112,31 @@ async fn what_was_let_in_by_a_connection_ends_with_it_though_the_session_has_lap
     desk.an_hour_passes(&[&ann]).await;
     desk.identity.delete_provider(&provider.id).await.unwrap();
     assert!(!desk.goes_on(&ann).await && desk.goes_on(&ben).await);
+}
+
+#[tokio::test]
+async fn who_is_unlinked_leaves_nothing_that_the_link_let_in_and_nobody_else_does() {
+    let desk = desk().await;
+    let client = desk.client(&app(ClientAuth::None)).await.client;
+    let provider = desk.connect(NewProvider { makes_users: false, rules: Vec::new(), ..new() }).await;
+    for (subject, name) in [("sub-1", "ann"), ("sub-2", "ben")] {
+        let user = desk.person(name).await.id;
+        desk.identity.link_outside(&provider.id, subject, &user).await.unwrap();
+    }
+    let lapsed = desk.comes_and_lets_in(&provider, ("sub-1", Some("s1")), &client).await;
+    desk.an_hour_passes(&[&lapsed]).await;
+    let ann = desk.comes_and_lets_in(&provider, ("sub-1", Some("s2")), &client).await;
+    let ben = desk.comes_and_lets_in(&provider, ("sub-2", Some("s3")), &client).await;
+    let here = desk.identity.person_called("ann").await.unwrap().unwrap().id;
+    let (cookie, _) = desk.at_a_browser(&here).await;
+    let by_password = desk.lets_in(&client, cookie.reveal().to_owned()).await;
+    desk.identity.unlink_outside(&provider.id, "sub-1").await.unwrap();
+    assert!(!desk.goes_on(&lapsed).await && !desk.goes_on(&ann).await);
+    assert!(desk.identity.browser_session(&ann.cookie, ISSUER).await.unwrap().is_none());
+    assert!(desk.goes_on(&ben).await && desk.goes_on(&by_password).await);
+    assert!(desk.identity.browser_session(&ben.cookie, ISSUER).await.unwrap().is_some());
+    assert!(desk.identity.browser_session(&by_password.cookie, ISSUER).await.unwrap().is_some());
+    desk.identity.unlink_outside(&provider.id, "nobody").await.unwrap();
 }
 
 #[tokio::test]
