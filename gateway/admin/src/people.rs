@@ -34,6 +34,8 @@ const FRESH: Duration = Duration::from_mins(10);
 /// Whoever asks in a session of their own.
 pub(crate) struct Own {
     pub(crate) user: String,
+    /// The grant of that session.
+    pub(crate) session: KeyId,
     /// How they have shown who they are, and when.
     pub(crate) methods: Vec<String>,
     pub(crate) authenticated: Timestamp,
@@ -129,6 +131,7 @@ impl Operations {
         match (grant, &standing.owner) {
             (Some(grant), Some(owner)) => Ok(Own {
                 user: owner.clone(),
+                session: standing.key.clone(),
                 methods: grant.methods.clone(),
                 authenticated: grant.authenticated.ok_or(Declined::Failed)?,
             }),

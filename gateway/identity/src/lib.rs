@@ -52,9 +52,9 @@ pub use keys::{
 pub use mandate::{Mandate, Over};
 pub use passkeys::{Ceremony, NewPasskey, Party, Passkey, RegisterPasskeyError, RemovePasskeyError, ShownPasskey};
 pub use people::{
-    AcceptInviteError, Authenticated, BadRole, BrowserSession, ChangePersonError, CodeWanted, CreatePersonError,
-    Enrolment, FactorError, Joined, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn, SignInError,
-    SignedOut, TooBusy, WeakPassword, folded,
+    AcceptInviteError, Authenticated, BadRole, BeginBrowserSessionError, BrowserSession, ChangePersonError, CodeWanted,
+    CreatePersonError, Enrolment, FactorError, Joined, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn,
+    SignInError, SignedOut, TooBusy, WeakPassword, folded,
 };
 pub use plugins::{ChangePluginError, NewPlugin, Plugin, PluginQuota, PushPluginError};
 pub use providers::{

@@ -21,7 +21,7 @@ mod user;
 
 use domain::{RoleName, TenantId, Timestamp};
 
-pub use browser::{BrowserSession, SignedOut};
+pub use browser::{BeginBrowserSessionError, BrowserSession, SignedOut};
 pub use change::ChangePersonError;
 pub use create::{BadRole, CreatePersonError, NewPerson};
 pub use factor::{Enrolment, FactorError};

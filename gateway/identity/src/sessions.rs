@@ -40,8 +40,8 @@ pub enum BeginSessionError {
     /// The user has roles in more than one tenant, and it was not said which is meant.
     #[error("the user belongs to more than one tenant, and none was named")]
     Which,
-    /// The user was suspended or deleted a moment ago.
-    #[error("the user may not sign in any more")]
+    /// The user was suspended or deleted a moment ago, or what they had shown was changed or taken away.
+    #[error("the user may not sign in any more, or not by what they showed")]
     Ended,
     /// The store could not be used.
     #[error(transparent)]
@@ -78,7 +78,7 @@ impl Identity {
         terms: &ApiTerms,
         tenant: Option<&TenantId>,
     ) -> Result<Decision<Session>, BeginSessionError> {
-        let user = self.find::<User>(&who.user).await?.filter(User::may_sign_in).ok_or(BeginSessionError::Ended)?;
+        let user = self.still_authenticated(who).await?.ok_or(BeginSessionError::Ended)?;
         let now = self.clock.now().wall;
         let (tenant, scopes) = self.place(&user, terms, tenant).await?;
         let grant =

@@ -73,7 +73,8 @@ pub(super) async fn confirm_factor(operations: &Operations, question: &Question)
     let said: NewCode = question.said()?;
     let at = fresh(operations, question, &own, said.current_password).await?;
     let identity = operations.acting(question)?;
-    let (codes, who) = identity.step_up(&own.user, &said.code.0, (own.methods, at)).await.map_err(declined)?;
+    let stepping_up = identity.step_up(&own.user, &said.code.0, (own.methods, at), &own.session);
+    let (codes, who) = stepping_up.await.map_err(declined)?;
     let begun = begin(operations, (&offered, &cookies), &who, Some(&question.tenant()?)).await?;
     let codes: Vec<&str> = codes.iter().map(Shown::reveal).collect();
     let told = json!({ "mfa_enrolled": true, "recovery_codes": codes });
@@ -131,6 +132,7 @@ pub(super) async fn remove_factor(operations: &Operations, question: &Question) 
 fn declined(cause: FactorError) -> Declined {
     match cause {
         FactorError::Unknown(_) => Declined::NotFound,
+        FactorError::Ended => Declined::Unproven,
         FactorError::Missing => Declined::Conflict("There is no second factor to speak of.".to_owned()),
         FactorError::Already => Declined::Conflict("There is a second factor already.".to_owned()),
         FactorError::Wrong => Declined::Parameter("code".to_owned()),

@@ -9,7 +9,7 @@ use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{Declined, NativeVerb};
-use identity::{Authenticated, SignIn, SignInError};
+use identity::{Authenticated, BeginBrowserSessionError, SignIn, SignInError};
 
 use super::cookies::cookie;
 use super::sessions::prove;
@@ -170,7 +170,13 @@ async fn let_in(
 ) -> Result<Response, Declined> {
     let identity = operations.books().identity();
     let issuer = operations.offered(question)?.issuer;
-    let value = identity.begin_browser_session(who, &issuer).await.map_err(failed)?;
+    let value = match identity.begin_browser_session(who, &issuer).await {
+        Ok(value) => value,
+        Err(BeginBrowserSessionError::Ended) => {
+            return Ok(again(password_form(onward, "", Some(TOO_LATE)), &Declined::Unproven));
+        }
+        Err(BeginBrowserSessionError::Store(cause)) => return Err(failed(cause)),
+    };
     if let Ok(Some(before)) = authn::cookie(&question.headers, BROWSER_COOKIE) {
         identity.supersede_browser_session(before, value.reveal()).await.map_err(failed)?;
     }

@@ -67,7 +67,7 @@ impl Identity {
             return Ok(Decision { changes: vec![spent.kept()?], deeds, outcome: None });
         }
         let methods = [if passkey.synced { "swk" } else { "hwk" }, "mfa"].map(str::to_owned).to_vec();
-        let who = Authenticated { user: user.id.clone(), methods, at: now };
+        let who = Authenticated::of(&user, methods, now).by_passkey(&passkey.id);
         let deeds = self.released(&user).into_iter().collect();
         let counted_on = Passkey { counter: said.counter, last_used: Some(now), ..passkey };
         let changes = vec![spent.kept()?, counted_on.kept()?, user.unlocked().kept()?];

@@ -107,6 +107,17 @@ impl KeptSession {
     }
 }
 
+/// No session of a browser could begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginBrowserSessionError {
+    /// The user was suspended or deleted a moment ago, or what they had shown was changed or taken away.
+    #[error("the user may not sign in any more, or not by what they showed")]
+    Ended,
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
 /// What there was of a session that was just ended.
 #[derive(Debug)]
 pub struct SignedOut {
@@ -158,7 +169,11 @@ impl Identity {
 
     /// Begins a session for the browser of somebody who has just shown who they are at this issuer: the value of its cookie.
     /// Always a new one, whatever the browser had before.
-    pub async fn begin_browser_session(&self, who: &Authenticated, issuer: &str) -> Result<Shown, StoreFault> {
+    pub async fn begin_browser_session(
+        &self,
+        who: &Authenticated,
+        issuer: &str,
+    ) -> Result<Shown, BeginBrowserSessionError> {
         let secret = keyformat::draw_id("", BROWSER_SECRET, &*self.random);
         let session = &KeptSession {
             id: digest_of(&secret),
@@ -172,9 +187,12 @@ impl Identity {
         };
         self.settle(|| {
             Box::pin(async move {
+                if self.still_authenticated(who).await?.is_none() {
+                    return Err(BeginBrowserSessionError::Ended);
+                }
                 let deed = self.deed(DeedClass::SessionStart, "sign_in").on(&session.user).with("kind", "browser");
                 let deed = deed.with("methods", session.methods.join(" "));
-                Ok::<_, StoreFault>(Decision { changes: vec![session.kept()?], deeds: vec![deed], outcome: () })
+                Ok(Decision { changes: vec![session.kept()?], deeds: vec![deed], outcome: () })
             })
         })
         .await?;

@@ -133,16 +133,20 @@ impl Identity {
         password: &str,
         current: Option<&str>,
     ) -> Result<Person, ChangePersonError> {
-        let verb = self.give_password(id, password, current);
-        self.told(self.user_deed(DeedClass::Identity, "set_password", id), verb).await
+        Ok(self.replace_password(id, password, current).await?.into())
     }
 
-    async fn give_password(
+    async fn replace_password(
         &self,
         id: &str,
         password: &str,
         current: Option<&str>,
-    ) -> Result<Person, ChangePersonError> {
+    ) -> Result<User, ChangePersonError> {
+        let verb = self.give_password(id, password, current);
+        self.told(self.user_deed(DeedClass::Identity, "set_password", id), verb).await
+    }
+
+    async fn give_password(&self, id: &str, password: &str, current: Option<&str>) -> Result<User, ChangePersonError> {
         let unknown = || ChangePersonError::Unknown(id.to_owned());
         let user = self.find::<User>(id).await?.ok_or_else(unknown)?;
         let names = [user.name.as_str(), user.email.as_deref().unwrap_or_default()];
@@ -162,7 +166,7 @@ impl Identity {
                 deeds.extend(self.released(&user));
                 let user = User { password: Some(hash.clone()), failures: Failures::default(), ..user };
                 changes.push(user.kept()?);
-                Ok(Decision { changes, deeds, outcome: user.into() })
+                Ok(Decision { changes, deeds, outcome: user })
             })
         })
         .await
@@ -176,8 +180,8 @@ impl Identity {
         current: &str,
         methods: Vec<String>,
     ) -> Result<Authenticated, ChangePersonError> {
-        let person = self.set_password(id, password, Some(current)).await?;
-        Ok(Authenticated { user: person.id, methods, at: self.clock.now().wall })
+        let user = self.replace_password(id, password, Some(current)).await?;
+        Ok(Authenticated::of(&user, methods, self.clock.now().wall))
     }
 
     /// What they are in a tenant from now on; nothing where there are no roles. What they had signed in to there is over, so

@@ -5,15 +5,17 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Change, DeedClass, Timestamp};
+use domain::{Change, DeedClass, KeyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::signin::Authenticated;
 use super::totp;
 use super::user::User;
+use crate::grants::ended;
 use crate::kept::Kept;
 use crate::publish::{Decision, Entered};
+use crate::signing::digest_of;
 use crate::store::StoreFault;
 use crate::{Identity, Shown};
 
@@ -39,6 +41,13 @@ pub(crate) struct Factor {
     recovery: Vec<String>,
     /// When wrong codes were shown of late.
     wrong: Vec<Timestamp>,
+}
+
+impl Factor {
+    /// What is known of it, whichever codes were shown of it: another one has another.
+    pub(super) fn mark(&self) -> String {
+        digest_of(&URL_SAFE_NO_PAD.encode(&self.sealed))
+    }
 }
 
 /// What came of a code.
@@ -72,6 +81,9 @@ pub enum FactorError {
     /// There is one already.
     #[error("there is a second factor already: take it away first")]
     Already,
+    /// The session in which it was to be confirmed has ended.
+    #[error("the session in which it was to be confirmed has ended")]
+    Ended,
     /// The code is not good.
     #[error("the code is not good")]
     Wrong,
@@ -115,11 +127,25 @@ impl Identity {
     /// From now on the second factor is asked for: its user has shown a code of it, and whatever they had signed in to without
     /// it is over. The recovery codes are shown this once.
     pub async fn confirm_factor(&self, user: &str, code: &str) -> Result<Vec<Shown>, FactorError> {
+        Ok(self.confirm(user, code, None).await?.0)
+    }
+
+    async fn confirm(
+        &self,
+        user: &str,
+        code: &str,
+        session: Option<&KeyId>,
+    ) -> Result<(Vec<Shown>, User), FactorError> {
         let now = self.clock.now().wall;
         let codes: Vec<String> = (0..RECOVERY).map(|_| self.draw_recovery_code()).collect();
         let drawn = &codes;
         let verb = self.settle(|| {
             Box::pin(async move {
+                if let Some(session) = session
+                    && self.registry.key(session).await?.and_then(|it| ended(&it, now)).is_none()
+                {
+                    return Err(FactorError::Ended);
+                }
                 let mut was = self.known_user(user).await?;
                 let mut factor = was.enrolling.take().ok_or(FactorError::Missing)?;
                 let judged = self.judge(&mut factor, user, code, now)?;
@@ -137,25 +163,30 @@ impl Identity {
                     deeds.insert(0, self.deed(DeedClass::Identity, "confirm_factor").on(user));
                 }
                 changes.push(was.kept()?);
-                Ok(Decision { changes, deeds, outcome: judged })
+                Ok(Decision { changes, deeds, outcome: (judged, was) })
             })
         });
-        let verb = async { verb.await.and_then(Judged::held) };
-        self.told(self.deed(DeedClass::Identity, "confirm_factor").on(user), verb).await?;
-        Ok(codes.into_iter().map(Shown::new).collect())
+        let verb = async {
+            let (judged, user) = verb.await?;
+            judged.held().map(|()| user)
+        };
+        let user = self.told(self.deed(DeedClass::Identity, "confirm_factor").on(user), verb).await?;
+        Ok((codes.into_iter().map(Shown::new).collect(), user))
     }
 
-    /// The same by a user in a session; who they are then, as they had shown it before by these methods, and by the code now.
+    /// The same by a user in this session, if it lasts; who they are then, as they had shown it before by these methods, and by
+    /// the code now.
     pub async fn step_up(
         &self,
         user: &str,
         code: &str,
         (methods, at): (Vec<String>, Timestamp),
+        session: &KeyId,
     ) -> Result<(Vec<Shown>, Authenticated), FactorError> {
-        let codes = self.confirm_factor(user, code).await?;
+        let (codes, user) = self.confirm(user, code, Some(session)).await?;
         let more = ["otp", "mfa"].map(str::to_owned).into_iter().filter(|it| !methods.contains(it));
         let methods = methods.iter().cloned().chain(more).collect();
-        Ok((codes, Authenticated { user: user.to_owned(), methods, at }))
+        Ok((codes, Authenticated::of(&user, methods, at)))
     }
 
     /// The second factor is asked for no more. A user proves with a code that it is theirs to take away; where none is given,

@@ -9,11 +9,12 @@ use std::time::Duration;
 use domain::{Deed, DeedClass, Timestamp, keyformat};
 use serde::{Deserialize, Serialize};
 
-use super::factor::Judged;
+use super::factor::{Factor, Judged};
 use super::password::{Hash, SALT};
 use super::pool::TooBusy;
 use super::user::User;
 use crate::kept::Kept;
+use crate::passkeys::Passkey;
 use crate::publish::Decision;
 use crate::signing::digest_of;
 use crate::store::StoreFault;
@@ -35,12 +36,29 @@ pub struct Authenticated {
     pub(crate) user: String,
     pub(crate) methods: Vec<String>,
     pub(crate) at: Timestamp,
+    /// What is known of the password and the second factor that they had: once either is another, nothing follows from it any
+    /// more.
+    password: String,
+    factor: Option<String>,
+    /// The passkey by which they did. Once it is gone, neither.
+    passkey: Option<String>,
 }
 
 impl Authenticated {
     /// The user, `usr_...`.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// Of a user as they are now.
+    pub(crate) fn of(user: &User, methods: Vec<String>, at: Timestamp) -> Self {
+        let factor = user.factor.as_ref().map(Factor::mark);
+        Self { user: user.id.clone(), methods, at, password: password_mark(user), factor, passkey: None }
+    }
+
+    /// The same by one of their passkeys.
+    pub(crate) fn by_passkey(self, id: &str) -> Self {
+        Self { passkey: Some(id.to_owned()), ..self }
     }
 }
 
@@ -212,10 +230,23 @@ impl Identity {
     fn let_in(&self, user: User, methods: &[&str], claim: &Claim<'_>) -> Result<Decision<Verdict>, StoreFault> {
         let deeds = self.released(&user).into_iter().collect();
         let methods = methods.iter().map(|it| (*it).to_owned()).collect();
-        let who = Authenticated { user: user.id.clone(), methods, at: claim.now };
         let password = claim.renewed.clone().or_else(|| user.password.clone());
         let user = User { password, failures: super::user::Failures::default(), ..user };
+        let who = Authenticated::of(&user, methods, claim.now);
         Ok(Decision { changes: vec![user.kept()?], deeds, outcome: Verdict::Done(who) })
+    }
+
+    /// Who has shown who they are, where they may sign in and have still whatever they showed. To be asked where what they begin
+    /// is decided: others have their turn between both, and what they end then has not begun yet.
+    pub(crate) async fn still_authenticated(&self, who: &Authenticated) -> Result<Option<User>, StoreFault> {
+        if let Some(passkey) = &who.passkey
+            && self.find::<Passkey>(passkey).await?.is_none()
+        {
+            return Ok(None);
+        }
+        let user = self.find::<User>(&who.user).await?.filter(User::may_sign_in);
+        let same = |it: &User| password_mark(it) == who.password && it.factor.as_ref().map(Factor::mark) == who.factor;
+        Ok(user.filter(same))
     }
 
     /// Somebody was locked out and is no more.

@@ -1,6 +1,7 @@
 //! The verbs of `identity` over a real database: what is made works, what is ended does not, and whoever follows sees it.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests are tests")]
 
+mod believed;
 mod clients;
 mod codes;
 mod consents;

@@ -151,6 +151,24 @@ async fn what_was_signed_is_taken_once_in_one_browser_for_five_minutes() {
 }
 
 #[tokio::test]
+async fn who_was_believed_by_a_passkey_begins_nothing_by_it_once_that_is_gone_or_their_password_another() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    for (number, how) in [(1, "removed"), (2, "taken away"), (3, "password")] {
+        let phone = Authenticator::of(&ann.id, number);
+        let made = phone.register(&desk, how).await.unwrap();
+        let who = phone.sign_in(&desk, 1).await.unwrap();
+        assert!(desk.begins(&who).await, "{how}");
+        match how {
+            "removed" => desk.identity.remove_passkey(&ann.id, &made.id).await.unwrap(),
+            "taken away" => desk.identity.remove_factor(&ann.id, None).await.unwrap(),
+            _ => drop(desk.identity.set_password(&ann.id, "another horse", None).await.unwrap()),
+        }
+        assert!(!desk.begins(&who).await, "{how}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_has_ten_passkeys_and_removes_their_own_and_an_operator_all_of_them() {
     let desk = desk().await;
     let (ann, bob) = (desk.person("ann").await, desk.person("bob").await);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
 use domain::{Change, Deed, DeedClass, KeySecret, Record, Timestamp};
 use identity::{
-    Authenticated, ChangePersonError, CreatePersonError, FactorError, NewPerson, Page, Person, Registry, SignIn,
-    SignInError, Terms, WeakPassword,
+    Authenticated, ChangePersonError, CreatePersonError, Enrolment, FactorError, NewPerson, Page, Person, Registry,
+    SignIn, SignInError, Terms, WeakPassword,
 };
 
 use crate::desk::{Desk, ISSUER, acme, api, desk};
@@ -49,14 +49,14 @@ impl Desk {
         self.store.deeds().await.unwrap().into_iter().map(|it| it.1).filter(|it| it.class == class).collect()
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         domain::Clock::now(&*self.clock).wall
     }
 
     /// A second factor of somebody: its secret, and the recovery codes.
-    async fn enrolled(&self, user: &str) -> (Vec<u8>, Vec<String>) {
+    pub(crate) async fn enrolled(&self, user: &str) -> (Vec<u8>, Vec<String>) {
         let enrolment = self.identity.enrol_factor(user, "Portcullis").await.unwrap();
-        let secret = base32(enrolment.secret.reveal());
+        let secret = secret_of(&enrolment);
         assert!(enrolment.uri.reveal().ends_with(&format!("?secret={}&issuer=Portcullis", enrolment.secret.reveal())));
         let codes = self.identity.confirm_factor(user, &code(&secret, self.now())).await.unwrap();
         // The code that confirmed it is used up.
@@ -71,7 +71,12 @@ fn base32(text: &str) -> Vec<u8> {
     bits.chunks_exact(8).map(|it| it.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
 
-fn code(secret: &[u8], at: Timestamp) -> String {
+/// What an authenticator makes its codes from.
+pub(crate) fn secret_of(enrolment: &Enrolment) -> Vec<u8> {
+    base32(enrolment.secret.reveal())
+}
+
+pub(crate) fn code(secret: &[u8], at: Timestamp) -> String {
     let mac = sign(&Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret), &(at.seconds() / 30).to_be_bytes());
     let from = usize::from(mac.as_ref()[19] & 15);
     let number = u32::from_be_bytes(mac.as_ref()[from..from + 4].try_into().unwrap()) & 0x7fff_ffff;
@@ -156,9 +161,9 @@ async fn who_confirms_a_second_factor_leaves_nothing_that_began_without_it() {
     let wrong = desk.identity.confirm_factor(&ann.id, "000000").await;
     assert!(matches!(wrong, Err(FactorError::Wrong)), "{wrong:?}");
     assert!(desk.key(&session.grant.id).await.revoked.is_none());
-    let code = code(&base32(enrolment.secret.reveal()), desk.now());
+    let code = code(&secret_of(&enrolment), desk.now());
     let before = (vec!["pwd".to_owned()], desk.now());
-    let (_, who) = desk.identity.step_up(&ann.id, &code, before).await.unwrap();
+    let (_, who) = desk.identity.step_up(&ann.id, &code, before, &session.grant.id).await.unwrap();
     assert!(desk.key(&session.grant.id).await.revoked.is_some());
     assert!(desk.identity.browser_session(browser.reveal(), ISSUER).await.unwrap().is_none());
     let terms = terms();
