@@ -225,12 +225,13 @@ impl Identity {
             key: brought.key,
         };
         let begun = self.begin_consented::<RedeemError>(consented, client, terms, now).await?;
-        let BegunConsent { grant, refresh, mut changes } = begun;
+        let BegunConsent { grant, refresh, mut changes, mut deeds } = begun;
         changes.push(Code { used: Some(grant.id.clone()), ..code.clone() }.kept()?);
         let scopes: Vec<&str> = grant.scopes.iter().map(Scope::as_str).collect();
         let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
         let deed = deed.with("kind", "consent").with("client", &client.id).with("scopes", scopes.join(" "));
-        Ok(Decision { changes, deeds: vec![deed], outcome: Some(Redeemed { allowed: code.allowed, grant, refresh }) })
+        deeds.push(deed);
+        Ok(Decision { changes, deeds, outcome: Some(Redeemed { allowed: code.allowed, grant, refresh }) })
     }
 }
 

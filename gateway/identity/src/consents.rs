@@ -163,7 +163,7 @@ impl Identity {
 }
 
 /// The client that acts for a user by this grant, where it is one of that kind.
-fn client_behind(record: &KeyRecord) -> Option<&str> {
+pub(crate) fn client_behind(record: &KeyRecord) -> Option<&str> {
     let KeySecret::Granted(grant) = &record.secret else { return None };
     grant.client.as_deref().filter(|_| grant.kind == GrantKind::Consent)
 }

@@ -329,14 +329,15 @@ impl Identity {
                     }
                 };
                 let begun = self.begin_consented::<DeviceError>(consented, client, terms, now).await?;
-                let BegunConsent { grant, refresh, mut changes } = begun;
+                let BegunConsent { grant, refresh, mut changes, mut deeds } = begun;
                 changes.push(device.gone());
                 let deed = self.deed(DeedClass::SessionStart, "grant").of(&grant.tenant).on(&grant.id);
-                let deed = deed.with("kind", "device").with("client", &client.id).with("scopes", spaced(&grant.scopes));
+                let deed = deed.with("kind", "device").with("client", &client.id);
+                deeds.push(deed.with("scopes", spaced(&grant.scopes)));
                 let Consented { user, authenticated, methods, .. } = consented;
                 let (user, methods) = (user.to_owned(), methods.to_vec());
                 let outcome = RedeemedDevice { grant, refresh, user, authenticated, methods };
-                Ok(Decision { changes, deeds: vec![deed], outcome })
+                Ok(Decision { changes, deeds, outcome })
             })
         })
         .await

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{Change, Grant, GrantKind, KeyRecord, Scope, Timestamp};
+use domain::{Change, Deed, Grant, GrantKind, KeyRecord, Scope, Timestamp};
 
 use super::of_session::SessionGrant;
-use super::{Holder, NewGrant};
+use super::{Holder, NewGrant, ended};
 use crate::clients::{Client, ClientGrant};
+use crate::consents::client_behind;
 use crate::fitting::still;
 use crate::kept::Kept as _;
 use crate::people::{KeptSession, User};
@@ -17,6 +18,10 @@ use crate::{Identity, Renewal, Shown};
 
 /// How long refresh tokens go on, however often they are used.
 const REFRESHED_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// How many of one user one client may have at once: each is in memory for as long as it lasts. The oldest ends where there
+/// would be more.
+const PER_USER: usize = 50;
 
 /// What a user lets a client do, in the tenant of the client.
 #[derive(Clone, Copy)]
@@ -41,8 +46,10 @@ pub(crate) struct BegunConsent {
     pub(crate) grant: KeyRecord,
     /// What keeps it alive, where the client may have that.
     pub(crate) refresh: Option<Shown>,
-    /// What publishes both.
+    /// What publishes both, and ends whatever had to make room.
     pub(crate) changes: Vec<Change>,
+    /// What is entered of those.
+    pub(crate) deeds: Vec<Deed>,
 }
 
 /// What a user has allowed is good for nothing by the time that it is brought.
@@ -96,8 +103,23 @@ impl Identity {
         let chain = refreshes.then(|| self.begin_chain(&grant, holder, renewal, now)).transpose()?;
         let (chain, refresh) = chain.unzip();
         let came_of = session.map(|it| SessionGrant::of(&it, &grant).kept()).transpose()?;
-        let changes = std::iter::once(Change::Key(Box::new(grant.clone()))).chain(chain).chain(came_of).collect();
-        Ok(BegunConsent { grant, refresh, changes })
+        let (mut changes, deeds) = self.make_room_for_client(consented.user, &client.id, now).await?;
+        changes.extend(std::iter::once(Change::Key(Box::new(grant.clone()))).chain(chain).chain(came_of));
+        Ok(BegunConsent { grant, refresh, changes, deeds })
+    }
+
+    /// Ends the oldest of what a client was let do by a user where there is no room for one more.
+    async fn make_room_for_client(
+        &self,
+        user: &str,
+        client: &str,
+        now: Timestamp,
+    ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
+        let all = self.grants_of(user).await?;
+        let lasts = |it: &&KeyRecord| client_behind(it) == Some(client) && ended(it, now).is_some();
+        let alive: Vec<&KeyRecord> = all.iter().filter(lasts).collect();
+        let many = (alive.len() + 1).saturating_sub(PER_USER);
+        Ok(self.endings(alive.into_iter().take(many), "crowded_out", now))
     }
 
     /// What is left of it, and the session in which it was allowed, where it was in one.

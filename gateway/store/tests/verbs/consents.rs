@@ -93,3 +93,22 @@ async fn who_keeps_no_secret_on_the_machine_of_the_user_could_be_anybody_there()
     }
     assert!(!public.is_anybodys_at(BACK));
 }
+
+#[tokio::test]
+async fn the_fifty_first_time_that_a_user_lets_a_client_in_ends_the_first_and_nothing_of_others() {
+    let desk = desk().await;
+    let (ann, bob) = (desk.person("ann").await.id, desk.person("bob").await.id);
+    let one = desk.client(&app(ClientAuth::None)).await.client;
+    let other = desk.client(&app(ClientAuth::ClientSecretBasic)).await.client;
+    let (of_other, of_bob) = (desk.let_in(&other, &ann).await, desk.let_in(&one, &bob).await);
+    let mut all = Vec::new();
+    for _ in 0..51 {
+        all.push(desk.let_in(&one, &ann).await);
+    }
+    assert!(!desk.lasts(&all[0]).await && desk.lasts(&all[1]).await && desk.lasts(&all[50]).await);
+    assert!(desk.lasts(&of_other).await && desk.lasts(&of_bob).await);
+    let ended = desk.deeds_of(DeedClass::SessionEnd).await;
+    let crowded: Vec<_> = ended.iter().filter(|it| it.action == "crowded_out").collect();
+    assert_eq!(crowded.len(), 1);
+    assert_eq!(crowded[0].target.as_deref(), Some(all[0].grant.id.as_str()));
+}
