@@ -8,6 +8,8 @@ mod client;
 mod elsewhere;
 #[path = "providers/leaving.rs"]
 mod leaving;
+#[path = "providers/moments.rs"]
+mod moments;
 #[path = "providers/visitor.rs"]
 mod visitor;
 #[path = "providers/vouching.rs"]

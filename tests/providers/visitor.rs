@@ -172,7 +172,13 @@ impl<'a> Visitor<'a> {
     /// On to the provider: where it is sent.
     #[track_caller]
     pub(crate) fn sets_out(&mut self, app: &Client) -> Answer {
-        let page = self.chooses(app, &[]).expect(200).text();
+        self.sets_out_for(app, &[])
+    }
+
+    /// The same for an application that asks for more.
+    #[track_caller]
+    pub(crate) fn sets_out_for(&mut self, app: &Client, more: &[(&str, &str)]) -> Answer {
+        let page = self.chooses(app, more).expect(200).text();
         assert!(page.contains("Sign in with Acme Login"), "{page}");
         let link = page.split("class=\"other\" href=\"").nth(1).and_then(|it| it.split('"').next()).expect("a link");
         self.see(&link.replace("&amp;", "&"))

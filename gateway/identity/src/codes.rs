@@ -49,8 +49,8 @@ pub struct Allowed {
     pub api: ApiName,
     /// What it may do there.
     pub scopes: Vec<Scope>,
-    /// When the user showed who they are.
-    pub authenticated: Timestamp,
+    /// When the user showed who they are, where that is known.
+    pub authenticated: Option<Timestamp>,
     /// How they did.
     pub methods: Vec<String>,
     /// The thumbprint of the key that must be proven with the code, where the client has named one (RFC 9449 section 10).

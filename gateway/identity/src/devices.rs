@@ -85,7 +85,7 @@ enum KeptAnswer {
     Allowed {
         user: String,
         scopes: Vec<Scope>,
-        authenticated: Timestamp,
+        authenticated: Option<Timestamp>,
         methods: Vec<String>,
         /// The session of the browser in which they did. An answer from before it was kept has none, and none stands for it.
         #[serde(default)]
@@ -102,8 +102,8 @@ pub struct RedeemedDevice {
     pub refresh: Option<Shown>,
     /// The user.
     pub user: String,
-    /// When they showed who they are.
-    pub authenticated: Timestamp,
+    /// When they showed who they are, where that is known.
+    pub authenticated: Option<Timestamp>,
     /// How they did.
     pub methods: Vec<String>,
 }

@@ -29,7 +29,7 @@ struct Wanted {
 /// A user, and how they have shown who they are.
 struct SignedIn {
     user: String,
-    authenticated: Timestamp,
+    authenticated: Option<Timestamp>,
     methods: Vec<String>,
     nonce: Option<String>,
 }

@@ -68,14 +68,15 @@ async fn arrive(act: &Act<'_>, form: &Form, away: &Away, provider: &Provider) ->
     let way_back = act.way_back(provider)?;
     let tokens =
         act.redeemed(provider, &metadata, &Sent { code, verifier: &away.verifier, way_back: &way_back }).await?;
-    let expected = (away.nonce.as_str(), away.max_age.map(Duration::from_secs));
+    let now = act.books().clock().now().wall;
+    let expected = (away.nonce.as_str(), max_age(away, now));
     let mut token = act.verified(provider, &metadata, &tokens, expected).await?;
     act.told_of(provider, &metadata, &tokens, &mut token).await?;
     let who = OutsideUser {
         issuer: &act.offered.issuer,
         subject: &token.subject,
         session: token.session.as_deref(),
-        authenticated: authenticated(token.authenticated, away, act.books().clock().now().wall),
+        authenticated: token.authenticated.map(|it| authenticated(it, away, now)),
         methods: token.methods.clone(),
         claims: &token.claims,
         id_token: &tokens.id_token,
@@ -98,12 +99,16 @@ async fn arrive(act: &Act<'_>, form: &Form, away: &Away, provider: &Provider) ->
     Ok(response)
 }
 
-/// When somebody showed who they are. Who did so on this very errand did so now, whatever the clock of the provider says.
-fn authenticated(said: Option<Timestamp>, away: &Away, now: Timestamp) -> Timestamp {
-    match said {
-        Some(at) if at + LEEWAY < Timestamp::from_seconds(away.began) => at,
-        Some(_) | None => now,
-    }
+/// How long ago they may have shown who they are by now: they may take their time there.
+fn max_age(away: &Away, now: Timestamp) -> Option<Duration> {
+    let took = now.since(Timestamp::from_seconds(away.began));
+    away.max_age.map(|it| Duration::from_secs(it).saturating_add(took))
+}
+
+/// When somebody showed who they are, of whom the provider says when they did. Who did so on this very errand did so now,
+/// whatever the clock of the provider says.
+fn authenticated(said: Timestamp, away: &Away, now: Timestamp) -> Timestamp {
+    if said + LEEWAY < Timestamp::from_seconds(away.began) { said } else { now }
 }
 
 #[cfg(test)]
@@ -116,9 +121,20 @@ mod tests {
         let text = String::new;
         let away = Away { provider: text(), verifier: text(), nonce: text(), onward: text(), max_age: None, began };
         let at = |seconds| Timestamp::from_seconds(seconds);
-        assert_eq!(authenticated(Some(at(began - 61)), &away, now), at(began - 61));
-        for said in [Some(at(began - 60)), Some(at(began + 5)), Some(at(began + 99)), None] {
+        assert_eq!(authenticated(at(began - 61), &away, now), at(began - 61));
+        for said in [at(began - 60), at(began + 5), at(began + 99)] {
             assert_eq!(authenticated(said, &away, now), now);
         }
+    }
+
+    #[test]
+    fn how_long_ago_is_counted_from_when_they_set_out() {
+        let (began, now) = (1_790_000_000, Timestamp::from_seconds(1_790_000_300));
+        let text = String::new;
+        let of = |max_age| Away { provider: text(), verifier: text(), nonce: text(), onward: text(), max_age, began };
+        for (asked, most) in [(None, None), (Some(0), Some(300)), (Some(60), Some(360))] {
+            assert_eq!(max_age(&of(asked), now), most.map(Duration::from_secs), "{asked:?}");
+        }
+        assert_eq!(max_age(&of(Some(u64::MAX)), now), Some(Duration::MAX), "and nothing overflows");
     }
 }

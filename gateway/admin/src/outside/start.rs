@@ -33,7 +33,7 @@ pub(super) struct Away {
     pub(super) verifier: String,
     pub(super) nonce: String,
     pub(super) onward: String,
-    /// How long ago they may have shown who they are, in seconds.
+    /// How long before they set out they may have shown who they are, in seconds. The provider must say when they did then.
     pub(super) max_age: Option<u64>,
     /// When they set out, in seconds.
     pub(super) began: i64,
@@ -101,12 +101,16 @@ async fn send(
     (asked, onward): (&Form, &str),
 ) -> Result<Response, Turned> {
     let draw = || keyformat::draw_id("", SECRET, act.books().random());
+    let logs_in = asked.get("prompt").is_some_and(|it| it.split(' ').any(|it| it == "login"));
+    // Who is to log in now must be said to have done so: with `max_age` a provider has to say when they did (OpenID Connect
+    // Core, section 3.1.2.1).
+    let max_age = if logs_in { Some(0) } else { asked.get("max_age").and_then(|it| it.parse().ok()) };
     let away = Away {
         provider: provider.id.clone(),
         verifier: draw(),
         nonce: draw(),
         onward: onward.to_owned(),
-        max_age: asked.get("max_age").and_then(|it| it.parse().ok()),
+        max_age,
         began: act.books().clock().now().wall.seconds(),
     };
     // One that is there already is kept, so that several windows of one browser do not get in each other's way. It is no
@@ -125,7 +129,7 @@ async fn send(
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ];
-    if asked.get("prompt").is_some_and(|it| it.split(' ').any(|it| it == "login")) {
+    if logs_in {
         all.push(("prompt", "login"));
     }
     let max_age = away.max_age.map(|it| it.to_string());

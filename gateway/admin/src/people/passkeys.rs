@@ -142,7 +142,7 @@ async fn sitting<'a>(operations: &Operations, question: &'a Question) -> Result<
     let now = operations.books().clock().now().wall;
     Ok(match session {
         Some(session) if session.tenant.is_some() => Sitting::Elsewhere,
-        Some(session) if is_fresh(session.authenticated, now) => Sitting::Here(session, shown),
+        Some(session) if session.authenticated.is_some_and(|it| is_fresh(it, now)) => Sitting::Here(session, shown),
         Some(_) | None => Sitting::Nobody,
     })
 }

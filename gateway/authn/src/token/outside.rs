@@ -106,7 +106,7 @@ pub fn id_token(
     holds_access_token(&said, signed.alg(), expected.access_token)?;
     let authenticated = if said.contains_key("auth_time") { Some(moment(&said, "auth_time")?) } else { None };
     if let Some(most) = expected.max_age
-        && authenticated.is_none_or(|it| most + LEEWAY < now.since(it))
+        && authenticated.is_none_or(|it| most.saturating_add(LEEWAY) < now.since(it))
     {
         return Err(BadToken::Claim("auth_time"));
     }

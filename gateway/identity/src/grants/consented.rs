@@ -30,8 +30,8 @@ pub(crate) struct Consented<'a> {
     pub(crate) user: &'a str,
     /// What they have let the client do; they may have lost some of it since.
     pub(crate) scopes: &'a [Scope],
-    /// When the user showed who they are.
-    pub(crate) authenticated: Timestamp,
+    /// When the user showed who they are, where that is known.
+    pub(crate) authenticated: Option<Timestamp>,
     /// How they did.
     pub(crate) methods: &'a [String],
     /// The session of the browser in which they did. With that, it ends.
@@ -81,7 +81,7 @@ impl Identity {
         let grant = Grant {
             kind: GrantKind::Consent,
             client: Some(client.id.clone()),
-            authenticated: Some(consented.authenticated),
+            authenticated: consented.authenticated,
             methods: consented.methods.to_vec(),
         };
         let new = NewGrant {

@@ -41,8 +41,8 @@ pub struct BrowserSession {
     pub issuer: String,
     /// When they came here.
     pub began: Timestamp,
-    /// When they showed who they are. Elsewhere that may have been before.
-    pub authenticated: Timestamp,
+    /// When they showed who they are. Elsewhere that may have been before, and need not be said.
+    pub authenticated: Option<Timestamp>,
     /// How they did, as `amr` has it (RFC 8176).
     pub methods: Vec<String>,
     /// The one tenant in which it is good, where a provider of that tenant has said who they are.
@@ -58,7 +58,7 @@ pub(crate) struct KeptSession {
     issuer: String,
     #[serde(default)]
     began: Option<Timestamp>,
-    authenticated: Timestamp,
+    authenticated: Option<Timestamp>,
     methods: Vec<String>,
     seen: Timestamp,
     /// Where it began, if not here.
@@ -91,7 +91,7 @@ impl KeptSession {
             user: user.id.clone(),
             issuer: who.issuer.to_owned(),
             began: Some(now),
-            authenticated: who.authenticated.min(now),
+            authenticated: who.authenticated.map(|it| it.min(now)),
             methods: who.methods.clone(),
             seen: now,
             through: Some(through),
@@ -99,7 +99,7 @@ impl KeptSession {
     }
 
     fn began(&self) -> Timestamp {
-        self.began.unwrap_or(self.authenticated)
+        self.began.or(self.authenticated).unwrap_or(self.seen)
     }
 
     fn ends(&self) -> Timestamp {
@@ -180,7 +180,7 @@ impl Identity {
             user: who.user.clone(),
             issuer: issuer.to_owned(),
             began: Some(who.at),
-            authenticated: who.at,
+            authenticated: Some(who.at),
             methods: who.methods.clone(),
             seen: who.at,
             through: None,

@@ -19,8 +19,8 @@ pub struct OutsideUser<'a> {
     pub subject: &'a str,
     /// How it calls their session there.
     pub session: Option<&'a str>,
-    /// When they showed who they are.
-    pub authenticated: Timestamp,
+    /// When they showed who they are, where it says so.
+    pub authenticated: Option<Timestamp>,
     /// How they did.
     pub methods: Vec<String>,
     /// Everything else.

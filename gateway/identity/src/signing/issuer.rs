@@ -55,8 +55,8 @@ pub struct NewIdToken<'a> {
     pub client: &'a str,
     /// The user.
     pub user: &'a str,
-    /// When they showed who they are.
-    pub authenticated: Timestamp,
+    /// When they showed who they are, where that is known.
+    pub authenticated: Option<Timestamp>,
     /// How they did.
     pub methods: &'a [String],
     /// What the client wants to see again.
@@ -129,7 +129,9 @@ struct IdClaims<'a> {
     sub: &'a str,
     iat: i64,
     exp: i64,
-    auth_time: i64,
+    /// Left out where nobody said it: whoever asked for it must not take a guess for it (OpenID Connect Core, section 2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     amr: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,7 +206,7 @@ impl Issuer {
             sub: new.user,
             iat: now.seconds(),
             exp: (now + ID_TOKEN_LIFETIME).seconds(),
-            auth_time: new.authenticated.seconds(),
+            auth_time: new.authenticated.map(Timestamp::seconds),
             amr: new.methods,
             nonce: new.nonce,
             at_hash: signer.half_of(new.access_token),

@@ -31,7 +31,7 @@ pub(crate) fn allowed(client: &Client, user: &str) -> Allowed {
         tenant: acme(),
         api: client.api.clone(),
         scopes: ["compute", "openid"].map(|it| it.parse().unwrap()).into(),
-        authenticated: NOW,
+        authenticated: Some(NOW),
         methods: vec!["pwd".to_owned()],
         key: None,
         session: None,

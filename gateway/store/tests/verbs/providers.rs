@@ -61,7 +61,7 @@ impl Desk {
         said: &Value,
     ) -> Result<String, EnterError> {
         let (claims, methods) = (claims(said), vec!["pwd".to_owned()]);
-        let authenticated = self.moment();
+        let authenticated = Some(self.moment());
         let who = OutsideUser {
             issuer: ISSUER,
             subject,

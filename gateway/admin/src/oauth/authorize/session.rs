@@ -1,5 +1,7 @@
 //! Who sits at the browser, as far as they have shown it.
 
+use std::time::Duration;
+
 use authn::token::hint;
 use domain::Timestamp;
 use identity::{BrowserSession, Client};
@@ -16,11 +18,13 @@ impl Act<'_> {
         // Whoever was just sent to sign in has done so for this: however long that took, it is as fresh as was asked for.
         let sent = asked.since.map(Timestamp::from_seconds);
         let asked_at = sent.unwrap_or_else(|| self.books().clock().now().wall);
-        let stale = asked.max_age.is_some_and(|it| it < asked_at.since(session.authenticated));
+        // Of whom nobody says when they showed who they are, that may be any time ago.
+        let old = |most: Duration| session.authenticated.is_none_or(|it| most < asked_at.since(it));
+        let stale = asked.max_age.is_some_and(old);
         // A log-in of the same second may have come before: it is taken, for no clock tells more. Who has signed in elsewhere
         // need not have shown anything there, unless that is what was asked for.
-        let shown = if asked.logs_in { session.authenticated } else { session.began };
-        let since = asked.since.is_some_and(|it| shown.seconds() < it);
+        let shown = if asked.logs_in { session.authenticated } else { Some(session.began) };
+        let since = asked.since.is_some_and(|it| shown.is_none_or(|shown| shown.seconds() < it));
         let elsewhere = session.tenant.as_ref().is_some_and(|it| *it != client.tenant);
         let before = asked.logs_in && asked.since.is_none();
         let other = match &asked.hint {

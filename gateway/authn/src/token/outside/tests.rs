@@ -99,6 +99,8 @@ fn who_was_to_show_anew_who_they_are_must_have_done_so() {
     let at = |ago: i64| judge(&signer, &with(said(), "auth_time", json!(NOW.seconds() - ago)), fresh);
     assert!(at(30).is_ok());
     assert_eq!(at(91), Err(BadToken::Claim("auth_time")));
+    let ever = Expected { max_age: Some(Duration::MAX), ..EXPECTED };
+    assert!(judge(&signer, &with(said(), "auth_time", json!(1)), ever).is_ok());
 }
 
 #[test]
