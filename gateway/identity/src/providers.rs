@@ -24,6 +24,7 @@ pub use logout::{EndedOutside, LeftOutside};
 use crate::Identity;
 use crate::elsewhere::Elsewhere;
 use crate::kept::Kept;
+use crate::people::User;
 use crate::store::{Page, StoreFault};
 use crate::terms::Terms;
 
@@ -176,7 +177,8 @@ impl Identity {
         opened.map_err(|it| StoreFault { doing: "opening the secret of a provider", source: it.into() })
     }
 
-    /// Those of these roles that hold no more, at any API, than the user for whom a connection was set up has in its tenant.
+    /// Those of these roles that hold no more, at any API, than the user for whom a connection was set up has in its tenant;
+    /// none while they may not sign in.
     async fn within(
         &self,
         provider: &Provider,
@@ -184,8 +186,8 @@ impl Identity {
         terms: &Terms,
     ) -> Result<Vec<RoleName>, StoreFault> {
         let Some(user) = &provider.set_by else { return Ok(roles.to_vec()) };
-        let own = self.memberships(user).await?.into_iter().find(|it| it.tenant == provider.tenant);
-        let own = own.map(|it| it.roles).unwrap_or_default();
+        let user = self.find::<User>(user).await?.filter(User::may_sign_in);
+        let own = user.map(|it| it.roles_in(&provider.tenant)).unwrap_or_default();
         let fits = |role: &&RoleName| {
             terms.all().all(|api| {
                 let held = api.scopes_of(&own);

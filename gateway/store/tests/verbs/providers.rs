@@ -204,6 +204,19 @@ async fn nobody_is_given_more_than_the_one_has_for_whom_a_connection_was_set_up(
     desk.identity.set_roles(&ann.id, &acme(), &roles(&["viewer"]), &terms()).await.unwrap();
     desk.comes(&provider, ("sub-1", None), &said).await.unwrap();
     assert_eq!(desk.roles_of(&user).await, ["viewer"]);
+    // They may do nothing while they are suspended, and so may whoever comes; nor is another connection set up for them.
+    desk.identity.suspend_person(&ann.id).await.unwrap();
+    let nothing = desk.comes(&provider, ("sub-1", None), &said).await;
+    assert!(matches!(nothing, Err(EnterError::NoRole)));
+    assert_eq!(desk.roles_of(&user).await, Vec::<String>::new());
+    desk.identity.delete_provider(&provider.id).await.unwrap();
+    let rules = vec![rule("ops", &["viewer"])];
+    let suspended = NewProvider { set_by: Some(ann.id.clone()), rules, ..new() };
+    let made = desk.identity.create_provider(&suspended, &terms()).await;
+    assert!(matches!(made, Err(CreateProviderError::Beyond(role, _)) if role.as_str() == "viewer"));
+    desk.identity.resume_person(&ann.id).await.unwrap();
+    let provider = desk.connect(suspended).await;
+    assert!(desk.comes(&provider, ("sub-1", None), &said).await.is_ok());
 }
 
 #[tokio::test]
