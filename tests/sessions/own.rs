@@ -74,6 +74,28 @@ fn the_sessions_of_others_are_ended_by_who_looks_after_them_and_has_no_less_than
 }
 
 #[test]
+fn a_key_of_a_user_shows_the_sessions_that_they_see_themself() {
+    let world = World::start();
+    let tenant = world.tenant("cloudnx");
+    let (ann, bob) = (world.user("ann", &tenant, "owner"), world.user("bob", &tenant, "member"));
+    let (of_ann, of_bob) = (signed_in(&world, &ann), signed_in(&world, &bob));
+    let stranger = signed_in(&world, &world.user("zoe", &world.new_tenant("other"), "member"));
+    let shown = |scopes: &[&str], more: &[&str]| {
+        let key = world.key_with("cloudnx", &tenant, scopes, more);
+        let shown = json!({ "access_key_id": key.text, "secret_access_key": key.secret });
+        let token = world.ask(&Request::post(NX, "/auth/iam/exchange-credentials").json(&shown)).expect(200).json();
+        let token = token["access_token"].as_str().expect("a token").to_owned();
+        let listed = world.ask(&Request::get(NX, "/auth/sessions").bearer(&token)).expect(200).json();
+        let listed: Vec<Value> = listed["sessions"].as_array().expect("a list").clone();
+        [&of_ann, &of_bob, &stranger].map(|it| listed.iter().any(|shown| shown["id"] == id(it)))
+    };
+    assert_eq!(shown(&["sessions:read"], &["--owner", &bob.id]), [false, true, false]);
+    assert_eq!(shown(&["sessions:read"], &["--owner", &ann.id]), [true, false, false], "though they may see all");
+    assert_eq!(shown(&["sessions:read", "sessions:write"], &["--owner", &ann.id]), [true, true, false]);
+    assert_eq!(shown(&["sessions:read"], &[]), [true, true, false], "it is nobody's own");
+}
+
+#[test]
 fn nobody_signs_in_to_a_suspended_tenant_nor_renews_a_session_there() {
     let world = World::start();
     let tenant = world.new_tenant("closing");

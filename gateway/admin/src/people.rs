@@ -15,7 +15,7 @@ use std::time::Duration;
 use authn::is_same_site;
 use axum::response::Response;
 use domain::{ApiName, Declined, KeyId, NativeVerb, TenantId, Timestamp};
-use identity::{Identity, SignInError, folded};
+use identity::{Identity, SignInError, folded, is_user_id};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -137,6 +137,14 @@ impl Operations {
             }),
             _ => Err(Declined::NotFound),
         }
+    }
+
+    /// The user whose own it is by what somebody asks, a session as well as a key, where it is one's.
+    pub(crate) fn user_behind(&self, question: &Question) -> Result<Option<String>, Declined> {
+        let key: KeyId = question.caller()?.key.parse().map_err(|_| Declined::Failed)?;
+        let keyring = self.books().keyring();
+        let standing = keyring.by_id(&key).ok_or(Declined::Unproven)?.standing();
+        Ok(standing.owner.clone().filter(|it| is_user_id(it)))
     }
 
     /// Refuses somebody who has guessed too often, as their address or as the account that is guessed at.

@@ -54,7 +54,7 @@ pub use passkeys::{Ceremony, NewPasskey, Party, Passkey, RegisterPasskeyError, R
 pub use people::{
     AcceptInviteError, Authenticated, BadRole, BeginBrowserSessionError, BrowserSession, ChangePersonError, CodeWanted,
     CreatePersonError, Enrolment, FactorError, Joined, Joining, Membership, NewPerson, PeopleSettings, Person, SignIn,
-    SignInError, SignedOut, TooBusy, WeakPassword, folded,
+    SignInError, SignedOut, TooBusy, WeakPassword, folded, is_user_id,
 };
 pub use plugins::{ChangePluginError, NewPlugin, Plugin, PluginQuota, PushPluginError};
 pub use providers::{

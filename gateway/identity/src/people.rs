@@ -23,7 +23,7 @@ use domain::{RoleName, TenantId, Timestamp};
 
 pub use browser::{BeginBrowserSessionError, BrowserSession, SignedOut};
 pub use change::ChangePersonError;
-pub use create::{BadRole, CreatePersonError, NewPerson};
+pub use create::{BadRole, CreatePersonError, NewPerson, is_user_id};
 pub use factor::{Enrolment, FactorError};
 pub use join::{AcceptInviteError, Joined, Joining};
 pub use password::WeakPassword;
@@ -33,7 +33,7 @@ pub use signin::{Authenticated, CodeWanted, SignIn, SignInError};
 pub use user::folded;
 
 pub(crate) use browser::{BROWSER_SECRET, KeptSession};
-pub(crate) use create::{address, address_of, is_user_id, known_roles, sorted};
+pub(crate) use create::{address, address_of, known_roles, sorted};
 pub(crate) use pool::Passwords;
 pub(crate) use through::{BY_ACCOUNT, BY_PROVIDER, KnownThere, MayBeOutside, Through};
 pub(crate) use user::{BY_TEAM, NewOutsider, User};

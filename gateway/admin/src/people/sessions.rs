@@ -192,9 +192,9 @@ pub(super) async fn list(operations: &Operations, question: &Question) -> Result
         let known = operations.books().identity().key(last).await.map_err(failed)?;
         known.filter(|it| it.tenant == tenant).ok_or_else(|| Declined::Parameter("cursor".to_owned()))?;
     }
-    // A user sees their own; whoever looks after all of them, and a key, which is nobody's own, those of the tenant.
-    let user = operations.user_of(question).ok().map(|it| it.user);
-    let own = user.filter(|_| !caller.scopes.iter().any(|it| it == OF_OTHERS));
+    // A user sees their own, by a key of theirs too; whoever looks after all of them, and a key that is no user's, those of the
+    // tenant.
+    let own = operations.user_behind(question)?.filter(|_| !caller.scopes.iter().any(|it| it == OF_OTHERS));
     let page = Page { after, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
     let identity = operations.books().identity();
     let mut found = identity.sessions(&question.api()?, &tenant, own.as_deref(), &page).await.map_err(failed)?;

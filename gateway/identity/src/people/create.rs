@@ -173,7 +173,7 @@ impl Identity {
 }
 
 /// Whether it is of the form of the ids that are drawn here.
-pub(crate) fn is_user_id(text: &str) -> bool {
+pub fn is_user_id(text: &str) -> bool {
     text.strip_prefix("usr_").is_some_and(|it| it.len() == 16 && it.bytes().all(|it| it.is_ascii_alphanumeric()))
 }
 
