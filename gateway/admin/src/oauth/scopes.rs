@@ -4,6 +4,10 @@ use domain::Scope;
 
 use super::{Code, Fault};
 
+/// More is asked for than may be had.
+pub(super) const BEYOND: Fault =
+    Fault { code: Code::InvalidScope, told: "a scope goes beyond what may be granted here" };
+
 /// Reads a list; in whichever order, the same list.
 pub(super) fn read(text: &str) -> Result<Vec<Scope>, Fault> {
     let bad = |_| Fault::new(Code::InvalidScope, "a scope is not written as scopes are");
@@ -17,7 +21,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Scope>, Fault> {
 pub(super) fn among(asked: Option<&str>, most: &[Scope]) -> Result<Vec<Scope>, Fault> {
     let Some(asked) = asked.map(read).transpose()? else { return Ok(most.to_vec()) };
     let beyond = asked.iter().any(|it| !most.contains(it));
-    if beyond { Err(Fault::new(Code::InvalidScope, "a scope goes beyond what may be granted here")) } else { Ok(asked) }
+    if beyond { Err(BEYOND) } else { Ok(asked) }
 }
 
 pub(super) fn written(scopes: &[Scope]) -> String {

@@ -116,13 +116,16 @@ async fn for_refresh(act: &mut Act<'_>, form: &Form, client: &Client, key: Optio
     may(client, ClientGrant::RefreshToken)?;
     let text = form.required("refresh_token", "`refresh_token` is missing")?;
     let holder = Holder { client: Some(&client.id), key: key.as_deref() };
-    let refreshed = act.identity().refresh_for(text, holder, &client.api).await;
+    let asked = form.get("scope").map(scopes::read).transpose()?;
+    let refreshed = act.identity().refresh_for(text, holder, &client.api, asked.as_deref().unwrap_or_default()).await;
     // As above: reuse has ended the grant.
     act.books().come_into_force().await?;
     let refreshed = refreshed.map_err(|why| unrefreshed(&why))?;
     act.about = Some(refreshed.grant.id.clone());
     let standing = act.standing(&refreshed.grant.id)?;
-    let scopes = scopes::among(form.get("scope"), &standing.scopes)?;
+    // It was judged before the token turned; what the grant has lost in that moment is left out.
+    let mut scopes = asked.unwrap_or_else(|| standing.scopes.clone());
+    scopes.retain(|it| standing.scopes.contains(it));
     let made =
         act.mint(Wanted { standing, scopes, told: None, client: client.id.clone(), issuer: issuer(act), key }).await?;
     Ok(told(&made, Some(&refreshed.token)))
@@ -252,6 +255,7 @@ fn unrefreshed(why: &RefreshError) -> Turned {
             tracing::error!(%why, "a token could not be refreshed");
             Declined::Failed.into()
         }
+        RefreshError::Beyond => scopes::BEYOND.into(),
         RefreshError::Unknown
         | RefreshError::OtherClient
         | RefreshError::OtherKey

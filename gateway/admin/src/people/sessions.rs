@@ -115,7 +115,8 @@ pub(super) async fn renew(operations: &Operations, question: &Question) -> Resul
             | RefreshError::OtherClient
             | RefreshError::OtherKey
             | RefreshError::OtherApi
-            | RefreshError::Ended,
+            | RefreshError::Ended
+            | RefreshError::Beyond,
         ) => {
             return Err(Declined::Unproven);
         }

@@ -11,7 +11,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ApiName, Change, DeedClass, KeyId, KeyRecord, Timestamp};
+use domain::{ApiName, Change, DeedClass, KeyId, KeyRecord, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -135,6 +135,9 @@ pub enum RefreshError {
     /// Its time is over, or its grant was ended.
     #[error("it has ended")]
     Ended,
+    /// More was asked for than its grant may do. Nothing is used up by that.
+    #[error("more was asked for than its grant may do")]
+    Beyond,
     /// It was used before, and not just now. Its grant is ended with that.
     #[error("it was used before: its grant is ended")]
     Reused,
@@ -194,14 +197,20 @@ impl Identity {
 
     /// What a refresh token is good for, shown by this client to this API, if it is good.
     pub async fn refresh(&self, text: &str, client: Option<&str>, api: &ApiName) -> Result<Refreshed, RefreshError> {
-        self.refresh_for(text, Holder { client, key: None }, api).await
+        self.refresh_for(text, Holder { client, key: None }, api, &[]).await
     }
 
-    /// The same, shown by a client that has proven to hold a key, or has not.
-    pub async fn refresh_for(&self, text: &str, holder: Holder<'_>, api: &ApiName) -> Result<Refreshed, RefreshError> {
+    /// The same, shown by a client that has proven to hold a key, or has not, and asks for this much of what its grant may do.
+    pub async fn refresh_for(
+        &self,
+        text: &str,
+        holder: Holder<'_>,
+        api: &ApiName,
+        asked: &[Scope],
+    ) -> Result<Refreshed, RefreshError> {
         let shown = &Spelled::read(text).ok_or(RefreshError::Unknown)?;
         let now = self.clock.now().wall;
-        let turned = self.settle(|| Box::pin(self.turn(shown, (holder, api), now))).await?;
+        let turned = self.settle(|| Box::pin(self.turn(shown, (holder, api, asked), now))).await?;
         turned.ok_or(RefreshError::Reused)
     }
 
@@ -209,7 +218,7 @@ impl Identity {
     async fn turn(
         &self,
         shown: &Spelled<'_>,
-        (holder, api): (Holder<'_>, &ApiName),
+        (holder, api, asked): (Holder<'_>, &ApiName, &[Scope]),
         now: Timestamp,
     ) -> Result<Decision<Option<Refreshed>>, RefreshError> {
         let chain: Chain = self.find(shown.grant.as_str()).await?.ok_or(RefreshError::Unknown)?;
@@ -237,6 +246,10 @@ impl Identity {
             let deed =
                 self.deed(DeedClass::SessionEnd, "reuse").of(&grant.tenant).on(&grant.id).with("api", &grant.api);
             return Ok(Decision { changes: vec![end], deeds: vec![deed], outcome: None });
+        }
+        // Before it turns: whoever asks for too much is told so, and asks again with what they have.
+        if asked.iter().any(|it| !grant.scopes.contains(it)) {
+            return Err(RefreshError::Beyond);
         }
         let turned = if shown.place == chain.place { chain.turn(now) } else { None };
         let place = turned.as_ref().map_or(chain.place, |it| it.place);

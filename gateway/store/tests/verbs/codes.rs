@@ -246,7 +246,7 @@ async fn what_is_bound_to_a_key_is_of_no_use_without_it() {
     let redeemed = desk.redeem(Brought { key: Some("mine"), ..brought(&code) }, &client).await.unwrap();
     let refresh = redeemed.refresh.unwrap();
     let shown = async |key| {
-        desk.identity.refresh_for(refresh.reveal(), Holder { client: Some(&client.id), key }, &client.api).await
+        desk.identity.refresh_for(refresh.reveal(), Holder { client: Some(&client.id), key }, &client.api, &[]).await
     };
     for key in [None, Some("another")] {
         let refused = shown(key).await;
@@ -258,5 +258,28 @@ async fn what_is_bound_to_a_key_is_of_no_use_without_it() {
     let code = desk.code(&keeps).await;
     let redeemed = desk.redeem(Brought { key: Some("mine"), ..brought(&code) }, &keeps).await.unwrap();
     let holder = Holder { client: Some(&keeps.id), key: Some("another") };
-    assert!(desk.identity.refresh_for(redeemed.refresh.unwrap().reveal(), holder, &keeps.api).await.is_ok());
+    assert!(desk.identity.refresh_for(redeemed.refresh.unwrap().reveal(), holder, &keeps.api, &[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_asks_for_more_than_was_allowed_is_told_so_and_has_used_nothing_up() {
+    let desk = desk().await;
+    let client = desk.client(&app(ClientAuth::None)).await.client;
+    let code = desk.code(&client).await;
+    let redeemed = desk.redeem(brought(&code), &client).await.unwrap();
+    let first = redeemed.refresh.unwrap();
+    let ask = async |shown: &str, asked: &[&str]| {
+        let asked: Vec<_> = asked.iter().map(|it| it.parse().unwrap()).collect();
+        let holder = Holder { client: Some(&client.id), key: None };
+        desk.identity.refresh_for(shown, holder, &client.api, &asked).await
+    };
+    let beyond = ask(first.reveal(), &["openid", "data"]).await;
+    assert!(matches!(beyond, Err(RefreshError::Beyond)), "{beyond:?}");
+    desk.clock.advance(Duration::from_mins(1));
+    let second = ask(first.reveal(), &["openid"]).await.unwrap().token;
+    // Whoever shows one from before is a thief or was robbed, whatever they ask for.
+    desk.clock.advance(Duration::from_mins(1));
+    let stolen = ask(first.reveal(), &["data"]).await;
+    assert!(matches!(stolen, Err(RefreshError::Reused)), "{stolen:?}");
+    assert!(matches!(ask(second.reveal(), &[]).await, Err(RefreshError::Ended)));
 }
