@@ -162,3 +162,21 @@ fn a_page_of_another_site_answers_for_nobody_and_who_signs_in_anew_leaves_no_ses
     // Its own page answers all the same.
     assert!(back(&ann.answer(&page, "allow").expect(303))["code"].is_string());
 }
+
+#[test]
+fn who_signs_in_anew_is_asked_anew_and_no_answer_from_before_brings_a_dead_code() {
+    let world = World::start();
+    let (client, challenge) = (app(&world, "none"), challenge());
+    let mut ann = Browser::of(&world, "ann", &world.tenant("novastraxis"));
+    let login = ann.see(&format!("{AUTHORIZE}?{}", query(&request(&client, &challenge)))).expect(303);
+    let onward = ann.sign_in(&login);
+    let before = ann.see(&onward).expect(200);
+    // In another window of the same browser.
+    let _ = ann.sign_in(&login);
+    let told = ann.answer(&before, "allow").expect(400);
+    assert_eq!(told.header("location"), None);
+    assert!(told.text().contains("go back to the application"), "{told}");
+    assert_eq!(silently(&ann, &client), "consent_required", "nothing was allowed by that");
+    let code = text(&back(&ann.lets(&request(&client, &challenge))), "code");
+    let _ = redeem(&world, &client, &code).expect(200);
+}

@@ -141,7 +141,7 @@ fn ask(act: &Act<'_>, handle: &str, client: Option<&Client>) -> Result<Response,
 }
 
 async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
-    let (session, form, leave) = act.answered(ASKED, |it| &it.id).await?;
+    let (session, form, leave) = act.answered(ASKED).await?;
     if form.get("decision") == Some("everywhere") {
         let response = sign_out(act, leave).await?;
         // The last, so that what is left of this session is known until then.

@@ -32,7 +32,8 @@ struct Wish {
 pub(super) async fn ask(act: &Act<'_>, client: &Client, allowed: &Allowed, back: &Back) -> Result<Response, Turned> {
     let wish = Wish { allowed: allowed.clone(), state: back.state.clone() };
     let text = serde_json::to_string(&wish).map_err(|_| Declined::Failed)?;
-    let handle = act.identity().keep_waiting(ASKED, &allowed.user, &text, WAITS).await?;
+    let session = allowed.session.as_deref().ok_or(Declined::Failed)?;
+    let handle = act.identity().keep_waiting(ASKED, session, &text, WAITS).await?;
     let place = act.place(NativeVerb::Consent).ok_or(Declined::Failed)?;
     let person = act.identity().person(&allowed.user).await?;
     let name = person.as_ref().map_or("", |it| it.display.as_deref().unwrap_or(&it.name));
@@ -72,10 +73,7 @@ pub(in super::super) async fn decide(act: &mut Act<'_>) -> Result<Response, Turn
 }
 
 async fn answered(act: &mut Act<'_>) -> Result<Response, Turned> {
-    let (session, form, Wish { allowed, state }) = act.answered(ASKED, |it| &it.user).await?;
-    if session.tenant.is_some_and(|it| it != allowed.tenant) {
-        return Err(GONE.into());
-    }
+    let (_, form, Wish { allowed, state }) = act.answered(ASKED).await?;
     // It may have been suspended meanwhile, or be another's place by now.
     let client = known(act, &allowed.client).await?;
     if !client.leads_back_to(&allowed.redirect_uri) {
