@@ -29,10 +29,7 @@ pub(crate) use metadata::Metadata;
 pub(crate) use page::Stop;
 pub(crate) use start::Offer;
 
-/// The cookie that binds what was begun to this browser.
-const COOKIE: &str = "__Host-portcullis-login";
-
-/// How long somebody may take at the provider.
+/// How long somebody may take at the provider. The browser keeps for longer what this is bound to.
 const WAITS: Duration = Duration::from_mins(10);
 
 /// What is kept of somebody who was sent there.

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::operations::{Offered, Operations, Question};
 
 pub use cookies::SessionCookies;
-pub(crate) use cookies::cookie;
+pub(crate) use cookies::{kept_for_login, shown_at_login};
 pub(crate) use login::{BROWSER_COOKIE, browser_cookie, leads_on};
 pub(crate) use rights::{giving, named_roles, unkept, within};
 pub(crate) use users::LEAST;

@@ -25,7 +25,7 @@ const WAITS: Duration = Duration::from_mins(10);
 /// What it is kept as: what another site has posted, what a user is asked, and where they go once they are back.
 const POSTED: &str = "logout posted";
 const ASKED: &str = "logout asked";
-const GONE: &str = "logout elsewhere";
+const ELSEWHERE: &str = "logout elsewhere";
 
 /// Whose what belongs to nobody is.
 const ANYBODY: &str = "anybody";
@@ -51,7 +51,7 @@ pub(super) async fn answer(act: &mut Act<'_>) -> Result<Response, Turned> {
 pub(super) async fn done(act: &mut Act<'_>) -> Result<Response, Turned> {
     let form = Form::read(&act.question.query).unwrap_or_default();
     let text = match form.get("state") {
-        Some(handle) => act.identity().take_waiting(GONE, ANYBODY, handle).await?,
+        Some(handle) => act.identity().take_waiting(ELSEWHERE, ANYBODY, handle).await?,
         None => None,
     };
     let leave = text.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or(Leave(None));
@@ -182,7 +182,7 @@ async fn elsewhere(act: &Act<'_>, ended: &SignedOut, leave: &Leave) -> Result<Op
     let metadata = act.metadata(&provider).await.ok();
     let Some(place) = metadata.as_ref().and_then(|it| it.end_session.as_deref()) else { return Ok(None) };
     let text = serde_json::to_string(leave).map_err(|_| Declined::Failed)?;
-    let state = act.identity().keep_waiting(GONE, ANYBODY, &text, WAITS).await?;
+    let state = act.identity().keep_waiting(ELSEWHERE, ANYBODY, &text, WAITS).await?;
     let client = provider.client.as_str();
     let mut all = vec![("client_id", client), ("post_logout_redirect_uri", back), ("state", state.reveal())];
     let hint = ended.id_token.as_ref().map(identity::Shown::reveal).filter(|it| it.len() <= MAX_HINT);

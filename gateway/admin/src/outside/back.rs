@@ -7,12 +7,12 @@ use axum::response::Response;
 use domain::{Declined, DeedClass, Timestamp};
 use identity::{EnterError, OutsideUser, Provider, digest_of};
 
+use super::AWAY;
 use super::ask::Sent;
 use super::page::Stop;
-use super::start::{Away, is_secret};
-use super::{AWAY, COOKIE};
+use super::start::Away;
 use crate::oauth::{Act, Form, Turned, see};
-use crate::people::{BROWSER_COOKIE, browser_cookie};
+use crate::people::{BROWSER_COOKIE, browser_cookie, shown_at_login};
 
 /// How far the clock of a provider may be off.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -43,7 +43,7 @@ pub(super) async fn come(act: &mut Act<'_>) -> Result<Response, Turned> {
 
 /// Whoever was sent away with this state, from this browser. They come back once.
 async fn taken(act: &Act<'_>, form: &Form) -> Result<Option<Away>, Turned> {
-    let shown = authn::cookie(&act.question.headers, COOKIE).ok().flatten().filter(|it| is_secret(it));
+    let shown = shown_at_login(&act.question.headers);
     let (Some(secret), Some(state)) = (shown, form.get("state")) else { return Ok(None) };
     let Some(text) = act.identity().take_waiting(AWAY, &digest_of(secret), state).await? else { return Ok(None) };
     Ok(Some(serde_json::from_str(&text).map_err(|_| Declined::Failed)?))

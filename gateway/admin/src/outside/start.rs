@@ -1,6 +1,5 @@
 //! The way to a provider: who is offered it, and what is sent along.
 
-use axum::http::HeaderValue;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use domain::{Declined, NativeVerb, keyformat};
@@ -8,9 +7,9 @@ use identity::{Client, Provider, digest_of};
 use serde::{Deserialize, Serialize};
 
 use super::page::Stop;
-use super::{AWAY, COOKIE, Metadata, SECRET, WAITS};
+use super::{AWAY, Metadata, SECRET, WAITS};
 use crate::oauth::{Act, Form, PUSHED, REQUEST_URI, Turned, query, see};
-use crate::people::{cookie, leads_on};
+use crate::people::{kept_for_login, leads_on};
 
 /// Where one chooses how to sign in.
 pub(super) const LOGIN: &str = "/oauth/login";
@@ -113,10 +112,7 @@ async fn send(
         max_age,
         began: act.books().clock().now().wall.seconds(),
     };
-    // One that is there already is kept, so that several windows of one browser do not get in each other's way. It is no
-    // session, and nobody else can have set it.
-    let shown = authn::cookie(&act.question.headers, COOKIE).ok().flatten().filter(|it| is_secret(it));
-    let secret = shown.map_or_else(draw, str::to_owned);
+    let (secret, set) = kept_for_login(&act.question.headers, act.books().random())?;
     let state = act.keep(AWAY, &digest_of(&secret), &away, WAITS).await?;
     let (scope, way_back, challenge) = (provider.scopes.join(" "), act.way_back(provider)?, digest_of(&away.verifier));
     let mut all = vec![
@@ -137,11 +133,6 @@ async fn send(
     all.extend(asked.get("login_hint").filter(|it| provider.is_of(it)).map(|it| ("login_hint", it)));
     let mark = if metadata.authorization.contains('?') { '&' } else { '?' };
     let mut response = see(&format!("{}{mark}{}", metadata.authorization, query(&all)), None);
-    let set: HeaderValue = cookie(COOKIE, (&secret, WAITS), "/", "Lax")?;
     response.headers_mut().insert(SET_COOKIE, set);
     Ok(response)
-}
-
-pub(super) fn is_secret(text: &str) -> bool {
-    text.len() == SECRET && text.bytes().all(|it| it.is_ascii_alphanumeric())
 }

@@ -1,11 +1,20 @@
-//! The cookies of sessions, to the letter.
+//! The cookies of sessions, and of browsers in which nobody has signed in yet, to the letter.
 
 use std::time::Duration;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
+use domain::{Declined, Random, keyformat};
 use identity::TOKEN_LIFETIME;
 
-use domain::Declined;
+/// By what a browser is known before anybody has signed in with it: what was begun in one is of no use in another. It is no
+/// session, and its prefix keeps everybody else from setting it (RFC 6265bis).
+const LOGIN_COOKIE: &str = "__Host-portcullis-login";
+
+/// How long a browser keeps it after it was last on its way to sign in. Whatever is bound to it ends before.
+const LOGIN_LASTS: Duration = Duration::from_hours(1);
+
+/// How many digits it has: 256 bits.
+const LOGIN_DIGITS: usize = 43;
 
 /// In which cookies an API keeps its sessions, and whose pages may act by them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +46,23 @@ impl SessionCookies {
     }
 }
 
+/// What a browser shows that was on its way to sign in before.
+pub(crate) fn shown_at_login(headers: &HeaderMap) -> Option<&str> {
+    let shown = authn::cookie(headers, LOGIN_COOKIE).ok().flatten();
+    shown.filter(|it| it.len() == LOGIN_DIGITS && it.bytes().all(|it| it.is_ascii_alphanumeric()))
+}
+
+/// The same of a browser that is on its way now, and the line that has it keep that from now on. One that is there already
+/// stays, so that several windows do not get in each other's way.
+pub(crate) fn kept_for_login(headers: &HeaderMap, random: &dyn Random) -> Result<(String, HeaderValue), Declined> {
+    let shown = shown_at_login(headers).map(str::to_owned);
+    let value = shown.unwrap_or_else(|| keyformat::draw_id("", LOGIN_DIGITS, random));
+    let line = cookie(LOGIN_COOKIE, (&value, LOGIN_LASTS), "/", "Lax")?;
+    Ok((value, line))
+}
+
 /// One line of `Set-Cookie`. No `Domain`: then it goes to this very host and not to its siblings.
-pub(crate) fn cookie(
+pub(super) fn cookie(
     name: &str,
     (value, lasts): (&str, Duration),
     path: &str,
@@ -54,6 +78,29 @@ pub(crate) fn cookie(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Fixed(u8);
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn a_browser_on_its_way_to_sign_in_keeps_what_it_has_for_an_hour_more_and_nothing_odd() {
+        let shows = |it: &str| -> HeaderMap {
+            [(axum::http::header::COOKIE, format!("{LOGIN_COOKIE}={it}").parse().unwrap())].into_iter().collect()
+        };
+        let (drawn, line) = kept_for_login(&HeaderMap::new(), &Fixed(7)).unwrap();
+        let expected = format!("{LOGIN_COOKIE}={drawn}; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax");
+        assert_eq!((drawn.len(), line.to_str().unwrap()), (43, expected.as_str()));
+        assert_eq!(kept_for_login(&shows(&drawn), &Fixed(9)).unwrap(), (drawn.clone(), line));
+        for odd in ["", "x", &format!("{drawn}x"), &"-".repeat(43)] {
+            assert_eq!(shown_at_login(&shows(odd)), None, "{odd}");
+            assert_ne!(kept_for_login(&shows(odd), &Fixed(9)).unwrap().0, odd);
+        }
+    }
 
     #[test]
     fn cookies_are_written_to_the_letter() {

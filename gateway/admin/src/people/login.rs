@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{Declined, NativeVerb};
 use identity::{Authenticated, BeginBrowserSessionError, SignIn, SignInError};
 
-use super::cookies::cookie;
+use super::cookies::{cookie, kept_for_login};
 use super::sessions::prove;
 use super::{failed, guesser, passkeys};
 use crate::asked::Asked;
@@ -57,12 +57,13 @@ pub(super) async fn page(operations: &Operations, question: &Question) -> Result
         let place = HeaderValue::try_from(chosen.place.as_str()).map_err(|_| Declined::Failed)?;
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response());
     }
-    let (before, set) = passkeys::before(operations, question)?;
+    let (before, set) = kept_for_login(&question.headers, operations.books().random())?;
     let issuer = operations.offered(question)?.issuer;
     let forms = password_form(&onward, "", None).then(&passkeys::form(operations, &issuer, &onward, &before));
     let forms = forms.then(&elsewhere(offer.as_ref())).then(&looked_after(operations, question)?);
-    let page = page_of(forms).with_script(passkeys::SIGN_IN).answer(StatusCode::OK);
-    Ok(passkeys::keeping(page, set))
+    let mut page = page_of(forms).with_script(passkeys::SIGN_IN).answer(StatusCode::OK);
+    page.headers_mut().insert(SET_COOKIE, set);
+    Ok(page)
 }
 
 /// How else one may sign in to go on there.

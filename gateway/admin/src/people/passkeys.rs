@@ -3,31 +3,21 @@
 //! An authenticator is asked by a script, and nothing else is: who has none running signs in with a password. The scripts
 //! read what is written into the form beside them, and know nothing else.
 
-use std::time::Duration;
-
-use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::{Declined, keyformat};
+use domain::Declined;
 use identity::{
     Authenticated, BrowserSession, Ceremony, NewPasskey, Party, RegisterPasskeyError, RemovePasskeyError, ShownPasskey,
     SignInError,
 };
 
-use super::cookies::cookie;
+use super::cookies::shown_at_login;
 use super::login::BROWSER_COOKIE;
 use super::{failed, guesser, is_fresh, refused};
 use crate::asked::Asked;
 use crate::html::{Field, Markup, Page};
 use crate::operations::{Operations, Question};
-
-/// By what a browser is known before anybody has signed in with it, for what an authenticator signs to be of no use in
-/// another.
-const BEFORE_COOKIE: &str = "__Host-portcullis-login";
-
-/// How long the browser keeps it, and how many digits it has: 256 bits.
-const LASTS: Duration = Duration::from_hours(1);
-const SECRET: usize = 43;
 
 /// Where people look after theirs.
 const PLACE: &str = "/oauth/passkeys";
@@ -69,21 +59,6 @@ const ELSEWHERE: &str = "You have signed in with the provider of one account. A 
 look after passkeys who have signed in here itself.";
 const NAMELESS: &str = "Give the passkey a name that you will know it by.";
 
-/// The browser before anybody has signed in with it: what it shows, and what it is to keep where it shows nothing.
-pub(super) fn before(operations: &Operations, question: &Question) -> Result<(String, Option<HeaderValue>), Declined> {
-    if let Some(shown) = shown_before(question) {
-        return Ok((shown.to_owned(), None));
-    }
-    let drawn = keyformat::draw_id("", SECRET, operations.books().random());
-    let set = cookie(BEFORE_COOKIE, (&drawn, LASTS), "/", "Lax")?;
-    Ok((drawn, Some(set)))
-}
-
-fn shown_before(question: &Question) -> Option<&str> {
-    let shown = authn::cookie(&question.headers, BEFORE_COOKIE).ok().flatten();
-    shown.filter(|it| it.len() == SECRET && it.bytes().all(|it| it.is_ascii_alphanumeric()))
-}
-
 /// The part of the login page by which somebody signs in with a passkey.
 pub(super) fn form(operations: &Operations, issuer: &str, onward: &str, before: &str) -> Markup {
     let challenge = operations.books().identity().passkey_challenge(Ceremony::SignIn, before);
@@ -103,7 +78,7 @@ pub(super) async fn prove(
 ) -> Result<Authenticated, Declined> {
     let guesser = guesser(question.introduction.source);
     operations.heed_tries(&guesser)?;
-    let before = shown_before(question).ok_or(Declined::Unproven)?;
+    let before = shown_at_login(&question.headers).ok_or(Declined::Unproven)?;
     let text = |name: &str| form.text(name).unwrap_or_default();
     let (credential, client_data) = (text("credential"), text("client_data"));
     let (authenticator_data, signature) = (text("authenticator_data"), text("signature"));
@@ -242,10 +217,4 @@ pub(super) async fn change(operations: &Operations, question: &Question) -> Resu
     };
     let page = page_of(operations, question, (user, shown), Some(fault)).await?;
     Ok(super::login::refused_page(page, &Declined::Unproven))
-}
-
-/// Puts what a browser is to keep beside a page.
-pub(super) fn keeping(mut response: Response, set: Option<HeaderValue>) -> Response {
-    response.headers_mut().extend(set.map(|it| (SET_COOKIE, it)));
-    response
 }
