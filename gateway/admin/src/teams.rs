@@ -122,8 +122,7 @@ async fn members(operations: &Operations, question: &Question) -> Result<Respons
 
 async fn remove(operations: &Operations, question: &Question) -> Result<Response, Declined> {
     let (team, user) = (theirs(operations, question).await?, question.named("user_id")?);
-    let over = Over::Member { team: team.id.clone(), user: user.to_owned() };
-    let identity = within(operations, question, over, &[]).await?;
+    let identity = within(operations, question, Over::User(user.to_owned()), &[]).await?;
     let terms = operations.books().terms();
     identity.remove_member(&team.id, user, &terms).await.map_err(declined)?;
     operations.books().come_into_force().await?;

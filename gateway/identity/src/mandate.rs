@@ -45,13 +45,6 @@ pub enum Over {
     Team(String),
     /// What a team makes of whoever joins it.
     Joining(String),
-    /// What a team and their own invite make one of its members.
-    Member {
-        /// The team.
-        team: String,
-        /// The user.
-        user: String,
-    },
     /// What an invite to a team would make of whoever accepts it.
     Invite {
         /// The team.
@@ -112,7 +105,6 @@ impl Identity {
             Over::User(user) => self.roles_now(user, tenant).await?,
             Over::Team(team) => self.roles_by(team).await?,
             Over::Joining(team) => self.team(team).await?.map(|it| it.roles).unwrap_or_default(),
-            Over::Member { team, user } => self.roles_as(team, user).await?,
             Over::Invite { team, invite } => self.roles_invited(team, invite).await?,
         };
         roles.extend_from_slice(&mandate.roles);
@@ -143,12 +135,6 @@ impl Identity {
         let held = self.keys_of(&account.id).await?.into_iter().chain(self.grants_of(&account.id).await?);
         scopes.extend(held.filter(|it| it.revoked.is_none()).flat_map(|it| it.scopes));
         Ok(scopes)
-    }
-
-    async fn roles_as(&self, team: &str, user: &str) -> Result<Vec<RoleName>, StoreFault> {
-        let Some(team) = self.team(team).await? else { return Ok(Vec::new()) };
-        let place = self.find::<User>(user).await?.and_then(|mut it| it.teams.remove(&team.id));
-        Ok(place.into_iter().map(|it| it.role).chain(team.roles).collect())
     }
 
     async fn roles_invited(&self, team: &str, invite: &str) -> Result<Vec<RoleName>, StoreFault> {

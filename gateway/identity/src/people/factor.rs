@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Change, DeedClass, KeyId, Timestamp};
+use domain::{Change, Deed, DeedClass, KeyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -22,9 +22,11 @@ use crate::{Identity, Shown};
 /// What the secret is sealed as.
 const SEALED_AS: &str = "second factor";
 
-/// How many wrong codes are heard, and within how long.
+/// How many wrong codes are heard, and within how long: twice as long after each so many more in a row, up to a day, because
+/// whoever guesses has the password or a session, and all the time there is.
 const TRIES: usize = 5;
 const WITHIN: Duration = Duration::from_mins(5);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// How many recovery codes there are, of how many digits of 5 bits.
 const RECOVERY: usize = 10;
@@ -41,6 +43,9 @@ pub(crate) struct Factor {
     recovery: Vec<String>,
     /// When wrong codes were shown of late.
     wrong: Vec<Timestamp>,
+    /// How many were since the last good one.
+    #[serde(default)]
+    in_a_row: u32,
 }
 
 impl Factor {
@@ -54,8 +59,8 @@ impl Factor {
 pub(super) enum Judged {
     /// It is good, and was taken.
     Good,
-    /// It is not.
-    Wrong,
+    /// It is not. The last that is heard for a while is entered.
+    Wrong(Option<Deed>),
     /// Too many were wrong of late: none is judged for so long.
     TooOften(Duration),
 }
@@ -110,8 +115,13 @@ impl Identity {
                     return Err(FactorError::Already);
                 }
                 let name = was.name.clone();
-                let factor =
-                    Factor { sealed: sealed.clone(), last_step: None, recovery: Vec::new(), wrong: Vec::new() };
+                let factor = Factor {
+                    sealed: sealed.clone(),
+                    last_step: None,
+                    recovery: Vec::new(),
+                    wrong: Vec::new(),
+                    in_a_row: 0,
+                };
                 let changes = vec![User { enrolling: Some(factor), ..was }.kept()?];
                 let deeds = vec![self.deed(DeedClass::Identity, "enrol_factor").on(user)];
                 Ok(Decision { changes, deeds, outcome: name })
@@ -148,16 +158,15 @@ impl Identity {
                 }
                 let mut was = self.known_user(user).await?;
                 let mut factor = was.enrolling.take().ok_or(FactorError::Missing)?;
-                let judged = self.judge(&mut factor, user, code, now)?;
+                let mut judged = self.judge(&mut factor, user, code, now)?;
                 if let Judged::Good = judged {
                     let secret = self.vault.unseal(SEALED_AS, user, &factor.sealed).map_err(unsealed)?;
                     factor.recovery = drawn.iter().map(|it| recovery_mark(it, &secret)).collect();
-                    factor.wrong.clear();
                     was.factor = Some(factor);
                 } else {
                     was.enrolling = Some(factor);
                 }
-                let (mut changes, mut deeds) = (Vec::new(), Vec::new());
+                let (mut changes, mut deeds) = (Vec::new(), judged.take_deed());
                 if let Judged::Good = judged {
                     (changes, deeds) = self.end_all(user, None).await?;
                     deeds.insert(0, self.deed(DeedClass::Identity, "confirm_factor").on(user));
@@ -199,10 +208,11 @@ impl Identity {
                 let mut was = self.known_user(user).await?;
                 let Some(code) = code else { return self.forget_factors(was).await };
                 let mut factor = was.factor.take().ok_or(FactorError::Missing)?;
-                let judged = self.judge(&mut factor, user, code, now)?;
+                let mut judged = self.judge(&mut factor, user, code, now)?;
                 let good = matches!(judged, Judged::Good);
                 was.factor = if good { None } else { Some(factor) };
-                let deeds = if good { vec![self.deed(DeedClass::Identity, action).on(user)] } else { Vec::new() };
+                let done = || vec![self.deed(DeedClass::Identity, action).on(user)];
+                let deeds = if good { done() } else { judged.take_deed() };
                 Ok(Decision { changes: vec![was.kept()?], deeds, outcome: judged })
             })
         });
@@ -230,27 +240,33 @@ impl Identity {
         code: &str,
         now: Timestamp,
     ) -> Result<Judged, StoreFault> {
-        factor.wrong.retain(|it| now < *it + WITHIN);
+        let within = factor.within();
+        factor.wrong.retain(|it| now < *it + within);
         if TRIES <= factor.wrong.len() {
             let oldest = factor.wrong.iter().min().copied().unwrap_or(now);
-            return Ok(Judged::TooOften((oldest + WITHIN).since(now)));
+            return Ok(Judged::TooOften((oldest + within).since(now)));
         }
         let secret = self.vault.unseal(SEALED_AS, user, &factor.sealed).map_err(unsealed)?;
         let plain: String =
             code.chars().filter(|it| !matches!(it, ' ' | '-')).map(|it| it.to_ascii_uppercase()).collect();
         if let Some(step) = totp::step_of(&plain, &secret, factor.last_step, now) {
             factor.last_step = Some(step);
-            factor.wrong.clear();
+            factor.forgive();
             return Ok(Judged::Good);
         }
         let mark = recovery_mark(&plain, &secret);
         if let Some(at) = factor.recovery.iter().position(|it| *it == mark) {
             factor.recovery.remove(at);
-            factor.wrong.clear();
+            factor.forgive();
             return Ok(Judged::Good);
         }
         factor.wrong.push(now);
-        Ok(Judged::Wrong)
+        factor.in_a_row = factor.in_a_row.saturating_add(1);
+        let held = || {
+            let deed = self.deed(DeedClass::Lockout, "hold_codes").on(user).with("failures", factor.in_a_row);
+            deed.with("until", now + factor.within())
+        };
+        Ok(Judged::Wrong((TRIES <= factor.wrong.len()).then(held)))
     }
 
     async fn known_user(&self, user: &str) -> Result<User, FactorError> {
@@ -264,11 +280,30 @@ impl Identity {
     }
 }
 
+impl Factor {
+    /// How long wrong codes are held against it.
+    fn within(&self) -> Duration {
+        let more = usize::try_from(self.in_a_row).unwrap_or(usize::MAX) / TRIES;
+        let doubled = u32::try_from(more.saturating_sub(1)).unwrap_or(u32::MAX);
+        WITHIN.saturating_mul(2_u32.saturating_pow(doubled)).min(LONGEST)
+    }
+
+    fn forgive(&mut self) {
+        self.wrong.clear();
+        self.in_a_row = 0;
+    }
+}
+
 impl Judged {
+    /// What is to be entered of it.
+    pub(super) fn take_deed(&mut self) -> Vec<Deed> {
+        if let Self::Wrong(deed) = self { deed.take().into_iter().collect() } else { Vec::new() }
+    }
+
     fn held(self) -> Result<(), FactorError> {
         match self {
             Self::Good => Ok(()),
-            Self::Wrong => Err(FactorError::Wrong),
+            Self::Wrong(_) => Err(FactorError::Wrong),
             Self::TooOften(wait) => Err(FactorError::TooOften(wait)),
         }
     }

@@ -217,14 +217,15 @@ impl Identity {
 
     fn judge_second(&self, mut user: User, code: &str, claim: &Claim<'_>) -> Result<Decision<Verdict>, StoreFault> {
         let Some(mut factor) = user.factor.take() else { return self.fail(user, claim.now) };
-        let judged = self.judge(&mut factor, &user.id, code, claim.now)?;
+        let mut judged = self.judge(&mut factor, &user.id, code, claim.now)?;
+        let deeds = judged.take_deed();
         let user = User { factor: Some(factor), ..user };
         let outcome = match judged {
             Judged::Good => return self.let_in(user, &["pwd", "otp", "mfa"], claim),
-            Judged::Wrong => Verdict::Wrong,
+            Judged::Wrong(_) => Verdict::Wrong,
             Judged::TooOften(wait) => Verdict::TooOften(wait),
         };
-        Ok(Decision { changes: vec![user.kept()?], deeds: Vec::new(), outcome })
+        Ok(Decision { changes: vec![user.kept()?], deeds, outcome })
     }
 
     fn let_in(&self, user: User, methods: &[&str], claim: &Claim<'_>) -> Result<Decision<Verdict>, StoreFault> {

@@ -1,12 +1,12 @@
-//! Guessing passwords, and that nobody is shut out for good by it.
+//! Guessing passwords and codes: how often it is heard, and that nobody is shut out for good by it.
 
 use std::time::Duration;
 
 use domain::DeedClass;
 use identity::{ChangePersonError, PeopleSettings, SignIn, SignInError};
 
-use crate::desk::desk;
-use crate::people::PASSWORD;
+use crate::desk::{DAY, desk};
+use crate::people::{PASSWORD, code};
 
 #[tokio::test]
 async fn where_nobody_is_locked_out_a_stranger_who_guesses_for_days_shuts_nobody_out() {
@@ -55,4 +55,45 @@ async fn a_password_that_is_guessed_in_a_session_counts_as_at_the_sign_in() {
     assert!(matches!(told, Err(ChangePersonError::Wrong)), "{told:?}");
     desk.clock.advance(Duration::from_mins(30));
     desk.identity.prove_password(&ann.id, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn five_wrong_codes_in_five_minutes_are_heard_and_no_more() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    let (secret, _) = desk.enrolled(&ann.id).await;
+    for _ in 0..5 {
+        let told = desk.identity.sign_in("ann", PASSWORD, Some("000000")).await;
+        assert!(matches!(told, Err(SignInError::Wrong)), "{told:?}");
+    }
+    let told = desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await;
+    assert!(matches!(told, Err(SignInError::TooOften(it)) if it == Duration::from_mins(5)), "{told:?}");
+    desk.clock.advance(Duration::from_mins(5));
+    assert!(desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_has_the_password_and_guesses_codes_for_a_month_is_heard_a_few_times_a_day() {
+    let desk = desk().await;
+    let ann = desk.person("ann").await;
+    let (secret, _) = desk.enrolled(&ann.id).await;
+    let (begun, mut guesses) = (desk.now(), 0);
+    while desk.now() < begun + DAY * 30 {
+        match desk.identity.sign_in("ann", PASSWORD, Some("000000")).await {
+            Err(SignInError::Wrong) => guesses += 1,
+            Err(SignInError::TooOften(wait)) => desk.clock.advance(wait),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((100..250).contains(&guesses), "{guesses}");
+    let held = desk.deeds_of(DeedClass::Lockout).await;
+    assert!(held.len() >= 20 && held.iter().all(|it| it.action == "hold_codes"), "{held:?}");
+    // Whose it is signs in once a code is heard, and then it is as it was before.
+    desk.clock.advance(DAY);
+    assert!(desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await.is_ok());
+    for _ in 0..5 {
+        let _ = desk.identity.sign_in("ann", PASSWORD, Some("000000")).await;
+    }
+    let told = desk.identity.sign_in("ann", PASSWORD, Some("000000")).await;
+    assert!(matches!(told, Err(SignInError::TooOften(it)) if it == Duration::from_mins(5)), "{told:?}");
 }

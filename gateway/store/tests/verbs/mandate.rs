@@ -159,7 +159,7 @@ async fn who_is_taken_out_of_a_team_or_not_let_in_has_what_the_team_gives_by_the
     let raised = desk.member(&team, "max@example.com", "owner").await;
     let invite = desk.invite(&team, "eve@example.com", "viewer").await.unwrap().invite;
     let higher = desk.invite(&team, "joe@example.com", "owner").await.unwrap().invite;
-    let within = |user: &str| Over::Member { team: team.id.clone(), user: user.to_owned() };
+    let within = |user: &str| Over::User(user.to_owned());
     let invited = |it: &str| Over::Invite { team: team.id.clone(), invite: it.to_owned() };
     for over in [within(&raised.id), invited(&higher.id)] {
         assert!(!desk.holds(&desk.mandate("ann", over.clone(), &[]).await).await, "{over:?}");

@@ -232,21 +232,6 @@ async fn while_an_account_is_locked_the_right_password_looks_like_any_other() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_in_five_minutes_are_heard_and_no_more() {
-    let desk = desk().await;
-    let ann = desk.person("ann").await;
-    let (secret, _) = desk.enrolled(&ann.id).await;
-    for _ in 0..5 {
-        let told = desk.identity.sign_in("ann", PASSWORD, Some("000000")).await;
-        assert!(matches!(told, Err(SignInError::Wrong)), "{told:?}");
-    }
-    let told = desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await;
-    assert!(matches!(told, Err(SignInError::TooOften(it)) if it == Duration::from_mins(5)), "{told:?}");
-    desk.clock.advance(Duration::from_mins(5));
-    assert!(desk.identity.sign_in("ann", PASSWORD, Some(&code(&secret, desk.now()))).await.is_ok());
-}
-
-#[tokio::test]
 async fn a_recovery_code_is_good_once_and_none_is_kept() {
     let desk = desk().await;
     let ann = desk.person("ann").await;
