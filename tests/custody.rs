@@ -254,6 +254,16 @@ fn put_back(copy: &Path, at: &Path) {
     }
 }
 
+/// Leaves at the end of the newest write-ahead file what a crash leaves there. Says how many bytes that is.
+fn torn(files: &Path) -> usize {
+    let all = fs::read_dir(files).expect("a folder").map(|it| it.expect("a file").path());
+    let newest = all.filter(|it| it.extension().is_some_and(|it| it == "wal")).max().expect("a file");
+    let half = b"half an entry";
+    let mut file = fs::OpenOptions::new().append(true).open(newest).expect("the file");
+    std::io::Write::write_all(&mut file, half).expect("an end");
+    half.len()
+}
+
 /// What a key is answered.
 fn listed(world: &World, key: &Key) -> u16 {
     world.ask(&Request::get(NSX, "/v2/compute/instances").bearer(&key.text)).status
@@ -317,6 +327,9 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
     assert!(world.gateway.stop().success());
 
     put_back(&older, &data);
+    // What a start has found of the log that is refused after that, the next one says.
+    let torn = torn(&data.join("audit/wal"));
+    refused(&world, older_words);
     let accepted = world.gateway.command(&["audit", "accept-database", "--output", "json"]);
     let told: Value = serde_json::from_str(&accepted.out).expect("what is missing");
     let revoked = told["missing"].as_array().expect("a list").iter().any(|it| it["key"] == key.id.as_str());
@@ -328,6 +341,8 @@ fn a_database_that_is_older_than_the_log_is_not_gone_on_with_until_somebody_mean
     world.gateway.start_again();
     world.gateway.catch_up();
     assert_eq!(listed(&world, &key), 401);
+    let start = controls(&world, "start").pop().expect("an entry");
+    assert_eq!((&start["torn"], &start["before"]), (&torn.into(), &"stop".into()), "{start:#}");
     let entered = until("the entry", SOON, || controls(&world, "accept_database").pop());
     assert!(entered["facts"]["last"].is_string() && entered["actor"].is_string(), "{entered:#}");
     assert_eq!((controls(&world, "gap").len(), faults(&world)), (0, Vec::new()));

@@ -50,6 +50,7 @@ mod tag;
 mod tail;
 mod thin;
 pub mod tree;
+mod unsaid;
 mod verify;
 mod wal;
 mod watch;
@@ -69,7 +70,7 @@ pub use export::{
 pub use hold::{BadHoldName, Hold, HoldName, holds, place_hold, release_hold};
 pub use inflight::{InFlight, Place, UnderWay};
 pub use lifetime::{LEAP, Lifetime, clock_at_start, written_last};
-pub use log::{Custody, Horizon, Log, Lost, OnHold, OpenError, Unwritable, is_being_written};
+pub use log::{Custody, Horizon, Log, Lost, OnHold, OpenError, Unwritable};
 pub use notice::{Author, Before, CLASSES, Notice};
 pub use prove::{
     Proven, Refuted, Unproven, is_of_growth, newest, prove_entry, prove_growth, prove_growth_to, verify_entry,
@@ -90,4 +91,4 @@ pub use succession::Keys;
 pub use tail::Tail;
 pub use thin::thin;
 pub use verify::{Broken, CLOCKS, Grounds, PrunedPart, Verdict, Verified, verify};
-pub use watch::Home;
+pub use watch::{Home, is_being_written};

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::note::Signer;
 use crate::recover::{Recovered, Unrecoverable, recover};
 use crate::shared::Shared;
+use crate::unsaid::Unsaid;
 use crate::watch::{Home, Locks};
 use crate::writer::{Held, Writer};
 use crate::{AuditSettings, Author, Entry, InFlight, Notice, Place, SubjectKey, Subjects, UnderWay, disk};
@@ -82,8 +83,9 @@ pub struct Log {
     folder: PathBuf,
     writer: Mutex<Option<JoinHandle<u64>>>,
     home: Home,
-    /// Where it is left how many entries were lost at the end.
-    last_word: Option<PathBuf>,
+    unsaid: Unsaid,
+    /// The last of the entries that say what is unsaid, by its number in this run; 0 where nothing says it, or it is forgotten.
+    begun: AtomicU64,
 }
 
 /// The log could not be written before its end.
@@ -105,7 +107,7 @@ impl Log {
         disk::make_folder_durably(folder).map_err(failed)?;
         let locks = Locks::take(folder).map_err(failed)?.ok_or_else(|| OpenError::Taken(folder.to_owned()))?;
         let home = Home::of(folder).map_err(failed)?;
-        let last_word = anchor.as_ref().map(|it| it.with_extension("unwritten"));
+        let unsaid = Unsaid::beside(anchor.as_deref());
         let held = Held::over(folder, locks, settings.reserve_bytes).map_err(failed)?;
         let key = format!("{}\n", signer.verifier());
         let unrecoverable = |cause| OpenError::Unrecoverable { path: folder.to_owned(), cause };
@@ -116,7 +118,7 @@ impl Log {
         let (in_flight, lost) =
             InFlight::open(folder, patience, tags).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;
-        recovered.unwritten = last_word.as_deref().and_then(self::last_word).unwrap_or_default();
+        recovered.unwritten = unsaid.lost();
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;
         let shared = Arc::new(Shared::new(settings, author, in_flight, subjects));
         let (told, durable) = watch::channel(0);
@@ -126,7 +128,8 @@ impl Log {
         let writer = Writer::new(Arc::clone(&shared), sequencer, clock, told, held);
         let writer = thread("audit").spawn(move || writer.run()).map_err(failed)?;
         let (before, folder) = (recovered.next, folder.to_owned());
-        Ok((Self { shared, before, durable, folder, writer: Mutex::new(Some(writer)), home, last_word }, recovered))
+        let (writer, begun) = (Mutex::new(Some(writer)), AtomicU64::default());
+        Ok((Self { shared, before, durable, folder, writer, home, unsaid, begun }, recovered))
     }
 
     /// Hands one entry over, and gives its number among those of this run, from 1. Never blocks and never drops;
@@ -138,6 +141,13 @@ impl Log {
     /// Hands over an entry about something else than a request, as [`Log::append`] does.
     pub fn note(&self, notice: &Notice) -> u64 {
         self.shared.note(notice)
+    }
+
+    /// Hands over the entries with which a run begins, which say what runs and starts before have left unsaid. Until they are
+    /// on the disk each start says it.
+    pub fn begin(&self, notices: &[Notice]) {
+        let number = notices.iter().map(|it| self.note(it)).last();
+        self.begun.store(number.unwrap_or_default(), Ordering::Release);
     }
 
     /// The keys of those whom entries speak of.
@@ -294,32 +304,33 @@ impl Log {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A writer that panicked has not said how many: what it did not make certain is lost.
         let lost = writer.map(|it| it.join().unwrap_or_else(|_| self.appended().saturating_sub(self.durable())));
+        self.forget_unsaid();
         self.shared.stall.end();
         // What was handed over and not taken is counted once: whoever closes it again hears of what came since.
         let since = std::mem::take(&mut self.shared.pending().ends).len() as u64;
         match lost.unwrap_or(since) {
             0 => Ok(()),
             lost => {
-                self.leave_word(lost);
+                self.unsaid.lose(lost);
                 Err(Lost(lost))
             }
         }
     }
 
-    /// Says beside the anchor how many entries were lost, for the next start to enter. The folder of the log is what could
-    /// not be written.
-    fn leave_word(&self, lost: u64) {
-        let Some(word) = &self.last_word else { return };
-        let before = last_word(word).unwrap_or_default();
-        if let Err(cause) = disk::put_durably(word, format!("{}\n", before.saturating_add(lost)).as_bytes()) {
-            tracing::error!(%cause, "the next start will not know how many entries were lost");
+    /// Waits, for as long as the settings say, until what [`Log::begin`] was given is on the disk, and forgets what was unsaid;
+    /// else the end does.
+    pub async fn forget_said(&self) {
+        let begun = self.begun.load(Ordering::Acquire);
+        if self.durable_up_to(begun).await.is_ok() {
+            self.forget_unsaid();
         }
     }
 
-    /// Forgets how many entries a run before has lost, once what was entered of it is on the disk.
-    pub fn forget_unwritten(&self) {
-        if let Some(word) = &self.last_word {
-            let _ = std::fs::remove_file(word);
+    /// Once, because what this run leaves comes after it.
+    fn forget_unsaid(&self) {
+        let begun = self.begun.load(Ordering::Acquire);
+        if (1..=self.durable()).contains(&begun) && self.begun.swap(0, Ordering::AcqRel) == begun {
+            self.unsaid.forget();
         }
     }
 
@@ -369,17 +380,6 @@ impl Horizon {
             std::future::pending::<()>().await;
         }
     }
-}
-
-/// Whether some process writes this log now. One that died does not: its lock went with it.
-pub fn is_being_written(log: &Path) -> io::Result<bool> {
-    // The folder too, because somebody may have taken the file away.
-    Ok(disk::is_held(log)? || disk::is_held(&log.join("LOCK"))?)
-}
-
-/// How many entries a run before has lost at its end, as it said.
-fn last_word(path: &Path) -> Option<u64> {
-    String::from_utf8(disk::read(path).ok()??).ok()?.trim_end().parse().ok()
 }
 
 async fn reached(mut count: watch::Receiver<u64>, number: u64, patience: Duration) -> Result<(), Unwritable> {

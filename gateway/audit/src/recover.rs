@@ -17,10 +17,11 @@ use crate::notice::{Before, CONTROL, STOP};
 use crate::sequencer::Sequencer;
 use crate::tag::Tags;
 use crate::tree::{FULL, Hash, Levels, Tile, bundle_path};
+use crate::unsaid::{Findings, Unsaid};
 use crate::wal::{self, Frames, Wal};
 use crate::{UnderWay, disk, sequencer};
 
-/// What was found at the end of an existing log.
+/// What was found at the end of an existing log; what starts have found before and no entry says yet is among it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The number of the next entry.
@@ -38,6 +39,8 @@ pub struct Recovered {
     pub lost: Vec<UnderWay>,
     /// How many entries it could not write before its end, as far as it could say so.
     pub unwritten: u64,
+    /// Nothing outside of it said how much of it was signed for.
+    pub unanchored: bool,
     /// Tiles that were damaged, and were made anew from what is beneath them.
     pub mended: Vec<String>,
 }
@@ -140,12 +143,14 @@ fn go_on_beneath(log: &Path, by: (Signer, Option<PathBuf>)) -> Option<(Sequencer
         Ok(anew)
     })
     .ok()?;
+    let mended = others.iter().map(|(name, _)| name.clone()).collect();
+    let found = Findings { mended, ..Findings::default() };
+    recovered.mended = Unsaid::beside(sequencer.anchor()).find(found).mended;
     for (name, bytes) in others {
         if let Err(cause) = disk::put_within(log, &log.join(&name), &bytes) {
             tracing::error!(%cause, name, "a damaged tile cannot be made anew");
-            continue;
+            recovered.mended.retain(|it| *it != name);
         }
-        recovered.mended.push(name);
     }
     Some((sequencer, recovered))
 }
@@ -183,20 +188,23 @@ fn go_on(
         read.file(file, at + 1 == files.len(), &mut sequencer)?;
     }
     let Reading { stated, same, torn, beyond, inserted, stopped, last, amiss } = read;
-    let found = sequencer.size();
+    let next = sequencer.size();
+    let unanchored = stated.is_some() && sequencer.anchor().is_some_and(|it| !it.exists());
     if let Some(stated) = stated.filter(|_| !same) {
-        return Err(Unrecoverable::Short { stated: stated.size, found });
+        return Err(Unrecoverable::Short { stated: stated.size, found: next });
     }
+    let found = Findings { torn, beyond, inserted, unanchored, mended: Vec::new() };
+    let Findings { torn: all_torn, beyond, inserted, unanchored, mended } =
+        Unsaid::beside(sequencer.anchor()).find(found);
     amiss.into_iter().try_for_each(|it| it.put_in_order(log)).map_err(failed(&wal::folder(log)))?;
     sequencer.renew(&last, torn).map_err(failed(&wal::folder(log)))?;
     // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.
     sequencer.write_again();
     sequencer.settle().map_err(failed(log))?;
-    let before = Before::of(found, stopped.is_some());
-    Ok((
-        sequencer,
-        Recovered { next: found, torn, beyond, inserted, before, lost: Vec::new(), unwritten: 0, mended: Vec::new() },
-    ))
+    let (before, lost) = (Before::of(next, stopped.is_some()), Vec::new());
+    let recovered =
+        Recovered { next, torn: all_torn, beyond, inserted, before, lost, unwritten: 0, unanchored, mended };
+    Ok((sequencer, recovered))
 }
 
 /// What write-ahead files say, as they are read one after another.

@@ -110,6 +110,12 @@ impl Locks {
     }
 }
 
+/// Whether some process writes this log now. One that died does not: its lock went with it.
+pub fn is_being_written(log: &Path) -> io::Result<bool> {
+    // The folder too, because somebody may have taken the file away.
+    Ok(disk::is_held(log)? || disk::is_held(&log.join("LOCK"))?)
+}
+
 /// The folder of a log and its lock, and what was last found amiss.
 #[derive(Debug)]
 pub(crate) struct Vigil {

@@ -15,10 +15,7 @@ impl Office {
     /// Enters what is due until told to stop, and steps of the clock.
     pub(super) async fn keep_diary(&self, mut stopped: watch::Receiver<bool>) {
         let audit = &self.settings.audit;
-        // The first entry of this run says how many the run before has lost.
-        if self.gateway.log.durable_up_to(1).await.is_ok() {
-            self.gateway.log.forget_unwritten();
-        }
+        self.gateway.log.forget_said().await;
         let mut beats = Beats::of(every(audit.heartbeat_ms), self.gateway.log.horizon());
         let (mut minute, mut hour) = (every(audit.health_ms), every(audit.snapshot_ms));
         // It was entered at the start how it is configured; and of no time at all nothing can be said.

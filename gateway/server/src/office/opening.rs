@@ -67,16 +67,14 @@ pub(crate) fn open_log(
     let custody = Custody { signer, subjects, anchor: Some(files.audit_newest) };
     let last = audit::written_last(&folder).unwrap_or_default();
     let (log, recovered) = Log::open(&folder, settings.audit.clone(), custody, author, Arc::clone(clock))?;
+    // Before anything that may refuse this start. What it found is kept until a start says it in an entry.
+    tell(&recovered);
     let said = LastSaid::of(&folder).with_context(|| format!("audit log `{}`", folder.display()))?;
     if let Some(unknown) = registry.and_then(|it| said.unknown_to(it)) {
         return Err(older(unknown));
     }
-    let Recovered { torn, beyond, inserted, before, unwritten, .. } = recovered;
-    let now = clock.now().wall;
-    let mut start = Notice::start(now, before, torn);
-    start = if unwritten > 0 { start.with("unwritten", unwritten) } else { start };
-    start = if beyond > 0 { start.with("beyond", beyond) } else { start };
-    start = if inserted > 0 { start.with("inserted", inserted) } else { start };
+    let (before, now) = (recovered.before, clock.now().wall);
+    let mut start = beginning(&recovered, now);
     let short = keys.held_to(&said, &folder).with_context(|| format!("audit log `{}`", folder.display()))?;
     start = if unsealed || short.is_lost { start.with("subjects", "missing") } else { start };
     start = if short.undone.is_empty() { start } else { start.with("undone", short.undone.len()) };
@@ -86,24 +84,30 @@ pub(crate) fn open_log(
             "keys that seal what entries say of people are gone: nobody can read what they have sealed; restore the file"
         );
     }
-    let _ = log.note(&if unanchored { start.with("anchor", "missing") } else { start });
+    let unanchored = unanchored || recovered.unanchored;
     if unanchored {
         tracing::warn!(
             "nothing said how much of the audit log was signed for: it is gone on with as it is, or begun anew"
         );
     }
+    start = if unanchored { start.with("anchor", "missing") } else { start };
+    let restored = recovered.mended.iter().map(|it| Notice::control("restored", now).with("what", it.as_str()));
+    log.begin(&std::iter::once(start).chain(restored).collect::<Vec<_>>());
     erase_again(&log, &short.undone, now);
-    for tile in &recovered.mended {
-        tracing::error!(tile, "a tile of the audit log was damaged, and was made anew from what is beneath it");
-        let _ = log.note(&Notice::control("restored", now).with("what", tile.as_str()));
-    }
     retaining::begin(&log, last, recovered.next, now);
     log.note_lost(&recovered.lost);
-    tell(&recovered);
     let entered = if before == Before::Nothing && !begun { Some(0) } else { said.deed };
     // Not what the registry has let go of and the log has not: it was taken away, which the next deed brings to light.
     let let_go = entered.zip(registry).map(|(entered, registry)| entered.min(registry.let_go()));
     Ok((log, DeedsSoFar { entered, let_go }))
+}
+
+/// The entry with which a run begins, as far as it says how the log was found.
+fn beginning(recovered: &Recovered, now: Timestamp) -> Notice {
+    let Recovered { torn, beyond, inserted, before, unwritten, .. } = *recovered;
+    let counts = [("unwritten", unwritten), ("beyond", beyond), ("inserted", inserted)];
+    let found = counts.into_iter().filter(|(_, count)| *count > 0);
+    found.fold(Notice::start(now, before, torn), |start, (name, count)| start.with(name, count))
 }
 
 /// Says to whoever operates the gateway how the log was found.
@@ -127,6 +131,9 @@ fn tell(recovered: &Recovered) {
             "whole entries stood after what was torn and have been cut off with it: a power cut leaves such that were \
              never certain; otherwise a byte was changed, and the file as it was found is kept as `.stray` in `wal`"
         );
+    }
+    for tile in &recovered.mended {
+        tracing::error!(tile, "a tile of the audit log was damaged, and was made anew from what is beneath it");
     }
 }
 
