@@ -57,6 +57,7 @@ fn entries_are_found_by_each_field_and_by_when_they_came() {
         (&["--tenant", &one.tenant], &permitted),
         (&["--tenant", &other.tenant], &refused),
         (&["--key", &other.id], &refused),
+        (&["--actor", &other.id], &refused),
         (&["--outcome", "permit"], &permitted),
         (&["--api", "novastraxis", "--outcome", "permit"], &permitted),
         (&["--operation", "listInstances", "--tenant", &other.tenant], &refused),
@@ -72,6 +73,16 @@ fn entries_are_found_by_each_field_and_by_when_they_came() {
         assert_eq!(world.gateway.command(&[&["audit", "query"], nothing].concat()).code, 1, "{nothing:?}");
     }
     assert_eq!(world.gateway.command(&["audit", "query", "--since", "yesterday"]).code, 2);
+    // Who did it is another question than what it was done to.
+    let deeds = |words: &[&str]| {
+        let told =
+            world.gateway.command(&[&["audit", "query", "--class", "key.change", "--output", "json"], words].concat());
+        told.out.lines().map(|it| serde_json::from_str::<Value>(it).expect("an entry")).collect::<Vec<_>>()
+    };
+    let made = deeds(&["--key", &one.id]);
+    let actor = made[0]["actor"].as_str().expect("who made it");
+    assert_eq!(deeds(&["--actor", actor, "--tenant", &one.tenant]), made);
+    assert!(deeds(&["--actor", &one.id]).is_empty());
     let control = world.gateway.command(&["audit", "query", "--class", "audit.control"]);
     assert!(control.out.contains("audit.control") && control.out.contains("action=start"), "{control:?}");
 }

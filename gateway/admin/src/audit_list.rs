@@ -20,8 +20,6 @@ struct Wanted {
     /// What the index can find.
     filter: Filter,
     #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
 }
 
@@ -48,25 +46,19 @@ impl Wanted {
         let asked = &question.asked;
         let (actor, action) = (asked.text("actor"), asked.text("action"));
         let (since, until) = (asked.moment("since")?, asked.moment("until")?);
-        // Accounts of the machine are called `os:...`, and keys have no colon. Operations have no dot, and classes have one.
-        let key = actor.clone().filter(|it| !it.contains(':'));
+        // Operations have no dot, and classes have one.
         let (class, operation) = match &action {
             Some(it) if it.contains('.') => (action.clone(), None),
             other => (None, other.clone()),
         };
         let tenant = Some(question.caller()?.tenant.clone());
-        let filter = Filter { tenant, key, class, operation, since, until, ..Filter::default() };
-        Ok(Self { verb: question.introduction.verb, filter, actor, action })
+        let filter = Filter { tenant, actor, class, operation, since, until, ..Filter::default() };
+        Ok(Self { verb: question.introduction.verb, filter, action })
     }
 
-    /// What the index cannot tell: who was acting, where an entry names two.
+    /// What the index cannot tell: which of two an entry is shown as.
     fn takes(&self, found: &Found) -> bool {
-        if self.actor.is_none() && self.action.is_none() {
-            return true;
-        }
-        let entry = found.view();
-        let is = |wanted: &Option<String>, said: Option<&str>| wanted.is_none() || wanted.as_deref() == said;
-        is(&self.actor, actor(&entry)) && is(&self.action, action(&entry))
+        self.action.is_none() || self.action.as_deref() == action(&found.view())
     }
 }
 
@@ -74,7 +66,7 @@ fn text<'e>(entry: &'e Value, at: &str) -> Option<&'e str> {
     entry.pointer(at).and_then(Value::as_str)
 }
 
-/// Who did it: a key, by its id, or an account of the machine that the gateway runs on.
+/// Who did it: a key or a user, by its id, or an account of the machine that the gateway runs on.
 fn actor(entry: &Value) -> Option<&str> {
     text(entry, "/auth/key").or_else(|| text(entry, "/actor"))
 }

@@ -51,6 +51,7 @@ async fn list(operations: &Operations, question: &Question) -> Result<Response, 
         // With or without what an API puts before it.
         request: asked.text("request").map(|it| it.rsplit('_').next().unwrap_or_default().to_owned()),
         key: asked.text("key"),
+        actor: asked.text("actor"),
         api: asked.text("api"),
         operation: asked.text("operation"),
         outcome: asked.text("outcome"),

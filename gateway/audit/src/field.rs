@@ -8,6 +8,7 @@ pub(crate) enum Field {
     Request,
     Tenant,
     Key,
+    Actor,
     Api,
     Operation,
     Outcome,
@@ -30,6 +31,7 @@ impl Field {
             Self::Request => "request",
             Self::Tenant => "tenant",
             Self::Key => "key",
+            Self::Actor => "actor",
             Self::Api => "api",
             Self::Operation => "operation",
             Self::Outcome => "outcome",
@@ -38,18 +40,21 @@ impl Field {
     }
 
     /// Of a section and a name. Entries of requests have sections; what is entered about something else has the same
-    /// at its top, and the request that caused it as `cause`.
-    fn at(section: Option<&[u8]>, name: &[u8]) -> Option<Self> {
-        Some(match (section, name) {
-            (None, b"tenant") => Self::Tenant,
-            (None, b"class") => Self::Class,
-            (Some(b"request"), b"id") | (None, b"cause") => Self::Request,
-            (Some(b"auth") | None, b"key") => Self::Key,
-            (Some(b"request") | None, b"api") => Self::Api,
-            (Some(b"request") | None, b"operation") => Self::Operation,
-            (Some(b"decision") | None, b"outcome") => Self::Outcome,
-            _ => return None,
-        })
+    /// at its top, and the request that caused it as `cause`. Whoever asks is known by their key, and a key at the top is
+    /// what something was done to.
+    fn at(section: Option<&[u8]>, name: &[u8]) -> &'static [Self] {
+        match (section, name) {
+            (None, b"tenant") => &[Self::Tenant],
+            (None, b"class") => &[Self::Class],
+            (Some(b"request"), b"id") | (None, b"cause") => &[Self::Request],
+            (Some(b"auth"), b"key") => &[Self::Key, Self::Actor],
+            (None, b"key") => &[Self::Key],
+            (None, b"actor") => &[Self::Actor],
+            (Some(b"request") | None, b"api") => &[Self::Api],
+            (Some(b"request") | None, b"operation") => &[Self::Operation],
+            (Some(b"decision") | None, b"outcome") => &[Self::Outcome],
+            _ => &[],
+        }
     }
 }
 
@@ -59,10 +64,13 @@ pub(crate) fn facts<'b>(entry: &'b [u8], mut each: impl FnMut(Fact<'b>)) -> Resu
         Scalar::Number(time) if section.is_none() && name == b"time" => each(Fact::Time(time)),
         Scalar::Number(_) => {}
         Scalar::Text(text) => {
-            if let Some(field) = Field::at(section, name)
+            let fields = Field::at(section, name);
+            if !fields.is_empty()
                 && let Ok(text) = std::str::from_utf8(text)
             {
-                each(Fact::Says(field, text));
+                for it in fields {
+                    each(Fact::Says(*it, text));
+                }
             }
         }
     })

@@ -33,6 +33,9 @@ pub struct Filter {
     /// The id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Who did it: a key that asked, by its id, or whoever is said to have acted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
@@ -79,6 +82,7 @@ impl Filter {
             (Field::Request, &self.request),
             (Field::Tenant, &self.tenant),
             (Field::Key, &self.key),
+            (Field::Actor, &self.actor),
             (Field::Api, &self.api),
             (Field::Operation, &self.operation),
             (Field::Outcome, &self.outcome),

@@ -13,7 +13,7 @@ use audit::{
 };
 use authn::{MasterKey, Peppers, SystemRandom};
 use axum::body::Body;
-use domain::{FixedClock, Random, Timestamp};
+use domain::{Deed, DeedClass, FixedClock, Random, Timestamp};
 use limits::LimitsSettings;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -12,7 +12,7 @@ use crate::query::Filter;
 use crate::tree::FULL;
 
 /// What a file begins with; its last byte is the version of the form.
-pub(super) const MAGIC: &[u8; 8] = b"pcindex\x01";
+pub(super) const MAGIC: &[u8; 8] = b"pcindex\x02";
 
 /// How long the head is: the magic, the number of the segment and three counts.
 const HEAD: usize = 28;

@@ -34,9 +34,16 @@ fn entry(number: u64) -> Vec<u8> {
             "api": if number.is_multiple_of(3) { "nova" } else { "nexus" },
             "operation": if number.is_multiple_of(5) { "list" } else { "make" },
         },
-        "auth": { "key": format!("key_{}", number % 1013) },
         "decision": { "outcome": outcome },
     });
+    let key = format!("key_{}", number % 1013);
+    // Of a deed the key is what it was done to.
+    if number.is_multiple_of(29) {
+        entry["key"] = key.into();
+        entry["actor"] = format!("usr_{}", number % 5).into();
+    } else {
+        entry["auth"] = json!({ "key": key });
+    }
     if !number.is_multiple_of(11) {
         entry["tenant"] = format!("tenant-{}", number % 97).into();
     }
@@ -132,6 +139,10 @@ fn each_field_finds_its_entries_and_no_others() {
     check(log, &Filter { request: said("none"), ..none() }, &[]);
     check(log, &Filter { tenant: said("tenant-7"), ..none() }, &which(|it| it % 97 == 7 && it % 11 != 0));
     check(log, &Filter { key: said("key_9"), ..none() }, &which(|it| it % 1013 == 9));
+    check(log, &Filter { actor: said("key_9"), ..none() }, &which(|it| it % 1013 == 9 && it % 29 != 0));
+    check(log, &Filter { actor: said("usr_3"), ..none() }, &which(|it| it % 29 == 0 && it % 5 == 3));
+    let both = Filter { actor: said("usr_3"), tenant: said("tenant-7"), ..none() };
+    check(log, &both, &which(|it| it % 29 == 0 && it % 5 == 3 && it % 97 == 7 && it % 11 != 0));
     check(log, &Filter { api: said("nova"), ..none() }, &which(|it| it % 3 == 0));
     check(log, &Filter { operation: said("list"), ..none() }, &which(|it| it % 5 == 0));
     check(log, &Filter { outcome: said("abort"), ..none() }, &which(|it| it % 1000 == 0));
@@ -304,12 +315,14 @@ proptest! {
     #[test]
     fn an_index_answers_as_a_reading_of_everything_does(
         fields in (prop::option::of(0..120_u64), prop::option::of(0..1100_u64), prop::option::of(0..3_usize), prop::option::of(0..4_usize)),
+        actor in prop::option::of(0..1100_u64),
         times in (prop::option::of(-4_000..70_000_i64), prop::option::of(-4_000..70_000_i64)), first in 0..70_000_u64,
     ) {
         let (tenant, key, api, outcome) = fields;
         let filter = Filter {
             tenant: tenant.map(|it| format!("tenant-{it}")),
             key: key.map(|it| format!("key_{it}")),
+            actor: actor.map(|it| if it < 6 { format!("usr_{it}") } else { format!("key_{it}") }),
             api: api.map(|it| ["nova", "nexus", "none"][it].to_owned()),
             outcome: outcome.map(|it| ["permit", "refuse", "abort", "fail"][it].to_owned()),
             since: times.0.map(Timestamp::from_seconds),

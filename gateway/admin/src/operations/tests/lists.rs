@@ -58,6 +58,30 @@ async fn a_reader_sees_its_own_tenant_whole_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_somebody_did_is_found_by_who_they_are_and_in_their_own_tenant_alone() {
+    let room = Room::open();
+    room.asked(Some("acme"), "key_0", "list", 1).await;
+    room.asked(Some("globex"), "key_0", "list", 2).await;
+    for (number, tenant) in (1..).zip(["acme", "globex"]) {
+        let done = |class, target: &str, actor| {
+            Notice::deed(number, &Deed::new(class, "create", actor, THEN).on(target).of(&tenant.parse().unwrap()))
+        };
+        for (target, actor) in [("key_0", "usr_ann"), ("key_1", "key_0"), ("key_2", "os:root")] {
+            let _ = room.kept.log.note(&done(DeedClass::Key, target, actor));
+        }
+        let number = room.kept.log.note(&done(DeedClass::Role, &format!("usr_of_{tenant}"), "usr_ann"));
+        room.kept.log.durable_up_to(number).await.unwrap();
+    }
+    assert_eq!(room.page("acme", "actor=usr_ann").await.0, ["usr_of_acme", "key_0"]);
+    assert_eq!(room.page("globex", "actor=usr_ann").await.0, ["usr_of_globex", "key_0"]);
+    assert_eq!(room.page("acme", "actor=key_0").await.0, ["key_1", "/own/1"]);
+    assert_eq!(room.page("acme", "actor=key_0&action=key.change").await.0, ["key_1"]);
+    assert_eq!(room.page("acme", "actor=os%3Aroot").await.0, ["key_2"]);
+    assert_eq!(room.page("acme", "actor=key_2").await.0, Vec::<String>::new());
+    assert_eq!(room.page("nobody", "actor=usr_ann").await.0, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn pages_have_no_gap_and_no_repeat_while_the_log_grows() {
     let room = Room::open();
     for number in 0..7 {

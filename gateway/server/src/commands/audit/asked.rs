@@ -33,6 +33,9 @@ pub(super) struct Asked {
     /// Only those of this key, by its id
     #[arg(long, value_name = "ID")]
     key: Option<String>,
+    /// Only what this key, user or account did, by its id, such as `key_...`, `usr_...` or `os:root`
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
     /// Only those of this API
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
@@ -123,6 +126,7 @@ impl Asked {
             request: self.request.as_ref().map(bare),
             tenant: self.tenant.clone(),
             key: self.key.clone(),
+            actor: self.actor.clone(),
             api: self.api.clone(),
             operation: self.operation.clone(),
             outcome: self.outcome.clone(),
