@@ -75,7 +75,7 @@ impl Two {
     #[track_caller]
     fn entered(&self, class: &str, answer: &Answer) -> Value {
         let id = answer.says("x-request-id");
-        let of = |it: &Value| it["class"] == class && it["request"].as_str().is_some_and(|it| it.ends_with(id));
+        let of = |it: &Value| it["class"] == class && it["cause"].as_str().is_some_and(|it| id.ends_with(it));
         self.world.gateway.entries().of_kind(1, of).remove(0)
     }
 }
@@ -110,6 +110,11 @@ fn a_plugin_runs_on_the_requests_of_its_tenant_from_push_to_revocation_and_on_no
         let finding =
             json!({ "code": "pii.card", "severity": "high", "message": "a card", "controls": ["pci-dss-3.4"] });
         assert_eq!(verdict["findings"], json!([finding]), "{verdict:#}");
+        let words = ["audit", "query", "--request", answer.says("x-request-id"), "--output", "json"];
+        let told = two.world.gateway.command(&words).out;
+        let class = |it: &str| serde_json::from_str::<Value>(it).expect("an entry")["class"].clone();
+        let classes: Vec<Value> = told.lines().map(class).collect();
+        assert_eq!(classes, [json!("plugin.verdict"), json!("request.completed")], "{told}");
         two.other_is_unharmed();
         // What was bound is bound when it starts again.
         two.world.gateway.restart();

@@ -312,7 +312,7 @@ impl Trail {
         let (time, operation) = (self.facts.at.wall, self.operation.as_ref());
         for run in std::mem::take(&mut self.runs) {
             let Some(notice) = extend::notice(&run, time) else { continue };
-            let notice = notice.with("request", self.facts.id.text());
+            let notice = notice.with("cause", self.facts.id.text());
             let notice = operation
                 .into_iter()
                 .fold(notice, |notice, it| notice.with("api", it.api.as_str()).with("operation", it.id.as_str()));

@@ -180,7 +180,7 @@ const fn entity(class: &'static str, subject: &'static [&'static str]) -> Row {
 
 /// What of an entry has a place in every class of the schema.
 const MAPPED: &[&str] =
-    &["/seq", "/class", "/time", "/tenant", "/node", "/reason", "/decision/reason", "/decision/detail"];
+    &["/seq", "/class", "/time", "/tenant", "/node", "/cause", "/reason", "/decision/reason", "/decision/detail"];
 
 /// What the table does not know.
 const UNKNOWN: Row =
@@ -275,6 +275,7 @@ fn metadata(entry: &Value, seq: u64) -> Value {
     for (name, at) in [
         ("tenant_uid", "/tenant"),
         ("correlation_uid", "/request/id"),
+        ("correlation_uid", "/cause"),
         ("event_code", "/class"),
         ("log_provider", "/node"),
         ("original_time", "/time"),
@@ -288,6 +289,12 @@ fn metadata(entry: &Value, seq: u64) -> Value {
 
 /// How grave an entry is, and how it ended: informational and a success unless something was refused or failed.
 fn standing(entry: &Value) -> (u64, u64) {
+    // What a plugin failed on went no further, or on without it.
+    match text(entry, "/effect").as_str() {
+        "blocked" => return (3, 2),
+        "skipped" => return (2, 2),
+        _ => {}
+    }
     // Of a request what was decided, of what somebody did what became of it.
     let decided = ["/decision/outcome", "/outcome"].map(|it| text(entry, it));
     match decided.iter().find(|it| !it.is_empty()).map_or("", String::as_str) {
