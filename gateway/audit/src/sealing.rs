@@ -84,16 +84,6 @@ impl Sealing {
         }
     }
 
-    /// The same while the caller waits.
-    pub(crate) fn finish(&mut self, log: &Path, first: u64) -> io::Result<()> {
-        self.begin(log, first);
-        self.join();
-        match self.failed {
-            Some(_) => Err(io::Error::other("bundles and tiles cannot be made certain")),
-            None => Ok(()),
-        }
-    }
-
     /// Waits for the end of what is under way.
     pub(crate) fn join(&mut self) {
         let Some(UnderWay { first, files, thread }) = self.under_way.take() else { return };

@@ -3,6 +3,8 @@
 //! Everything is first in the write-ahead file; bundles and tiles are derived from it, and a write-ahead file goes only
 //! when all that was derived from it is on the disk for certain. What fails is kept in memory and done again.
 
+mod restoring;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -14,8 +16,8 @@ use crate::recover::{Last, read_tile};
 use crate::sealing::Sealing;
 use crate::tag::Tags;
 use crate::tree::{self, FULL, Levels, Tile, bundle_path};
-use crate::wal::{self, Frames, Wal};
-use crate::watch::{Astray, Left};
+use crate::wal::{self, Wal};
+use crate::watch::Left;
 
 /// The longest entry: a bundle has two bytes for its length.
 pub const MAX_ENTRY: usize = 60 * 1024;
@@ -166,25 +168,6 @@ impl Sequencer {
         }
     }
 
-    /// Whether the write-ahead file holds what was written into it, and nothing else. Reads all of it.
-    pub(crate) fn holds_what_was_written(&self) -> bool {
-        let wal = &self.wal;
-        if wal.doubtful {
-            return true;
-        }
-        let Ok(Some(bytes)) = disk::read(&wal::path(&self.log, wal.first)) else { return false };
-        let mut frames = Frames::ours(&bytes, self.signer.tags(), wal.first);
-        let leaves: Vec<tree::Hash> = frames.by_ref().map(|(leaf, _)| leaf).collect();
-        let exact = bytes.len() as u64 == wal.length() && frames.torn() == 0 && frames.inserted().is_empty();
-        let all = exact && leaves.len() as u64 == self.levels.size() - wal.first;
-        all && (wal.first / FULL as u64..).zip(leaves.chunks(FULL)).all(|(index, own)| {
-            let tile = Tile { level: 0, index };
-            let whole = || self.told(tile).is_some_and(|it| it == tree::root_of(own));
-            let begun = || self.levels.begun().any(|(it, hashes)| it == tile && hashes == own);
-            if own.len() == FULL { whole() } else { begun() }
-        })
-    }
-
     /// The number that the write-ahead file begins with.
     pub(crate) fn ahead_from(&self) -> u64 {
         self.wal.first
@@ -308,37 +291,23 @@ impl Sequencer {
     fn begin_wal(&mut self) -> io::Result<u64> {
         let first = self.levels.size() - self.levels.size() % FULL as u64;
         let mut frames = Vec::new();
-        for (seq, entry) in (first..).zip(entries(&self.bundle)) {
-            wal::frame(&mut frames, self.signer.tags(), (seq, &tree::leaf(entry)), entry);
+        self.frame(first, &self.bundle, &mut frames);
+        self.go_on_in(first, &frames).map(|()| first)
+    }
+
+    /// The entries of a bundle, of which the first has this number, as a write-ahead file has them.
+    fn frame(&self, first: u64, bundle: &[u8], frames: &mut Vec<u8>) {
+        for (seq, entry) in (first..).zip(entries(bundle)) {
+            wal::frame(frames, self.signer.tags(), (seq, &tree::leaf(entry)), entry);
         }
-        // In place whole or not at all: what follows is numbered by what stands before it.
-        disk::put_within(&self.log, &wal::path(&self.log, first), &frames)?;
+    }
+
+    /// Goes on in a write-ahead file of these. It is in place whole or not at all: what follows is numbered by what stands
+    /// before it.
+    fn go_on_in(&mut self, first: u64, frames: &[u8]) -> io::Result<()> {
+        disk::put_within(&self.log, &wal::path(&self.log, first), frames)?;
         self.wal = Wal::new(wal::open(&self.log, first)?, first, frames.len() as u64);
-        Ok(first)
-    }
-
-    /// The first thing that is not as it was left, if anything is.
-    pub(crate) fn astray(&self) -> Option<Astray> {
-        let wal = Left::open(&self.wal.file, &wal::path(&self.log, self.wal.first), self.wal.length());
-        if !wal.is_ok_and(|it| if self.wal.doubtful { it.holds() } else { it.holds_exactly() }) {
-            return Some(Astray::WriteAhead);
-        }
-        let holds = |(left, note): &(Left, String)| {
-            left.holds()
-                && disk::read(&self.log.join("checkpoint")).is_ok_and(|it| it.as_deref() == Some(note.as_bytes()))
-        };
-        self.left.as_ref().is_some_and(|it| !holds(it)).then_some(Astray::Checkpoint)
-    }
-
-    /// Puts in place again what memory and sound files still hold: the entries that are in no whole bundle, and the
-    /// checkpoint. What cannot be made whole is a fault, and stays one.
-    pub(crate) fn restore(&mut self) -> io::Result<()> {
-        self.sealing.join();
-        // Signed for last: the write-ahead file that made all of it certain may be what is gone.
-        self.place()?;
-        let first = self.begin_wal()?;
-        self.sealing.finish(&self.log, first)?;
-        self.state(true)
+        Ok(())
     }
 
     /// Signs what there is. To be called after [`Self::settle`].

@@ -339,7 +339,7 @@ impl Writer {
         if matches!(astray, Astray::Folder | Astray::Lock) {
             return;
         }
-        match self.sequencer.restore() {
+        match self.shared.subjects.sync().and_then(|()| self.sequencer.restore()) {
             Ok(()) => {
                 self.held.vigil.astray = None;
                 self.restored(astray);

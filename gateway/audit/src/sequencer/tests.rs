@@ -88,3 +88,61 @@ fn nothing_is_signed_for_that_is_not_certain_however_long_its_file_is() {
     sequencer.settle().unwrap();
     assert_eq!((sequencer.stated, sequencer.wal.first), (305, 256));
 }
+
+#[test]
+fn whatever_fails_while_a_write_ahead_file_is_put_back_the_next_start_goes_on_with_every_entry() {
+    let ahead = |log: &Path| wal::path(log, 0);
+    // What keeps a file from being put in place: a folder where its draft is made.
+    let in_its_way = |path: &Path| path.with_added_extension("new");
+    for fails in [None, Some("checkpoint"), Some("checkpoints/600.note"), Some("wal/00000000000000000000.wal")] {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, signer) = (folder.path(), Signer::from_seed("node/log", &[7; 32]).unwrap());
+        let mut written = sequencer(log);
+        let add = |to: &mut Sequencer, numbers: std::ops::Range<u32>| numbers.for_each(|it| to.add(&it.to_be_bytes()));
+        add(&mut written, 0..100);
+        written.sync().unwrap();
+        written.settle().unwrap();
+        written.state(true).unwrap();
+        add(&mut written, 100..600);
+        written.sync().unwrap();
+        written.settle().unwrap();
+        std::fs::remove_file(ahead(log)).unwrap();
+        let obstacle = fails.map(|it| in_its_way(&log.join(it)));
+        if let Some(it) = &obstacle {
+            std::fs::create_dir(it).unwrap();
+        }
+        assert_eq!(written.restore().is_err(), fails.is_some(), "{fails:?}");
+        if let Some(it) = &obstacle {
+            std::fs::remove_dir(it).unwrap();
+        }
+        if !ahead(log).exists() {
+            written.restore().unwrap();
+        }
+        // Killed here, it leaves nothing else.
+        drop(written);
+        let (found, _) = crate::recover::recover(log, signer, None).unwrap();
+        assert_eq!(found.size(), 600, "{fails:?}");
+        assert!(found.holds_what_was_written(), "{fails:?}");
+    }
+}
+
+#[test]
+fn what_was_changed_in_a_bundle_is_not_written_ahead_as_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path();
+    let mut written = sequencer(log);
+    (0..600_u32).for_each(|it| written.add(&it.to_be_bytes()));
+    written.sync().unwrap();
+    written.settle().unwrap();
+    let bundle = log.join("tile/entries/001");
+    let whole = std::fs::read(&bundle).unwrap();
+    let mut other = whole.clone();
+    *other.last_mut().unwrap() ^= 1;
+    std::fs::write(&bundle, other).unwrap();
+    std::fs::remove_file(wal::path(log, 0)).unwrap();
+    let refused = written.restore().unwrap_err().to_string();
+    assert!(refused.contains("tile/entries/001") && !wal::path(log, 0).exists(), "{refused}");
+    std::fs::write(&bundle, whole).unwrap();
+    written.restore().unwrap();
+    assert!(written.holds_what_was_written() && written.astray().is_none());
+}
