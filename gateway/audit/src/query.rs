@@ -143,8 +143,9 @@ pub struct Query {
     done: u64,
     spots: VecDeque<Spot>,
     found: VecDeque<Found>,
-    /// The files of entries that were kept when their bundles were pruned.
-    kept: VecDeque<PathBuf>,
+    /// The files of entries that were kept when their bundles were pruned, each with the first entry of its range; only those
+    /// in which something may be that is looked at.
+    kept: VecDeque<(u64, PathBuf)>,
 }
 
 impl Query {
@@ -153,7 +154,9 @@ impl Query {
         let extent = Extent::of(log)?;
         let end = extent.end;
         let kept = if first < extent.minimum { kept::files(log, extent.minimum)? } else { Vec::new() };
-        let kept = kept.into_iter().map(|(_, path)| path).collect();
+        // A range ends before the next one begins.
+        let later = kept.partition_point(|(begins, _)| *begins <= first).saturating_sub(1);
+        let kept = kept.into_iter().skip(later).collect();
         let (spots, found) = (VecDeque::new(), VecDeque::new());
         Ok(Self { extent, filter, way, first, end, done: 0, spots, found, kept })
     }
@@ -162,6 +165,7 @@ impl Query {
     #[must_use]
     pub fn before(mut self, end: u64) -> Self {
         self.end = self.end.min(end);
+        self.kept.retain(|(begins, _)| *begins < end);
         self
     }
 
@@ -197,7 +201,7 @@ impl Query {
             }
         }
         while kept.len() < count
-            && let Some(path) = self.kept.pop_back()
+            && let Some((_, path)) = self.kept.pop_back()
         {
             let more = count - kept.len();
             kept.extend(self.longer(&path)?.into_iter().rev().take(more));
@@ -275,7 +279,7 @@ impl Iterator for Query {
             if let Some(found) = self.found.pop_front() {
                 return Some(Ok(found));
             }
-            let step = if let Some(path) = self.kept.pop_front() {
+            let step = if let Some((_, path)) = self.kept.pop_front() {
                 self.longer(&path).map(|it| self.found = it)
             } else if let Some(spot) = self.spots.pop_front() {
                 self.look(&spot)

@@ -64,12 +64,10 @@ impl Query {
             }
         }
         let mut rest = self.extent.minimum.min(self.end);
-        while let Some(path) = self.kept.pop_back() {
+        while let Some((first, path)) = self.kept.pop_back() {
             if !go_on() {
                 return Ok(Newest { found, rest: Some(rest), unread });
             }
-            // Files are named for the first entry of their range.
-            let first = path.file_name().and_then(|it| it.to_str()?.parse().ok()).unwrap_or(rest);
             let kept = self.longer(&path).unwrap_or_else(|cause| {
                 tracing::error!(%cause, first, "entries that were kept cannot be read");
                 unread.push(first..rest);

@@ -129,6 +129,26 @@ fn check(folder: &Path, end: u64) {
     }
 }
 
+#[test]
+fn an_entry_that_was_kept_is_found_without_reading_what_was_kept_of_other_ranges() {
+    let log = old_log();
+    for (boot, number) in ["02", "03", "04", "05"].into_iter().zip([300, 600, 1000, 1400]) {
+        let _ = step(log.path(), boot, day_after(number)).unwrap().unwrap();
+    }
+    let mut files: Vec<_> = fs::read_dir(log.path().join("kept")).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 4);
+    for (own, seq) in files.iter().zip([2 * LONGER, 5 * LONGER, 7 * LONGER, 8 * LONGER]) {
+        let whole: Vec<_> = files.iter().map(|it| fs::read(it).unwrap()).collect();
+        files.iter().filter(|it| *it != own).for_each(|it| fs::write(it, "damaged").unwrap());
+        let asked = |first| Query::new(log.path(), first, Filter::default(), Way::Scan).unwrap().before(seq + 1);
+        assert_eq!(seqs(asked(seq)), [seq]);
+        let newest = asked(0).newest(1, |_| true, || true).unwrap();
+        assert_eq!((newest.found[0].seq, newest.unread), (seq, Vec::new()));
+        files.iter().zip(whole).for_each(|(it, bytes)| fs::write(it, bytes).unwrap());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
