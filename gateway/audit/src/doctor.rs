@@ -18,6 +18,7 @@ use crate::roots::{Next, Roots};
 use crate::silence::{Listener, Silence};
 use crate::tree::{self, FULL, Hash, Levels, Tile, bundle_path, push_entry, root_of};
 use crate::wal::{self, Frames};
+use crate::watch::SoleWriter;
 use crate::{disk, index};
 
 /// How many bundles tell how fast a log grows.
@@ -97,10 +98,10 @@ pub fn examine(log: &Path) -> Result<Examined, ReadError> {
     Ok(it)
 }
 
-/// Derives tiles, indexes and bundles that a write-ahead file has anew, where they are missing or damaged. Nobody may be
-/// writing. Tiles only where entries and the hashes of what was pruned lead to the root that was signed for; gives how many
-/// files were put in place.
-pub fn mend(log: &Path) -> Result<u64, Unproven> {
+/// Derives tiles, indexes and bundles that a write-ahead file has anew, where they are missing or damaged. Tiles only where
+/// entries and the hashes of what was pruned lead to the root that was signed for; gives how many files were put in place.
+pub fn mend(writer: &SoleWriter) -> Result<u64, Unproven> {
+    let log = writer.folder();
     let examined = examine(log)?;
     let mut mended = 0;
     // Nothing but these has the hashes of entries that were pruned.

@@ -91,4 +91,4 @@ pub use succession::Keys;
 pub use tail::Tail;
 pub use thin::thin;
 pub use verify::{Broken, CLOCKS, Grounds, PrunedPart, Verdict, Verified, verify};
-pub use watch::{Home, is_being_written};
+pub use watch::{Home, SoleWriter, is_being_written};

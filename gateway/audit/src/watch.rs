@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::disk;
@@ -114,6 +114,29 @@ impl Locks {
 pub fn is_being_written(log: &Path) -> io::Result<bool> {
     // The folder too, because somebody may have taken the file away.
     Ok(disk::is_held(log)? || disk::is_held(&log.join("LOCK"))?)
+}
+
+/// The right to write into the folder of a log while no gateway does: as long as this is held none begins to.
+#[derive(Debug)]
+pub struct SoleWriter {
+    log: PathBuf,
+    _locks: Locks,
+}
+
+impl SoleWriter {
+    /// Takes it; nothing where another process writes the log.
+    pub fn take(log: &Path) -> io::Result<Option<Self>> {
+        let Some(locks) = Locks::take(log)? else { return Ok(None) };
+        // A gateway that runs for another account must be able to take it after this.
+        let owner = fs::metadata(log)?;
+        let _ = fchown(&locks.file, Some(owner.uid()), Some(owner.gid()));
+        Ok(Some(Self { log: log.to_owned(), _locks: locks }))
+    }
+
+    /// The folder of the log.
+    pub fn folder(&self) -> &Path {
+        &self.log
+    }
 }
 
 /// The folder of a log and its lock, and what was last found amiss.

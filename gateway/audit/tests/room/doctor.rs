@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use audit::{Examined, Unproven, examine, mend};
+use audit::{Examined, OpenError, SoleWriter, Unproven, examine};
 
 use crate::retention::{good, old_log, step_by};
 
@@ -11,6 +11,25 @@ use crate::retention::{good, old_log, step_by};
 fn found(folder: &Path) -> (Vec<String>, Vec<String>, Option<u64>) {
     let Examined { bundles, tiles, broken_chain, .. } = examine(folder).unwrap();
     (bundles, tiles, broken_chain)
+}
+
+/// Makes anew what can be.
+pub(crate) fn mend(log: &Path) -> Result<u64, Unproven> {
+    audit::mend(&SoleWriter::take(log).unwrap().unwrap())
+}
+
+#[test]
+fn who_mends_a_log_and_who_writes_it_keep_each_other_out() {
+    let log = old_log();
+    let writer = SoleWriter::take(log.path()).unwrap().unwrap();
+    assert!(matches!(crate::sample::open(log.path()), Err(OpenError::Taken(_))));
+    assert!(SoleWriter::take(log.path()).unwrap().is_none());
+    assert_eq!(audit::mend(&writer).unwrap(), 0);
+    drop(writer);
+    let running = crate::sample::open(log.path()).unwrap();
+    assert!(SoleWriter::take(log.path()).unwrap().is_none());
+    drop(running);
+    assert!(SoleWriter::take(log.path()).unwrap().is_some());
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_tile_of_entries_that_are_gone_is_told_by_the_one_above_it_and_by_nobody_is_
             let named: Vec<String> = whole.iter().map(|(it, _)| format!("tile/{it}")).collect();
             let examined = audit::examine(log.path()).unwrap();
             assert_eq!((&examined.tiles, examined.unlike), (&named, false), "{damage}");
-            assert!(matches!(audit::mend(log.path()), Err(Unproven::Tile(it)) if it == named[0]));
+            assert!(matches!(crate::doctor::mend(log.path()), Err(Unproven::Tile(it)) if it == named[0]));
             for (name, bytes) in whole {
                 fs::write(path(name), bytes).unwrap();
             }

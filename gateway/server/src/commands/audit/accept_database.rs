@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::actor;
 use crate::commands::audit::asked::words;
+use crate::commands::audit::file::sole_writer;
 use crate::commands::output::Output;
 use crate::desk::{self, Desk};
 use crate::office::known_deeds;
@@ -34,7 +35,8 @@ pub(crate) struct AcceptDatabase {
 impl AcceptDatabase {
     pub(super) fn run(&self, log: &Path, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
         anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
-        anyhow::ensure!(!audit::is_being_written(log)?, "a gateway is writing this log: stop it first");
+        // Held until it is accepted: a gateway that somebody starts meanwhile does not begin with what is being changed.
+        let _writer = sole_writer(log)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let desk = desk::open_or_begin(settings, Arc::new(SystemClock::new())).await?;

@@ -11,6 +11,7 @@ use clap::Args;
 use domain::{DeedClass, Timestamp};
 
 use crate::commands::audit::asked::{keep_deed, now};
+use crate::commands::audit::file::sole_writer;
 use crate::commands::output::Output;
 use crate::settings::Settings;
 use finding::{Finding, fault, fine, warning};
@@ -35,9 +36,10 @@ impl Doctor {
         anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
         let runs = audit::is_being_written(log)?;
         if self.fix {
-            anyhow::ensure!(!runs, "a gateway is writing this log: stop it first");
+            // Held while something is put in place: a gateway that somebody starts meanwhile does not begin to write.
+            let writer = sole_writer(log)?;
             surroundings::close(settings)?;
-            audit::mend(log)?;
+            audit::mend(&writer)?;
         }
         let now = now();
         let examined = audit::examine(log)?;

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use audit::SoleWriter;
+
 /// How long a note, a key or a proof may be: they have some kilobytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -21,6 +24,11 @@ pub(super) fn the_log(log: PathBuf) -> anyhow::Result<PathBuf> {
     anyhow::ensure!(log.is_dir(), "there is no audit log `{}`", log.display());
     anyhow::ensure!(is_log, "`{}` is no audit log: it has neither a checkpoint nor a folder `wal`", log.display());
     Ok(log)
+}
+
+/// The right to write into this log, while no gateway does.
+pub(super) fn sole_writer(log: &Path) -> anyhow::Result<SoleWriter> {
+    SoleWriter::take(log)?.context("a gateway is writing this log: stop it first")
 }
 
 /// Whether a file would lie within this folder, by whichever names.
