@@ -2,8 +2,10 @@
 //! newer than those.
 
 mod newest;
+mod readable;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use domain::Timestamp;
@@ -19,6 +21,7 @@ use crate::read::ReadError;
 use crate::tree::FULL;
 use crate::view;
 pub use newest::Newest;
+pub(crate) use readable::Readable;
 
 /// What an entry must be to be asked for. What is left out is not looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +173,7 @@ impl Query {
     }
 
     /// The number of the first entry that is looked at, and the number after that of the last.
-    pub fn range(&self) -> std::ops::Range<u64> {
+    pub fn range(&self) -> Range<u64> {
         self.first.min(self.end)..self.end
     }
 
@@ -262,6 +265,28 @@ impl Query {
         Ok(found.filter(|it| range.contains(&it.seq) && self.filter.admits(&it.bytes).unwrap_or(true)).collect())
     }
 
+    /// Looks at what comes next; nothing where that was all. What cannot be read comes with where it is.
+    fn read_on(&mut self) -> Option<Result<(), (Range<u64>, ReadError)>> {
+        let (range, looked) = if let Some((begins, path)) = self.kept.pop_front() {
+            let end = self.kept.front().map_or(self.extent.minimum, |(next, _)| *next);
+            (begins..end, self.longer(&path).map(|it| self.found = it))
+        } else if let Some(spot) = self.spots.pop_front() {
+            let first = spot.bundle * FULL as u64;
+            (first..first + FULL as u64, self.look(&spot))
+        } else if self.done < self.parts() {
+            let part = self.done;
+            self.done += 1;
+            (part * SEGMENT..(part + 1) * SEGMENT, self.spots_of(part).map(|it| self.spots = it))
+        } else if self.done == self.parts() {
+            self.done += 1;
+            self.found = self.ahead().collect();
+            return Some(Ok(()));
+        } else {
+            return None;
+        };
+        Some(looked.map_err(|cause| (range, cause)))
+    }
+
     /// What is admitted of the newest write-ahead file.
     fn ahead(&self) -> impl DoubleEndedIterator<Item = Found> {
         let range = self.first..self.end;
@@ -279,21 +304,7 @@ impl Iterator for Query {
             if let Some(found) = self.found.pop_front() {
                 return Some(Ok(found));
             }
-            let step = if let Some((_, path)) = self.kept.pop_front() {
-                self.longer(&path).map(|it| self.found = it)
-            } else if let Some(spot) = self.spots.pop_front() {
-                self.look(&spot)
-            } else if self.done < self.parts() {
-                self.done += 1;
-                self.spots_of(self.done - 1).map(|it| self.spots = it)
-            } else if self.done == self.parts() {
-                self.done += 1;
-                self.found = self.ahead().collect();
-                Ok(())
-            } else {
-                return None;
-            };
-            if let Err(cause) = step {
+            if let Err((_, cause)) = self.read_on()? {
                 // What comes after what cannot be read is not shown as if nothing were missing.
                 self.done = u64::MAX;
                 self.spots.clear();

@@ -11,12 +11,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use domain::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cbor;
 use crate::cosignature::WitnessKey;
 use crate::note::Verifier;
-use crate::query::{Filter, Found, Query, Way};
+use crate::query::{Filter, Found, Query, Readable, Way};
 use crate::read::ReadError;
 use crate::{Notice, SubjectKeys, disk};
 
@@ -25,7 +25,7 @@ pub use secrets::Shapes;
 /// The file that says how far the gateway has come by itself.
 const CURSOR: &str = "scanned";
 
-/// How many of those entries are named in which something was found.
+/// How many of those entries are named in which something was found, and of the ranges that cannot be read.
 const NAMED: usize = 16;
 
 /// The sealed text of an entry: what cannot be opened is noise.
@@ -110,12 +110,14 @@ pub struct Scanned {
     pub counts: BTreeMap<Kind, u64>,
     /// The first of them.
     pub findings: Vec<Finding>,
+    /// What of the range cannot be read, in order.
+    pub unread: Vec<Range<u64>>,
 }
 
 /// Entries that are being looked through, as they were when it began.
 #[derive(Debug)]
 pub struct Scan<'s> {
-    entries: Query,
+    entries: Readable,
     shapes: &'s Shapes,
     keys: Option<&'s SubjectKeys>,
     scanned: Scanned,
@@ -139,26 +141,28 @@ impl<'s> Scan<'s> {
         let entries = Query::new(log, first, filter, Way::Scan)?;
         let Range { start, end } = entries.range();
         let scanned = Scanned { first: start, end: start, ..Scanned::default() };
-        Ok(Self { entries, shapes, keys, scanned, last: end })
+        Ok(Self { entries: Readable::of(entries), shapes, keys, scanned, last: end })
     }
 
-    /// Looks through the next so many entries, and says whether there are more.
-    pub fn step(&mut self, most: usize) -> Result<bool, ReadError> {
+    /// Looks through the next so many entries that can be read, and says whether there are more.
+    pub fn step(&mut self, most: usize) -> bool {
         for _ in 0..most {
             let Some(found) = self.entries.next() else {
                 self.scanned.end = self.last;
-                return Ok(false);
+                return false;
             };
-            let found = found?;
             self.look(&found);
             self.scanned.end = found.seq + 1;
         }
-        Ok(true)
+        true
     }
 
     /// What was found in all that was read.
     pub fn finish(self) -> Scanned {
-        self.scanned
+        // What was passed over and nothing was read after it, the next one passes over.
+        let end = self.scanned.end;
+        let unread = self.entries.into_unread().into_iter().filter(|it| it.start < end).collect();
+        Scanned { unread, ..self.scanned }
     }
 
     fn look(&mut self, found: &Found) {
@@ -204,7 +208,17 @@ impl Scanned {
             self.counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), (*count).into())).collect();
         let notice = Notice::control("scan", now).with("actor", actor).with("first", self.first).with("end", self.end);
         let notice = notice.with("found", self.total()).with("counts", counts);
-        if self.findings.is_empty() { notice } else { notice.with("entries", self.entries()) }
+        let notice = if self.findings.is_empty() { notice } else { notice.with("entries", self.entries()) };
+        if self.unread.is_empty() {
+            return notice;
+        }
+        let ranges = self.unread.iter().take(NAMED).map(|it| json!({ "first": it.start, "end": it.end }));
+        notice.with("unread", self.unread_total()).with("unreadable", ranges.collect::<Vec<_>>())
+    }
+
+    /// How many entries cannot be read.
+    pub fn unread_total(&self) -> u64 {
+        self.unread.iter().map(|it| it.end - it.start).sum()
     }
 
     /// The first entries in which something was found.

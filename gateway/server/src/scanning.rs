@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use audit::{Kind, Scan, Scanned, Shapes, SubjectKeys};
 use catalog::Catalog;
 use pipeline::Gateway;
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,6 +27,7 @@ const BY_ITSELF: &str = "gateway";
 /// What was found so far.
 pub(crate) struct Scanning {
     findings: IntCounterVec,
+    unread: IntCounter,
     reached: IntGauge,
 }
 
@@ -47,10 +48,15 @@ impl Scanning {
         for kind in Kind::ALL {
             findings.get_metric_with_label_values(&[kind.as_str()])?;
         }
+        let unread = IntCounter::new(
+            "audit_scan_unread_total",
+            "Entries that could not be looked through because they cannot be read.",
+        )?;
         let reached = IntGauge::new("audit_scanned_entries", "The first entry that was not looked through yet.")?;
         registry.register(Box::new(findings.clone()))?;
+        registry.register(Box::new(unread.clone()))?;
         registry.register(Box::new(reached.clone()))?;
-        Ok(Self { findings, reached })
+        Ok(Self { findings, unread, reached })
     }
 
     /// Looks now and then until told to stop.
@@ -92,11 +98,11 @@ impl Scanning {
         };
         let thread = std::thread::Builder::new().name("scan".to_owned());
         thread.spawn(move || drop(told.send(reader.read_on())))?;
-        let (scanned, failed) = done.await.context("the thread ended badly")??;
+        let scanned = done.await.context("the thread ended badly")??;
         self.tell(gateway, &scanned);
         // Said before it counts as read: a process that dies in between reads it once more.
         audit::keep_scanned(gateway.log.home().folder()?, scanned.end, &shapes)?;
-        failed.map_or(Ok(()), |cause| Err(cause.into()))
+        Ok(())
     }
 
     fn tell(&self, gateway: &Gateway, scanned: &Scanned) {
@@ -104,6 +110,7 @@ impl Scanning {
         for (kind, count) in &scanned.counts {
             self.findings.with_label_values(&[kind.as_str()]).inc_by(*count);
         }
+        self.unread.inc_by(scanned.unread_total());
         self.reached.set(i64::try_from(end).unwrap_or(i64::MAX));
         let _ = gateway.log.note(&scanned.notice(BY_ITSELF, gateway.clock.now().wall));
         if scanned.total() == 0 {
@@ -111,6 +118,10 @@ impl Scanning {
         } else {
             let entries = scanned.entries();
             tracing::error!(first, end, found = scanned.total(), ?entries, "entries hold what should not be there");
+        }
+        if !scanned.unread.is_empty() {
+            let (unread, ranges) = (scanned.unread_total(), &scanned.unread);
+            tracing::error!(unread, ?ranges, "entries could not be looked through because they cannot be read");
         }
     }
 }
@@ -124,20 +135,17 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads to the end, or until told to stop, or as far as can be read.
-    fn read_on(&self) -> anyhow::Result<(Scanned, Option<audit::ReadError>)> {
+    /// Reads to the end, or until told to stop.
+    fn read_on(&self) -> anyhow::Result<Scanned> {
         // Of this thread alone. Where it cannot be, the pauses must do.
         let _ = rustix::process::nice(19);
         let log = self.gateway.log.folder();
         let keys = SubjectKeys::read(&desk::subjects_file(&self.settings))?;
         let first = audit::scanned_up_to(log, &self.shapes)?;
         let mut scan = Scan::begin(log, first, &self.shapes, Some(&keys))?;
-        loop {
-            match scan.step(STEP) {
-                Ok(true) if !*self.stopped.borrow() => std::thread::sleep(PAUSE),
-                Ok(_) => return Ok((scan.finish(), None)),
-                Err(cause) => return Ok((scan.finish(), Some(cause))),
-            }
+        while scan.step(STEP) && !*self.stopped.borrow() {
+            std::thread::sleep(PAUSE);
         }
+        Ok(scan.finish())
     }
 }

@@ -2,8 +2,8 @@
 
 use audit::cosignature::Cosigner;
 use audit::note::Signer;
-use audit::{Entries, Filter, Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to};
-use domain::{Random, keyformat};
+use audit::{Entries, Filter, Finding, Kind, Scan, Scanned, Shapes, keep_scanned, scanned_up_to, view};
+use domain::{Random, Timestamp, keyformat};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -22,7 +22,7 @@ fn shapes() -> Shapes {
 fn scanned(log: &TempDir, first: u64) -> Scanned {
     let shapes = shapes();
     let mut scan = Scan::begin(log.path(), first, &shapes, None).unwrap();
-    while scan.step(7).unwrap() {}
+    while scan.step(7) {}
     scan.finish()
 }
 
@@ -198,5 +198,43 @@ fn it_goes_on_where_it_ended_and_begins_anew_for_other_shapes() {
     assert_eq!(scanned_up_to(log.path(), &shapes).unwrap(), 0);
     let class = Filter { class: Some("y".to_owned()), ..Filter::default() };
     let mut none = Scan::of(log.path(), 0, class, &shapes, None).unwrap();
-    assert!(!none.step(9).unwrap() && none.finish().end == 1, "what nobody asked for was passed over");
+    assert!(!none.step(9) && none.finish().end == 1, "what nobody asked for was passed over");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_hides_nothing_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path();
+    crate::sample::append(log, 1500);
+    crate::retention::seal(log, "later");
+    std::fs::write(log.join("tile/entries/001"), "another").unwrap();
+    std::fs::remove_file(log.join("tile/entries/002")).unwrap();
+    // What is no file keeps nobody waiting.
+    std::fs::remove_file(log.join("tile/entries/004")).unwrap();
+    std::fs::create_dir(log.join("tile/entries/004")).unwrap();
+    let end = Entries::from(log, 1280).last().unwrap().unwrap().0 + 1;
+    let shapes = shapes();
+    let scan_from = |first| {
+        let mut scan = Scan::begin(log, first, &shapes, None).unwrap();
+        let mut steps = 1;
+        while scan.step(100) {
+            steps += 1;
+        }
+        (scan.finish(), steps)
+    };
+    let (found, steps) = scan_from(0);
+    assert_eq!((found.first, found.end, found.unread.clone()), (0, end, vec![256..768, 1024..1280]));
+    assert_eq!((found.unread_total(), steps), (768, 1 + (end - 768) / 100));
+    let other = tempfile::tempdir().unwrap();
+    let (running, _) = crate::sample::open(other.path()).unwrap();
+    let _ = running.note(&found.notice("gateway", Timestamp::from_seconds(0)));
+    drop(running);
+    let said = view(&Entries::from(other.path(), 0).next().unwrap().unwrap().1).unwrap();
+    let ranges = json!([{ "first": 256, "end": 768 }, { "first": 1024, "end": 1280 }]);
+    assert_eq!((&said["unread"], &said["unreadable"]), (&json!(768), &ranges), "{said:#}");
+    assert_eq!(scan_from(700).0.unread, [700..768, 1024..1280]);
+    // Of a scan that ends early only what it came past is unread.
+    let mut scan = Scan::begin(log, 0, &shapes, None).unwrap();
+    assert!(scan.step(256));
+    assert_eq!(scan.finish().unread, []);
 }
