@@ -2,6 +2,7 @@
 //!
 //! A hold names what it is about for people; the rule is the same for all of them, so that no hold can be too narrow.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,7 @@ pub struct Hold {
 /// Puts a hold in force, for certain. One of this name that is in force already stays as it is; says whether this very one
 /// is in force: who was interrupted and places it again has placed it.
 pub fn place_hold(log: &Path, name: &HoldName, hold: &Hold) -> io::Result<bool> {
+    let _turn = turn(log)?;
     let path = path(log, name);
     if path.exists() && read(&path)?.as_ref() != Some(hold) {
         return Ok(false);
@@ -83,6 +85,18 @@ pub fn release_hold(log: &Path, name: &HoldName, by: &Hold) -> io::Result<bool> 
         Err(cause) => Err(cause),
         Ok(()) => disk::sync_folder(&folder(log)).map(|()| true),
     }
+}
+
+/// Waits for the turn of one who puts a hold in force, or looks whether any is and lets something go: what goes has gone
+/// before the hold is in force, or stays. It is theirs until what is given is dropped.
+pub(crate) fn turn(log: &Path) -> io::Result<File> {
+    let folder = folder(log);
+    disk::make_within(log, &folder)?;
+    // For certain, also where somebody died who made it.
+    disk::sync_folder(log)?;
+    let turn = File::open(folder)?;
+    turn.lock()?;
+    Ok(turn)
 }
 
 /// What a file says of a hold; nothing where there is none, or nothing that can be read.

@@ -4,6 +4,7 @@
 //! In this order, so that a process may die anywhere in between: what is kept is on the disk; the entry that says what goes
 //! is signed for; the log begins later from now on; the bundles go. Hashes stay, so that every other proof goes on holding.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -227,9 +228,11 @@ fn is_kept_longer(class: &str) -> bool {
 impl Pruning {
     /// Makes one step ready, if anything is old enough, and finishes one that was not finished.
     pub fn ready(log: &Path, settings: &RetentionSettings, age: Age<'_>) -> Result<Option<Self>, Unpruned> {
-        unheld(log)?;
         let first = minimum(log).map_err(at(log))?;
-        sweep(log, first).map_err(at(log))?;
+        {
+            let _turn = unheld(log)?;
+            sweep(log, first).map_err(at(log))?;
+        }
         let due = Due::now(log, settings, age, STEP)?;
         let (policy, told) = (settings.to_string(), age.as_str());
         if due.end == due.first {
@@ -266,7 +269,7 @@ impl Pruning {
 
     /// Lets go of what the entry speaks of.
     pub fn finish(self) -> Result<Pruned, Unpruned> {
-        unheld(&self.log)?;
+        let _turn = unheld(&self.log)?;
         let failed = at(&self.log);
         if self.what == KEPT {
             for (_, path) in kept::files(&self.log, self.pruned.end).map_err(&failed)? {
@@ -332,10 +335,12 @@ fn sweep(log: &Path, end: u64) -> io::Result<()> {
     index::drop_before(log, end)
 }
 
-fn unheld(log: &Path) -> Result<(), Unpruned> {
+/// The turn to let something go, where no hold is in force: none comes to be until it is over.
+fn unheld(log: &Path) -> Result<File, Unpruned> {
+    let turn = hold::turn(log).map_err(at(log))?;
     match hold::holds(log).map_err(at(log))?.into_iter().next() {
         Some((name, _)) => Err(Unpruned::Held(name)),
-        None => Ok(()),
+        None => Ok(turn),
     }
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod export;
 mod forged;
 mod handmade;
+mod hold;
 mod lifetime;
 mod log;
 mod losses;
