@@ -19,6 +19,7 @@ use crate::field::{Fact, Field, facts};
 use crate::minimum::minimum;
 use crate::read::{Entries, ReadError};
 use crate::tag::{TAG, Tags};
+use crate::tree::FULL;
 use crate::watch::Left;
 use crate::{Notice, disk, wal};
 
@@ -31,7 +32,7 @@ const TEXT: usize = PLACE - TAG - 1;
 /// How many requests may wait for a place; those after them wait until they may.
 const WAITING: usize = 1024;
 
-/// How many entries before the write-ahead files are looked through: more than are written before a place is cleared.
+/// How many entries before the write-ahead files are looked through at least.
 const BEHIND: u64 = 16 * 1024;
 
 /// A request that was sent on.
@@ -109,8 +110,12 @@ pub struct Place(u32);
 impl InFlight {
     /// Opens the table of a log. Gives those that were in it and of which the log says nothing: they keep their places
     /// until [`InFlight::said`]. What others have written into it is no request. Whoever asks for a place waits so long at
-    /// most.
-    pub(crate) fn open(log: &Path, patience: Duration, tags: Tags) -> Result<(Self, Vec<UnderWay>), ReadError> {
+    /// most, and so many entries may be short of the disk.
+    pub(crate) fn open(
+        log: &Path,
+        (patience, backlog): (Duration, u64),
+        tags: Tags,
+    ) -> Result<(Self, Vec<UnderWay>), ReadError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = disk::open_own(&log.join("inflight"), &mut options)?;
@@ -118,7 +123,7 @@ impl InFlight {
         file.read_to_end(&mut bytes)?;
         let all = bytes.chunks(PLACE).zip(0..);
         let left: Vec<(UnderWay, u32)> = all.filter_map(|(bytes, place)| Some((read(bytes, &tags)?, place))).collect();
-        let entered = entered(log, &left)?;
+        let entered = entered(log, &left, behind(backlog))?;
         let (known, unknown): (Vec<_>, Vec<_>) = left.into_iter().partition(|(it, _)| entered.contains(it.id.as_str()));
         let (mut places, mut written) = (Places::default(), Written { file, bytes });
         if unknown.is_empty() {
@@ -292,20 +297,37 @@ fn read(place: &[u8], tags: &Tags) -> Option<UnderWay> {
     serde_json::from_slice(text).ok()
 }
 
-/// The ids of requests that have an entry: among those of the write-ahead files, and the last ones before, as far as they are
-/// there.
-fn entered(log: &Path, left: &[(UnderWay, u32)]) -> Result<HashSet<String>, ReadError> {
+/// How many entries before the write-ahead files are looked through, where so many may be short of the disk: more than are
+/// written from when an entry is handed over until the place of its request is cleared.
+fn behind(backlog: u64) -> u64 {
+    BEHIND.max(backlog.saturating_mul(2))
+}
+
+/// The ids of requests that have an entry: among those of the write-ahead files, and the last so many before, as far as they
+/// are there.
+fn entered(log: &Path, left: &[(UnderWay, u32)], behind: u64) -> Result<HashSet<String>, ReadError> {
     let mut entered = HashSet::new();
     if left.is_empty() {
         return Ok(entered);
     }
-    let ids: HashSet<&str> = left.iter().map(|(it, _)| it.id.as_str()).collect();
+    let mut wanting: HashSet<&str> = left.iter().map(|(it, _)| it.id.as_str()).collect();
+    let mut take = |entry: &[u8]| {
+        entered.extend(request_of(entry).filter(|it| wanting.remove(*it)).map(str::to_owned));
+        wanting.is_empty()
+    };
     let first = wal::files(log)?.first().map_or(0, |(first, _)| *first);
-    let behind = first.saturating_sub(BEHIND).max(minimum(log)?).min(first);
-    let before = Entries::from(log, behind).map_while(Result::ok).take_while(|(seq, _)| *seq < first).map(Ok);
-    for entry in before.chain(Entries::from(log, first)) {
-        let (_, entry) = entry?;
-        entered.extend(request_of(&entry).filter(|it| ids.contains(it)).map(str::to_owned));
+    let mut all = false;
+    for entry in Entries::from(log, first) {
+        all = take(&entry?.1);
+    }
+    // Bundle by bundle, the newest first: most were written just before.
+    let (oldest, mut end) = (first.saturating_sub(behind).max(minimum(log)?), first);
+    while oldest < end && !all {
+        let begin = end.saturating_sub(FULL as u64);
+        for (_, entry) in Entries::from(log, begin).map_while(Result::ok).take_while(|(seq, _)| *seq < end) {
+            all = take(&entry);
+        }
+        end = begin;
     }
     Ok(entered)
 }

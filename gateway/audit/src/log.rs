@@ -114,9 +114,9 @@ impl Log {
         let tags = signer.tags().clone();
         let (mut sequencer, mut recovered) = recover(folder, signer, anchor).map_err(unrecoverable)?;
         sequencer.follow_after(settings.wal_bytes);
-        let patience = Duration::from_millis(settings.strict_wait_ms);
+        let bounds = (Duration::from_millis(settings.strict_wait_ms), settings.backlog_entries);
         let (in_flight, lost) =
-            InFlight::open(folder, patience, tags).map_err(|cause| failed(io::Error::other(cause)))?;
+            InFlight::open(folder, bounds, tags).map_err(|cause| failed(io::Error::other(cause)))?;
         recovered.lost = lost;
         recovered.unwritten = unsaid.lost();
         disk::put_durably(&folder.join("vkey"), key.as_bytes()).map_err(failed)?;

@@ -16,7 +16,7 @@ fn request(id: &str) -> UnderWay {
 }
 
 fn open(log: &Path) -> (InFlight, Vec<UnderWay>) {
-    InFlight::open(log, PATIENCE, Tags::of(&[1; 32])).unwrap()
+    InFlight::open(log, (PATIENCE, 1), Tags::of(&[1; 32])).unwrap()
 }
 
 #[tokio::test]
@@ -121,5 +121,30 @@ fn only_an_entry_of_the_request_itself_says_what_became_of_it() {
     let _ = log.note(&UnderWay { operation: "c3".to_owned(), ..request("d4") }.notice());
     drop(log);
     let left: Vec<(UnderWay, u32)> = ["a1", "b2", "c3"].into_iter().map(request).zip(0..).collect();
-    assert_eq!(entered(folder.path(), &left).unwrap(), HashSet::from(["a1".to_owned()]));
+    assert_eq!(entered(folder.path(), &left, 1).unwrap(), HashSet::from(["a1".to_owned()]));
+}
+
+#[test]
+fn an_entry_is_found_behind_as_many_as_may_be_short_of_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (author, clock) =
+        (crate::Author { node: "n".to_owned(), boot: "b".to_owned() }, Arc::new(domain::SystemClock::new()));
+    let signer = crate::note::Signer::from_seed("test", &[1; 32]).unwrap();
+    let settings = crate::AuditSettings { reserve_bytes: 0, ..crate::AuditSettings::default() };
+    let (log, _) = crate::Log::open(folder.path(), settings, signer, author, clock).unwrap();
+    for id in ["a1", "b2"] {
+        let _ = log.note(&request(id).notice());
+        for _ in 0..511 {
+            let _ = log.note(&Notice::new("heartbeat", Timestamp::from_seconds(0)));
+        }
+    }
+    let sealed = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    sealed.block_on(log.seal(PATIENCE)).unwrap();
+    drop(log);
+    let left: Vec<(UnderWay, u32)> = ["a1", "b2", "c3"].into_iter().map(request).zip(0..).collect();
+    assert_eq!(entered(folder.path(), &left, 600).unwrap(), HashSet::from(["b2".to_owned()]));
+    assert_eq!(entered(folder.path(), &left, 1024).unwrap(), HashSet::from(["a1".to_owned(), "b2".to_owned()]));
+    for backlog in [1, crate::AuditSettings::default().backlog_entries, 1 << 20] {
+        assert!(BEHIND <= behind(backlog) && 2 * backlog <= behind(backlog), "{backlog}");
+    }
 }
