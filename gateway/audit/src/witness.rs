@@ -107,8 +107,8 @@ pub enum BadWitness {
         /// What is wrong with it.
         cause: BadNote,
     },
-    /// Two keys for one log.
-    #[error("log `{0}` is named twice")]
+    /// One key twice.
+    #[error("a key of log `{0}` is named twice")]
     Twice(String),
 }
 
@@ -131,18 +131,22 @@ struct Witnessed {
 }
 
 impl Witness {
-    /// Opens the state in this folder, or makes it, for the logs of these keys.
-    pub fn open(folder: &Path, cosigner: Cosigner, logs: Vec<Verifier>) -> Result<Self, BadWitness> {
+    /// Opens the state in this folder, or makes it, for the logs of these keys. Of several keys of one name the last signs,
+    /// and those before it have: whoever was away while one took over from another goes on from what the older one signed.
+    pub fn open(folder: &Path, cosigner: Cosigner, logs: &[Verifier]) -> Result<Self, BadWitness> {
         let failed = |cause| BadWitness::Io { path: folder.to_owned(), cause };
         disk::make_folder(folder).map_err(failed)?;
         let taken = || BadWitness::Taken(folder.to_owned());
         let lock = disk::lock(&folder.join("LOCK")).map_err(failed)?.ok_or_else(taken)?;
         let mut witnessed: Vec<Witnessed> = Vec::new();
         for key in logs {
-            if witnessed.iter().any(|it| it.key.name() == key.name()) {
+            let of_name: Vec<&Verifier> = logs.iter().filter(|it| it.name() == key.name()).collect();
+            if of_name.iter().filter(|it| **it == key).count() > 1 {
                 return Err(BadWitness::Twice(key.name().to_owned()));
             }
-            witnessed.push(Witnessed::open(folder, key)?);
+            if let Some((last, before)) = of_name.split_last().filter(|(last, _)| **last == key) {
+                witnessed.push(Witnessed::open(folder, (*last).clone(), before)?);
+            }
         }
         Ok(Self { cosigner, logs: witnessed, _lock: lock })
     }
@@ -179,7 +183,8 @@ impl Witness {
 }
 
 impl Witnessed {
-    fn open(folder: &Path, key: Verifier) -> Result<Self, BadWitness> {
+    /// What was cosigned last may be signed by one of those before it.
+    fn open(folder: &Path, key: Verifier, before: &[&Verifier]) -> Result<Self, BadWitness> {
         let file = folder.join(format!("{}.checkpoint", hex::encode(tree::leaf(key.name().as_bytes()))));
         let read = disk::read(&file).map_err(|cause| BadWitness::Io { path: file.clone(), cause })?;
         let last = match read {
@@ -187,7 +192,8 @@ impl Witnessed {
             Some(bytes) => {
                 let damaged = |cause| BadWitness::Damaged { path: file.clone(), cause };
                 let note = String::from_utf8(bytes).map_err(|_| damaged(BadNote::Malformed))?;
-                key.open(&note).and_then(Checkpoint::parse).map_err(damaged)?
+                let older = || before.iter().find_map(|it| it.open(&note).ok());
+                key.open(&note).or_else(|cause| older().ok_or(cause)).and_then(Checkpoint::parse).map_err(damaged)?
             }
         };
         Ok(Self { key, file, last: Mutex::new(last) })

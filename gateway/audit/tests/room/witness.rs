@@ -62,7 +62,7 @@ fn question(entries: &[u8], old: usize) -> String {
 }
 
 fn open(folder: &Path) -> Witness {
-    Witness::open(folder, cosigner(9), vec![signer().verifier()]).unwrap()
+    Witness::open(folder, cosigner(9), &[signer().verifier()]).unwrap()
 }
 
 #[test]
@@ -178,16 +178,54 @@ fn a_witness_whose_memory_is_damaged_or_shared_does_not_begin() {
     let folder = tempfile::tempdir().unwrap();
     let witness = open(folder.path());
     witness.cosign(question(&[1, 2, 3], 0).as_bytes(), NOW).unwrap();
-    let again = Witness::open(folder.path(), cosigner(9), vec![signer().verifier()]);
+    let again = Witness::open(folder.path(), cosigner(9), &[signer().verifier()]);
     assert!(matches!(again, Err(BadWitness::Taken(_))));
     drop(witness);
-    let twice = Witness::open(folder.path(), cosigner(9), vec![signer().verifier(), signer().verifier()]);
+    let twice = Witness::open(folder.path(), cosigner(9), &[signer().verifier(), signer().verifier()]);
     assert!(matches!(twice, Err(BadWitness::Twice(_))));
     let kept = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().path());
     let kept = kept.into_iter().find(|it| it.extension().is_some()).unwrap();
     fs::write(&kept, "").unwrap();
-    let damaged = Witness::open(folder.path(), cosigner(9), vec![signer().verifier()]);
+    let damaged = Witness::open(folder.path(), cosigner(9), &[signer().verifier()]);
     assert!(matches!(damaged, Err(BadWitness::Damaged { .. })));
+}
+
+#[test]
+fn a_witness_that_was_away_while_a_key_took_over_goes_on_from_what_the_older_one_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = |keys: &[Verifier]| Witness::open(folder.path(), cosigner(9), keys);
+    let (older, newer) = (signer(), Signer::from_seed(NAME, &[2; 32]).unwrap());
+    let (first, entries) = ([1, 2, 3], [1, 2, 3, 4, 5]);
+    begin(&[older.verifier()]).unwrap().cosign(question(&first, 0).as_bytes(), NOW).unwrap();
+    assert!(matches!(begin(&[newer.verifier()]), Err(BadWitness::Damaged { .. })));
+    let both = begin(&[older.verifier(), newer.verifier()]).unwrap();
+    let by_newer = |entries: &[u8], old| {
+        let stated = Checkpoint { origin: NAME.to_owned(), size: entries.len() as u64, root: root(entries) };
+        let (head, _) = question(entries, old)
+            .split_once(
+                "
+
+",
+            )
+            .map(|(it, note)| (it.to_owned(), note.len()))
+            .unwrap();
+        format!(
+            "{head}
+
+{}",
+            newer.sign(&stated.text())
+        )
+    };
+    // Whoever has the older one, by whatever way, speaks for the log no more.
+    let by_older = both.cosign(question(&entries, 3).as_bytes(), NOW).unwrap_err();
+    assert!(matches!(by_older, Uncosigned::Unsigned(_)), "{by_older}");
+    let forked = both.cosign(by_newer(&[1, 2, 9, 9, 9], 3).as_bytes(), NOW).unwrap_err();
+    assert!(matches!(forked, Uncosigned::Inconsistent(_)), "{forked}");
+    both.cosign(by_newer(&entries, 3).as_bytes(), NOW).unwrap();
+    drop(both);
+    // From then on the newer one is enough.
+    let alone = begin(&[newer.verifier()]).unwrap();
+    assert!(alone.cosign(by_newer(&entries, 5).as_bytes(), NOW).is_ok());
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(crate) struct Witness {
     /// The folder of the key, and of what was cosigned last. Whoever loses it begins anew, with another key
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// The key of a log to stand for, as `name+id+key`; once for each
+    /// The key of a log to stand for, as `name+id+key`; once for each. Where another has taken over from it since this was
+    /// asked last: first the older one, then the one that signs now
     #[arg(long = "log", value_name = "VKEY", required = true)]
     logs: Vec<Verifier>,
     /// What it is called in its cosignatures
@@ -52,7 +53,7 @@ impl Witness {
         tracing_subscriber::fmt().json().log_internal_errors(false).with_writer(std::io::stderr).init();
         let seed = authn::secrets::seed(&self.data.join("witness.key"))?;
         let cosigner = Cosigner::from_seed(&self.name, &seed).context("`--name` has no spaces and no `+`")?;
-        let witness = Arc::new(Cosigning::open(&self.data, cosigner, self.logs)?);
+        let witness = Arc::new(Cosigning::open(&self.data, cosigner, &self.logs)?);
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let listener = TcpListener::bind(self.listen).await.with_context(|| self.listen.to_string())?;
