@@ -1,7 +1,7 @@
 //! `portcullis audit export` and `portcullis audit check-export`
 
-use std::fs::{self, OpenOptions};
-use std::io::{BufWriter, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, IntoInnerError, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -109,36 +109,63 @@ impl Export {
     }
 }
 
-/// Writes both files, whole or not at all, and over none that is there.
+/// Writes both files, whole or not at all, and over none that is there. The manifest comes last: where it is, all is.
 fn write(log: &Path, wanted: &Wanted<'_>, file: &Path) -> anyhow::Result<Manifest> {
-    let beside = manifest_of(file);
+    let (beside, mut made) = (manifest_of(file), Made::default());
+    // Nobody else makes the same: whoever exports to this file meanwhile fails here, and takes nothing of ours away.
+    let mut out = BufWriter::new(made.draft_of(file)?);
     for it in [file, &beside] {
         anyhow::ensure!(!it.exists(), "`{}` is there already", it.display());
     }
-    let draft = file.with_extension("unfinished");
-    let done = draft_of(log, wanted, &draft).and_then(|manifest| {
-        let text = serde_json::to_string_pretty(&manifest)? + "\n";
-        let mut out = new_file(&beside)?;
-        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).with_context(|| named(&beside))?;
-        fs::rename(&draft, file).with_context(|| named(file))?;
-        Ok(manifest)
-    });
-    if done.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    done
-}
-
-fn draft_of(log: &Path, wanted: &Wanted<'_>, draft: &Path) -> anyhow::Result<Manifest> {
-    let mut out = BufWriter::new(new_file(draft)?);
     let manifest = audit::export(log, wanted, &mut out)?;
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all().with_context(|| named(draft))?;
+    out.into_inner().map_err(IntoInnerError::into_error)?.sync_all().with_context(|| named(file))?;
+    made.put(file)?;
+    let mut out = made.draft_of(&beside)?;
+    let text = serde_json::to_string_pretty(&manifest)? + "\n";
+    out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).with_context(|| named(&beside))?;
+    made.put(&beside)?;
+    made.keep(file)?;
     Ok(manifest)
 }
 
-/// For nobody else's eyes: entries tell who did what.
-fn new_file(path: &Path) -> anyhow::Result<fs::File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(|| named(path))
+/// What this process has made of an export. Unless all of it is kept nothing stays.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// A file to be put in place. For nobody else's eyes: entries tell who did what.
+    fn draft_of(&mut self, file: &Path) -> anyhow::Result<File> {
+        let draft = file.with_added_extension("unfinished");
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
+        let made = made.with_context(|| named(&draft))?;
+        self.0.push(draft);
+        Ok(made)
+    }
+
+    /// Gives what was drafted last its name.
+    fn put(&mut self, file: &Path) -> anyhow::Result<()> {
+        if let Some(draft) = self.0.last_mut() {
+            fs::rename(&*draft, file).with_context(|| named(file))?;
+            file.clone_into(draft);
+        }
+        Ok(())
+    }
+
+    /// Makes the names of all of it certain, which are in the folder of this file.
+    fn keep(mut self, file: &Path) -> anyhow::Result<()> {
+        let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|it| it.sync_all()).with_context(|| named(folder))?;
+        self.0.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for it in &self.0 {
+            let _ = fs::remove_file(it);
+        }
+    }
 }
 
 fn named(path: &Path) -> String {
@@ -188,5 +215,66 @@ impl CheckExport {
                     .map(|()| ExitCode::FAILURE)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use audit::note::Signer;
+    use audit::{AuditSettings, Author, Filter, Log, Notice};
+    use domain::{SystemClock, Timestamp};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+    fn log() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = Signer::from_seed("portcullis/test", &[1; 32]).unwrap();
+        let author = Author { node: "n".to_owned(), boot: "b".to_owned() };
+        let settings = AuditSettings { reserve_bytes: 0, ..AuditSettings::default() };
+        let (log, _) = Log::open(folder.path(), settings, signer, author, Arc::new(SystemClock::new())).unwrap();
+        let _ = log.note(&Notice::new("heartbeat", NOW));
+        folder
+    }
+
+    fn exported(log: &Path, format: Format, file: &Path) -> anyhow::Result<Manifest> {
+        let filter = Filter::default();
+        write(log, &Wanted { format, filter, first: 0, way: Way::Scan, reader: "ann", file: "export", now: NOW }, file)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_others_export_meanwhile_is_left_to_them_and_what_fails_leaves_nothing() {
+        let (log, to) = (log(), tempfile::tempdir().unwrap());
+        let (file, theirs) = (to.path().join("all.jsonl"), to.path().join("all.jsonl.unfinished"));
+        fs::write(&theirs, "half of it").unwrap();
+        assert!(exported(log.path(), Format::Json, &file).is_err());
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "half of it");
+        // Another form of the same name is another file.
+        exported(log.path(), Format::Csv, &to.path().join("all.csv")).unwrap();
+        assert_eq!(names(to.path()), ["all.csv", "all.csv.manifest.json", "all.jsonl.unfinished"]);
+        fs::remove_file(theirs).unwrap();
+        // In the place of the manifest's draft lies something else: what was written by then goes.
+        let way = to.path().join("all.jsonl.manifest.json.unfinished");
+        fs::create_dir(&way).unwrap();
+        assert!(exported(log.path(), Format::Json, &file).is_err());
+        fs::remove_dir(way).unwrap();
+        assert!(exported(to.path(), Format::Json, &file).is_err(), "it is no log");
+        assert_eq!(names(to.path()), ["all.csv", "all.csv.manifest.json"]);
+        exported(log.path(), Format::Json, &file).unwrap();
+        let whole = fs::read(&file).unwrap();
+        let again = exported(log.path(), Format::Json, &file).unwrap_err();
+        assert!(again.to_string().ends_with("is there already") && fs::read(&file).unwrap() == whole, "{again}");
+        assert!(verify_export(&file, &Signer::from_seed("portcullis/test", &[1; 32]).unwrap().verifier()).is_ok());
     }
 }
