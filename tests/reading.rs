@@ -117,6 +117,13 @@ fn who_follows_the_log_sees_what_happens_after_and_ends_when_told() {
     for mut follower in [all, own] {
         assert!(follower.stop(SOON).success(), "an end that was asked for is no failure");
     }
+    // What each has followed is entered as well as what was there when it began.
+    let looks = world.gateway.entries().of_kind(4, |it| it["class"] == "audit.read" && it["action"] == "tail");
+    for begun in looks.iter().filter(|it| it["facts"]["first"] == "0") {
+        let (asked, end) = (&begun["facts"]["query_digest"], &begun["facts"]["end"]);
+        let goes_on = |it: &&Value| it["facts"]["query_digest"] == *asked && it["facts"]["first"] == *end;
+        assert_eq!(looks.iter().filter(goes_on).count(), 1, "{looks:#?}");
+    }
 }
 
 /// Exports into a folder of the world, and gives the file.

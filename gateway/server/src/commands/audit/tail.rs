@@ -1,11 +1,12 @@
 //! `portcullis audit tail`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use audit::{Found, Tail as Follower, Way};
+use audit::{Filter, Found, Tail as Follower, Way};
 use clap::Args;
+use domain::{Clock as _, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::audit::asked::{Access, Asked};
@@ -14,6 +15,9 @@ use crate::settings::Settings;
 
 /// How often the log is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How often it is entered what was followed meanwhile.
+const ENTERED: Duration = Duration::from_hours(1);
 
 /// Which entries are followed.
 #[derive(Debug, Args)]
@@ -43,16 +47,39 @@ impl Tail {
         let there = audit::Query::new(&log, 0, filter.clone(), Way::Index)?;
         let mut access = self.asked.enter(settings, "tail", &filter, &there.range())?.judging(&log);
         // From where the question ends, so that nothing is shown twice and nothing is missed.
-        let mut follower = Follower::from(&log, there.range().end);
-        let mut found = there.last(self.last)?;
-        while show(&mut access, &found, output)? {
-            if runtime.block_on(told_to_end(&mut ended, &mut interrupted)) {
-                break;
+        let (mut first, clock) = (there.range().end, SystemClock::new());
+        let mut follower = Follower::from(&log, first);
+        let (mut found, mut entered) = (there.last(self.last), clock.tick());
+        // What was shown is entered, however this ends.
+        let shown = loop {
+            match found.map_err(anyhow::Error::from).and_then(|it| show(&mut access, &it, output)) {
+                Ok(true) if !runtime.block_on(told_to_end(&mut ended, &mut interrupted)) => {}
+                other => break other,
             }
-            found = follower.poll(&filter)?;
-        }
+            if ENTERED <= clock.tick().since(entered) {
+                self.enter_followed(settings, (&log, &filter), &mut first)?;
+                entered = clock.tick();
+            }
+            found = follower.poll(&filter);
+        };
+        self.enter_followed(settings, (&log, &filter), &mut first)?;
         // Nothing may have been asked for.
-        Ok(access.end(usize::MAX))
+        shown.map(|_| access.end(usize::MAX))
+    }
+
+    /// Enters what was written and followed from this entry on.
+    fn enter_followed(
+        &self,
+        settings: &Settings,
+        (log, filter): (&Path, &Filter),
+        first: &mut u64,
+    ) -> anyhow::Result<()> {
+        let end = audit::Query::new(log, *first, filter.clone(), Way::Index)?.range().end;
+        if *first < end {
+            let _ = self.asked.enter(settings, "tail", filter, &(*first..end))?;
+            *first = end;
+        }
+        Ok(())
     }
 }
 
