@@ -91,6 +91,11 @@ fn what_others_stand_for_is_told_from_what_only_the_gateway_says() {
     // What is printed is the note as it is, to be kept and held against the log later.
     let printed = world.gateway.command(&["audit", "witness"]);
     assert!(printed.code == 0 && printed.errors.contains("stands for it since"), "{printed:?}");
+    let looks = world.gateway.entries().of_kind(3, |it| it["class"] == "audit.read" && it["action"] == "witness");
+    assert!(
+        looks.iter().all(|it| it["facts"]["witnesses"] == "portcullis-witness" && it["actor"].is_string()),
+        "{looks:#?}"
+    );
     let kept = world.folder().join("kept");
     std::fs::write(&kept, printed.out).expect("a file of the test");
     let (told, verdict) = verify(&world, &["--witness", &witness.vkey, "--checkpoint", &kept.display().to_string()]);

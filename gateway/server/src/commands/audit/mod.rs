@@ -82,7 +82,7 @@ impl Audit {
             Self::AcceptDatabase(accept) => accept.run(&own(), settings, output),
             Self::RotateKey(rotate) => rotate.run(&own(), settings, output),
             Self::Seal => seal::run(&own(), settings, output),
-            Self::Witness(witness) => witness.run(own, &settings.witnesses, output),
+            Self::Witness(witness) => witness.run(own, settings, output),
             Self::Query(query) => query.run(own, settings, output),
             Self::Tail(tail) => tail.run(own, settings, output),
             Self::Export(export) => export.run(own, settings, output),

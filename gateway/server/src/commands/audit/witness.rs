@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use audit::cosignature::WitnessKey;
 use clap::Args;
-use domain::SystemClock;
+use domain::{DeedClass, SystemClock};
 use http::Uri;
 use serde::Serialize;
 
+use crate::commands::audit::asked::keep_deed;
 use crate::commands::output::{Output, remark};
-use crate::cosign::settings::{Named, WitnessSettings, address};
+use crate::cosign::settings::{Named, address};
 use crate::cosign::{Door, ask};
+use crate::settings::Settings;
 
 /// Who is asked about which log.
 #[derive(Debug, Args)]
@@ -54,14 +56,19 @@ impl Witness {
     pub(super) fn run(
         self,
         own: impl FnOnce() -> PathBuf,
-        settings: &WitnessSettings,
+        settings: &Settings,
         output: Output,
     ) -> anyhow::Result<ExitCode> {
         let named = match (self.url, self.vkey) {
             (Some(url), Some(key)) => vec![Named { url, key, ca: self.ca, place: None }],
-            _ => settings.named.clone(),
+            _ => settings.witnesses.named.clone(),
         };
         anyhow::ensure!(!named.is_empty(), "no witness is named: neither with `--url` nor in the settings");
+        if self.log.is_none() {
+            // First, so that nothing leaves the house of which nobody knows.
+            let who: Vec<&str> = named.iter().map(|it| it.key.name()).collect();
+            keep_deed(settings, DeedClass::Read, "witness", |it| it.with("witnesses", who.join(" ")))?;
+        }
         let log = self.log.unwrap_or_else(own);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = runtime.block_on(ask_all(&log, &named))?;
