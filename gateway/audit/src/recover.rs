@@ -1,6 +1,7 @@
 //! Where an existing log ends, and whether it is the one that its last checkpoint speaks of.
 
 mod amiss;
+mod drafts;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -196,6 +197,7 @@ fn go_on(
     let found = Findings { torn, beyond, inserted, unanchored, mended: Vec::new() };
     let Findings { torn: all_torn, beyond, inserted, unanchored, mended } =
         Unsaid::beside(sequencer.anchor()).find(found);
+    drafts::sweep(log, first, next);
     amiss.into_iter().try_for_each(|it| it.put_in_order(log)).map_err(failed(&wal::folder(log)))?;
     sequencer.renew(&last, torn).map_err(failed(&wal::folder(log)))?;
     // What was not synced of tiles and bundles may be there in part: whoever reads them now finds them whole.

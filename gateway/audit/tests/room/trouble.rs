@@ -277,3 +277,30 @@ fn a_lock_that_somebody_else_has_stops_the_log_until_they_let_go_of_it() {
     drop(open);
     assert_eq!(verified(&log).signed, verified(&log).entries);
 }
+
+#[test]
+fn what_a_process_left_that_died_over_its_files_goes_with_the_next_start() {
+    let (_folder, log, open) = running();
+    drop(open);
+    let drafts = [
+        "wal/00000000000000000512.wal.new",
+        "checkpoints/512.note.new",
+        "minimum.new",
+        "index/000000000.7-ThreadId(9).new",
+        "tile/entries/001.new",
+        "tile/entries/002.p/87.new",
+        "tile/0/002.new",
+        "tile/0/002.p/87.new",
+        "tile/1/000.p/2.new",
+    ];
+    for name in drafts {
+        fs::create_dir_all(log.join(name).parent().unwrap()).unwrap();
+        fs::write(log.join(name), "half of it").unwrap();
+    }
+    let kept = log.join("wal/00000000000000000512.wal.stray");
+    fs::write(&kept, "evidence").unwrap();
+    drop(self::open(&log, "01"));
+    let left: Vec<_> = drafts.into_iter().filter(|it| log.join(it).exists()).collect();
+    assert!(left.is_empty() && kept.exists(), "{left:?}");
+    assert_eq!(verified(&log).signed, verified(&log).entries);
+}
