@@ -98,8 +98,9 @@ fn a_gateway_begins_with_a_certificate_that_is_over_and_says_so() {
     let live = world.folder().join("live");
     issue(&issuer, &live, 2020);
     let settings = world.gateway.settings().to_owned();
-    let mut text = std::fs::read_to_string(&settings).expect("settings");
-    text.push_str(&format!("\n[tls]\ncertificate = \"{0}/cert.pem\"\nkey = \"{0}/key.pem\"\n", live.display()));
+    let text = std::fs::read_to_string(&settings).expect("settings");
+    let files = format!("[tls]\ncertificate = \"{0}/cert.pem\"\nkey = \"{0}/key.pem\"\n", live.display());
+    let text = format!("{text}\n{files}");
     is_refused(&world, || std::fs::write(&settings, &text).expect("settings"));
     assert_eq!(world.ask(&Request::get(NSX, "/v2/compute/instances")).status, 401, "the good one is in force");
     world.gateway.restart();
