@@ -217,7 +217,11 @@ fn sync_names(path: &Path) -> io::Result<()> {
 fn draft(path: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     let draft = draft_of(path);
     let mut file = create(&draft)?;
-    file.write_all(bytes)?;
+    if let Err(cause) = file.write_all(bytes) {
+        // Half of it is of no use, and takes room that others lack.
+        let _ = fs::remove_file(&draft);
+        return Err(cause);
+    }
     Ok((file, draft))
 }
 

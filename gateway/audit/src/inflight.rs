@@ -279,7 +279,8 @@ impl UnderWay {
     pub fn notice(&self) -> Notice {
         let request = serde_json::json!({ "id": self.id, "api": self.api, "operation": self.operation });
         let notice = Notice::new("request.lost", self.time).with("request", request);
-        let notice = self.key.iter().fold(notice, |notice, key| notice.with("key", key.as_str()));
+        let notice =
+            self.key.iter().fold(notice, |notice, key| notice.with("actor", key.as_str()).with("key", key.as_str()));
         self.tenant.iter().fold(notice, |notice, tenant| notice.of(tenant))
     }
 }

@@ -1,5 +1,7 @@
 //! The one thread that writes: it takes what was handed over, and brings it to the disk, whatever stands in its way.
 
+mod look;
+
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -9,7 +11,7 @@ use domain::{Clock, Tick};
 use tokio::sync::watch;
 
 use crate::Notice;
-use crate::losses::{Fate, Holders, Losses};
+use crate::losses::Losses;
 use crate::reserve::Reserve;
 use crate::sequencer::Sequencer;
 use crate::shared::{Pending, Shared};
@@ -220,12 +222,24 @@ impl Writer {
 
     /// Nothing is written where another folder took the place of ours: it would be the beginning of a second log.
     fn in_place(&mut self) -> io::Result<()> {
-        let Some(astray) = self.held.vigil.look() else { return Ok(()) };
+        let Some(astray) = self.held.vigil.look() else { return self.written_ahead() };
         self.held.vigil.astray = Some(astray);
         if astray == Astray::Lock && self.held.vigil.take_again().is_ok() {
             return Ok(());
         }
         Err(io::Error::other(astray.as_str()))
+    }
+
+    /// Nothing counts as written while somebody has taken the write-ahead file away or changed it, and it could not be put
+    /// back: what is written into it then is in no file that a start would read.
+    fn written_ahead(&mut self) -> io::Result<()> {
+        if self.held.vigil.astray != Some(Astray::WriteAhead) {
+            return Ok(());
+        }
+        self.shared.subjects.sync().and_then(|()| self.sequencer.restore())?;
+        self.held.vigil.astray = None;
+        self.restored(Astray::WriteAhead);
+        Ok(())
     }
 
     /// Does what the disk may keep waiting for, and enters it where that was too long.
@@ -273,117 +287,6 @@ impl Writer {
         if self.said.as_ref().is_none_or(|(said, at)| *said != cause || AGAIN <= now.since(*at)) {
             tracing::error!(cause, "audit log cannot be written");
             self.said = Some((cause, now));
-        }
-    }
-
-    /// Looks now and then whether everything is where it was written, and the reserve there again.
-    fn look(&mut self) {
-        let now = self.clock.tick();
-        if now.since(self.looked) < LOOK {
-            return;
-        }
-        self.looked = now;
-        self.take_back();
-        self.look_at_subjects();
-        self.look_at_ours();
-        // Where another folder lies in the place of ours, nothing in it is.
-        if !matches!(self.held.vigil.astray, Some(Astray::Folder | Astray::Lock)) {
-            self.look_at_others();
-        }
-    }
-
-    /// The keys without which nobody can read what is sealed.
-    fn look_at_subjects(&mut self) {
-        let (found, now) = (self.shared.subjects.look(), self.clock.now().wall);
-        let said = std::mem::replace(&mut self.unsealed, found.is_err());
-        match found {
-            Ok(true) => {
-                tracing::error!("the keys of subjects were taken away, replaced or changed, and are there again");
-                self.shared.note(&Notice::control("restored", now).with("what", SUBJECTS));
-            }
-            Err(cause) if !said => {
-                tracing::error!(%cause, "the keys of subjects are gone, and cannot be put back");
-                self.shared.note(&Notice::control("missing", now).with("file", SUBJECTS));
-            }
-            Ok(false) | Err(_) => {}
-        }
-    }
-
-    /// What is being written, and what says that it is ours to write.
-    fn look_at_ours(&mut self) {
-        let before = self.held.vigil.astray;
-        let mut ours = self.held.vigil.look();
-        if ours == Some(Astray::Lock) && self.held.vigil.take_again().is_ok() {
-            tracing::error!(what = Astray::Lock.as_str(), "the audit log was meddled with");
-            self.restored(Astray::Lock);
-            ours = None;
-        }
-        let found = ours.or_else(|| self.sequencer.astray());
-        self.held.vigil.astray = found;
-        let Some(astray) = found else {
-            if let Some(was) = before {
-                self.restored(was);
-            }
-            return;
-        };
-        self.put_right(astray, before != found);
-    }
-
-    /// Puts back what memory still holds of it.
-    fn put_right(&mut self, astray: Astray, is_new: bool) {
-        self.shared.fail(astray.as_str());
-        if is_new {
-            tracing::error!(what = astray.as_str(), "the audit log was meddled with");
-        }
-        // What is written into another folder, or beside another writer, would make two logs of one.
-        if matches!(astray, Astray::Folder | Astray::Lock) {
-            return;
-        }
-        match self.shared.subjects.sync().and_then(|()| self.sequencer.restore()) {
-            Ok(()) => {
-                self.held.vigil.astray = None;
-                self.restored(astray);
-            }
-            Err(cause) => tracing::error!(%cause, "what is missing of the audit log cannot be put back"),
-        }
-    }
-
-    /// What was written and is not written any more. Entries go on: what is missing is said, and nobody is helped by more.
-    fn look_at_others(&mut self) {
-        let Some(losses) = &mut self.losses else { return };
-        let quiet = self.sequencer.take_quiet();
-        let (sequencer, reserve, in_flight) = (&self.sequencer, &mut self.held.reserve, &self.shared.in_flight);
-        let news = losses.look(&mut Holders { sequencer, reserve, in_flight, quiet, now: self.looked });
-        let touched = losses.take_suspect() && !sequencer.holds_what_was_written();
-        let news = news.inspect_err(|cause| tracing::error!(%cause, "files of the audit log cannot be watched"));
-        for (file, fate) in news.unwrap_or_default() {
-            let (file, now) = (file.display().to_string(), self.clock.now().wall);
-            match fate {
-                Fate::Whole => {}
-                Fate::Restored => {
-                    tracing::warn!(file, "a file of the audit log was missing or another one, and is whole again");
-                    self.shared.note(&Notice::control("restored", now).with("what", file));
-                }
-                Fate::Missing => {
-                    tracing::error!(file, "a file of the audit log is missing or another one");
-                    self.shared.note(&Notice::control("missing", now).with("file", file));
-                }
-            }
-        }
-        let unsealed = || self.unsealed.then(|| format!("{SUBJECTS} are missing, and cannot be put back"));
-        let words = losses.missing().or_else(unsealed);
-        *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = words;
-        if touched {
-            self.held.vigil.astray = Some(Astray::WriteAhead);
-            self.put_right(Astray::WriteAhead, true);
-        }
-    }
-
-    fn restored(&mut self, what: Astray) {
-        self.shared.note(&Notice::control("restored", self.clock.now().wall).with("what", what.as_str()));
-        tracing::warn!(what = what.as_str(), "the audit log is whole again");
-        if !self.low {
-            self.shared.recover();
         }
     }
 

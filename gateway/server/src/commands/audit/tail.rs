@@ -1,7 +1,9 @@
 //! `portcullis audit tail`
 
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::task::Poll;
 use std::time::Duration;
 
 use audit::{Filter, Found, Tail as Follower, Way};
@@ -40,9 +42,11 @@ impl Tail {
         let log = self.asked.log(own)?;
         let filter = self.asked.filter();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mut ended, mut interrupted) = {
+        let mut ends = {
             let _inside = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+            // A terminal that is closed, too.
+            let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()];
+            kinds.into_iter().map(signal).collect::<Result<Vec<Signal>, _>>()?
         };
         let there = audit::Query::new(&log, 0, filter.clone(), Way::Index)?;
         let mut access = self.asked.enter(settings, "tail", &filter, &there.range())?.judging(&log);
@@ -53,7 +57,7 @@ impl Tail {
         // What was shown is entered, however this ends.
         let shown = loop {
             match found.map_err(anyhow::Error::from).and_then(|it| show(&mut access, &it, output)) {
-                Ok(true) if !runtime.block_on(told_to_end(&mut ended, &mut interrupted)) => {}
+                Ok(true) if !runtime.block_on(told_to_end(&mut ends)) => {}
                 other => break other,
             }
             if ENTERED <= clock.tick().since(entered) {
@@ -62,9 +66,10 @@ impl Tail {
             }
             found = follower.poll(&filter);
         };
-        self.enter_followed(settings, (&log, &filter), &mut first)?;
-        // Nothing may have been asked for.
-        shown.map(|_| access.end(usize::MAX))
+        let entered = self.enter_followed(settings, (&log, &filter), &mut first);
+        // What ended it is told before what failed after that. Nothing may have been asked for.
+        let shown = shown.map(|_| access.end(usize::MAX))?;
+        entered.map(|()| shown)
     }
 
     /// Enters what was written and followed from this entry on.
@@ -84,12 +89,12 @@ impl Tail {
 }
 
 /// Waits a little, unless it is told to end.
-async fn told_to_end(ended: &mut Signal, interrupted: &mut Signal) -> bool {
-    tokio::select! {
-        _ = ended.recv() => true,
-        _ = interrupted.recv() => true,
-        () = tokio::time::sleep(PAUSE) => false,
-    }
+async fn told_to_end(ends: &mut [Signal]) -> bool {
+    let ended = poll_fn(|context| {
+        let told = ends.iter_mut().any(|it| it.poll_recv(context).is_ready());
+        if told { Poll::Ready(()) } else { Poll::Pending }
+    });
+    tokio::time::timeout(PAUSE, ended).await.is_ok()
 }
 
 /// Prints entries; says whether anybody still reads.
