@@ -8,6 +8,8 @@ use domain::{ApiName, Change, DeedClass, Grant, KeyId, KeyRecord, KeySecret, Sco
 
 pub use consented::Lapsed;
 pub(crate) use consented::{BegunConsent, Consented};
+pub(crate) use of_session::SessionGrant;
+pub(crate) use refresh::Chain;
 pub use refresh::{Holder, RefreshError, Refreshed, Renewal};
 
 use crate::Identity;

@@ -6,7 +6,7 @@ use domain::{
     ApiName, Change, Deed, DeedClass, Grant, GrantKind, KeyId, KeyRecord, KeySecret, Scope, TenantId, Timestamp,
 };
 
-use crate::grants::{Holder, NewGrant, Renewal, ended};
+use crate::grants::{Chain, Holder, NewGrant, Renewal, SessionGrant, ended};
 use crate::people::{Authenticated, User};
 use crate::publish::Decision;
 use crate::store::{KeyFilter, Page, StoreFault};
@@ -135,7 +135,20 @@ impl Identity {
         let alive: Vec<&KeyRecord> =
             all.iter().filter(|it| it.api == *api && is_session(it) && ended(it, now).is_some()).collect();
         let many = (alive.len() + 1).saturating_sub(PER_USER);
-        Ok(self.endings(alive.into_iter().take(many), "crowded_out", now))
+        Ok(self.crowd_out(alive.into_iter().take(many), now))
+    }
+
+    /// Ends grants for want of room, and leaves nothing of them to be kept for a while: whoever begins one after another would
+    /// have as many kept all the same.
+    pub(crate) fn crowd_out<'a>(
+        &self,
+        grants: impl Iterator<Item = &'a KeyRecord> + Clone,
+        now: Timestamp,
+    ) -> (Vec<Change>, Vec<Deed>) {
+        let (_, deeds) = self.endings(grants.clone(), "crowded_out", now);
+        let gone =
+            |it: &KeyRecord| [Change::KeyGone(it.id.clone()), Chain::gone_of(&it.id), SessionGrant::gone_of(&it.id)];
+        (grants.flat_map(gone).collect(), deeds)
     }
 
     /// The sessions of a tenant at an API that last, in the order in which they began: those of one user, or all.

@@ -119,7 +119,7 @@ impl Identity {
         let lasts = |it: &&KeyRecord| client_behind(it) == Some(client) && ended(it, now).is_some();
         let alive: Vec<&KeyRecord> = all.iter().filter(lasts).collect();
         let many = (alive.len() + 1).saturating_sub(PER_USER);
-        Ok(self.endings(alive.into_iter().take(many), "crowded_out", now))
+        Ok(self.crowd_out(alive.into_iter().take(many), now))
     }
 
     /// What is left of it, and the session in which it was allowed, where it was in one.

@@ -1,8 +1,6 @@
 //! Which grants came of a session of a browser, so that they end with it when its user signs out; and at which provider that
 //! began, so that what the provider says later ends them also where the session is over by itself.
 
-use std::collections::BTreeSet;
-
 use domain::{Change, Deed, KeyId, KeyRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +46,11 @@ impl MayBeOutside for SessionGrant {
 }
 
 impl SessionGrant {
+    /// The change after which nothing is known of where a grant came from.
+    pub(crate) fn gone_of(grant: &KeyId) -> Change {
+        Change::RecordGone(Self::KIND, grant.as_str().to_owned())
+    }
+
     /// Of what was allowed in a session.
     pub(crate) fn of(session: &KeptSession, grant: &KeyRecord) -> Self {
         let known = session.known_there().cloned();
@@ -71,8 +74,9 @@ impl Identity {
         self.end_came_of(&self.came_of(session).await?).await
     }
 
-    /// The changes that end these sessions and all that came of them, and these grants besides, whose sessions may be over by
-    /// themselves; and what is entered of them.
+    /// The changes that end these sessions, which began at the provider of a tenant, and what came of them there, and these
+    /// grants besides, whose sessions may be over by themselves; and what is entered of them. What the same browser had let in
+    /// before it came from there is none of that provider's, and goes on.
     pub(crate) async fn end_sessions_and_grants(
         &self,
         sessions: &[KeptSession],
@@ -80,12 +84,15 @@ impl Identity {
     ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
         let (mut changes, mut deeds) = (Vec::new(), Vec::new());
         for session in sessions {
-            let (more, told) = self.end_whole(session, "sign_out").await?;
-            changes.extend(more);
-            deeds.extend(told);
+            changes.push(session.gone());
+            deeds.push(self.session_end(session, "sign_out"));
+            for it in self.came_of(session.id()).await?.into_iter().filter(|it| it.known.is_none()) {
+                // From before it was kept where a grant began.
+                let there =
+                    self.registry.key(&it.grant).await?.is_some_and(|it| session.begun_at() == Some(&it.tenant));
+                grants.extend(there.then_some(it));
+            }
         }
-        let with_sessions: BTreeSet<&str> = sessions.iter().map(Kept::id).collect();
-        grants.retain(|it| !with_sessions.contains(it.session.as_str()));
         let (more, told) = self.end_came_of(&grants).await?;
         changes.extend(more);
         deeds.extend(told);

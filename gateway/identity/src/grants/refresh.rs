@@ -66,12 +66,17 @@ impl Kept for Chain {
     }
 
     fn until(&self) -> Option<Timestamp> {
-        // As long as the grant is kept.
+        // As long as a grant is kept that ends by itself.
         Some(self.until + Duration::from_hours(24))
     }
 }
 
 impl Chain {
+    /// The change after which no refresh token of a grant is known.
+    pub(crate) fn gone_of(grant: &KeyId) -> Change {
+        Change::RecordGone(Self::KIND, grant.as_str().to_owned())
+    }
+
     /// Whether the token of a place was used so lately that whoever shows it again may have asked twice.
     fn left_just_now(&self, place: u64, now: Timestamp) -> bool {
         let before = self.left.iter().find(|(it, _)| *it == place).map(|(_, at)| *at);

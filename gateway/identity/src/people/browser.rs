@@ -102,6 +102,11 @@ impl KeptSession {
         self.began.or(self.authenticated).unwrap_or(self.seen)
     }
 
+    /// The tenant at whose provider it began, if it did.
+    pub(crate) fn begun_at(&self) -> Option<&TenantId> {
+        self.through.as_ref().map(|it| &it.tenant)
+    }
+
     fn ends(&self) -> Timestamp {
         (self.began() + LASTS).min(self.seen + IDLE)
     }
@@ -245,13 +250,16 @@ impl Identity {
         session: &KeptSession,
         action: &str,
     ) -> Result<(Vec<Change>, Vec<Deed>), StoreFault> {
-        let deed = self.deed(DeedClass::SessionEnd, action).on(&session.user).with("kind", "browser");
-        let deed =
-            session.through.iter().fold(deed, |deed, it| deed.of(&it.tenant).with("provider", &it.known.provider));
         let (mut changes, mut deeds) = self.end_grants_of_session(&session.id).await?;
         changes.push(session.gone());
-        deeds.insert(0, deed);
+        deeds.insert(0, self.session_end(session, action));
         Ok((changes, deeds))
+    }
+
+    /// What is entered of the end of a browser's session.
+    pub(crate) fn session_end(&self, session: &KeptSession, action: &str) -> Deed {
+        let deed = self.deed(DeedClass::SessionEnd, action).on(&session.user).with("kind", "browser");
+        session.through.iter().fold(deed, |deed, it| deed.of(&it.tenant).with("provider", &it.known.provider))
     }
 
     /// The changes that end every browser session of a user, or those that began at the provider of a tenant.

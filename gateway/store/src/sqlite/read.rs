@@ -13,6 +13,19 @@ macro_rules! works {
     };
 }
 
+/// The keys or grants after a number of which this is so, in their order.
+macro_rules! some_keys {
+    ($is:literal) => {
+        concat!(
+            "SELECT ",
+            key_line!(),
+            " FROM keys WHERE ",
+            $is,
+            " AND ?1 < seq AND (?3 IS NULL OR api = ?3) AND (form = 4) = ?6 ORDER BY seq LIMIT ?4"
+        )
+    };
+}
+
 pub(super) async fn version(on: impl SqliteExecutor<'_>) -> Result<Version, sqlx::Error> {
     let number: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM changes").fetch_one(on).await?;
     Ok(Version::try_from(number).unwrap_or_default())
@@ -46,15 +59,21 @@ pub(super) async fn keys(
     filter: &KeyFilter,
     page: &Page<KeyId>,
 ) -> Result<Vec<KeyRecord>, sqlx::Error> {
-    let sql = concat!(
-        "SELECT ",
-        key_line!(),
-        " FROM keys WHERE (?1 IS NULL OR (SELECT seq FROM keys WHERE id = ?1) < seq)",
-        " AND (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR api = ?3) AND (?5 IS NULL OR owner = ?5)",
-        " AND (form = 4) = ?6 ORDER BY seq LIMIT ?4"
-    );
+    let after: Option<i64> = match &page.after {
+        None => Some(0),
+        Some(id) => {
+            sqlx::query_scalar("SELECT seq FROM keys WHERE id = ?1").bind(id.as_str()).fetch_optional(pool).await?
+        }
+    };
+    let Some(after) = after else { return Ok(Vec::new()) };
+    // A statement for each of what is asked: one for all of them goes by no index, and walks the keys of everybody.
+    let sql = match (&filter.owner, &filter.tenant) {
+        (Some(_), _) => some_keys!("owner = ?5 AND (?2 IS NULL OR tenant = ?2)"),
+        (None, Some(_)) => some_keys!("tenant = ?2 AND ?5 IS NULL"),
+        (None, None) => some_keys!("?2 IS NULL AND ?5 IS NULL"),
+    };
     let lines: Vec<String> = sqlx::query_scalar(sql)
-        .bind(page.after.as_ref().map(KeyId::as_str))
+        .bind(after)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(filter.api.as_ref().map(ApiName::as_str))
         .bind(page.limit)

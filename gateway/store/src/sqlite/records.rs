@@ -22,15 +22,36 @@ pub(super) async fn one(pool: &SqlitePool, kind: &str, id: &str) -> Result<Optio
 }
 
 pub(super) async fn some(pool: &SqlitePool, sought: &Sought<'_>) -> Result<Vec<String>, sqlx::Error> {
-    let sql = "SELECT text FROM records WHERE kind = ?1 AND (?2 IS NULL OR tenant = ?2) \
-               AND (?3 IS NULL OR seq IN (SELECT record FROM record_names WHERE kind = ?1 AND name = ?3 AND value = ?4)) \
-               AND (?5 IS NULL OR (SELECT seq FROM records WHERE kind = ?1 AND id = ?5) < seq) ORDER BY seq LIMIT ?6";
+    let after: Option<i64> = match sought.page.after.as_deref() {
+        None => Some(0),
+        Some(id) => {
+            let sql = "SELECT seq FROM records WHERE kind = ?1 AND id = ?2";
+            sqlx::query_scalar(sql).bind(sought.kind).bind(id).fetch_optional(pool).await?
+        }
+    };
+    let Some(after) = after else { return Ok(Vec::new()) };
+    // A statement for each of what is asked: one for all of them goes by no index, and walks all that there is of a kind.
+    let sql = match (sought.by, sought.tenant) {
+        (Some(_), _) => {
+            "SELECT text FROM record_names JOIN records ON seq = record \
+             WHERE record_names.kind = ?1 AND name = ?3 AND value = ?4 AND ?5 < record \
+             AND (?2 IS NULL OR tenant = ?2) ORDER BY record LIMIT ?6"
+        }
+        (None, Some(_)) => {
+            "SELECT text FROM records WHERE kind = ?1 AND tenant = ?2 AND ?5 < seq AND ?3 IS NULL AND ?4 IS NULL \
+             ORDER BY seq LIMIT ?6"
+        }
+        (None, None) => {
+            "SELECT text FROM records WHERE kind = ?1 AND ?5 < seq AND ?2 IS NULL AND ?3 IS NULL AND ?4 IS NULL \
+             ORDER BY seq LIMIT ?6"
+        }
+    };
     sqlx::query_scalar(sql)
         .bind(sought.kind)
         .bind(sought.tenant.map(TenantId::as_str))
         .bind(sought.by.map(|it| it.0))
         .bind(sought.by.map(|it| it.1))
-        .bind(sought.page.after.as_deref())
+        .bind(after)
         .bind(sought.page.limit)
         .fetch_all(pool)
         .await
