@@ -59,13 +59,15 @@ fn a_renewed_certificate_is_taken_and_one_that_is_over_never_takes_the_place_of_
     let development = std::fs::read_to_string(&settings).expect("settings");
     let files = format!(
         "{development}\n[tls]\ncertificate = \"{0}/live/cert.pem\"\nkey = \"{0}/live/key.pem\"\n",
-        folder.display()
+        folder.join("certificates").display()
     );
     // As certificates are renewed: the files lie elsewhere, and a link leads to those of today.
+    let certificates = folder.join("certificates");
+    std::fs::create_dir(&certificates).expect("a folder of the test");
     let live = |of: &str| {
-        let next = folder.join("next");
-        std::os::unix::fs::symlink(of, &next).expect("a link of the test");
-        std::fs::rename(next, folder.join("live")).expect("a link of the test");
+        let next = certificates.join("next");
+        std::os::unix::fs::symlink(folder.join(of), &next).expect("a link of the test");
+        std::fs::rename(next, certificates.join("live")).expect("a link of the test");
     };
     issue(&issuer, &folder.join("first"), 2100);
     live("first");
@@ -105,6 +107,12 @@ fn a_gateway_begins_with_a_certificate_that_is_over_and_says_so() {
     assert_eq!(world.ask(&Request::get(NSX, "/v2/compute/instances")).status, 401, "the good one is in force");
     world.gateway.restart();
     ends(&world, 1_577_836_800.0);
+    // It holds up nothing else, and another is taken at once.
+    let taken = world.gateway.metric("portcullis_config_generation", &[]);
+    world.gateway.process().signal("HUP");
+    until("the rest to be read anew", SOON, || {
+        (world.gateway.metric("portcullis_config_generation", &[]) > taken).then_some(())
+    });
     assert!(world.gateway.process().log().contains("clients will refuse the gateway"), "nothing was said");
 }
 

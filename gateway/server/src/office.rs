@@ -271,7 +271,7 @@ impl Office {
         // Another data folder waits for a restart, and what clients trust with it.
         let pair =
             tls::read(settings.tls.as_ref(), &self.settings.data, &hosts(&configuration)).context("certificate")?;
-        pair.good_at(self.gateway.clock.now().wall).context("certificate")?;
+        self.certificate.may_give_way(&pair, self.gateway.clock.now().wall).context("certificate")?;
         for it in self.peers.refresh(&configuration, || true) {
             tracing::warn!("{it}");
         }

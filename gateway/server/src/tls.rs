@@ -108,6 +108,18 @@ impl Certificate {
         Ok(Self { current: ArcSwap::from_pointee(pair.key), ends })
     }
 
+    /// Whether another may take its place: one whose time is over only where the time of this one is as well, because nothing
+    /// is lost by it, and all else of a reload is not held up.
+    pub(crate) fn may_give_way(&self, pair: &Pair, now: Timestamp) -> Result<(), TlsFault> {
+        match pair.good_at(now) {
+            Err(cause) if self.ends.get() < now.seconds() => {
+                tracing::error!(%cause, "clients will refuse the gateway until it has another");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Puts another in its place.
     pub(crate) fn replace(&self, pair: Pair) {
         self.ends.set(pair.ends.seconds());

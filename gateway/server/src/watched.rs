@@ -75,6 +75,9 @@ pub(crate) fn files(settings: &Settings, changed: mpsc::Sender<()>) -> notify::R
     // news: the log of the gateway may lie there, and each reload writes a line of it.
     for file in &beside {
         watcher.watch(file.parent().unwrap_or(file), RecursiveMode::NonRecursive)?;
+        for above in file.ancestors().skip(2) {
+            let _ = watcher.watch(above, RecursiveMode::NonRecursive);
+        }
     }
     Ok(watcher)
 }
