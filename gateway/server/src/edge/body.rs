@@ -13,6 +13,7 @@ use pingora::proxy::Session;
 use pipeline::{Answer, BodyFlow, Forward, Incoming, Unread};
 use tokio::time::timeout;
 
+use super::accept;
 use super::pace::Pace;
 use super::passing::Passing;
 use super::room::Share;
@@ -71,7 +72,8 @@ impl SessionBody<'_> {
             if (whole.len() + chunk.len()) as u64 > max {
                 return Err(Unread::TooLarge);
             }
-            if !self.share.take(&self.edge.room, chunk.len()) {
+            let from = accept::address(self.session);
+            if !self.share.take(&self.edge.room, from, chunk.len()) {
                 return Err(Unread::NoRoom);
             }
             whole.extend_from_slice(&chunk);
@@ -117,7 +119,7 @@ pub(crate) async fn gather(edge: &Edge, session: &mut Session, passing: &mut Pas
         let Ok(piece) = read else { return passing.end(Answer::BodyCut) };
         passing.heed_lapse()?;
         let Some(piece) = piece? else { break };
-        keep(edge, passing, piece.len())?;
+        keep(edge, session, passing, piece.len())?;
         whole.extend_from_slice(&piece);
         if whole.len() as u64 > max {
             return passing.end(Answer::TooLarge { max });
@@ -135,9 +137,10 @@ pub(crate) async fn gather(edge: &Edge, session: &mut Session, passing: &mut Pas
 }
 
 /// Takes room for a piece of a body that is held back; where there is none, the request ends.
-pub(crate) fn keep(edge: &Edge, passing: &mut Passing, piece: usize) -> pingora::Result<()> {
+pub(crate) fn keep(edge: &Edge, session: &Session, passing: &mut Passing, piece: usize) -> pingora::Result<()> {
     let held = passing.awaits_body() && matches!(passing.forward()?.body().flow, BodyFlow::Held { .. });
-    if !held || passing.share.take(&edge.room, piece) { Ok(()) } else { passing.end(Answer::NoRoom) }
+    let has_room = !held || passing.share.take(&edge.room, accept::address(session), piece);
+    if has_room { Ok(()) } else { passing.end(Answer::NoRoom) }
 }
 
 /// The next piece of a body, which pingora keeps or does not.

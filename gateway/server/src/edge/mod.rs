@@ -290,7 +290,7 @@ impl ProxyHttp for Edge {
         } else {
             self.wait(session, passing, now());
         }
-        body::keep(self, passing, piece)?;
+        body::keep(self, session, passing, piece)?;
         passing.pass_body(chunk, end)
     }
 
