@@ -108,6 +108,17 @@ impl Act<'_> {
         let (limiter, now) = (self.books().limiter(), self.books().clock().tick());
         let source = guesser(self.question.introduction.source);
         limiter.leave(&source, now).map_err(|it| Declined::TooOften(it.retry_after().as_secs()))?;
+        self.keep_uncounted(what, whose, thing, lasts).await
+    }
+
+    /// The same for whoever has shown who they are.
+    pub(crate) async fn keep_uncounted(
+        &self,
+        what: &str,
+        whose: &str,
+        thing: &impl Serialize,
+        lasts: Duration,
+    ) -> Result<Shown, Turned> {
         let text = serde_json::to_string(thing).map_err(|_| Declined::Failed)?;
         Ok(self.identity().keep_waiting(what, whose, &text, lasts).await?)
     }

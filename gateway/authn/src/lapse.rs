@@ -31,8 +31,9 @@ pub enum Lapse {
     Narrowed,
 }
 
-/// Whether whoever was let in as this caller, to what takes this, would be now. That an access token has come to its own end is not asked: it
-/// is good for minutes, what it has begun may take longer, and the key or grant behind it is asked all the same.
+/// Whether whoever was let in as this caller, to what takes this, would be now. That an access token has come to its own end
+/// is not asked: it is good for minutes, what it has begun may take longer, and the key or grant behind it is asked all the
+/// same.
 pub fn still_stands(caller: &Caller, takes: &Requirement, keyring: &Keyring, now: Timestamp) -> Result<(), Lapse> {
     let entry = keyring.by_id(&caller.standing.key).ok_or(Lapse::Gone)?;
     if *entry.tenant() != caller.standing.tenant {
@@ -43,7 +44,9 @@ pub fn still_stands(caller: &Caller, takes: &Requirement, keyring: &Keyring, now
         return Err(Lapse::Suspended);
     }
     let meets = |scopes: &[Scope]| takes.is_met_by(caller.method, scopes);
-    if meets(&caller.standing.scopes) && !meets(&entry.standing().scopes) {
+    let mut left = caller.standing.scopes.clone();
+    left.retain(|it| entry.standing().scopes.contains(it));
+    if meets(&caller.standing.scopes) && !meets(&left) {
         return Err(Lapse::Narrowed);
     }
     let withdrawn = |signer: &str| keyring.token_keys().has_withdrawn(signer);

@@ -36,7 +36,12 @@ pub(super) async fn push(act: &mut Act<'_>) -> Result<Response, Turned> {
     asked.insert("client_id".to_owned(), client.id.clone());
     // What would be refused when the user comes is refused now (RFC 9126 section 2.1), and not kept.
     would_be_led_on(&client, &Form::of(asked.clone()))?;
-    let handle = act.keep(PUSHED, &client.id, &asked, WAITS).await?;
+    let handle = if client.is_public() {
+        act.keep(PUSHED, &client.id, &asked, WAITS).await?
+    } else {
+        // It has shown who it is, and asks for all of its users from one address.
+        act.keep_uncounted(PUSHED, &client.id, &asked, WAITS).await?
+    };
     let told = json!({ "request_uri": format!("{REQUEST_URI}{}", handle.reveal()), "expires_in": WAITS.as_secs() });
     let mut response = private(told);
     *response.status_mut() = StatusCode::CREATED;

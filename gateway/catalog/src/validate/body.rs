@@ -116,10 +116,10 @@ impl BodyRule {
             let listed: Vec<&str> = self.media.iter().map(|it| it.media.essence.as_str()).collect();
             return Err(Wrong::media_type(format!("must be {}", listed.join(" or "))));
         };
-        if media.is_some_and(|it| it.is_json()) && names_other_charset(content_type) {
+        let read = matches!(self.treatment, Body::Checked { .. });
+        if read && media.is_some_and(|it| it.is_json()) && names_other_charset(content_type) {
             return Err(Wrong::media_type("must not name a charset other than utf-8"));
         }
-        let read = matches!(self.treatment, Body::Checked { .. });
         let mut encodings = arrival.headers.get_all(CONTENT_ENCODING).iter();
         if read && encodings.any(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Wrong::parameter("Content-Encoding", "must not be set: this body is read as it arrives"));

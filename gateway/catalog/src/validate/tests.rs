@@ -294,6 +294,9 @@ fn bytes_of_any_type_need_no_content_type() {
     let documented = operation(&format!("      parameters: {id}\n      requestBody: {body}\n"), UnknownQuery::Pass);
     assert_eq!(head(&documented, "/a/1", &[("content-length", "2")]), [""; 0]);
     assert_eq!(head(&documented, "/a/1", &[("content-length", "2"), ("content-type", "text/css")]), [""; 0]);
+    // Nobody reads what is passed on as it arrives.
+    let utf16 = ("content-type", "application/json; charset=utf-16");
+    assert_eq!(head(&documented, "/a/1", &[("content-length", "2"), utf16]), [""; 0]);
 }
 
 #[test]
